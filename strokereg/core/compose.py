@@ -1,0 +1,143 @@
+"""Synthetic cases: a training case's tissues + a new lesion, kept inside parenchyma, through a translator.
+
+As in the paper (arXiv 2010.02745), annotations come for free: the mask that went in is the truth that comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import nn
+
+from strokereg.core.device import seed_everything
+from strokereg.core.labels import LabelTable
+from strokereg.core.prepare import PreparedCase, write_prepared
+from strokereg.core.problem import Problem
+from strokereg.core.roles import noise
+from strokereg.core.sampler import cut
+
+_TRIES = 10  # draws of a mask before a slice stays without lesion
+_SMALLEST = 3  # voxels that a lesion must keep inside parenchyma
+_UNITS = 16  # slices a forward pass
+
+
+@dataclass
+class Tally:
+    """How the drawing of lesions went: masks asked for, drawn again, and given up."""
+
+    lesions: int = 0
+    redrawn: int = 0
+    given_up: int = 0
+
+
+def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
+    """Fill the lesion of a label map with the nearest tissue, so that another lesion can be put in."""
+    struck = np.asarray(labels) == lesion
+    if not struck.any():
+        return np.array(labels)
+    nearest = ndimage.distance_transform_edt(struck | (labels == 0), return_distances=False, return_indices=True)
+    filled = np.array(labels)
+    filled[struck] = labels[tuple(nearest[:, struck])]
+    return filled
+
+
+@torch.inference_mode()
+def compose_case(
+    case: PreparedCase,
+    generator: nn.Module,
+    table: LabelTable,
+    problem: Problem,
+    lesion_share: float,
+    seed: Sequence[int],
+    tally: Tally,
+) -> np.ndarray:
+    """Label maps with new lesions, uint8 [units, *S]: axial slices with brain (2D) or one volume (3D).
+
+    Args:
+        case: gives the anatomy, mirrored by chance.
+        lesion_share: of units that get a lesion.
+        seed: of all that is drawn here.
+        tally: counts what had to be drawn again.
+    """
+    rng = np.random.default_rng(list(seed))
+    seed_everything(*seed)
+    tissue = remove_lesion(case.labels, table.lesion)
+    if rng.random() < 0.5:
+        tissue = tissue[:, :, ::-1]
+    units = [_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None]) if unit.any()]
+    labels = np.stack(units)
+    room = np.isin(labels, table.parenchyma)
+    waiting = [i for i in range(len(labels)) if room[i].sum() >= _SMALLEST and rng.random() < lesion_share]
+    tally.lesions += len(waiting)
+    for attempt in range(_TRIES):
+        if not waiting:
+            break
+        tally.redrawn += len(waiting) if attempt else 0
+        drawn = generator(noise(generator, len(waiting)))[:, 0].cpu().numpy() > 0
+        missed = []
+        for i, mask in zip(waiting, drawn, strict=True):
+            inside = mask & room[i]
+            if inside.sum() >= _SMALLEST:
+                labels[i][inside] = table.lesion
+            else:
+                missed.append(i)
+        waiting = missed
+    tally.given_up += len(waiting)
+    return labels
+
+
+@torch.inference_mode()
+def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.ndarray:
+    """Label maps [units, *S] → images float32 [units, C, *S] in [-1, 1]."""
+    device = next((p.device for p in translator.parameters()), torch.device("cpu"))
+    parts = []
+    for part in torch.from_numpy(labels.astype(np.int64)).split(_UNITS):
+        extra = (noise(translator, len(part)),) if stochastic else ()
+        image = translator(part.to(device), *extra).float().cpu()
+        parts.append(torch.where(part[:, None] == 0, -1.0, image))  # background is empty, as in the scans
+    return torch.cat(parts).clamp(-1.0, 1.0).numpy()
+
+
+def write_database(
+    folder: Path,
+    anatomies: Sequence[PreparedCase],
+    generator: nn.Module,
+    translator: nn.Module,
+    stochastic: bool,
+    table: LabelTable,
+    problem: Problem,
+    count: int,
+    seed: int,
+    on_case: Callable[[int], None] = lambda done: None,
+) -> Tally:
+    """Write `count` synthetic cases as prepared cases `folder/0000` …; finished ones are kept as they are.
+
+    Returns:
+        The tally over all cases.
+    """
+    tally = Tally()
+    for index in range(count):
+        anatomy = anatomies[index % len(anatomies)]
+        labels = compose_case(anatomy, generator, table, problem, 0.5, (seed, index), tally)
+        place = folder / f"{index:04d}"
+        if not place.is_dir():
+            image = render(translator, labels, stochastic)
+            # Stored as volumes: units become Z in 2D and are the volume itself in 3D.
+            whole = image.transpose(1, 0, 2, 3) if problem.dims == 2 else image[0]
+            write_prepared(place, place.name, whole, labels if problem.dims == 2 else labels[0], table.lesion)
+        on_case(index + 1)
+    return tally
+
+
+def read_database(folder: Path, lesion: int) -> list[PreparedCase]:
+    """The synthetic cases of a finished database."""
+    return [PreparedCase(place.name, place, lesion) for place in sorted(folder.glob("[0-9]*")) if place.is_dir()]
+
+
+def _fit(unit: np.ndarray, problem: Problem) -> np.ndarray:
+    return cut(np.zeros((1, *unit.shape), np.float32), unit, (), problem.size)[1]

@@ -1,0 +1,58 @@
+"""Where and in which precision to compute."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+
+from strokereg.core.errors import InputError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU; other names are taken at their word.
+
+    Raises:
+        InputError: the device is not on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device {name}: no such device; choose auto, cpu, cuda or mps") from error
+    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"--device {name}: not on this machine; choose auto or cpu")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """`auto` is bf16 where the device computes it natively, fp16 on older GPUs, else fp32.
+
+    Raises:
+        InputError: fp16 without a GPU.
+    """
+    if name == "fp16" and device.type != "cuda":
+        raise InputError(f"--precision fp16: needs a CUDA GPU, this run is on {device.type}; choose bf16 or fp32")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu":
+        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return "bf16" if native else "fp32"
+    return "fp32"
+
+
+def seed_everything(*parts: int) -> None:
+    """Seed torch (all devices), NumPy's and Python's global generators from a tuple of whole numbers."""
+    seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)

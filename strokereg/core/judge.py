@@ -1,0 +1,97 @@
+"""From a trained segmenter to its decision rule and its scores, always on the scan's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from strokereg.core.case import CaseFiles, read_case
+from strokereg.core.decide import decide
+from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation
+from strokereg.core.metrics import CaseMetrics, score
+from strokereg.core.nifti import Volume
+from strokereg.core.prepare import prepare_image
+from strokereg.core.record import Decision
+
+_SLICES = 16  # slices a forward pass: bounds the memory, not the result
+THRESHOLDS = tuple(i / 20 for i in range(4, 19))
+SMALLEST_ML = (0.0, 0.03, 0.1, 0.3)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, image: np.ndarray, dims: int) -> np.ndarray:
+    """Lesion probability of a prepared image.
+
+    Args:
+        image: float32 [C, Z, Y, X] in [-1, 1].
+        dims: 2 runs the axial slices in batches, 3 the whole volume.
+
+    Returns:
+        float32 [Z, Y, X] in [0, 1].
+    """
+    device = next(model.parameters()).device
+    whole = torch.from_numpy(np.ascontiguousarray(image)).to(device)
+    if dims == 3:
+        return model(whole[None]).float().sigmoid()[0, 0].cpu().numpy()
+    parts = [model(part).float().sigmoid()[:, 0] for part in whole.transpose(0, 1).split(_SLICES)]
+    return torch.cat(parts).cpu().numpy()
+
+
+def predict_case(model: nn.Module, files: CaseFiles, preparation: Preparation, dims: int) -> Judged:
+    """Read a case and predict its lesion probability on its own grid.
+
+    Raises:
+        InputError: unreadable files, or no lesion mask to judge against.
+    """
+    if files.mask is None:
+        raise InputError(f"{files.name}: has no lesion mask to judge against; add one or leave the case out")
+    case = read_case(files, preparation.channels)
+    image, frame = prepare_image(case, preparation)
+    assert case.mask is not None
+    return Judged(case.dwi, case.mask, frame.back(predict(model, image, dims)))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case with its prediction, on the scan's grid [X, Y, Z]."""
+
+    dwi: Volume
+    truth: np.ndarray
+    probability: np.ndarray
+
+    def mask(self, decision: Decision) -> np.ndarray:
+        """The predicted lesion, bool [X, Y, Z]."""
+        return decide(self.probability, decision, self.dwi.voxel_ml)
+
+
+def choose_decision(
+    model: nn.Module, validation: Iterable[CaseFiles], preparation: Preparation, dims: int
+) -> tuple[Decision, float]:
+    """The threshold and smallest lesion with the best mean Dice on validation cases, and that Dice.
+
+    Among equals the first wins: the lower threshold, the smaller lesion.
+    """
+    judged = [predict_case(model, files, preparation, dims) for files in validation]
+    best, best_dice = Decision(), -1.0
+    for threshold in THRESHOLDS:
+        for smallest in SMALLEST_ML:
+            decision = Decision(threshold=threshold, smallest_ml=smallest)
+            dice = float(np.mean([_dice(j.mask(decision), j.truth) for j in judged]))
+            if dice > best_dice + 1e-9:
+                best, best_dice = decision, dice
+    return best, best_dice
+
+
+def judge_case(judged: Judged, decision: Decision) -> CaseMetrics:
+    """All metrics of one case."""
+    return score(judged.mask(decision), judged.truth, judged.dwi.spacing)
+
+
+def _dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    both = int(prediction.sum()) + int(truth.sum())
+    return 2.0 * int((prediction & truth).sum()) / both if both else 1.0

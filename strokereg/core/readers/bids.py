@@ -1,0 +1,53 @@
+"""strokereg's own layout: BIDS raw images with label maps and lesion masks under derivatives.
+
+dataset_description.json   participants.tsv   split.tsv
+sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)
+derivatives/<name>/dseg.tsv
+derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strokereg.core.case import CaseFiles
+
+IMAGES = ("dwi", "adc")
+
+
+def recognises(root: Path) -> bool:
+    """True where the folder says that it is BIDS."""
+    return (root / "dataset_description.json").is_file()
+
+
+def read(root: Path) -> list[CaseFiles]:
+    """List the cases that have a DWI, by name."""
+    cases = []
+    for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
+        stem = dwi.name.split("_dwi.nii")[0]
+        folder = dwi.parent.relative_to(root)
+        images = {name: path for name in IMAGES if (path := _find(dwi.parent, f"{stem}_{name}.nii*"))}
+        derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
+        masks = [found for d in derived if (found := _find(d / folder, f"{stem}_desc-lesion_mask.nii*"))]
+        dsegs = [found for d in derived if (found := _find(d / folder, f"{stem}_dseg.nii*"))]
+        cases.append(
+            CaseFiles(
+                name=stem,
+                subject=stem.split("_")[0],
+                images=images,
+                mask=masks[0] if masks else None,
+                dseg=dsegs[0] if dsegs else None,
+            )
+        )
+    return cases
+
+
+def table_path(root: Path) -> Path | None:
+    """The label table beside the label maps, if there is one."""
+    found = sorted(root.glob("derivatives/*/dseg.tsv"))
+    return found[0] if found else None
+
+
+def _find(folder: Path, pattern: str) -> Path | None:
+    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    return found[0] if found else None

@@ -1,0 +1,86 @@
+"""A cohort made ready for training: checked, prepared, and with the sizes that networks are built for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from strokereg.core.case import CaseFiles
+from strokereg.core.cohort import Cohort, require_trainable
+from strokereg.core.grid import Preparation
+from strokereg.core.labels import LabelTable
+from strokereg.core.prepare import PreparedCase, content_keys, digest, fitting_size, prepare_cases
+from strokereg.core.problem import Problem
+
+_MULTIPLE = 16  # edges that networks halve up to four times
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What trainings and judging need of a cohort.
+
+    Attributes:
+        train, validation: prepared cases in the split's order.
+        train_files, validation_files, test_files: the files of each part.
+        contents: case name → key of its contents.
+        facts: name, path, content key and whether simulated, as runs record them.
+    """
+
+    preparation: Preparation
+    problem: Problem
+    table: LabelTable
+    train: tuple[PreparedCase, ...]
+    validation: tuple[PreparedCase, ...]
+    train_files: tuple[CaseFiles, ...]
+    validation_files: tuple[CaseFiles, ...]
+    test_files: tuple[CaseFiles, ...]
+    contents: dict[str, str]
+    facts: dict[str, Any]
+
+
+def make_ready(
+    cohort: Cohort,
+    channels: tuple[str, ...],
+    spacing: tuple[float, float, float],
+    dims: int,
+    cache: Path,
+    on_case: Callable[[str], None] = lambda name: None,
+) -> Ready:
+    """Check and prepare a cohort; the network grid is the smallest that holds every training brain.
+
+    Raises:
+        InputError: a cohort that cannot be trained on, or a case that cannot be read.
+    """
+    require_trainable(cohort)
+    assert cohort.table is not None
+    train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
+    along_z = 1 if dims == 2 else _MULTIPLE
+    draft = Preparation(channels=channels, spacing=spacing, multiple=(_MULTIPLE, _MULTIPLE, along_z))
+    x, y, z = fitting_size(train, draft)
+    preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
+    prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
+    contents = content_keys([*train, *validation, *test])
+    return Ready(
+        preparation=preparation,
+        problem=Problem(
+            dims=dims,
+            labels=cohort.table.count,
+            channels=len(channels),
+            size=(y, x) if dims == 2 else (z, y, x),
+        ),
+        table=cohort.table,
+        train=tuple(prepared[: len(train)]),
+        validation=tuple(prepared[len(train) :]),
+        train_files=train,
+        validation_files=validation,
+        test_files=test,
+        contents=contents,
+        facts={
+            "name": cohort.name,
+            "path": str(cohort.root.resolve()),
+            "key": digest(contents)[:16],
+            "simulated": cohort.simulated,
+        },
+    )

@@ -1,0 +1,39 @@
+"""How each role is trained: which slices it sees, and how they are augmented. One recipe for every architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from strokereg.core.augment import FULL, MOVEMENTS
+from strokereg.core.prepare import PreparedCase
+from strokereg.core.problem import Problem
+from strokereg.core.sampler import Sampler, Source
+from strokereg.core.specs import ArchitectureSpec, TranslatorSpec
+from strokereg.core.trainer import TrainerSettings
+
+_LESION_SHARE = {"generator": 1.0, "translator": 0.5, "segmenter": 0.5}
+_AUGMENTATION = {"generator": MOVEMENTS, "translator": MOVEMENTS, "segmenter": FULL}
+
+
+def sampler_of(
+    spec: ArchitectureSpec,
+    problem: Problem,
+    settings: TrainerSettings,
+    clinical: Sequence[PreparedCase],
+    synthetic: Sequence[PreparedCase] = (),
+    synthetic_share: float = 0.5,
+) -> Sampler:
+    """The sampler for one training.
+
+    Args:
+        clinical, synthetic: training cases; either may be empty, and then the other fills the batches.
+        synthetic_share: of each batch, where both are given.
+    """
+    lesion_share = _LESION_SHARE[spec.role]
+    sources = []
+    if clinical:
+        sources.append(Source(clinical, 1.0 - synthetic_share if synthetic else 1.0, lesion_share))
+    if synthetic:
+        sources.append(Source(synthetic, synthetic_share if clinical else 1.0, lesion_share))
+    paired = spec.paired if isinstance(spec, TranslatorSpec) else True
+    return Sampler(sources, problem, settings.batch_size, settings.seed, _AUGMENTATION[spec.role], paired)

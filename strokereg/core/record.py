@@ -1,0 +1,109 @@
+"""The record of a run: plain data that says what was trained, on what, how, and with which result.
+
+It lies as `run.json` in the run folder, beside `weights.safetensors` and `history.csv`. Torch-free, and
+holding no code: an architecture is named, never pointed to, so a stranger's run folder can load nothing that
+the registry does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation
+from strokereg.core.problem import Problem
+
+RECORD, WEIGHTS, HISTORY, CHECKPOINT = (
+    "run.json",
+    "weights.safetensors",
+    "history.csv",
+    "checkpoint.safetensors",
+)
+
+
+class Decision(BaseModel):
+    """How a segmenter's probabilities become a mask; both chosen on validation cases.
+
+    Args:
+        threshold: probability from which a voxel counts as lesion.
+        smallest_ml: connected components (26 neighbours) below this volume are dropped.
+    """
+
+    threshold: float = 0.5
+    smallest_ml: float = 0.0
+
+
+class Record(BaseModel):
+    """What a run folder says of itself.
+
+    Attributes:
+        architecture, role, distribution, version: who trained, from which installed distribution.
+        factory: the class behind the name, for the reader; never imported from here.
+        labels: names of the label table, lesion last.
+        cohort: name and content key of the cohort, and whether it is simulated.
+        trainer: the trainer's settings.
+        done: False until weights are final.
+        versions: of Python, torch and strokereg.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    architecture: str
+    role: str
+    distribution: str = ""
+    version: str = ""
+    factory: str = ""
+    problem: Problem
+    options: dict[str, Any] = {}
+    preparation: Preparation
+    labels: tuple[str, ...]
+    cohort: dict[str, Any] = {}
+    trainer: dict[str, Any] = {}
+    decision: Decision | None = None
+    done: bool = False
+    versions: dict[str, str] = {}
+
+    def write(self, folder: Path) -> None:
+        """Write `run.json`: temporary name, then renamed."""
+        write_json(folder / RECORD, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Record:
+        """Read the record of a run folder.
+
+        Raises:
+            InputError: no run folder, or a record that is damaged.
+        """
+        path = Path(folder) / RECORD
+        if not path.is_file():
+            raise InputError(f"{folder}: not a run folder (no {RECORD}); give one that 'strokereg train' made")
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}: not a run record ({reason}); train again") from error
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder for output, with its parents; one that is there already is fine.
+
+    Raises:
+        InputError: a file stands in its place, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no folder can be made there ({error.strerror}); choose another --out") from error
+    return folder
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,84 @@
+"""Roles: what the core asks of an architecture. Protocols over `nn.Module`; no base class is needed.
+
+Every factory is called as `Class(problem, options)`: `problem` is a `core.problem.Problem`, `options` an
+instance of the class's own `Options` table (`core.options.Options`).
+`forward` takes and gives plain tensors and is exactly what is exported:
+
+- generator   `forward(z [N, Z]) -> mask logits [N, 1, *S]`, and an attribute `noise: int` (the Z)
+- translator  `forward(labels int64 [N, *S]) -> image [N, C, *S] in [-1, 1]`;
+              a stochastic one `forward(labels, z [N, Z])` with `noise: int`
+- segmenter   `forward(image [N, C, *S] in [-1, 1]) -> lesion logits [N, 1, *S]`
+
+Training is a short game: `moves(batch)` is a Python generator that yields who moves and that player's named
+losses, and the trainer plays each move before it asks for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+Move = tuple[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch, on the device.
+
+    Attributes:
+        labels: int64 [N, *S], tissues with the lesion as the last label.
+        image: float32 [N, C, *S] in [-1, 1]; for an unpaired translator, of other cases than `labels`.
+        mask: float32 [N, 1, *S] in {0, 1}, the lesion that goes with `image`.
+        progress: share of the training that is done, 0 … 1; for losses that change on the way.
+    """
+
+    labels: Tensor
+    image: Tensor
+    mask: Tensor
+    progress: float = 0.0
+
+
+@dataclass
+class Player:
+    """Who is optimised, and how.
+
+    Args:
+        parameters: the trainable parameters of this player and of no other.
+        lr, betas, weight_decay: of Adam ("adam") or AdamW ("adamw").
+        schedule: "constant", "linear" (constant, then to zero over the second half) or "onecycle".
+        clip: largest gradient norm; None leaves gradients as they are.
+        average: keep an exponential moving average of these parameters and deliver that.
+    """
+
+    parameters: list[nn.Parameter]
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 0.0
+    optimiser: Literal["adam", "adamw"] = "adam"
+    schedule: Literal["constant", "linear", "onecycle"] = "constant"
+    clip: float | None = None
+    average: bool = True
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What the trainer needs; an untrained method returns no players."""
+
+    def players(self) -> dict[str, Player]:
+        """Name → player; every trainable parameter belongs to exactly one."""
+        ...
+
+    def moves(self, batch: Batch) -> Iterator[Move]:
+        """Yield `(player name, {loss name: scalar tensor})`, one move after the other."""
+        ...
+
+
+def noise(model: nn.Module, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise [count, model.noise] on the model's device."""
+    device = next(model.parameters()).device
+    width = int(model.noise)  # type: ignore[arg-type]
+    return torch.randn(count, width, generator=generator).to(device)

@@ -1,0 +1,102 @@
+"""Run folders: one trained network with all that is needed to know, resume and rebuild it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+from torch import nn
+
+from strokereg.core.device import choose_device, choose_precision, seed_everything
+from strokereg.core.errors import InputError
+from strokereg.core.problem import Problem
+from strokereg.core.record import CHECKPOINT, RECORD, WEIGHTS, Record, make_folder
+from strokereg.core.roles import Batch
+from strokereg.core.trainer import OnStep, Trainer, TrainerSettings
+from strokereg.core.weights import load_weights
+
+#: Builds an architecture by name; the registry's `build` is one.
+Build = Callable[[str, Problem, Mapping[str, Any]], nn.Module]
+Draw = Callable[[int, torch.device, float], Batch]
+
+_FIRST_WEIGHTS = 2**32 - 1  # stands where the step stands in later seeds
+
+
+def train_run(
+    folder: Path, record: Record, build: Build, draw: Draw, on_step: OnStep = lambda step, losses: None
+) -> nn.Module:
+    """Train into a folder, go on where an earlier call stopped, or load what is finished.
+
+    Args:
+        folder: made when missing.
+        record: what to train; `record.trainer` holds the trainer's settings.
+        build, draw: make the network and its batches.
+
+    Returns:
+        The trained network in eval mode.
+
+    Raises:
+        InputError: the folder holds another run, or another process trains in it.
+        RunFailed: a loss became NaN or infinite.
+    """
+    # Wrong options or an absent device show before anything is written.
+    settings = TrainerSettings.model_validate(record.trainer)
+    choose_precision(settings.precision, choose_device(settings.device))
+    seed_everything(settings.seed, _FIRST_WEIGHTS)
+    model = build(record.architecture, record.problem, record.options)
+    make_folder(folder)
+    lock = FileLock(folder / ".lock", timeout=5)
+    try:
+        with lock:
+            if (folder / RECORD).is_file():
+                before = Record.read(folder)
+                if _identity(before) != _identity(record):
+                    raise InputError(
+                        f"{folder}: holds another run of {before.architecture} (other options, data or "
+                        "settings); choose another --out or remove it"
+                    )
+                if before.done:
+                    return load_model(folder, build)[1]
+            record = record.model_copy(update={"versions": versions(), "done": False})
+            record.write(folder)
+            model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
+            weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+            save_file(weights, folder / f".{WEIGHTS}")
+            (folder / f".{WEIGHTS}").replace(folder / WEIGHTS)
+            record.model_copy(update={"done": True}).write(folder)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+            return model
+    except Timeout as error:
+        raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
+
+
+def load_model(folder: Path, build: Build) -> tuple[Record, nn.Module]:
+    """Rebuild a finished run's network on the CPU, in eval mode; reads data only, runs no code of the folder.
+
+    Raises:
+        InputError: not a run folder, an unfinished run, or weights that do not fit the architecture.
+    """
+    record = Record.read(folder)
+    if not record.done:
+        raise InputError(f"{folder}: the run is not finished; call the same 'strokereg train' again to go on")
+    model = build(record.architecture, record.problem, record.options)
+    load_weights(model, folder)
+    return record, model.eval()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what ran."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "strokereg": version("strokereg")}
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    """What makes two runs the same training; not what came out of it, nor where the cohort lies."""
+    return record.model_dump(
+        mode="json", exclude={"done": True, "decision": True, "versions": True, "cohort": {"path", "name"}}
+    )

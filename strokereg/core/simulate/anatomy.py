@@ -1,0 +1,164 @@
+"""An anatomy: one head's tissue labels, from a FreeSurfer-coded label map or from the embedded MNI152 maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from strokereg.core.errors import InputError
+from strokereg.core.labels import TISSUES
+from strokereg.core.nifti import read_volume
+
+BACKGROUND, CSF, VENTRICLE, CORTEX, DEEP, WHITE, LESION = range(TISSUES.count)
+PARENCHYMA = (CORTEX, DEEP, WHITE)
+
+#: Where the middle 99 % of the parenchyma of MNI152 lie, in mm along R, A, S: [low, high] × 3.
+MNI_BOX = np.array([[-66.0, -99.0, -59.0], [66.0, 66.0, 74.0]])
+
+# FreeSurfer's colour table, merged. Whatever is not named (skull, eyes, vessels, choroid) is background.
+_CODES = {
+    CSF: (24, 122, 257),
+    VENTRICLE: (4, 5, 14, 15, 43, 44, 72, 213, 221, 31, 63),
+    CORTEX: (3, 42, 8, 47, 17, 53, 18, 54, 136, 137, 163, 164, 19, 20, 55, 56),
+    DEEP: (10, 49, 9, 48, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
+    WHITE: (2, 41, 7, 46, 16, 85, 77, 78, 79, 80, 251, 252, 253, 254, 255),
+}
+_SMALLEST_BRAIN_ML = 200.0
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Tissue labels on canonical axes, cropped to the brain.
+
+    Attributes:
+        labels: uint8 [X, Y, Z] along R, A, S; values of `core.labels.TISSUES`, never the lesion.
+        spacing: voxel edges in mm.
+        box: where the middle 99 % of the parenchyma lie, mm from the first voxel's centre: [low, high] × 3.
+    """
+
+    labels: np.ndarray
+    spacing: np.ndarray
+    box: np.ndarray
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Middle of the brain in mm, the pivot of every pose."""
+        return self.box.mean(axis=0)
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the brain, fluid included."""
+        return float(np.count_nonzero(self.labels) * self.spacing.prod()) / 1000.0
+
+    def to_mni(self, points: np.ndarray) -> np.ndarray:
+        """Points [3, …] in mm of this anatomy → roughly MNI mm, by the brain's extent along each axis."""
+        ratio = (MNI_BOX[1] - MNI_BOX[0]) / (self.box[1] - self.box[0])
+        offset = MNI_BOX[0] - self.box[0] * ratio
+        axes = (3,) + (1,) * (points.ndim - 1)
+        return points * ratio.astype(np.float32).reshape(axes) + offset.astype(np.float32).reshape(axes)
+
+
+@lru_cache(maxsize=32)
+def load_anatomy(path: Path | None) -> Anatomy:
+    """Read a label map with FreeSurfer codes (aseg, aparc+aseg, SynthSeg), or derive the embedded head for None.
+
+    Raises:
+        InputError: unreadable, fractional values, or codes that give no brain.
+    """
+    if path is None:
+        return _crop(*_mni152())
+    volume = read_volume(path)
+    codes = volume.data.astype(np.int32)
+    if codes.min() < 0 or not (codes == volume.data).all():
+        raise InputError(f"{path}: not a label map (fractional or negative values); give FreeSurfer-coded labels")
+    labels = _merge(codes)
+    held = np.bincount(labels.ravel(), minlength=LESION)[list(PARENCHYMA)].sum() * volume.voxel_ml
+    if held < _SMALLEST_BRAIN_ML:
+        raise InputError(
+            f"{path}: its codes give {held:.0f} ml of brain tissue; give label maps with FreeSurfer codes "
+            "(2/41 white matter, 3/42 cortex, 4/43 ventricle, …)"
+        )
+    image = nib.as_closest_canonical(nib.Nifti1Image(labels, volume.affine))  # type: ignore
+    spacing = np.array(image.header.get_zooms()[:3], dtype=float)  # type: ignore
+    anatomy = _crop(np.asarray(image.dataobj), spacing)
+    anatomy.labels[_gaps(anatomy.labels > 0)] = WHITE
+    return anatomy
+
+
+def _gaps(brain: np.ndarray) -> np.ndarray:
+    """Holes that at least two of the three slice directions close: vessels and old lesions, coded as no brain."""
+    closed = np.zeros(brain.shape, dtype=np.uint8)
+    for axis in range(3):
+        plane = ndimage.generate_binary_structure(3, 1)
+        plane[tuple(slice(None, None, 2) if a == axis else 1 for a in range(3))] = False
+        closed += ndimage.binary_fill_holes(brain, plane)
+    return (closed >= 2) & ~brain
+
+
+def _merge(codes: np.ndarray) -> np.ndarray:
+    """FreeSurfer codes → tissue labels; cortical parcels 1000–2999 and white ones 3000–4999 included."""
+    lookup = np.zeros(max(5003, int(codes.max()) + 1), dtype=np.uint8)
+    lookup[1000:3000], lookup[3000:5003] = CORTEX, WHITE
+    for tissue, members in _CODES.items():
+        lookup[list(members)] = tissue
+    return lookup[codes]
+
+
+def _crop(labels: np.ndarray, spacing: np.ndarray) -> Anatomy:
+    edges = [np.flatnonzero((labels > 0).any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)]
+    inner = np.ascontiguousarray(labels[tuple(slice(int(low), int(high) + 1) for low, high in edges)])
+    tissue = np.isin(inner, PARENCHYMA)
+    box = np.empty((2, 3))
+    for axis in range(3):
+        share = np.cumsum(tissue.sum(tuple(b for b in range(3) if b != axis)), dtype=float)
+        box[:, axis] = np.searchsorted(share / share[-1], (0.005, 0.995)) * spacing[axis]
+    return Anatomy(inner, np.asarray(spacing, dtype=float), box)
+
+
+def _mni152() -> tuple[np.ndarray, np.ndarray]:
+    """Tissues of the MNI152 template that nilearn ships: by the larger probability, then by simple geometry."""
+    grey_image = _template("gm")
+    grey, white, brain = (np.asarray(image.dataobj) for image in (grey_image, _template("wm"), _template("t1")))
+    brain = brain > 0.2
+    brain = (brain | (grey + white > 0.5)) & ndimage.binary_dilation(grey + white > 0.3, iterations=4)
+    brain = ndimage.binary_fill_holes(ndimage.binary_opening(brain, iterations=3))
+    # The template is an average of many heads, which blurs narrow sulci away; doubling the fluid's share opens them.
+    fluid = 2.0 * np.clip(1.0 - grey - white, 0.0, 1.0)
+    labels = np.full(grey.shape, CSF, dtype=np.uint8)
+    labels[(grey >= white) & (grey > fluid)] = CORTEX
+    labels[(white > grey) & (white > fluid)] = WHITE
+    corner = np.asarray(grey_image.affine)[:3, 3]
+    x, y, z = np.ogrid[: grey.shape[0], : grey.shape[1], : grey.shape[2]]
+    x, y, z = x + corner[0], y + corner[1], z + corner[2]
+    # Thalamus, striatum and pallidum: grey matter in a box that stops short of the insula and the cingulum.
+    core = (abs(x) < 32) & (y > -34) & (y < 24) & (z > -10) & (z < 20)
+    labels[core & (labels == CORTEX)] = DEEP
+    # Ventricles: the fluid that hangs together with the lateral ventricles and lies in the middle of the brain.
+    middle = (abs(x) < 38) & (y > -56) & (y < 38) & (z > -48) & (z < 34) & ((z > -2) | (abs(x) < 8))
+    pieces, _ = ndimage.label((labels == CSF) & brain & middle)
+    at = [int(v) for v in np.round(np.array((12.0, -22.0, 22.0)) - corner)]
+    near = pieces[at[0] - 8 : at[0] + 9, at[1] - 12 : at[1] + 13, at[2] - 8 : at[2] + 9]
+    labels[pieces == np.bincount(near[near > 0]).argmax()] = VENTRICLE
+    labels[~brain] = BACKGROUND
+    return labels, np.ones(3)
+
+
+def _template(kind: str) -> nib.Nifti1Image:
+    """One of nilearn's MNI152 maps at 1 mm, scaled to 0 … 1: `gm`, `wm` or the skull-stripped `t1`."""
+    package = find_spec("nilearn")
+    name = f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
+    path = Path(package.origin).parent / "datasets" / "data" / name if package and package.origin else Path(name)
+    if path.is_file():  # read directly: importing nilearn.datasets takes longer than all the rest
+        image = nib.load(path)  # type: ignore[attr-defined]
+        data = np.asarray(image.dataobj, dtype=np.float32)  # type: ignore[attr-defined]
+        return nib.Nifti1Image(data / data.max(), image.affine)  # type: ignore
+    from nilearn import datasets
+
+    load = {"gm": "load_mni152_gm_template", "wm": "load_mni152_wm_template", "t1": "load_mni152_template"}[kind]
+    return getattr(datasets, load)(resolution=1)

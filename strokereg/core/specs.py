@@ -1,0 +1,119 @@
+"""Specs: the frozen, torch-free descriptions under which architectures are registered.
+
+A spec names a factory (`"package.module:Class"`) and says what it can do. Nothing is imported until a
+model is asked for, so a hundred installed plugins cost a command line nothing but a hundred small objects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from strokereg.core.errors import StrokeregError
+
+API = 1  # version of the contract between the core and a plugin
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+class SpecError(StrokeregError):
+    """A spec that breaks a rule of the contract; the registry quarantines the plugin that gave it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSpec:
+    """What the registry knows of an architecture before any of its code is loaded.
+
+    Args:
+        name: lower-case words joined by hyphens, as typed after `--models`.
+        factory: `"package.module:Class"`; called as `Class(problem, options)` (see `core.roles`).
+        summary: one line for `strokereg models`.
+        paper: citation or URL of the source.
+        licence: licence of the implementation or of what it was built after.
+        dims: spatial dimensions that it can be built for, a subset of (2, 3).
+        stochastic: its forward takes a noise vector.
+        torchscript, onnx: exports and holds parity; False claims that the export fails.
+        bf16: trains under bfloat16 autocast.
+        api: version of the plugin contract that it was written for.
+
+    Raises:
+        SpecError: a field breaks its rule.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    paper: str = ""
+    licence: str = ""
+    dims: tuple[int, ...] = (2,)
+    stochastic: bool = False
+    torchscript: bool = True
+    onnx: bool = True
+    bf16: bool = True
+    api: int = API
+
+    role: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SpecError(f"the name {self.name!r} is not lower-case words joined by hyphens")
+        if not _FACTORY.fullmatch(self.factory):
+            raise SpecError(f"{self.name}: the factory {self.factory!r} is not of the form 'package.module:Class'")
+        if not self.dims or not set(self.dims) <= {2, 3}:
+            raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
+        if self.api != API:
+            raise SpecError(f"{self.name}: written for plugin api {self.api}; this strokereg speaks api {API}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec(ArchitectureSpec):
+    """An architecture that makes lesion masks."""
+
+    stochastic: bool = True
+    role: ClassVar[str] = "generator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorSpec(ArchitectureSpec):
+    """An architecture that turns a label map (tissues + lesion) into an MR image.
+
+    Args:
+        paired: trains on label map and image of the same case; False: the two come from different cases.
+    """
+
+    paired: bool = True
+    role: ClassVar[str] = "translator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterSpec(ArchitectureSpec):
+    """An architecture that turns an MR image into a lesion mask."""
+
+    role: ClassVar[str] = "segmenter"
+
+
+SPEC_OF_ROLE: dict[str, type[ArchitectureSpec]] = {
+    spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec)
+}
+ROLES = tuple(SPEC_OF_ROLE)
+
+
+class Registered(Protocol):
+    """A spec with where it came from, as the registry hands it out."""
+
+    @property
+    def spec(self) -> ArchitectureSpec:
+        """What is registered."""
+        ...
+
+    @property
+    def distribution(self) -> str:
+        """The installed distribution that registered it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """That distribution's version."""
+        ...

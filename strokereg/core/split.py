@@ -1,0 +1,86 @@
+"""Which subject belongs to training, validation and test: written once, obeyed ever after.
+
+Kept beside the cohort as `split.tsv` with columns `participant_id` and `split`. A subject has one place,
+whatever its number of sessions.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from strokereg.core.errors import InputError
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Subjects of each part, in a fixed order: an arm with n cases takes the first n of `train`."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def part(self, name: str) -> tuple[str, ...]:
+        """The subjects of `train`, `val` or `test`."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def write(self, path: Path) -> None:
+        """Write the split as a table."""
+        rows = [f"{subject}\t{part}\n" for part in PARTS for subject in self.part(part)]
+        path.write_text("participant_id\tsplit\n" + "".join(rows), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read a split.
+
+        Raises:
+            InputError: not a table, an unknown part, or one subject in two parts.
+        """
+        try:
+            with path.open(newline="", encoding="utf-8") as handle:
+                rows = list(csv.DictReader(handle, delimiter="\t"))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path}: cannot be read as a table ({error}); write the split anew") from error
+        parts: dict[str, list[str]] = {part: [] for part in PARTS}
+        seen: dict[str, str] = {}
+        for row in rows:
+            subject, part = row.get("participant_id"), row.get("split")
+            if subject is None or part not in parts:
+                raise InputError(f"{path}: each row needs a participant_id and a split of train, val or test")
+            if subject in seen:
+                raise InputError(f"{path}: {subject} stands in {seen[subject]} and in {part}; keep it in one")
+            seen[subject] = part
+            parts[part].append(subject)
+        return cls(*(tuple(parts[part]) for part in PARTS))
+
+
+def make_split(subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0) -> Split:
+    """Split subjects about 60 : 10 : 30, stratified by lesion volume: neighbours in size go apart.
+
+    Args:
+        subjects: one name a subject.
+        volumes_ml: lesion volume of each.
+        seed: of the shuffle inside strata and of the order of the training cases.
+    """
+    names = list(subjects)
+    if len(names) < 3:
+        raise InputError(f"a split needs at least 3 subjects, this cohort has {len(names)}; add cases")
+    rng = np.random.default_rng(seed)
+    by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    # Ten neighbours in size at a time: six train, one validates, three test.
+    pattern = ["train"] * 6 + ["val"] + ["test"] * 3
+    for start in range(0, len(by_size), 10):
+        stratum = by_size[start : start + 10]
+        rng.shuffle(stratum)
+        places = pattern if len(stratum) == 10 else ["test", "val", "train", "train", "test", "train"] * 2
+        for subject, part in zip(stratum, places, strict=False):
+            parts[part].append(subject)
+    rng.shuffle(parts["train"])
+    return Split(tuple(parts["train"]), tuple(sorted(parts["val"])), tuple(sorted(parts["test"])))

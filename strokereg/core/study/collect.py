@@ -1,0 +1,148 @@
+"""Reads what the tasks of a study left behind, and makes results, curves and pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from strokereg.core.cohort import Cohort
+from strokereg.core.history import series
+from strokereg.core.prepare import digest
+from strokereg.core.record import HISTORY
+from strokereg.core.report import History
+from strokereg.core.results import Arm, CohortFacts, ExternalFacts, Failure, Provenance, Results, Run, SeedScores, Study
+from strokereg.core.runs import versions
+from strokereg.core.study.plan import Plan
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import examples_path, is_done, outcome
+from strokereg.core.summary import summarise
+
+
+def collect(
+    stage: Stage, plan: Plan, cohort: Cohort, failures: Mapping[str, str], command: str, external: Path | None
+) -> Results:
+    """All that a study found; the same for the same work, whenever and in whichever order it was done."""
+    arms = []
+    for planned in plan.arms:
+        seeds = [
+            SeedScores.model_validate({"seed": task.seed, **_scores(outcome(stage, task))})
+            for task in planned.segmenters
+            if is_done(stage, task)
+        ]
+        arms.append(
+            Arm(
+                name=planned.name,
+                training=planned.training,
+                translator=planned.translator,
+                cases=planned.cases,
+                seeds=seeds,
+            )
+        )
+    results = summarise(_study(stage, cohort, external), arms)
+    results.synthesis = _synthesis(stage, plan)
+    results.runs = _runs(stage, plan)
+    results.failures = [
+        Failure(what=task.title, reason=failures[key]) for key, task in plan.tasks.items() if key in failures
+    ]
+    results.provenance = Provenance(command=command, versions=versions() | _plugins(stage))
+    results.timing = {
+        f"{task.title} [{task.key[:8]}]": outcome(stage, task)["seconds"]
+        for task in plan.tasks.values()
+        if is_done(stage, task)
+    }
+    return results
+
+
+def histories(stage: Stage, plan: Plan) -> list[History]:
+    """Loss curves for the report, one training each, named as shortly as a small panel asks for."""
+    shown: list[History] = []
+    for task in plan.tasks.values():
+        if task.kind == "database" or not is_done(stage, task):
+            continue
+        curves = series(stage.store / task.folder / HISTORY)
+        if len({name.split("/")[0] for name in curves}) == 1:  # one player needs no naming
+            curves = {name.split("/")[1].replace("_", " "): points for name, points in curves.items()}
+        what = task.taught if task.kind == "segmenter" else task.architecture
+        shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": curves})
+    return shown
+
+
+def examples(stage: Stage, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
+    """Task key → name → plane, of the tasks that left pictures."""
+    found = {}
+    for task in plan.tasks.values():
+        path = examples_path(stage, task)
+        if is_done(stage, task) and path.is_file():
+            with np.load(path) as planes:
+                found[task.key] = dict(planes)
+    return found
+
+
+def _scores(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said[name] for name in ("decision", "cases", "external")}
+
+
+def _study(stage: Stage, cohort: Cohort, external: Path | None) -> Study:
+    settings = stage.settings
+    parts = {"train": stage.ready.train_files, "val": stage.ready.validation_files, "test": stage.ready.test_files}
+    return Study(
+        models=list(settings.models),
+        preset=settings.preset,
+        cases=sorted({arm or len(stage.ready.train) for arm in settings.cases}),
+        seeds=list(settings.seeds),
+        steps={role: budget.steps for role, budget in settings.budgets.items()},
+        spacing=settings.spacing,
+        cohort=CohortFacts(
+            name=cohort.name,
+            fingerprint=stage.ready.facts["key"],
+            simulated=cohort.simulated,
+            counts={name: len(files) for name, files in parts.items()},
+        ),
+        external=ExternalFacts(
+            name=external.name,
+            fingerprint=digest(stage.external_key)[:16],
+            simulated=False,
+            cases=len(stage.external),
+        )
+        if external
+        else None,
+        synthesis_saw="all training cases" if settings.all_for_synthesis else "the arm's cases",
+    )
+
+
+def _synthesis(stage: Stage, plan: Plan) -> dict[str, dict[str, float]]:
+    notes = {}
+    for task in plan.tasks.values():
+        if task.kind == "database" and is_done(stage, task):
+            said = outcome(stage, task)
+            numbers = {name: value for name, value in said.items() if name != "seconds"}
+            notes[f"{task.architecture} ({task.cases} cases, seed {task.seed})"] = numbers
+    return notes
+
+
+def _runs(stage: Stage, plan: Plan) -> list[Run]:
+    runs = []
+    for task in plan.tasks.values():
+        if task.kind == "database" or not is_done(stage, task):
+            continue
+        curves = series(stage.store / task.folder / HISTORY)
+        runs.append(
+            Run(
+                folder=task.folder,
+                role=task.kind,
+                architecture=task.architecture,
+                seed=task.seed,
+                cases=task.cases,
+                steps=task.steps,
+                losses={name: points[-1][1] for name, points in curves.items()},
+            )
+        )
+    return runs
+
+
+def _plugins(stage: Stage) -> dict[str, str]:
+    used = {entry.distribution: entry.version for entry in stage.registered.values()}
+    return {name: version for name, version in sorted(used.items()) if name != "strokereg"}

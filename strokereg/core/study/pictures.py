@@ -1,0 +1,118 @@
+"""Picture sheets of a study: what the translators paint, what the segmenters were taught with, what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from strokereg.core.compose import read_database
+from strokereg.core.labels import LabelTable
+from strokereg.core.report import CALLED, TRUTH, Sheet, SheetRow, label_colours, outline, radiological, window
+from strokereg.core.study.plan import ArmPlan, Plan, Task
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import is_done
+
+Examples = Mapping[str, Mapping[str, np.ndarray]]
+
+_SYNTHETIC = 6  # slices of each database
+
+
+def draw_sheets(stage: Stage, plan: Plan, examples: Examples) -> list[Sheet]:
+    """All sheets for which there are pictures.
+
+    Args:
+        examples: task key → name → plane [Y, X], as the tasks left them.
+    """
+    databases = [t for t in plan.tasks.values() if t.kind == "database" and t.key in examples]
+    first: dict[str, Task] = {}
+    for task in databases:
+        first.setdefault(task.architecture, task)
+    judged = [(arm, arm.segmenters[0]) for arm in plan.arms if arm.segmenters[0].key in examples]
+    sheets = [
+        _held_out(stage.ready.table, first, examples),
+        _taught(stage, first),
+        _found("cases", "Test cases, segmented", judged, examples),
+        _found("external", "External cases, segmented", judged, examples),
+    ]
+    return [sheet for sheet in sheets if sheet["rows"]]
+
+
+def _held_out(table: LabelTable, databases: Mapping[str, Task], examples: Examples) -> Sheet:
+    rows: list[SheetRow] = []
+    planes = {model: examples[task.key] for model, task in databases.items()}
+    some = next(iter(planes.values()), {})
+    for case in dict.fromkeys(name.split("/")[0] for name in some):
+        painted = [_intensity(p[f"{case}/synthetic"]) for p in planes.values()]
+        labels = label_colours(radiological(some[f"{case}/labels"]), table.count)
+        rows.append({"label": case, "images": [labels, _intensity(some[f"{case}/image"]), *painted]})
+    return {
+        "title": "Label maps of validation cases, translated",
+        "caption": "No translator saw these cases. Left the label map (lesion in colour), then the image that belongs "
+        "to it, then what each translator painted.",
+        "columns": ["label map", "image", *databases],
+        "rows": rows,
+    }
+
+
+def _taught(stage: Stage, databases: Mapping[str, Task]) -> Sheet:
+    rows: list[SheetRow] = []
+    for model, task in databases.items():
+        if not is_done(stage, task):
+            continue
+        pictures: list[np.ndarray | None] = []
+        for case in read_database(stage.store / task.folder, stage.ready.table.lesion)[:_SYNTHETIC]:
+            z = int(case.mask.sum(axis=(1, 2)).argmax())
+            image = _intensity(np.asarray(case.image[0, z]))
+            pictures.append(outline(image, radiological(case.mask[z])))
+        rows.append({"label": model, "images": pictures})
+    return {
+        "title": "Synthetic training slices",
+        "caption": "Anatomy of a training case, lesion drawn by the mask generator (outlined), image by the "
+        "translator.",
+        "columns": [f"{i + 1}" for i in range(max((len(row["images"]) for row in rows), default=0))],
+        "rows": rows,
+    }
+
+
+def _found(part: str, title: str, judged: list[tuple[ArmPlan, Task]], examples: Examples) -> Sheet:
+    rows: list[SheetRow] = []
+    some = examples[judged[0][1].key] if judged else {}
+    cases = dict.fromkeys(name.split("/")[1] for name in some if name.startswith(f"{part}/"))
+    for case in cases:
+        image, truth = some[f"{part}/{case}/image"], some[f"{part}/{case}/truth"]
+        box = _around(image)
+        plain = window(radiological(image[box]), 0.0, _white(image))
+        pictures = [plain, outline(plain, radiological(truth[box]), TRUTH)]
+        for _, task in judged:
+            called = examples[task.key][f"{part}/{case}/prediction"]
+            pictures.append(outline(plain, radiological(called[box]), CALLED))
+        rows.append({"label": case, "images": pictures})
+    return {
+        "title": title,
+        "caption": "The slice with most lesion. Second column the true outline, then what the first seed of each arm "
+        "outlines.",
+        "columns": ["image", "truth", *(f"{arm.name} ({arm.cases})" for arm, _ in judged)],
+        "rows": rows,
+    }
+
+
+def _intensity(plane: np.ndarray) -> np.ndarray:
+    """A prepared plane in [-1, 1] as a picture; three brain medians (0.5) are white already."""
+    return window(radiological(plane), -1.0, 0.5)
+
+
+def _white(image: np.ndarray) -> float:
+    """Intensity shown white: three medians of the slice's brain."""
+    inside = image[image > 0.05 * image.max()] if image.max() > 0 else image
+    return 3.0 * float(np.median(inside)) or 1.0
+
+
+def _around(image: np.ndarray, margin: int = 2) -> tuple[slice, slice]:
+    """The part of a plane [Y, X] that shows brain."""
+    rows, columns = np.nonzero(image > 0.05 * image.max()) if image.max() > 0 else np.nonzero(image == image)
+    height, width = image.shape
+    return (
+        slice(max(rows.min() - margin, 0), min(rows.max() + margin + 1, height)),
+        slice(max(columns.min() - margin, 0), min(columns.max() + margin + 1, width)),
+    )

@@ -1,0 +1,187 @@
+"""From settings to trainings: which arms there are, what each needs, and under which key its work is found again.
+
+A key is the digest of everything that determines a task's outcome: contents of the cases, architecture with its
+distribution and version, options, grid, trainer settings, and the keys of what it builds on. Equal keys are
+equal work, so it is done once, within a study and across interruptions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from strokereg.core.prepare import digest
+from strokereg.core.record import Record
+from strokereg.core.results import Training
+from strokereg.core.study.stage import Stage
+from strokereg.core.trainer import TrainerSettings
+
+_FORMAT = 1  # part of every key: raise it when the meaning of a task changes
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work with its own folder.
+
+    Attributes:
+        kind: generator, translator, database or segmenter.
+        architecture: whose training, or whose images.
+        cases: clinical cases that it sees.
+        needs: keys of tasks that must be done before.
+        clinical, database, translator: what a segmenter trains on, and whose images the database holds.
+        judged: key of the cases that a segmenter is judged on; not part of its training's key, so that judging
+            on other cases needs no other training.
+    """
+
+    kind: str
+    key: str
+    architecture: str
+    cases: int
+    seed: int
+    needs: tuple[str, ...] = ()
+    clinical: bool = True
+    database: str | None = None
+    translator: str | None = None
+    judged: str = ""
+    steps: int = 1
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the store."""
+        return f"{self.kind}-{self.architecture.replace(':', '.')}-{self.key[:16]}"
+
+    @property
+    def title(self) -> str:
+        """For progress and messages."""
+        taught = f"{self.taught}, " if self.kind == "segmenter" else ""
+        return f"{self.kind} {self.architecture} ({self.cases} cases, {taught}seed {self.seed})"
+
+    @property
+    def taught(self) -> str:
+        """What a segmenter is trained on, in short."""
+        return " + ".join(["clinical"] * self.clinical + [f"{self.translator} synthetic"] * bool(self.translator))
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """An arm and the segmenter trainings that make it up, one a seed."""
+
+    name: str
+    training: Training
+    translator: str | None
+    cases: int
+    segmenters: tuple[Task, ...]
+
+
+@dataclass
+class Plan:
+    """All tasks in an order in which each comes after what it needs, and the arms that they serve."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    arms: list[ArmPlan] = field(default_factory=list)
+
+    def add(self, task: Task) -> Task:
+        """Add a task unless the same work is planned already."""
+        return self.tasks.setdefault(task.key, task)
+
+
+def make_plan(stage: Stage) -> Plan:
+    """Lay out the study."""
+    settings, plan = stage.settings, Plan()
+    everything = len(stage.ready.train)
+    for cases in (min(n, everything) or everything for n in settings.cases):
+        plan.arms.append(_arm(plan, stage, "clinical", None, cases))
+        for model in settings.models:
+            plan.arms.append(_arm(plan, stage, "synthetic", model, cases))
+            plan.arms.append(_arm(plan, stage, "clinical + synthetic", model, cases))
+    if settings.headroom and not any(arm.cases == everything for arm in plan.arms):
+        plan.arms.append(_arm(plan, stage, "clinical", None, everything))
+    return plan
+
+
+def record_of(stage: Stage, task: Task) -> Record:
+    """What the run folder of a training says of itself."""
+    registered = stage.registered[task.architecture]
+    budget = stage.settings.budgets[task.kind]
+    return Record(
+        architecture=task.architecture,
+        role=task.kind,
+        distribution=registered.distribution,
+        version=registered.version,
+        factory=registered.spec.factory,
+        problem=stage.ready.problem,
+        options=stage.settings.options.get(task.architecture, {}),
+        preparation=stage.ready.preparation,
+        labels=stage.ready.table.names,
+        cohort={
+            **stage.ready.facts,
+            "training_cases": task.cases,
+            "clinical": task.clinical,
+            "synthetic": task.database,
+        },
+        trainer=TrainerSettings(
+            **budget.model_dump(),
+            seed=task.seed,
+            device=stage.settings.device,
+            precision=stage.settings.precision,
+            threads=stage.settings.threads,
+        ).model_dump(),
+    )
+
+
+def _arm(plan: Plan, stage: Stage, training: Training, model: str | None, cases: int) -> ArmPlan:
+    segmenters = []
+    for seed in stage.settings.seeds:
+        database = _database(plan, stage, model, cases, seed) if model else None
+        clinical, who = training != "synthetic", stage.settings.segmenter
+        segmenters.append(_training(plan, stage, "segmenter", who, cases, seed, clinical, database, model))
+    recipe = "clinical only" if model is None else f"{model}, {training}"
+    return ArmPlan(recipe, training, model, cases, tuple(segmenters))
+
+
+def _database(plan: Plan, stage: Stage, model: str, cases: int, seed: int) -> str:
+    settings = stage.settings
+    shared = seed if settings.fresh_translators else settings.seeds[0]
+    seen = len(stage.ready.train) if settings.all_for_synthesis else cases
+    makers = [
+        _training(plan, stage, "generator", settings.generator, seen, shared).key,
+        _training(plan, stage, "translator", model, seen, shared).key,
+    ]
+    anatomies = stage.key_of(stage.ready.train_files[:cases])
+    key = digest([_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared])
+    task = Task("database", key, model, cases, shared, tuple(makers), steps=settings.synthetic_cases)
+    return plan.add(task).key
+
+
+def _training(
+    plan: Plan,
+    stage: Stage,
+    kind: str,
+    architecture: str,
+    cases: int,
+    seed: int,
+    clinical: bool = True,
+    database: str | None = None,
+    translator: str | None = None,
+) -> Task:
+    budget = stage.settings.budgets[kind]
+    draft = Task(
+        kind=kind,
+        key="",
+        architecture=architecture,
+        cases=cases,
+        seed=seed,
+        needs=(database,) if database else (),
+        clinical=clinical,
+        database=database,
+        translator=translator,
+        steps=budget.steps,
+    )
+    record = record_of(stage, draft)
+    # Of the cohort only the cases that are trained on count: another test case makes no other training.
+    training = record.model_dump(mode="json", exclude={"cohort": {"path", "name", "key"}})
+    seen = stage.key_of(stage.ready.train_files[:cases])
+    if kind != "segmenter":
+        return plan.add(replace(draft, key=digest([_FORMAT, training, seen])))
+    parts = [stage.key_of(stage.ready.validation_files), stage.key_of(stage.ready.test_files), stage.external_key]
+    key = digest([_FORMAT, training, seen, stage.settings.share])
+    return plan.add(replace(draft, key=key, judged=digest(parts)))

@@ -1,0 +1,69 @@
+"""Runs a study from data to report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strokereg.core.cohort import Cohort
+from strokereg.core.record import make_folder, write_json
+from strokereg.core.report import write_report
+from strokereg.core.results import Results
+from strokereg.core.runs import Build
+from strokereg.core.specs import Registered
+from strokereg.core.study.collect import collect, examples, histories
+from strokereg.core.study.executor import LocalExecutor, Watcher
+from strokereg.core.study.pictures import draw_sheets
+from strokereg.core.study.plan import make_plan
+from strokereg.core.study.settings import StudySettings
+from strokereg.core.study.stage import set_stage
+from strokereg.core.table import write_csv
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished study: what it found, and where that lies."""
+
+    results: Results
+    json: Path
+    csv: Path
+    report: Path
+
+
+def run_study(
+    settings: StudySettings,
+    cohort: Cohort,
+    out: Path,
+    cache: Path,
+    registered: Mapping[str, Registered],
+    build: Build,
+    executor: LocalExecutor,
+    watcher: Watcher,
+    external: Path | None = None,
+    command: str = "",
+) -> Finished:
+    """Do whatever of the study is not done yet, then write `results.json`, `results.csv` and `report.html`.
+
+    Args:
+        out: folder of the study; its `runs` hold every training, found again by content.
+        cache: where prepared cases are kept.
+        registered, build: the architectures by name, and how to build them.
+        executor, watcher: who does the work, and who is told of it.
+        external: a cohort of another origin to judge on as well.
+
+    Raises:
+        InputError: data or settings that cannot be used; nothing is written then but finished trainings.
+    """
+    stage = set_stage(settings, cohort, out / "runs", cache, registered, build, external, watcher.preparing)
+    make_folder(out)
+    write_json(out / "study.json", json.loads(settings.model_dump_json()))
+    plan = make_plan(stage)
+    watcher.planned(plan)
+    failures = executor.run(stage, plan.tasks.values(), watcher)
+    results = collect(stage, plan, cohort, failures, command, external)
+    results.write(out / "results.json")
+    write_csv(results, out / "results.csv")
+    report = write_report(out, results, histories(stage, plan), draw_sheets(stage, plan, examples(stage, plan)))
+    return Finished(results, out / "results.json", out / "results.csv", report)

@@ -1,0 +1,131 @@
+"""What a study is asked to do: typed settings, and three presets that differ in budget only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, field_validator
+
+from strokereg.core.options import Options
+
+Preset = Literal["smoke", "quick", "full"]
+
+
+class Budget(Options):
+    """Optimiser steps and batch size of one role."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    average: float = Field(default=0.99, ge=0, lt=1)
+
+
+class Embedded(Options):
+    """The simulated cohort that a study makes for itself where no data are given.
+
+    Args:
+        cases: how many.
+        shape, spacing: scan grid and its voxel size in mm.
+    """
+
+    cases: int = Field(ge=5)
+    shape: tuple[int, int, int] = (112, 112, 73)
+    spacing: float = 2.0
+
+
+class StudySettings(Options):
+    """All that defines a study, apart from its data.
+
+    Args:
+        models: translators to compare.
+        generator, segmenter: who makes the masks, and who is trained on the arms.
+        cases: numbers of clinical training cases; 0 stands for all.
+        seeds: one training of every arm for each.
+        headroom: also train clinical only on all cases, to show what more data could bring.
+        channels: image contrasts.
+        spacing: network grid in mm along R, A, S.
+        share: of each batch that is synthetic in the mixed arms.
+        synthetic_cases: size of each synthetic database.
+        fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
+        all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
+        budgets: steps and batch size a role.
+        options: architecture → its own options.
+        embedded: the cohort to simulate where none is given.
+        device, precision, threads: see `core.trainer.TrainerSettings`.
+    """
+
+    models: tuple[str, ...] = Field(min_length=1)
+    preset: Preset = "quick"
+    generator: str = "mask-gan"
+    segmenter: str = "unet"
+    cases: tuple[int, ...] = Field(default=(10,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    headroom: bool = True
+    channels: tuple[str, ...] = ("dwi",)
+    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
+    share: float = Field(default=0.5, gt=0, lt=1)
+    synthetic_cases: int = Field(default=40, ge=1)
+    fresh_translators: bool = False
+    all_for_synthesis: bool = False
+    budgets: dict[str, Budget]
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    embedded: Embedded
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    threads: int = Field(default=1, ge=1)
+
+    @field_validator("models", "cases", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) != len(values):
+            raise ValueError("names the same thing twice; keep one of each")
+        return values
+
+
+#: smoke exercises every joint; quick gives a first table on a laptop; full is for a workstation.
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "cases": (3,),
+        "seeds": (0,),
+        "headroom": False,
+        "spacing": (6.0, 6.0, 6.0),
+        "synthetic_cases": 2,
+        "budgets": {
+            "generator": {"steps": 6, "batch_size": 4},
+            "translator": {"steps": 6, "batch_size": 4},
+            "segmenter": {"steps": 60, "batch_size": 4},
+        },
+        "options": {
+            "mask-gan": {"ngf": 8, "ndf": 8},
+            "pix2pix": {"ngf": 8, "ndf": 8},
+            "spade": {"ngf": 8, "ndf": 8, "hidden": 8},
+            "unet": {"widths": (8, 16, 32)},
+        },
+        "embedded": {"cases": 10, "shape": (56, 56, 36), "spacing": 4.0},
+    },
+    "quick": {
+        "budgets": {
+            "generator": {"steps": 400, "batch_size": 16},
+            "translator": {"steps": 500, "batch_size": 8},
+            "segmenter": {"steps": 600, "batch_size": 8},
+        },
+        "options": {
+            "mask-gan": {"ngf": 16, "ndf": 16},
+            "pix2pix": {"ngf": 24, "ndf": 16},
+            "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
+        },
+        "embedded": {"cases": 40},
+    },
+    "full": {
+        "cases": (10, 50),
+        "seeds": (0, 1, 2, 3, 4),
+        "spacing": (2.0, 2.0, 2.0),
+        "synthetic_cases": 400,
+        "fresh_translators": True,
+        "budgets": {
+            "generator": {"steps": 20000, "batch_size": 32},
+            "translator": {"steps": 20000, "batch_size": 16},
+            "segmenter": {"steps": 20000, "batch_size": 32, "average": 0.999},
+        },
+        "embedded": {"cases": 180},
+    },
+}

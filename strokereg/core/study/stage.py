@@ -1,0 +1,91 @@
+"""What every task of a study shares, set once before the first task begins."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strokereg.core.case import CaseFiles
+from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.device import choose_device, choose_precision
+from strokereg.core.errors import InputError
+from strokereg.core.prepare import check_cases, content_keys, digest
+from strokereg.core.ready import Ready, make_ready
+from strokereg.core.runs import Build
+from strokereg.core.specs import Registered
+from strokereg.core.study.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Small enough to be sent to each worker.
+
+    Attributes:
+        ready: the cohort, prepared.
+        store: folder of the tasks' results.
+        registered: name → entry, for every architecture of the study.
+        external: cases of another origin that segmenters are judged on as well.
+        external_key: key of the contents of the external cases, whose names may be those of the cohort's.
+    """
+
+    settings: StudySettings
+    ready: Ready
+    store: Path
+    registered: Mapping[str, Registered]
+    build: Build
+    external: tuple[CaseFiles, ...]
+    external_key: str
+
+    def key_of(self, files: Sequence[CaseFiles]) -> str:
+        """A key of the contents of these cases of the cohort, in this order."""
+        return digest([self.ready.contents[f.name] for f in files])
+
+
+def set_stage(
+    settings: StudySettings,
+    cohort: Cohort,
+    store: Path,
+    cache: Path,
+    registered: Mapping[str, Registered],
+    build: Build,
+    external: Path | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Stage:
+    """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
+
+    Args:
+        store: where tasks leave their results.
+        cache: where prepared cases are kept.
+        external: a cohort of another origin.
+        on_progress: told what is being done, how many cases are ready, and of how many.
+
+    Raises:
+        InputError: a cohort that cannot be trained or judged on, too few cases, an external cohort without masks, a
+            device that is not there, or an architecture that cannot be built as asked.
+    """
+    choose_precision(settings.precision, choose_device(settings.device))
+    abroad = open_cohort(external).cases if external else ()
+    for case in abroad:
+        if case.mask is None:
+            raise InputError(f"{external}: {case.name} has no lesion mask to judge against; add it or take it out")
+    available = len(cohort.split.train) if cohort.split else 0
+    if cohort.split and max(settings.cases) > available:
+        raise InputError(
+            f"--cases {max(settings.cases)}: {cohort.root} has {available} training cases; ask for that many at most"
+        )
+    counter = itertools.count(1)
+    total = sum(len(cohort.split.part(part)) for part in ("train", "val")) if cohort.split else 0
+    ready = make_ready(
+        cohort,
+        settings.channels,
+        settings.spacing,
+        2,
+        cache,
+        lambda name: on_progress("preparing cases", next(counter), total),
+    )
+    check_cases([*ready.test_files, *abroad], settings.channels)
+    for name in registered:
+        build(name, ready.problem, settings.options.get(name, {}))
+    return Stage(settings, ready, store, registered, build, abroad, digest(list(content_keys(abroad).values())))

@@ -1,0 +1,179 @@
+"""The four kinds of work of a study, each done in a folder of its own. These functions run in worker processes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from filelock import FileLock
+
+from strokereg.core.compose import read_database, render, write_database
+from strokereg.core.device import choose_device, seed_everything
+from strokereg.core.judge import Judged, choose_decision, judge_case, predict_case
+from strokereg.core.problem import Problem
+from strokereg.core.recipe import sampler_of
+from strokereg.core.record import Decision, Record, write_json
+from strokereg.core.runs import load_model, train_run
+from strokereg.core.sampler import cut
+from strokereg.core.study.plan import Task, record_of
+from strokereg.core.study.stage import Stage
+from strokereg.core.trainer import TrainerSettings
+
+#: Called with (step, of how many, losses) while a task runs.
+Report = Callable[[int, int, dict[str, float]], None]
+
+_SHOWN = 4  # cases in a picture sheet
+
+
+def outcome_path(stage: Stage, task: Task) -> Path:
+    """Where a task says what came out; written last, so a task that has it is finished."""
+    return stage.store / task.folder / f"outcome{'-' * bool(task.judged)}{task.judged[:12]}.json"
+
+
+def examples_path(stage: Stage, task: Task) -> Path:
+    """Where a task leaves planes for the report's pictures."""
+    return outcome_path(stage, task).with_suffix(".npz")
+
+
+def is_done(stage: Stage, task: Task) -> bool:
+    """True where an earlier call has finished this task."""
+    return outcome_path(stage, task).is_file()
+
+
+def outcome(stage: Stage, task: Task) -> dict[str, Any]:
+    """What a finished task wrote down."""
+    return json.loads(outcome_path(stage, task).read_text(encoding="utf-8"))
+
+
+def perform(stage: Stage, task: Task, needs: dict[str, Task], report: Report) -> None:
+    """Do a task, or find it done.
+
+    Args:
+        needs: the tasks that it builds on, by key.
+        report: told of every step.
+
+    Raises:
+        StrokeregError: as training and reading raise them.
+    """
+    folder = stage.store / task.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".task.lock"):
+        if is_done(stage, task):
+            return
+        begun = time.perf_counter()
+        said = _KINDS[task.kind](stage, task, needs, folder, report)
+        write_json(outcome_path(stage, task), {**said, "seconds": round(time.perf_counter() - begun, 2)})
+
+
+def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    record = record_of(stage, task)
+    settings = TrainerSettings.model_validate(record.trainer)
+    synthetic = []
+    if task.database:
+        synthetic = read_database(stage.store / needs[task.database].folder, stage.ready.table.lesion)
+    sampler = sampler_of(
+        stage.registered[task.architecture].spec,
+        stage.ready.problem,
+        settings,
+        stage.ready.train[: task.cases] if task.clinical else (),
+        synthetic,
+        stage.settings.share,
+    )
+    model = train_run(
+        folder, record, stage.build, sampler.batch, lambda step, losses: report(step, settings.steps, losses)
+    )
+    if task.kind != "segmenter":
+        return {}
+    decision, dice = choose_decision(
+        model, stage.ready.validation_files, stage.ready.preparation, stage.ready.problem.dims
+    )
+    Record.read(folder).model_copy(update={"decision": decision}).write(folder)
+    return _judge(stage, task, model, decision) | {"validation_dice": dice}
+
+
+def _judge(stage: Stage, task: Task, model: torch.nn.Module, decision: Decision) -> dict[str, Any]:
+    scores: dict[str, dict[str, Any]] = {"cases": {}, "external": {}}
+    shown: dict[str, np.ndarray] = {}
+    for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
+        for number, case in enumerate(files):
+            judged = predict_case(model, case, stage.ready.preparation, stage.ready.problem.dims)
+            scores[part][case.name] = judge_case(judged, decision).model_dump()
+            if number < _SHOWN:
+                shown |= {f"{part}/{case.name}/{name}": plane for name, plane in _middle(judged, decision).items()}
+    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
+    return {"decision": decision.model_dump(), **scores}
+
+
+def _middle(judged: Judged, decision: Decision) -> dict[str, np.ndarray]:
+    """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
+    turn = nib.orientations.io_orientation(judged.dwi.affine)
+    scan = {"image": judged.dwi.data, "truth": judged.truth, "prediction": judged.mask(decision)}
+    turned = {name: nib.orientations.apply_orientation(volume, turn) for name, volume in scan.items()}
+    area = turned["truth"].sum(axis=(0, 1))
+    z = int(area.argmax()) if area.any() else len(area) // 2
+    return {name: volume[:, :, z].T for name, volume in turned.items()}
+
+
+def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    makers = {needs[key].kind: needs[key] for key in task.needs}
+    device = choose_device(stage.settings.device)
+    generator = load_model(stage.store / makers["generator"].folder, stage.build)[1].to(device)
+    translator = load_model(stage.store / makers["translator"].folder, stage.build)[1].to(device)
+    stochastic = stage.registered[task.architecture].spec.stochastic
+    count = stage.settings.synthetic_cases
+    tally = write_database(
+        folder,
+        stage.ready.train[: task.cases],
+        generator,
+        translator,
+        stochastic,
+        stage.ready.table,
+        stage.ready.problem,
+        count,
+        task.seed,
+        lambda done: report(done, count, {}),
+    )
+    return asdict(tally) | _held_out(stage, task, translator, stochastic)
+
+
+def _held_out(stage: Stage, task: Task, translator: torch.nn.Module, stochastic: bool) -> dict[str, Any]:
+    """Translate the label maps of validation cases, beside the images that really belong to them."""
+    seed_everything(stage.settings.seeds[0])
+    shown: dict[str, np.ndarray] = {}
+    distance = []
+    for number, case in enumerate(stage.ready.validation):
+        labels, image = _richest_unit(case.image, case.labels, case.lesion, stage.ready.problem)
+        fake = render(translator, labels[None], stochastic)[0]
+        brain = labels > 0
+        distance.append(float(np.abs(fake - image)[:, brain].mean()))
+        if number < _SHOWN:
+            planes = {"labels": labels, "image": image[0], "synthetic": fake[0]}
+            if stage.ready.problem.dims == 3:
+                planes = {name: volume[len(volume) // 2] for name, volume in planes.items()}
+            shown |= {f"{case.name}/{name}": plane for name, plane in planes.items()}
+    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
+    return {"held_out_l1": float(np.mean(distance)) if distance else 0.0}
+
+
+def _richest_unit(
+    image: np.ndarray, labels: np.ndarray, lesion: int, problem: Problem
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [*S] and image [C, *S] of the slice with most lesion, or brain where there is none; 3D: the volume."""
+    if problem.dims == 3:
+        image, labels = cut(image, labels, (), problem.size)
+        return labels, image
+    volume = np.asarray(labels)
+    area = (volume == lesion).sum(axis=(1, 2)) * volume[0].size + (volume > 0).sum(axis=(1, 2))
+    z = int(area.argmax())
+    image, plane = cut(image[:, z], volume[z], (), problem.size)
+    return plane, image
+
+
+_KINDS = {"generator": _train, "translator": _train, "segmenter": _train, "database": _database}
