@@ -1,0 +1,58 @@
+"""The built-in architectures, registered through the same hooks as a stranger's. No torch at import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from strokereg.core.specs import GeneratorSpec, SegmenterSpec, TranslatorSpec
+from strokereg.registry.markers import hookimpl
+
+_STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
+
+
+@hookimpl
+def strokereg_generators() -> Iterator[GeneratorSpec]:
+    """Generators of lesion masks."""
+    yield GeneratorSpec(
+        name="mask-gan",
+        factory="strokereg.plugins.mask_gan:MaskGan",
+        summary="upsample-and-convolve GAN for lesion masks",
+        paper=_STUDY,
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )
+
+
+@hookimpl
+def strokereg_translators() -> Iterator[TranslatorSpec]:
+    """Translators from label map to MR image."""
+    yield TranslatorSpec(
+        name="pix2pix",
+        factory="strokereg.plugins.pix2pix:Pix2Pix",
+        summary="U-Net with a patch discriminator, least squares + L1",
+        paper=f"Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004; recipe of {_STUDY}",
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )
+    yield TranslatorSpec(
+        name="spade",
+        factory="strokereg.plugins.spade:Spade",
+        summary="noise through label-modulated residual blocks, least squares + L1",
+        paper=f"Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; recipe of {_STUDY}",
+        licence="Apache-2.0",
+        dims=(2, 3),
+        stochastic=True,
+    )
+
+
+@hookimpl
+def strokereg_segmenters() -> Iterator[SegmenterSpec]:
+    """Segmenters of the lesion."""
+    yield SegmenterSpec(
+        name="unet",
+        factory="strokereg.plugins.unet:UNet",
+        summary="plain U-Net, Dice + cross-entropy",
+        paper="Ronneberger, Fischer, Brox 2015, arXiv 1505.04597",
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )

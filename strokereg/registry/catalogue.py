@@ -1,0 +1,187 @@
+"""The catalogue: what is registered, by name, and the way from a name to a network.
+
+A name is unique over all roles, because commands such as `train NAME` take any of them. Where two
+distributions claim one name, the bare name is an error and `distribution:name` picks one; neither wins by
+being built in or by being installed later.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from strokereg.core.errors import InputError, RunFailed, did_you_mean
+from strokereg.core.specs import ROLES
+from strokereg.registry.factory import build_entry
+from strokereg.registry.installed import Entry, Installed, canonical, load_installed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from strokereg.core.problem import Problem
+
+
+class Catalogue:
+    """Everything that is installed, sorted by role and name.
+
+    Args:
+        installed: the outcome of loading; by default all plugins of this Python.
+    """
+
+    def __init__(self, installed: Installed | None = None) -> None:
+        installed = load_installed() if installed is None else installed
+        self.entries = tuple(
+            sorted(installed.entries, key=lambda e: (ROLES.index(e.spec.role), e.spec.name, canonical(e.distribution)))
+        )
+        self.quarantined = installed.quarantined
+
+    def label(self, entry: Entry) -> str:
+        """What to type for this entry: its name, or `distribution:name` where the name is claimed twice."""
+        return entry.qualified if entry.spec.name in self.clashes() else entry.spec.name
+
+    def clashes(self) -> dict[str, list[Entry]]:
+        """Names that more than one distribution claims, with their claimants."""
+        claims: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            claims.setdefault(entry.spec.name, []).append(entry)
+        return {name: entries for name, entries in claims.items() if len(entries) > 1}
+
+    def select(self, pattern: str = "*", role: str | None = None) -> list[Entry]:
+        """Entries whose name fits a shell pattern; a pattern with a colon is held against `distribution:name`.
+
+        Raises:
+            InputError: an unknown role.
+        """
+        if role is not None and role not in ROLES:
+            raise InputError(f"there is no role {role!r}{did_you_mean(role, ROLES)}; the roles are {', '.join(ROLES)}")
+        return [
+            entry
+            for entry in self.entries
+            if role in (None, entry.spec.role)
+            and fnmatchcase(entry.qualified if ":" in pattern else entry.spec.name, pattern)
+        ]
+
+    def available(self, pattern: str = "*", role: str | None = None) -> list[str]:
+        """Names that `find` takes, in the order of roles.
+
+        Args:
+            pattern: shell pattern, such as `"spade*"` or `"acme:*"`.
+            role: "generator", "translator" or "segmenter"; None for all.
+
+        Raises:
+            InputError: an unknown role.
+        """
+        return [self.label(entry) for entry in self.select(pattern, role)]
+
+    def find(self, name: str, role: str | None = None) -> Entry:
+        """The entry of that name.
+
+        Args:
+            name: as typed: `name` or `distribution:name`.
+            role: the role that it must have; None for any.
+
+        Raises:
+            InputError: unknown name (with a near-miss hint and what is installed), a name that two distributions
+                claim, another role, an unknown role.
+        """
+        known = self.available(role=role)
+        distribution, colon, bare = name.rpartition(":")
+        claims = [
+            entry
+            for entry in self.entries
+            if entry.spec.name == bare and (not colon or canonical(entry.distribution) == canonical(distribution))
+        ]
+        kind = role or "model"
+        if not claims:
+            listed = ", ".join(known) or "none"
+            broken = "; some plugins are broken, see 'strokereg models --broken'" if self.quarantined else ""
+            raise InputError(f"no {kind} is named {name!r}{did_you_mean(name, known)}; installed are: {listed}{broken}")
+        if len(claims) > 1:
+            raise InputError(
+                f"the name {bare!r} is claimed by {' and '.join(entry.origin for entry in claims)}; "
+                f"write {' or '.join(entry.qualified for entry in claims)}"
+            )
+        entry = claims[0]
+        if role is not None and entry.spec.role != role:
+            listed = ", ".join(known) or "none"
+            raise InputError(f"{name!r} is a {entry.spec.role}, not a {role}; installed {role}s are: {listed}")
+        return entry
+
+    def check(self) -> None:
+        """What `--strict` asks: no plugin in quarantine and no name claimed twice.
+
+        Raises:
+            RunFailed: names the first fault and counts the others.
+        """
+        faults = [str(fault) for fault in self.quarantined] + [
+            f"the name {name!r} is claimed by {' and '.join(entry.origin for entry in entries)}; uninstall one of them"
+            for name, entries in self.clashes().items()
+        ]
+        if faults:
+            more = f" (and {len(faults) - 1} more, see 'strokereg models --broken')" if len(faults) > 1 else ""
+            raise RunFailed(faults[0] + more)
+
+    def build(self, name: str, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
+        """Find and build; see `find` and `registry.factory.build_entry` for what can be wrong."""
+        return build_entry(self.find(name), problem, options)
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """The catalogue of this process, loaded once, when first asked for."""
+    return Catalogue()
+
+
+def available(pattern: str = "*", role: str | None = None) -> list[str]:
+    """Names of the installed architectures; see `Catalogue.available`."""
+    return catalogue().available(pattern, role)
+
+
+def find(name: str, role: str | None = None) -> Entry:
+    """The installed architecture of that name; see `Catalogue.find`."""
+    return catalogue().find(name, role)
+
+
+def build(name: str, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
+    """Build an installed architecture; a module-level function, so that worker processes can be sent it."""
+    return catalogue().build(name, problem, options)
+
+
+def create(
+    name: str,
+    *,
+    role: str | None = None,
+    dims: int = 2,
+    labels: int = 7,
+    channels: int = 1,
+    size: tuple[int, ...] | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Build an installed architecture in one line: `create("pix2pix", dims=2, labels=7)`.
+
+    Args:
+        name: `name` or `distribution:name`.
+        role: the role that it must have; None for any.
+        dims: spatial dimensions, 2 or 3.
+        labels: number of labels, background and lesion included.
+        channels: image contrasts.
+        size: spatial size in voxels, (Y, X) or (Z, Y, X); by default 64 along each axis.
+        **options: of the architecture's own table.
+
+    Returns:
+        A `torch.nn.Module` on the CPU with fresh weights; what its forward takes and gives is said in `core.roles`.
+
+    Raises:
+        InputError: unknown name or role, sizes or options that do not fit.
+    """
+    from strokereg.core.options import parse
+    from strokereg.core.problem import Problem
+
+    entry = find(name, role)
+    sizes = {"dims": dims, "labels": labels, "channels": channels, "size": size or (64,) * dims}
+    problem = parse(Problem, sizes, entry.spec.name)
+    if len(problem.size) != problem.dims:
+        raise InputError(f"{entry.spec.name}: size {problem.size} does not have {problem.dims} axes; give one per dim")
+    return build_entry(entry, problem, options)

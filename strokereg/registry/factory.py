@@ -1,0 +1,83 @@
+"""From an entry to a network: the only place of the registry where an architecture's own code is loaded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from strokereg.core.errors import InputError
+from strokereg.registry.installed import Entry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from strokereg.core.problem import Problem
+
+
+def load_class(entry: Entry) -> Any:
+    """Import the factory that a spec names.
+
+    Raises:
+        InputError: the module or the class is missing, or its import fails; names the distribution.
+    """
+    module_name, _, class_name = entry.spec.factory.partition(":")
+    who = f"{entry.spec.name} ({entry.origin})"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or str(error)
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            raise InputError(
+                f"{who} names the module {module_name!r}, which is not there; reinstall {entry.distribution}"
+            ) from error
+        raise InputError(
+            f"{who} needs the module {missing!r}, which is not installed; install what provides it"
+        ) from error
+    except Exception as error:
+        told = (str(error).strip().splitlines() or [""])[0]
+        raise InputError(
+            f"{who} cannot be imported ({type(error).__name__}: {told}); reinstall {entry.distribution} "
+            "and what it needs"
+        ) from error
+    try:
+        return getattr(module, class_name)
+    except AttributeError as error:
+        raise InputError(
+            f"{who} names the class {class_name!r}, which the module {module_name!r} does not have; "
+            f"report this to the authors of {entry.distribution}"
+        ) from error
+
+
+def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
+    """Build one architecture as `Class(problem, options)`.
+
+    Args:
+        entry: which.
+        problem: the sizes to build for.
+        options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
+
+    Returns:
+        An `nn.Module` on the CPU, in training mode, with fresh weights.
+
+    Raises:
+        InputError: dimensions that the spec does not offer, wrong options, a factory that cannot be loaded or
+            that gives no `nn.Module`.
+    """
+    from strokereg.core.options import Options, parse
+
+    if problem.dims not in entry.spec.dims:
+        offered = " and ".join(f"{dims}D" for dims in entry.spec.dims)
+        raise InputError(f"{entry.spec.name} is built for {offered}, not {problem.dims}D; choose --dims accordingly")
+    factory = load_class(entry)
+    table = getattr(factory, "Options", Options)
+    model = factory(problem, parse(table, options or {}, entry.spec.name))
+
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"{entry.spec.name} ({entry.origin}) builds a {type(model).__name__} and not a torch.nn.Module; "
+            f"report this to the authors of {entry.distribution}"
+        )
+    return model

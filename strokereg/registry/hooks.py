@@ -1,0 +1,28 @@
+"""Hook specifications: one a role. An implementation yields specs and imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from strokereg.core.specs import ArchitectureSpec, GeneratorSpec, SegmenterSpec, TranslatorSpec
+from strokereg.registry.markers import PROJECT, hookspec
+
+
+@hookspec
+def strokereg_generators() -> Iterable[GeneratorSpec]:  # type: ignore[empty-body]
+    """Yield one `GeneratorSpec` for each architecture that makes lesion masks."""
+
+
+@hookspec
+def strokereg_translators() -> Iterable[TranslatorSpec]:  # type: ignore[empty-body]
+    """Yield one `TranslatorSpec` for each architecture that turns a label map into an MR image."""
+
+
+@hookspec
+def strokereg_segmenters() -> Iterable[SegmenterSpec]:  # type: ignore[empty-body]
+    """Yield one `SegmenterSpec` for each architecture that finds the lesion in an MR image."""
+
+
+SPEC_OF_HOOK: dict[str, type[ArchitectureSpec]] = {
+    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec)
+}
