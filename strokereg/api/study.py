@@ -1,0 +1,131 @@
+"""The study in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strokereg.core.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from strokereg.core.study.executor import Watcher
+    from strokereg.core.study.run import Finished
+    from strokereg.core.study.settings import StudySettings
+
+#: Where a study goes when nobody says where.
+OUT = Path("strokereg-study")
+
+
+def study_settings(preset: str = "quick", **changes: Any) -> StudySettings:
+    """A preset with changes: any field of `core.study.settings.StudySettings`.
+
+    Args:
+        preset: smoke, quick or full.
+        **changes: `steps` (role → optimiser steps) and `options` (architecture → options) are merged into the
+            preset's; every other field replaces it. None leaves the preset's value.
+
+    Raises:
+        InputError: an unknown preset, or a value that does not fit.
+    """
+    from strokereg.core.options import parse
+    from strokereg.core.study.settings import PRESETS, StudySettings
+
+    if preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}")
+    values = {**PRESETS[preset], "preset": preset}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    for role, steps in changes.pop("steps", {}).items():
+        if role not in values["budgets"]:
+            raise InputError(f"--steps {role}: no such role{did_you_mean(role, values['budgets'])}")
+        values["budgets"] = {**values["budgets"], role: {**values["budgets"][role], "steps": steps}}
+    merged = {**values.get("options", {})}
+    for name, options in changes.pop("options", {}).items():
+        merged[name] = {**merged.get(name, {}), **options}
+    return parse(StudySettings, {**values, **changes, "options": merged}, "compare")
+
+
+def compare(
+    models: Sequence[str],
+    data: Path | str | None = None,
+    out: Path | str = OUT,
+    preset: str = "quick",
+    external: Path | str | None = None,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+    command: str = "",
+    **changes: Any,
+) -> Finished:
+    """Run the study: train the segmenter with and without synthetic images, judge, and report.
+
+    Args:
+        models: translators to compare.
+        data: cohort folder; None makes and caches a simulated one.
+        out: folder of the study; called again on it, finished work is found and not done again.
+        preset, **changes: see `study_settings`.
+        external: cohort of another origin to judge on as well.
+        workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
+        watcher: told how the study goes; see `core.study.executor.Watcher`.
+        command: as the report shows it.
+
+    Returns:
+        Results and the paths of `results.json`, `results.csv` and `report.html`.
+
+    Raises:
+        InputError: unknown model, wrong options, or data that cannot be used.
+    """
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.device import choose_device
+    from strokereg.core.study.executor import LocalExecutor, Silent, default_workers
+    from strokereg.core.study.run import run_study
+    from strokereg.registry.catalogue import build, find
+
+    settings = study_settings(preset, models=tuple(models), **changes)
+    roles = {settings.generator: "generator", settings.segmenter: "segmenter"} | dict.fromkeys(models, "translator")
+    registered = {name: find(name, role) for name, role in roles.items()}
+    for name in settings.options:
+        if name not in registered and name in changes.get("options", {}):
+            raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, registered)}")
+    watcher = watcher or Silent()
+    workers = workers or default_workers(choose_device(settings.device))
+    external = Path(external) if external else None
+    if external:
+        open_cohort(external)  # a wrong folder should show before an hour of training
+    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
+    return run_study(
+        settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
+        LocalExecutor(workers), watcher, external, command,
+    )  # fmt: skip
+
+
+def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:
+    """The simulated cohort of these settings, made once and kept."""
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.simulate import RECIPE, simulate_cohort
+
+    wanted = settings.embedded
+    shape = "x".join(map(str, wanted.shape))
+    return simulate_cohort(
+        cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{RECIPE}",
+        wanted.cases,
+        shape=wanted.shape,
+        spacing=wanted.spacing,
+        workers=workers,
+        on_progress=lambda done, total: watcher.preparing("simulating the embedded cohort", done, total),
+    )
+
+
+def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:
+    """`{"pix2pix.lr": "1e-4"}` → `{"pix2pix": {"lr": "1e-4"}}`.
+
+    Raises:
+        InputError: a key that does not name its architecture.
+    """
+    options: dict[str, dict[str, str]] = {}
+    for key, value in values.items():
+        owner, dot, option = key.rpartition(".")
+        if not dot or not owner:
+            raise InputError(f"--set {key}: say whose option it is, for example --set {example}.{key}={value}")
+        options.setdefault(owner, {})[option] = value
+    return options

@@ -1,0 +1,86 @@
+"""One training in one call, for any role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strokereg.core.errors import InputError
+
+if TYPE_CHECKING:
+    from strokereg.core.record import Record
+
+
+def train(
+    name: str,
+    data: Path | str,
+    out: Path | str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    cases: int | None = None,
+    channels: tuple[str, ...] = ("dwi",),
+    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    dims: int = 2,
+    on_case: Callable[[str], None] = lambda case: None,
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> tuple[Path, Record]:
+    """Train one architecture on the training cases of a cohort; called again, it goes on where it stopped.
+
+    Args:
+        name: of any role; the role decides what it is shown.
+        data: cohort folder.
+        out: run folder; by default `runs/NAME`.
+        options: of the architecture.
+        settings: of the trainer, see `core.trainer.TrainerSettings`.
+        cases: how many training cases, the first of the split; None for all.
+        channels, spacing, dims: image contrasts, network grid in mm, 2 or 3.
+        on_case, on_step: told of each prepared case, and of each step with its losses.
+
+    Returns:
+        The run folder and its record. A segmenter's threshold and smallest lesion are chosen on validation cases.
+
+    Raises:
+        InputError: unknown name, wrong options or data, or a folder that holds another run.
+        RunFailed: a loss became NaN or infinite.
+    """
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.judge import choose_decision
+    from strokereg.core.options import parse
+    from strokereg.core.ready import make_ready
+    from strokereg.core.recipe import sampler_of
+    from strokereg.core.record import Record
+    from strokereg.core.runs import train_run
+    from strokereg.core.trainer import TrainerSettings
+    from strokereg.registry.catalogue import build, find
+
+    entry = find(name)
+    if min(spacing) <= 0:
+        raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
+    trainer = parse(TrainerSettings, dict(settings or {}), "train")
+    ready = make_ready(open_cohort(data), channels, spacing, dims, cache_folder() / "prepared", on_case)
+    wanted = len(ready.train) if cases is None else cases
+    if not 1 <= wanted <= len(ready.train):
+        raise InputError(f"--cases {wanted}: {data} has {len(ready.train)} training cases; ask for 1 to that many")
+    folder = Path(out) if out else Path("runs") / name.replace(":", ".")
+    record = Record(
+        architecture=name,
+        role=entry.spec.role,
+        distribution=entry.distribution,
+        version=entry.version,
+        factory=entry.spec.factory,
+        problem=ready.problem,
+        options=dict(options or {}),
+        preparation=ready.preparation,
+        labels=ready.table.names,
+        cohort={**ready.facts, "training_cases": wanted},
+        trainer=trainer.model_dump(),
+    )
+    sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
+    model = train_run(folder, record, build, sampler.batch, on_step)
+    if entry.spec.role == "segmenter":
+        decision, _ = choose_decision(model, ready.validation_files, ready.preparation, dims)
+        Record.read(folder).model_copy(update={"decision": decision}).write(folder)
+    return folder, Record.read(folder)

@@ -1,0 +1,81 @@
+"""`strokereg data`: make and divide cohorts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Make, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
+
+
+@data.command(
+    epilog="Example: strokereg data simulate --cases 60 --out cohorts/soop60 --labels label_maps --lesions lesions_mni"
+)
+@click.option("--cases", type=int, required=True, help="Number of subjects, at least 5.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to finish.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Folder of FreeSurfer-coded label maps.  [default: MNI152]"
+)
+@click.option(
+    "--lesions",
+    type=click.Path(path_type=Path),
+    help="Folder of lesion masks in MNI space.  [default: grown at random]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same voxels.")
+@click.option("--workers", type=int, help="Processes.  [default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
+def simulate(
+    cases: int, out: Path, labels: Path | None, lesions: Path | None, seed: int, workers: int | None, as_json: bool
+) -> None:
+    """Simulate a cohort: anatomy, lesion and diffusion physics give DWI, ADC, labels and exact lesion masks.
+
+    Interrupted and called again with the same options, it makes only what is missing.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from strokereg.core.simulate import simulate_cohort
+    from strokereg.core.simulate.summary import summarise
+
+    console = Console(stderr=True)
+    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("simulating", total=None)
+        simulate_cohort(
+            out,
+            cases,
+            labels=labels,
+            lesions=lesions,
+            seed=seed,
+            workers=workers,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    summary = summarise(out)
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    click.echo(
+        f"{summary['cases']} simulated cases in {out}: median lesion {summary['median_lesion_ml']:.1f} ml, "
+        f"lesion {summary['median_dwi_ratio']:.2f} × as bright as the rest of the brain, "
+        f"second reader's Dice {summary['mean_reader_dice']:.2f}",
+        err=True,
+    )
+    click.echo(str(out))
+
+
+@data.command(epilog="Example: strokereg data split cohorts/mine")
+@click.argument("cohort", type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle among lesions of like size.")
+def split(cohort: Path, seed: int) -> None:
+    """Write split.tsv for COHORT: about 60 : 10 : 30 subjects for training, validation and test.
+
+    Subjects of like lesion volume are spread over the parts. An existing split is never overwritten.
+    """
+    from strokereg.core.divide import divide_cohort
+
+    click.echo(str(divide_cohort(cohort, seed)))

@@ -1,0 +1,123 @@
+"""The command `strokereg`: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from strokereg.core.errors import StrokeregError, did_you_mean
+
+DEBUG = "STROKEREG_DEBUG"
+
+#: name → (module:attribute, line in --help)
+COMMANDS = {
+    "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
+    "data": ("strokereg.cli.data:data", "Make and split cohorts."),
+    "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
+    "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
+    "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
+    "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its commands by name, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            listed = ", ".join(COMMANDS)
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}; the commands are: {listed}.")
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from strokereg import __version__
+
+        click.echo(f"strokereg {__version__}")
+        ctx.exit()
+
+
+def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        os.environ[DEBUG] = "1"  # the environment, so that worker processes have it too
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: strokereg compare --models pix2pix,spade",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Version.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_keep_debug,
+    help=f"Show the traceback of errors (also {DEBUG}=1).",
+)
+def cli() -> None:
+    """Synthetic stroke images as training data: register, train, compare, export."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: the words after `strokereg`; by default those of the process.
+
+    Returns:
+        Exit code: 0 done, 1 did not hold, 2 wrong input, 130 interrupted. Every `StrokeregError` becomes one line
+        on stderr, a missing package too; a bug keeps its traceback.
+    """
+    try:
+        code = cli.main(args=None if args is None else list(args), prog_name="strokereg", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except StrokeregError as error:
+        return _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] == "strokereg":
+            raise
+        return _fail(
+            f"this command needs the module {error.name!r}, which is not installed; install what provides it", 1
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort) as error:
+        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
+        click.echo("Interrupted." if interrupted else "Stopped.", err=True)
+        return 130 if interrupted else 1
+    except BrokenPipeError:
+        # The reader (`| head`) is gone: say nothing, and let nothing complain when Python closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _fail(sentence: str, code: int) -> int:
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exc()
+    click.echo(f"Error: {sentence}", err=True)
+    return code

@@ -1,0 +1,115 @@
+"""`strokereg models`: what is registered, and what had to be left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any
+
+import click
+
+from strokereg.core.errors import InputError
+from strokereg.core.specs import ROLES
+from strokereg.registry.catalogue import Catalogue, catalogue
+from strokereg.registry.installed import Entry
+
+
+@click.command(epilog="Example: strokereg models 'spade*' --role translator")
+@click.argument("pattern", default="*")
+@click.option("--role", type=click.Choice(ROLES), help="Only this role.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
+@click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
+def models(pattern: str, role: str | None, as_json: bool, broken: bool, strict: bool) -> None:
+    """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
+    if broken and (pattern != "*" or role):
+        raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
+    known = catalogue()
+    if strict:
+        known.check()
+    if broken:
+        rows = [dataclasses.asdict(fault) for fault in known.quarantined] + _clashes(known)
+    else:
+        rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif broken:
+        _print(["plugin", "distribution", "reason", "mend"], [_told(row) for row in rows])
+    else:
+        _print(["name", "role", "dims", "summary", "from"], [_short(row) for row in rows])
+    if broken and not rows:
+        click.echo("Nothing is broken.", err=True)
+    elif not broken and (faults := _count(known)):
+        click.echo(f"{faults}: see 'strokereg models --broken'.", err=True)
+
+
+def _count(known: Catalogue) -> str:
+    """'2 plugins are broken and 1 name is claimed twice', or an empty string."""
+    plugins, names = len(known.quarantined), len(known.clashes())
+    parts = [f"{plugins} plugin{' is' if plugins == 1 else 's are'} broken"] if plugins else []
+    parts += [f"{names} name{' is' if names == 1 else 's are'} claimed twice"] if names else []
+    return " and ".join(parts)
+
+
+def _matching(known: Catalogue, pattern: str, role: str | None) -> list[Entry]:
+    entries = known.select(pattern, role)
+    if not entries and pattern != "*":
+        listed = ", ".join(known.available(role=role)) or "none"
+        raise InputError(f"no {role or 'model'} fits {pattern!r}; installed are: {listed}")
+    return entries
+
+
+def _row(known: Catalogue, entry: Entry) -> dict[str, Any]:
+    """Everything that is known of an entry; `name` is what to type."""
+    fields = {**dataclasses.asdict(entry.spec), "name": known.label(entry), "role": entry.spec.role}
+    first = ("name", "role", "dims", "summary")
+    return {
+        **{key: fields.pop(key) for key in first},
+        **fields,
+        "distribution": entry.distribution,
+        "version": entry.version,
+    }
+
+
+def _clashes(known: Catalogue) -> list[dict[str, Any]]:
+    """Claims on one name, in the form of plugins in quarantine; they stay usable by their full names."""
+    return [
+        {
+            "plugin": entry.spec.name,
+            "distribution": entry.distribution,
+            "version": entry.version,
+            "reason": f"shares its name with {' and '.join(other.origin for other in entries if other is not entry)}",
+            "mend": f"write {entry.qualified}, or uninstall one",
+        }
+        for entries in known.clashes().values()
+        for entry in entries
+    ]
+
+
+def _short(row: dict[str, Any]) -> list[str]:
+    dims = ", ".join(f"{dims}D" for dims in row["dims"])
+    return [row["name"], row["role"], dims, row["summary"], f"{row['distribution']} {row['version']}"]
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    return [row["plugin"], f"{row['distribution']} {row['version']}", row["reason"], row["mend"]]
+
+
+def _print(heads: list[str], rows: list[list[str]]) -> None:
+    """A table for people; tab-separated lines without a head where a program reads."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    if not rows:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, no_wrap=head in ("name", "plugin", "role", "dims"), overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)

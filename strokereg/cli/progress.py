@@ -1,0 +1,71 @@
+"""How a study or a training tells of itself while it runs: bars on a terminal, lines in a log file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from strokereg.core.study.plan import Plan, Task
+
+
+class StudyProgress:
+    """A bar for the whole study and one for each task at work, with its losses; plain lines where nobody watches.
+
+    Use as a context manager; fits `core.study.executor.Watcher`.
+    """
+
+    def __init__(self, console: Console):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.console = console
+        self.progress = Progress(
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[losses]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.total = self.progress.add_task("study", total=None, losses="")
+        self.bars: dict[str, object] = {}
+        self.count = self.done = 0
+
+    def __enter__(self) -> StudyProgress:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """The data are being made ready."""
+        self.progress.update(self.total, description=what, completed=done, total=total)
+
+    def planned(self, plan: Plan) -> None:
+        """How much there is to do."""
+        self.count = len(plan.tasks)
+        self.progress.update(self.total, description="study", completed=0, total=self.count)
+
+    def found(self, task: Task) -> None:
+        """The task was done by an earlier call."""
+        self.done += 1
+        self.progress.advance(self.total)
+
+    def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
+        """A task has done a step."""
+        told = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in losses.items())
+        if task.key not in self.bars:
+            self.bars[task.key] = self.progress.add_task(task.title, total=total, losses="")
+        self.progress.update(self.bars[task.key], completed=step, losses=told)  # type: ignore[arg-type]
+
+    def ended(self, task: Task, failure: str | None) -> None:
+        """A task is done, or did not hold."""
+        self.done += 1
+        self.progress.advance(self.total)
+        if task.key in self.bars:
+            self.progress.remove_task(self.bars.pop(task.key))  # type: ignore[arg-type]
+        self.console.print(f"[{self.done}/{self.count}] {task.title}" + (f": failed: {failure}" if failure else ""))

@@ -1,0 +1,82 @@
+"""`strokereg train`: one architecture of any role."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from strokereg.cli.values import Names, Pairs
+
+
+@click.command(epilog="Example: strokereg train unet --data cohorts/soop60 --steps 2000 --set lr=5e-4")
+@click.argument("name")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Cohort folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NAME]")
+@click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set lr=1e-4.")
+@click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
+@click.option("--batch-size", type=int, help="Samples a step.  [default: 16]")
+@click.option("--cases", type=int, help="Training cases, the first of the split.  [default: all]")
+@click.option("--seed", type=int, help="Of everything random.  [default: 0]")
+@click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
+@click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
+@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
+@click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's record on stdout.")
+def train(
+    name: str,
+    data: Path,
+    out: Path | None,
+    options: tuple[tuple[str, str], ...],
+    cases: int | None,
+    channels: tuple[str, ...],
+    spacing: float,
+    dims: int,
+    compiled: bool,
+    as_json: bool,
+    **settings: object,
+) -> None:
+    """Train one architecture on the training cases of a cohort; called again, it goes on where it stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from strokereg import api
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    trainer = {key: value for key, value in settings.items() if value is not None} | {"compile": compiled}
+    with Progress(
+        *columns, TextColumn("{task.fields[losses]}"), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        bar = progress.add_task(f"preparing {data.name}", total=None, losses="")
+
+        def on_step(step: int, losses: dict[str, float]) -> None:
+            told = "  ".join(f"{key} {value:.3g}" for key, value in losses.items())
+            progress.update(
+                bar, description=f"training {name}", completed=step, total=trainer.get("steps", 1000), losses=told
+            )
+
+        folder, record = api.train(
+            name,
+            data,
+            out,
+            options=dict(options),
+            settings=trainer,
+            cases=cases,
+            channels=channels,
+            spacing=(spacing,) * 3,
+            dims=dims,
+            on_case=lambda case: progress.advance(bar),
+            on_step=on_step,
+        )
+    if as_json:
+        click.echo(json.dumps(record.model_dump(mode="json")))
+        return
+    if record.decision is not None:
+        decision = record.decision
+        console.print(f"threshold {decision.threshold:g}, lesions from {decision.smallest_ml:g} ml (validation cases)")
+    click.echo(str(folder))

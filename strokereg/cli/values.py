@@ -1,0 +1,67 @@
+"""Forms of option values that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class Names(click.ParamType):
+    """Comma-separated words: `pix2pix,spade`."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = tuple(word.strip() for word in value.split(",") if word.strip())
+        return words or self.fail("name at least one", param, ctx)
+
+
+class Cases(click.ParamType):
+    """Comma-separated numbers of cases, `all` among them: `10,50,all`; all becomes 0."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(0 if word.strip() == "all" else int(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: give whole numbers or all, for example 10,50,all", param, ctx)
+        if any(number < 0 or word.strip() == "0" for number, word in zip(numbers, value.split(","), strict=True)):
+            self.fail(f"{value!r}: give numbers of at least 1", param, ctx)
+        return numbers
+
+
+class Seeds(click.ParamType):
+    """One number is how many seeds, several are the seeds themselves: `3` or `0,1,2`."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: give how many, for example 3, or the seeds themselves: 0,1,2", param, ctx)
+        if min(numbers) < (1 if len(numbers) == 1 else 0):
+            self.fail(f"{value!r}: give at least one seed, none below 0", param, ctx)
+        return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
+
+
+class Pairs(click.ParamType):
+    """`key=value`."""
+
+    name = "key=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, sign, content = value.partition("=")
+        if not sign or not key.strip():
+            self.fail(f"{value!r}: write it as key=value", param, ctx)
+        return key.strip(), content.strip()

@@ -1,0 +1,166 @@
+"""The whole inference function as one module: raw input → normalise → network → activation.
+
+A deployer who gets scaling or activation wrong gets a plausible wrong mask, so neither is left to them.
+Each role has a graph class; all answer the same questions, so writers and parity know no roles.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from strokereg.core.grid import normalise
+from strokereg.core.record import Record
+from strokereg.export.shapes import sizes_of
+
+Inputs = dict[str, np.ndarray]  # graph input name → array, batch first
+
+
+class Graph(nn.Module):
+    """Base of the three graphs.
+
+    Attributes:
+        inputs: tensor name → meaning, in the order of `forward`.
+        sizes: spatial sizes that the network takes.
+        output: the one output's name → its meaning.
+        spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
+        masks: True where the output is a probability that a threshold turns into a mask.
+    """
+
+    output: ClassVar[dict[str, str]]
+    spatial: ClassVar[str] = ""
+    first_axis: ClassVar[int] = 2
+    masks: ClassVar[bool] = True
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__()
+        self.network = network
+        self.record = record
+        self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
+        self.inputs: dict[str, str] = {}
+
+    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
+        """Random inputs of the right ranges: `batch` items of spatial `size`."""
+        raise NotImplementedError
+
+    def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        """What the trained `model` itself gives, by the way that training-side inference goes."""
+        raise NotImplementedError
+
+
+class SegmenterGraph(Graph):
+    """image float32 [N, C, *S] raw and median float32 [N, C] → lesion probability [N, 1, *S]."""
+
+    output: ClassVar = {"probability": "lesion probability in [0, 1], float32 [N, 1, *S]"}
+    spatial: ClassVar = "image"
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__(network, record)
+        self.ceiling = record.preparation.ceiling
+        self.dims = record.problem.dims
+        self.inputs = {
+            "image": "raw intensities on the network grid, float32 [N, C, *S]",
+            "median": "median brain intensity of each whole volume, float32 [N, C]",
+        }
+
+    def forward(self, image: Tensor, median: Tensor) -> Tensor:
+        scale = (2.0 / (self.ceiling * median)).reshape(*median.shape, *([1] * self.dims))
+        return torch.sigmoid(self.network(torch.clamp(image * scale - 1.0, -1.0, 1.0)))
+
+    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
+        channels = self.record.problem.channels
+        median = rng.uniform(20.0, 400.0, (batch, channels)).astype(np.float32)
+        image = rng.gamma(2.0, 0.6, (batch, channels, *size)) * median.reshape(batch, channels, *([1] * self.dims))
+        return {"image": image.astype(np.float32), "median": median}
+
+    def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        # The numpy normalisation that prepares training data, so a slip in `forward` cannot hide.
+        items = zip(inputs["image"], inputs["median"], strict=True)
+        image = np.stack([[normalise(c, float(m), self.ceiling) for c, m in zip(*item, strict=True)] for item in items])
+        return torch.sigmoid(model(torch.from_numpy(image)))
+
+
+class TranslatorGraph(Graph):
+    """labels int64 [N, *S] (and noise float32 [N, Z]) → image [N, C, *S] in [-1, 1]."""
+
+    output: ClassVar = {"image": "intensities in [-1, 1], float32 [N, C, *S]; 1 is `ceiling` brain medians"}
+    spatial: ClassVar = "labels"
+    first_axis: ClassVar = 1
+    masks: ClassVar = False
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__(network, record)
+        self.noise = getattr(network, "noise", None)
+        self.inputs = {"labels": "label map on the network grid, int64 [N, *S]"}
+        if self.noise:
+            self.inputs["noise"] = f"standard normal, float32 [N, {self.noise}]"
+
+    def forward(self, labels: Tensor, noise: Tensor | None = None) -> Tensor:
+        return self.network(labels) if noise is None else self.network(labels, noise)
+
+    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
+        inputs: Inputs = {"labels": rng.integers(0, self.record.problem.labels, (batch, *size))}
+        if self.noise:
+            inputs["noise"] = rng.standard_normal((batch, self.noise), dtype=np.float32)
+        return inputs
+
+    def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        return model(*(torch.from_numpy(array) for array in inputs.values()))
+
+
+class GeneratorGraph(Graph):
+    """noise float32 [N, Z] → lesion probability [N, 1, *S], S as trained."""
+
+    output: ClassVar = {"probability": "lesion probability in [0, 1], float32 [N, 1, *S]"}
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__(network, record)
+        self.noise = int(network.noise)  # type: ignore[arg-type]
+        self.inputs = {"noise": f"standard normal, float32 [N, {self.noise}]"}
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return torch.sigmoid(self.network(noise))
+
+    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
+        return {"noise": rng.standard_normal((batch, self.noise), dtype=np.float32)}
+
+    def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        return torch.sigmoid(model(torch.from_numpy(inputs["noise"])))
+
+
+_GRAPHS = {"segmenter": SegmenterGraph, "translator": TranslatorGraph, "generator": GeneratorGraph}
+
+
+def graph_of(model: nn.Module, record: Record) -> Graph:
+    """Wrap a folded copy of `model` for its role; the model itself stays as it is."""
+    return _GRAPHS[record.role](fold(model), record).eval()
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """An eval-mode float32 copy on the CPU."""
+    return copy.deepcopy(model).cpu().float().eval()
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """A plain copy whose parametrizations (spectral norm …) have become ordinary weights."""
+    folded = plain_copy(model)
+    for module in list(folded.modules()):
+        if parametrize.is_parametrized(module):
+            # A deep copy shares the class that carries the parametrized property; removing it there would
+            # break the original, so the copy gets a class of its own first.
+            kind = type(module)
+            module.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
+            for name in list(module.parametrizations):  # type: ignore[arg-type, union-attr]
+                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    return folded
+
+
+def run(graph: Graph, inputs: Inputs) -> np.ndarray:
+    """Run a graph on arrays."""
+    with torch.inference_mode():
+        return graph(*(torch.from_numpy(inputs[name]) for name in graph.inputs)).numpy()

@@ -1,0 +1,60 @@
+"""Is the exported file the trained network? Measured on cohort cases and edge sizes before a file is released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from strokereg.core.errors import RunFailed
+from strokereg.export.graph import Graph, Inputs
+from strokereg.export.metadata import Parity
+
+TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
+AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
+_BATCH = 16
+
+
+def measure(
+    run: Callable[[Inputs], np.ndarray], graph: Graph, model: nn.Module, samples: Iterable[Inputs], threshold: float
+) -> Parity:
+    """Compare an exported file with the network that it came from.
+
+    Args:
+        run: runs the file.
+        graph: names the inputs, makes edge cases and knows the reference way through `model`.
+        samples: inputs from cases of a cohort, N of any size.
+        threshold: where a probability becomes lesion.
+    """
+    rng = np.random.default_rng(0)
+    samples = [{name: sample[name] for name in graph.inputs} for sample in samples]
+    tried = [*samples, *(graph.random(batch, size, rng) for batch, size in graph.sizes.edges)]
+    largest, same, voxels = 0.0, 0, 0
+    for inputs in (part for sample in tried for part in _batches(sample)):
+        with torch.inference_mode():
+            expected = graph.reference(model, inputs).numpy()
+        got = run(inputs)
+        if got.shape != expected.shape:
+            raise RunFailed(f"the exported file gives shape {got.shape} where the network gives {expected.shape}")
+        # np.maximum keeps NaN, which then misses the gate.
+        largest = float(np.maximum(largest, np.abs(got - expected).max()))
+        same += int(((got >= threshold) == (expected >= threshold)).sum())
+        voxels += expected.size
+    first = next(iter(graph.inputs))
+    shapes = dict.fromkeys(tuple(sample[first].shape) for sample in tried)
+    agreeing = same / voxels if graph.masks else None
+    return Parity(largest_difference=largest, agreeing_voxels=agreeing, cases=len(samples), shapes=tuple(shapes))
+
+
+def holds(parity: Parity) -> bool:
+    """True where the file may be released."""
+    agreeing = 1.0 if parity.agreeing_voxels is None else parity.agreeing_voxels
+    return parity.largest_difference <= TOLERANCE and agreeing >= AGREEMENT
+
+
+def _batches(inputs: Inputs) -> Iterator[Inputs]:
+    count = len(next(iter(inputs.values())))
+    for start in range(0, count, _BATCH):
+        yield {name: array[start : start + _BATCH] for name, array in inputs.items()}

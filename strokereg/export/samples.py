@@ -1,0 +1,68 @@
+"""Cases of a cohort as inputs of a graph: what parity is measured on. No torch here."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from strokereg.core.case import CaseFiles, read_case
+from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.errors import InputError
+from strokereg.core.grid import brain_median, frame_of
+from strokereg.core.record import Record
+
+CASES = 2
+
+
+def samples_of(record: Record, cohort: Path | str, noise: int | None = None) -> list[dict[str, np.ndarray]]:
+    """Graph inputs of a cohort's validation cases, or of its first cases where it has no split.
+
+    Args:
+        record: of the run, for role, dims, channels, labels and preparation.
+        cohort: folder.
+        noise: width of the network's noise vector, for translators that take one.
+
+    Returns:
+        One dict a case (see `export.graph` for names and shapes). Empty for a generator, which sees no case.
+
+    Raises:
+        InputError: no such cohort, a missing contrast, or for a translator no fitting label maps.
+    """
+    if record.role == "generator":
+        return []
+    opened = open_cohort(cohort)
+    cases = opened.part("val") if opened.split is not None else opened.cases
+    rng = np.random.default_rng(2)
+    return [
+        _image(record, files) if record.role == "segmenter" else _labels(record, opened, files, noise, rng)
+        for files in islice(cases, CASES)
+    ]
+
+
+def _image(record: Record, files: CaseFiles) -> dict[str, np.ndarray]:
+    channels = record.preparation.channels
+    case = read_case(files, channels)
+    frame = frame_of(case.dwi, record.preparation)
+    image = np.stack([frame.image(case.images[name].data) for name in channels])
+    median = np.array([[brain_median(case.images[name].data) for name in channels]], dtype=np.float32)
+    items = image.transpose(1, 0, 2, 3) if record.problem.dims == 2 else image[None]
+    return {"image": np.ascontiguousarray(items), "median": np.repeat(median, len(items), axis=0)}
+
+
+def _labels(
+    record: Record, cohort: Cohort, files: CaseFiles, noise: int | None, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    if cohort.table is None or cohort.table.names != record.labels:
+        raise InputError(
+            f"{cohort.root}: its label table is not the run's; give the cohort that the run was trained on"
+        )
+    case = read_case(files, ("dwi",), cohort.table)
+    if case.labels is None:
+        raise InputError(f"{cohort.root}: {case.name} has no tissue label map; give a cohort with label maps")
+    labels = frame_of(case.dwi, record.preparation).labels(case.labels, cohort.table.count).astype(np.int64)
+    inputs = {"labels": labels if record.problem.dims == 2 else labels[None]}
+    if noise:
+        inputs["noise"] = rng.standard_normal((len(inputs["labels"]), noise), dtype=np.float32)
+    return inputs
