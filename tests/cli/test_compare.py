@@ -1,0 +1,186 @@
+"""`strokereg compare` as a user runs it: files, table, interruption, external cases, wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strokereg.cli.main import main
+from strokereg.core.cohort import open_cohort
+from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.results import Results
+
+
+def command(cohort, out, *more):
+    words = ["compare", "--preset", "smoke", "--models", "pix2pix,spade", "--data", cohort, "--out", out, *more]
+    return [sys.executable, "-m", "strokereg", *map(str, words)]
+
+
+def findings(out: Path) -> dict:
+    found = json.loads((out / "results.json").read_text())
+    del found["timing"]
+    found["provenance"].pop("command")
+    return found
+
+
+def outcomes(out: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/outcome*.json")}
+
+
+@pytest.fixture(scope="module")
+def study(small_cohort, tmp_path_factory):
+    """A finished smoke study and what it printed."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    done = subprocess.run(command(small_cohort, out), capture_output=True, text=True, check=True)
+    return out, done
+
+
+@pytest.mark.slow
+def test_table_and_files(study):
+    out, done = study
+    results = Results.read(out / "results.json")
+    assert [(arm.training, arm.translator) for arm in results.arms] == [
+        ("clinical", None),
+        ("synthetic", "pix2pix"),
+        ("clinical + synthetic", "pix2pix"),
+        ("synthetic", "spade"),
+        ("clinical + synthetic", "spade"),
+    ]
+    assert all(len(arm.seeds[0].cases) == 3 for arm in results.arms)
+    assert results.failures == []
+    assert len((out / "results.csv").read_text().splitlines()) == 1 + 5 * 3
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png") > 20
+    assert all(f"{arm.name}" in page for arm in results.arms)
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert last == f"Report: {out / 'report.html'}"
+    assert "best [mean ± sd]" in done.stdout
+    assert "not clinical numbers" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert all((out / "runs" / run.folder / "weights.safetensors").is_file() for run in results.runs)
+
+
+@pytest.mark.slow
+def test_called_again_it_reruns_nothing(study, small_cohort):
+    out, _ = study
+    before, found = outcomes(out), findings(out)
+    subprocess.run(command(small_cohort, out), capture_output=True, check=True)
+    assert outcomes(out) == before
+    assert findings(out) == found
+
+
+@pytest.mark.slow
+def test_judging_elsewhere_too_trains_nothing_again(study, small_cohort, real_data, tmp_path):
+    out = shutil.copytree(study[0], tmp_path / "copy")
+    weights = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/weights.safetensors")}
+    external = real_data / "isles22"
+    done = subprocess.run(
+        command(small_cohort, out, "--external", external), capture_output=True, text=True, check=True
+    )
+    assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/weights.safetensors")} == weights
+    results = Results.read(out / "results.json")
+    assert all(list(arm.seeds[0].external) == ["sub-strokecase0009_ses-0001"] for arm in results.arms)
+    assert "isles22, n = 1" in " ".join(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_and_called_again_it_finds_the_same(study, small_cohort, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(small_cohort, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while len(outcomes(out)) < 3 and time.monotonic() < limit:
+        time.sleep(0.02)
+    workers = children(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = outcomes(out)
+    assert 3 <= len(finished) < len(outcomes(study[0]))
+    assert not (out / "results.json").exists()
+    while any(map(running, workers)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not any(map(running, workers))  # workers end with their parent
+    subprocess.run(command(small_cohort, out), capture_output=True, check=True)
+    assert {path: at for path, at in outcomes(out).items() if path in finished} == finished
+    assert findings(out) == findings(study[0])
+
+
+def children(pid: int) -> list[int]:
+    """Direct children of a process that work for it (Linux; none where there is no /proc)."""
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in found.read_text().split()] if found.exists() else []
+
+
+def running(pid: int) -> bool:
+    """True unless the process is gone, or a zombie that waits for init."""
+    status = Path(f"/proc/{pid}/status")
+    try:
+        return "State:\tZ" not in status.read_text()
+    except OSError:
+        return False
+
+
+def drop_masks(root):
+    for path in root.rglob("*desc-lesion_mask.nii.gz"):
+        path.unlink()
+
+
+def stray_label(root):
+    path = next(root.rglob("sub-0001_dseg.nii.gz"))
+    volume = read_volume(path)
+    write_volume(path, np.where(volume.data == 3, 42, volume.data).astype(np.uint8), volume.affine)
+
+
+def other_grid(root):
+    path = open_cohort(root).part("test")[0].mask  # no training reads it, and yet it shows at once
+    volume = read_volume(path)
+    write_volume(path, volume.data[:-1].astype(np.uint8), volume.affine)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "said"),
+    [
+        (None, ["--models", "pix2pics"], "no translator is named 'pix2pics' (did you mean pix2pix?)"),
+        (None, ["--models", "unet"], "'unet' is a segmenter, not a translator"),
+        (None, ["--models", "pix2pix,pix2pix"], "twice"),
+        (None, ["--preset", "quik"], "no preset 'quik' (did you mean quick?)"),
+        (None, ["--set", "lr=1e-4"], "say whose option it is"),
+        (None, ["--set", "pix2pix.lr=fast"], "pix2pix: option lr='fast'"),
+        (None, ["--set", "spade.lr=1e-4", "--models", "pix2pix"], "spade is not in this study"),
+        (None, ["--steps", "segmentor=5"], "no such role (did you mean segmenter"),
+        (None, ["--cases", "1000"], "training cases; ask for that many at most"),
+        (None, ["--cases", "few"], "give whole numbers or all"),
+        (None, ["--seeds", "0"], "at least one seed"),
+        (None, ["--external", "nowhere"], "nowhere: no such folder"),
+        (None, ["--data", "nowhere"], "nowhere: no such folder"),
+        (None, ["--device", "abacus"], "no such device"),
+        (None, ["--spacing", "0"], "option spacing.0=0.0: Input should be greater than 0"),
+        (None, ["--set", "unet.widths=8"], "unet: option widths"),
+        (None, ["--channels", "adc"], "lack dwi"),
+        (None, ["--precision", "fp16", "--device", "cpu", "--workers", "1"], "needs a CUDA GPU"),
+        (drop_masks, [], "has no lesion mask; add"),
+        (stray_label, [], "holds the label value 42, but the label table ends at 6"),
+        (other_grid, [], "lies on another grid"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(small_cohort, tmp_path, capsys, fault, words, said):
+    cohort = small_cohort
+    if fault is not None:
+        cohort = shutil.copytree(small_cohort, tmp_path / "cohort")
+        fault(cohort)
+    out = tmp_path / "out"
+    asked = ["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(cohort), "--out", str(out), *words]
+    assert main(asked) == 2
+    told = capsys.readouterr()
+    assert said in " ".join(told.err.split())
+    assert "Traceback" not in told.err
+    assert told.out == ""
+    assert not out.exists()

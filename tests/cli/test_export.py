@@ -1,0 +1,77 @@
+"""`strokereg export` as it is typed."""
+
+import json
+
+import pytest
+
+from strokereg.cli.main import main
+from strokereg.core.record import Record
+
+
+@pytest.fixture
+def copied(unet_run, tmp_path):
+    """A copy of the run that a test may spoil."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for item in unet_run.iterdir():
+        (folder / item.name).write_bytes(item.read_bytes())
+    return folder
+
+
+def refused(capsys, *words) -> str:
+    assert main(["export", *map(str, words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_torchscript_goes_into_the_run_folder(copied, capsys):
+    assert main(["export", str(copied), "--format", "torchscript", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["file"] == str(copied / "export" / "unet.pt")
+    assert (copied / "export" / "unet.pt").is_file()
+    assert entry["parity"]["largest_difference"] <= 1e-4
+    assert entry["parity"]["cases"] == 2
+
+
+def test_onnx_is_the_default_and_out_is_made(copied, tmp_path, capsys):
+    assert main(["export", str(copied), "--out", str(tmp_path / "new" / "folder")]) == 0
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["unet.onnx"]
+    assert "largest difference" in capsys.readouterr().out
+
+
+def test_check_measures_again(exported, unet_run, capsys):
+    assert main(["export", str(unet_run), "--check", str(exported["onnx"])]) == 0
+    assert "masks agree on 100" in capsys.readouterr().out
+
+
+def test_check_of_another_network_did_not_hold(exported, make_run, capsys):
+    other = make_run("unet", widths=[8, 16, 16])
+    assert main(["export", str(other), "--check", str(exported["torchscript"])]) == 1
+    assert "is not the trained network: largest difference" in capsys.readouterr().err
+
+
+def test_an_unknown_format_gets_a_hint(unet_run, capsys):
+    assert "(did you mean torchscript?)" in refused(capsys, unet_run, "--format", "onnx,torchscrip")
+
+
+def test_not_a_run_folder(tmp_path, capsys):
+    assert "not a run folder" in refused(capsys, tmp_path)
+
+
+def test_an_unfinished_run(copied, capsys):
+    Record.read(copied).model_copy(update={"done": False}).write(copied)
+    assert "not finished" in refused(capsys, copied)
+
+
+def test_damaged_weights(copied, capsys):
+    (copied / "weights.safetensors").write_bytes(b"nothing")
+    assert "weights.safetensors: damaged" in refused(capsys, copied)
+    assert not (copied / "export").exists()
+
+
+def test_a_folder_that_cannot_be_made(copied, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be written" in refused(capsys, copied, "--out", tmp_path / "file" / "x", "--format", "torchscript")

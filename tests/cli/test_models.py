@@ -1,0 +1,109 @@
+"""`strokereg models`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import strokereg
+
+PLUGINS = Path(__file__).parents[1] / "fixtures" / "plugins"
+
+
+def models(*words: str, plugins: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(str(PLUGINS / name) for name in plugins)
+    return subprocess.run(
+        [sys.executable, "-m", "strokereg", "models", *words],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_built_ins_are_listed_as_plain_lines():
+    outcome = models("strokereg:*")
+    rows = [line.split("\t") for line in outcome.stdout.splitlines()]
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert {"mask-gan", "pix2pix", "spade", "unet"} <= {row[0] for row in rows}
+    assert ["unet", "segmenter", "2D, 3D"] in [row[:3] for row in rows]
+    assert {row[4] for row in rows} == {f"strokereg {strokereg.__version__}"}
+
+
+def test_json_says_everything_of_a_spec():
+    [row] = json.loads(models("spade", "--json").stdout)
+    assert list(row)[:4] == ["name", "role", "dims", "summary"]
+    assert (row["name"], row["role"], row["stochastic"], row["paired"]) == ("spade", "translator", True, True)
+    assert (row["distribution"], row["version"]) == ("strokereg", strokereg.__version__)
+
+
+def test_role_and_pattern_narrow_the_list():
+    listed = [row["name"] for row in json.loads(models("--role", "translator", "--json", plugins=("good",)).stdout)]
+    assert listed == ["acme", "pix2pix", "spade"]
+    outcome = models("spaed*")
+    assert outcome.returncode == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("Error: no model fits 'spaed*'; installed are: mask-gan, ")
+
+
+def test_a_broken_plugin_is_one_line_on_stderr():
+    outcome = models(plugins=("misspelt", "good"))
+    assert outcome.returncode == 0
+    assert "acme\ttranslator\t2D\tone convolution, L1 only\tacme-good 1.2\n" in outcome.stdout
+    assert outcome.stderr == "1 plugin is broken: see 'strokereg models --broken'.\n"
+
+
+def test_broken_lists_fault_and_mend():
+    outcome = models("--broken", plugins=("misspelt", "broken_import", "clashing"))
+    rows = {tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in outcome.stdout.splitlines()}
+    assert outcome.returncode == 0
+    assert "did you mean strokereg_segmenters" in rows["misspelt", "acme-misspelt 0.1"][0]
+    mend = "install what provides 'a_package_that_nobody_has', or reinstall the plugin"
+    assert rows["broken-import", "acme-broken 0.3"][1] == mend
+    ours = f"strokereg {strokereg.__version__}"
+    assert rows["pix2pix", "acme-clash 2.0"] == [
+        f"shares its name with {ours}",
+        "write acme-clash:pix2pix, or uninstall one",
+    ]
+    assert rows["pix2pix", ours][0] == "shares its name with acme-clash 2.0"
+    told = json.loads(models("--broken", "--json", plugins=("misspelt",)).stdout)
+    assert [set(row) for row in told] == [{"plugin", "distribution", "version", "reason", "mend"}]
+
+
+def test_nothing_broken_is_said_so():
+    outcome = models("--broken")
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "Nothing is broken.\n")
+
+
+def test_a_shared_name_is_counted_and_both_stay_usable():
+    outcome = models("*:pix2pix", plugins=("clashing", "misspelt", "broken_import"))
+    assert [line.split("\t")[0] for line in outcome.stdout.splitlines()] == ["acme-clash:pix2pix", "strokereg:pix2pix"]
+    assert outcome.stderr == "2 plugins are broken and 1 name is claimed twice: see 'strokereg models --broken'.\n"
+
+
+def test_broken_takes_no_pattern():
+    outcome = models("--broken", "unet")
+    assert outcome.returncode == 2
+    assert "leave PATTERN and --role out" in outcome.stderr
+
+
+@pytest.mark.parametrize("plugin", ["raising_hook", "clashing"])
+def test_strict_fails_on_any_fault(plugin):
+    outcome = models("--strict", plugins=(plugin,))
+    assert outcome.returncode == 1
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("Error: ")
+    assert len(outcome.stderr.splitlines()) == 1
+    assert models("--strict", plugins=("good",)).returncode == 0
+
+
+def test_plugins_can_be_left_out():
+    outcome = models("--strict", plugins=("raising_hook", "clashing"), STROKEREG_DISABLE_PLUGINS="*")
+    assert outcome.returncode == 0
+    assert "acme" not in outcome.stdout

@@ -1,0 +1,78 @@
+"""`strokereg segment` as it is typed."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from strokereg.cli.main import main
+
+
+@pytest.fixture
+def scan(phantom):
+    return phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz"
+
+
+def refused(capsys, *words) -> str:
+    assert main(["segment", *map(str, words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("Error: ") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, capsys):
+    out = tmp_path / "mask.nii.gz"
+    assert main(["segment", str(exported["onnx"]), str(scan), str(out), "--json"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    mask = np.asarray(nib.load(out).dataobj)
+    assert np.array_equal(nib.load(out).affine, nib.load(scan).affine)
+    assert found["volume_ml"] == pytest.approx(mask.sum() * 0.027, abs=1e-5)
+    assert found["lesions"] >= 1
+    assert (found["threshold"], found["smallest_ml"]) == (0.4, 0.1)
+    assert found["provider"] == "CPU" or found["provider"] in printed.err
+    assert "trained on simulated images; not a medical device" in printed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
+def test_without_an_output_only_numbers(exported, scan, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["segment", str(exported["onnx"]), str(scan)]) == 0
+    assert " ml in " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_threshold_can_be_given(exported, scan, capsys):
+    volumes = []
+    for threshold in ("0.02", "0.98"):
+        assert main(["segment", str(exported["onnx"]), str(scan), "--threshold", threshold, "--json"]) == 0
+        volumes.append(json.loads(capsys.readouterr().out)["volume_ml"])
+    assert volumes[0] > volumes[1]
+
+
+def test_an_adc_that_the_model_does_not_take(exported, scan, capsys):
+    assert "takes dwi, not adc; leave adc out" in refused(capsys, exported["onnx"], scan, "--adc", scan)
+
+
+def test_a_model_that_is_none(scan, tmp_path, capsys):
+    assert "no such file" in refused(capsys, tmp_path / "none.onnx", scan)
+    assert "not a model that onnxruntime can open" in refused(capsys, scan, scan)
+
+
+def test_an_image_that_is_none_or_would_be_overwritten(exported, scan, tmp_path, capsys):
+    assert "no such file" in refused(capsys, exported["onnx"], tmp_path / "none.nii.gz", tmp_path / "mask.nii.gz")
+    assert "would be overwritten" in refused(capsys, exported["onnx"], scan, scan)
+    assert "threshold 7" in refused(capsys, exported["onnx"], scan, "--threshold", "7")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_real_case_through_the_command(exported, real_data, tmp_path, capsys):
+    (dwi,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
+    assert main(["segment", str(exported["onnx"]), str(dwi), str(tmp_path / "mask.nii.gz")]) == 0
+    written, given = nib.load(tmp_path / "mask.nii.gz"), nib.load(dwi)
+    assert written.shape == given.shape
+    assert np.array_equal(written.affine, given.affine)
+    assert set(np.unique(np.asarray(written.dataobj))) == {0, 1}

@@ -1,0 +1,61 @@
+"""`strokereg train`: any role, resumed by itself, and the one-line Python face."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import strokereg
+from strokereg.cli.main import main
+
+SMALL = {
+    "unet": ["--set", "lr=2e-3"],
+    "pix2pix": ["--set", "ngf=4", "--set", "ndf=4"],
+    "spade": ["--set", "ngf=4", "--set", "ndf=4", "--set", "hidden=4"],
+    "mask-gan": ["--set", "ngf=4", "--set", "ndf=4", "--set", "loss=lsgan"],
+}
+
+
+def words(name, cohort, out, *more):
+    few = ["--steps", "4", "--batch-size", "2", "--spacing", "8", "--cases", "3"]
+    return ["train", name, "--data", str(cohort), "--out", str(out), *few, *SMALL[name], *more]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_role_trains_and_is_found_finished(small_cohort, tmp_path, capsys, name):
+    assert main(words(name, small_cohort, tmp_path / "run", "--json")) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["done"]
+    assert record["trainer"]["steps"] == 4
+    assert record["cohort"]["training_cases"] == 3
+    assert (record["decision"] is not None) == (name == "unet")
+    weights = tmp_path / "run" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert main(words(name, small_cohort, tmp_path / "run")) == 0
+    assert weights.stat().st_mtime_ns == before
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "lr=0"], "unet: option lr='0'"),
+        (["--set", "depth=3"], "unet has no option 'depth'"),
+        (["--cases", "99"], "ask for 1 to that many"),
+        (["--precision", "half"], "option precision='half'"),
+        (["--channels", "flair"], "flair"),
+        (["--spacing", "0"], "a voxel edge in mm is needed"),
+        (["--device", "abacus"], "no such device"),
+    ],
+)
+def test_wrong_input_is_one_sentence(small_cohort, tmp_path, capsys, more, said):
+    asked = ["train", "unet", "--data", str(small_cohort), "--out", str(tmp_path / "run"), *more]
+    assert main(asked) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_public_name_resolves():
+    for name in strokereg.__all__:
+        assert getattr(strokereg, name) is not None

@@ -1,0 +1,151 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real scans (isles22, soop, synthseg), or a skip that says where it was looked for."""
+    folder = Path(os.environ.get("STROKEREG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "isles22").is_dir():
+        pytest.skip(f"real test data not found in {folder}; set STROKEREG_TEST_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Iterator[Path]:
+    """The cache of all tests, of their worker processes too: a temporary folder, never the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STROKEREG_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def small_cohort(tmp_path_factory) -> Path:
+    """Ten cases of the real simulator on a coarse grid, with their split (6 : 1 : 3); about 5 s to make."""
+    from strokereg.core.simulate import simulate_cohort
+
+    out = tmp_path_factory.mktemp("simulated") / "coarse"
+    return simulate_cohort(out, 10, shape=(48, 48, 32), spacing=4.7, workers=1)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory) -> Path:
+    """A little BIDS cohort of three ellipsoid 'brains' with a bright lesion: DWI, ADC, label maps, masks, no split."""
+    import json
+
+    import numpy as np
+
+    from strokereg.core.labels import TISSUES
+    from strokereg.core.nifti import write_volume
+
+    root = tmp_path_factory.mktemp("phantom")
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "phantom", "BIDSVersion": "1.9.0"}))
+    derived = root / "derivatives" / "truth"
+    derived.mkdir(parents=True)
+    TISSUES.write(derived / "dseg.tsv")
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in (30, 34, 22)), indexing="ij")
+    for number in range(1, 4):
+        rng = np.random.default_rng(number)
+        brain = (x / 0.8) ** 2 + (y / 0.85) ** 2 + (z / 0.85) ** 2 < 1
+        centre = rng.uniform(-0.35, 0.35, 3)
+        lesion = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2 < 0.05
+        labels = np.where(lesion, 6, np.where(brain, np.where(abs(x) < 0.3, 5, 3), 0)).astype(np.uint8)
+        dwi = np.where(brain, 100.0 + 80.0 * lesion + rng.normal(0, 8, brain.shape), 0).astype(np.float32)
+        adc = np.where(brain, 800.0 - 400.0 * lesion + rng.normal(0, 40, brain.shape), 0).astype(np.float32)
+        raw, truth = root / f"sub-{number:02}" / "dwi", derived / f"sub-{number:02}" / "dwi"
+        raw.mkdir(parents=True)
+        truth.mkdir(parents=True)
+        write_volume(raw / f"sub-{number:02}_dwi.nii.gz", dwi, affine)
+        write_volume(raw / f"sub-{number:02}_adc.nii.gz", adc, affine)
+        write_volume(truth / f"sub-{number:02}_dseg.nii.gz", labels, affine)
+        write_volume(truth / f"sub-{number:02}_desc-lesion_mask.nii.gz", lesion.astype(np.uint8), affine)
+    return root
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory, phantom):
+    """A function that makes a finished run folder of a built-in on the phantom cohort, with given or fresh weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    from strokereg.core.grid import Preparation
+    from strokereg.core.labels import TISSUES
+    from strokereg.core.problem import Problem
+    from strokereg.core.record import WEIGHTS, Decision, Record
+    from strokereg.registry.catalogue import build, find
+
+    def make(name: str, dims: int = 2, fit=None, channels: tuple[str, ...] = ("dwi",), **options) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        entry = find(name)
+        record = Record(
+            architecture=name,
+            role=entry.spec.role,
+            distribution=entry.distribution,
+            version=entry.version,
+            problem=Problem(dims=dims, size=(32,) * dims, channels=len(channels)),
+            options=options,
+            preparation=Preparation(channels=channels, multiple=(16, 16, 1 if dims == 2 else 16)),
+            labels=TISSUES.names,
+            cohort={"name": "phantom", "path": str(phantom), "simulated": True},
+            decision=Decision(threshold=0.4, smallest_ml=0.1) if entry.spec.role == "segmenter" else None,
+            done=True,
+        )
+        torch.manual_seed(0)
+        model = build(name, record.problem, record.options)
+        if fit is not None:
+            fit(model, record)
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / WEIGHTS)
+        record.write(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def unet_run(make_run) -> Path:
+    """A small U-Net that has learnt the phantom's lesions: a finished segmenter run."""
+    import numpy as np
+    import torch
+
+    from strokereg.core.case import read_case
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.prepare import prepare_image
+    from strokereg.core.roles import Batch
+
+    def fit(model, record):
+        cohort = open_cohort(record.cohort["path"])
+        cases = [read_case(files, table=cohort.table) for files in cohort.cases]
+        prepared = [(prepare_image(case, record.preparation), case) for case in cases]
+        image = torch.from_numpy(np.concatenate([image.transpose(1, 0, 2, 3) for (image, _), _ in prepared]))
+        labels = np.concatenate([frame.labels(case.labels, cohort.table.count) for (_, frame), case in prepared])
+        labels = torch.from_numpy(labels.astype(np.int64))
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        for step in range(40):
+            chosen = torch.randperm(len(image), generator=torch.Generator().manual_seed(step))[:16]
+            mask = (labels[chosen] == cohort.table.lesion).float()[:, None]
+            _, losses = next(model.moves(Batch(labels[chosen], image[chosen], mask)))
+            optimiser.zero_grad()
+            sum(losses.values()).backward()
+            optimiser.step()
+
+    return make_run("unet", fit=fit, widths=[8, 16, 16])
+
+
+@pytest.fixture(scope="session")
+def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
+    """Format → file of that U-Net, exported once for all tests."""
+    from strokereg import api
+
+    files = api.export(unet_run, formats=("onnx", "torchscript"), out=tmp_path_factory.mktemp("exported"))
+    return dict(zip(("onnx", "torchscript"), files, strict=True))

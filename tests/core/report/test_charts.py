@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import itertools
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from strokereg.core.report.charts import Names, Row, dice_range, draw_dice, draw_forest, draw_pairs
+from strokereg.core.report.svg import Scale, label
+from strokereg.core.report.training import History, _apart, draw_losses
+from strokereg.core.results import Results
+from strokereg.core.stats import Contrast
+
+
+def test_scale_and_its_ticks() -> None:
+    scale = Scale(0.0, 10.0, 100.0, 200.0)
+    assert (scale(0), scale(5), scale(10)) == (100, 150, 200)
+    assert scale.ticks(5) == [0, 2, 4, 6, 8, 10]
+    assert Scale(-0.31, 0.32, 0, 1).ticks(4) == pytest.approx([-0.2, 0, 0.2])
+
+
+def test_dice_chart_has_a_dot_per_case_and_a_tick_per_training(results: Results) -> None:
+    chart = draw_dice(results, Names(results))
+    assert chart.count('class="case') == 6 * 40
+    assert chart.count('class="tick') == 6 * 5
+    ElementTree.fromstring(chart)
+
+
+def test_forest_draws_the_interval_where_it_is() -> None:
+    found = Contrast(
+        difference=0.03, low=0.01, high=0.05, over="cases and seeds", p=0.01, effect=0.5, cases=40, seeds=5
+    )
+    none = found.model_copy(update={"low": None, "high": None})
+    chart = draw_forest([Row("a", found, "k1"), Row("b", none, "k2 open")], "Difference")
+    root = ElementTree.fromstring(chart)
+    whiskers = [line for line in root.iter("line") if line.get("class") == "whisker"]
+    assert len(whiskers) == 1
+    centre = float(next(c for c in root.iter("circle")).get("cx", "nan"))
+    ends = [float(whiskers[0].get(end, "nan")) for end in ("x1", "x2")]
+    assert (ends[0] + ends[1]) / 2 == pytest.approx(centre, abs=0.2)
+    assert "b +3.0 (–)" in chart
+
+
+def test_pairs_count_the_better_cases(results: Results) -> None:
+    arms = {arm.name: arm for arm in results.arms}
+    arm, baseline = arms["pix2pix + clinical"], arms["clinical only"]
+    chart = draw_pairs(arm, baseline, Names(results), *dice_range([arm, baseline]))
+    shown = re.search(r"(\d+) of 40 better", chart)
+    means = [
+        tuple(sum(seed.cases[case].dice for seed in a.seeds) for a in (arm, baseline)) for case in arm.seeds[0].cases
+    ]
+    assert shown
+    assert int(shown[1]) == sum(a > b + 1e-9 for a, b in means)
+    inside = [float(c.get("cy", "nan")) for c in ElementTree.fromstring(chart).iter("circle")]
+    assert len(inside) == 40
+    assert all(26 <= y <= 194 for y in inside)
+
+
+def test_names_tell_numbers_of_cases_apart(results: Results) -> None:
+    arm = results.arms[0]
+    study = results.study.model_copy(update={"cases": [10, 30]})
+    assert Names(results).label(arm) == "clinical only"
+    assert Names(results.model_copy(update={"study": study})).label(arm) == "clinical only, n\u00a0=\u00a010"
+    styles = [Names(results).style(arm) for arm in results.arms]
+    assert styles == ["k0", "k0", "k1 open", "k1", "k2 open", "k2"]
+
+
+def test_long_labels_take_two_lines_at_most() -> None:
+    drawn = label(0, 0, "a very long name of an arm that no plot has the room to show as it stands")
+    assert drawn.count("<text") == 2
+    assert "…" in drawn
+
+
+def test_losses_are_thinned_and_named() -> None:
+    history: History = {"title": "unet", "series": {"dice": [(s, 1 / s) for s in range(1, 5001)], "ce": [(1, 0.4)]}}
+    chart = draw_losses(history)
+    curves = [p.get("points", "") for p in ElementTree.fromstring(chart).iter("polyline")]
+    assert max(len(points.split()) for points in curves) <= 160
+    assert ">dice<" in chart
+    assert "5,000" in chart
+    assert draw_losses({"title": "none", "series": {}}) == ""
+
+
+def test_losses_survive_infinite_values() -> None:
+    chart = draw_losses({"title": "unet", "series": {"dice": [(1, 0.4), (2, float("nan")), (3, float("inf"))]}})
+    assert "nan" not in chart
+    assert "inf" not in chart
+
+
+def test_labels_do_not_overlap() -> None:
+    heights = sorted(_apart({"a": 100, "b": 101, "c": 102, "d": 20}, 10, 104).values())
+    assert all(b - a >= 12 for a, b in itertools.pairwise(heights))
+    assert heights[-1] <= 104

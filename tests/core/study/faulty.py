@@ -1,0 +1,57 @@
+"""A translator that fails in the way its options ask for; importable by worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from strokereg.core.roles import Player
+from strokereg.core.specs import TranslatorSpec
+from strokereg.registry.catalogue import build as build_installed
+
+
+@dataclass(frozen=True)
+class Entry:
+    spec: TranslatorSpec
+    distribution: str = "faulty"
+    version: str = "1.0"
+
+
+def entry(how: str) -> Entry:
+    return Entry(TranslatorSpec(name=how, factory="faulty:Faulty", summary="fails"))
+
+
+def build(name, problem, options):
+    """`raises`, `nan` and `dies…` fail on purpose; every other name is an installed architecture."""
+    return Faulty(name) if name.startswith(("raises", "nan", "dies")) else build_installed(name, problem, options)
+
+
+class Faulty(nn.Module):
+    def __init__(self, how: str):
+        super().__init__()
+        self.how = how
+        self.shade = nn.Parameter(torch.zeros(()))
+
+    def forward(self, labels):
+        return (labels[:, None].float() * self.shade).tanh()
+
+    def players(self):
+        return {"painter": Player([self.shade])}
+
+    def moves(self, batch):
+        loss = (self(batch.labels) - batch.image).square().mean()
+        if self.how == "raises":
+            raise RuntimeError("the plugin is broken\nin two lines")
+        if self.how == "nan":
+            loss = loss * torch.nan
+        if self.how.startswith("dies"):
+            mark = Path(os.environ["FAULTY_MARK"])
+            if self.how == "dies-always" or not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        yield "painter", {"l2": loss}

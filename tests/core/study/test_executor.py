@@ -1,0 +1,93 @@
+"""Processes of a study: a death costs its own task only, wrong input ends it all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from strokereg.core.errors import InputError
+from strokereg.core.study import executor
+from strokereg.core.study.executor import LocalExecutor, default_workers
+from strokereg.core.study.plan import Task
+
+
+class Words:
+    """A watcher that writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        return lambda *said: self.told.append((name, *said))
+
+    def about(self, name):
+        return [said[1].architecture for said in self.told if said[0] == name]
+
+
+def task(name, *needs):
+    return Task(kind="segmenter", key=name, architecture=name, cases=1, seed=0, needs=needs)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """`run(tasks, workers)` → failures, watcher. Pool and deaths are real; `hands.work` stands in for trainings."""
+    helpers = str(Path(__file__).parent)
+    monkeypatch.syspath_prepend(helpers)  # workers are sent this path
+    import hands
+
+    monkeypatch.setattr(executor, "_work", hands.work)
+    monkeypatch.setattr(executor, "is_done", hands.is_done)
+
+    def do(tasks, workers=2):
+        watcher = Words()
+        return LocalExecutor(workers).run(tmp_path, tasks, watcher), watcher
+
+    yield do
+    sys.modules.pop("hands", None)
+
+
+def attempts(folder, name):
+    return len((folder / f"{name}.begun").read_text())
+
+
+@pytest.mark.slow
+def test_a_deadly_task_takes_no_other_with_it(run, tmp_path):
+    """Both are lost together, and told apart by being tried alone."""
+    failures, watcher = run([task("deadly"), task("patient"), task("after", "patient"), task("heir", "deadly")])
+    assert set(failures) == {"deadly", "heir"}
+    assert "died again and again" in failures["deadly"]
+    assert failures["heir"] == "needs segmenter deadly (1 cases, clinical, seed 0), which failed"
+    assert attempts(tmp_path, "deadly") == 3  # once beside the other, twice alone
+    assert attempts(tmp_path, "patient") == 2
+    assert sorted(watcher.about("ended")) == ["after", "deadly", "heir", "patient"]
+
+
+@pytest.mark.slow
+def test_a_deadly_task_in_the_only_process_is_given_up(run, tmp_path):
+    (tmp_path / "patient.begun").touch()  # it has no neighbour to wait for
+    failures, _ = run([task("deadly")], workers=1)
+    assert list(failures) == ["deadly"]
+
+
+def test_one_failure_leaves_the_others(run, tmp_path):
+    (tmp_path / "earlier.done").touch()
+    failures, watcher = run([task("earlier"), task("raises"), task("plain", "earlier")])
+    assert failures == {"raises": "ValueError: first line"}
+    assert watcher.about("found") == ["earlier"]
+    assert (tmp_path / "plain.done").exists()
+    assert not (tmp_path / "earlier.begun").exists()
+
+
+def test_wrong_input_ends_the_study(run, tmp_path):
+    with pytest.raises(InputError, match=r"scan\.nii\.gz: is empty; give another"):
+        run([task("wrong"), task("plain", "wrong")])
+    assert not (tmp_path / "plain.begun").exists()
+
+
+def test_processes_by_default():
+    assert default_workers(torch.device("cuda")) == 1
+    assert 1 <= default_workers(torch.device("cpu")) <= (os.cpu_count() or 1)

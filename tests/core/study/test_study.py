@@ -1,0 +1,139 @@
+"""A study from plan to results, with everything real but the size."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from strokereg.api.study import study_settings
+from strokereg.core.cache import cache_folder
+from strokereg.core.cohort import open_cohort
+from strokereg.core.errors import InputError
+from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.study.executor import LocalExecutor, Silent
+from strokereg.core.study.plan import make_plan
+from strokereg.core.study.run import run_study
+from strokereg.core.study.stage import set_stage
+from strokereg.registry.catalogue import build, find
+
+BUILT_IN = ("mask-gan", "pix2pix", "spade", "unet")
+
+
+def stage_of(cohort, store, **changes):
+    settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
+    entries = {name: find(name) for name in BUILT_IN}
+    return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", entries, build)
+
+
+def kinds(plan):
+    return sorted(task.kind for task in plan.tasks.values())
+
+
+def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
+    plan = make_plan(stage_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
+    assert [(arm.training, arm.translator, arm.cases) for arm in plan.arms] == [
+        ("clinical", None, 3),
+        ("synthetic", "pix2pix", 3),
+        ("clinical + synthetic", "pix2pix", 3),
+        ("synthetic", "spade", 3),
+        ("clinical + synthetic", "spade", 3),
+        ("clinical", None, 6),
+    ]
+    # One generator and one translator each serve both seeds and both recipes.
+    assert kinds(plan) == ["database"] * 2 + ["generator"] + ["segmenter"] * 12 + ["translator"] * 2
+    seen: set[str] = set()
+    for task in plan.tasks.values():
+        assert seen.issuperset(task.needs)
+        seen.add(task.key)
+    assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
+    assert "segmenter unet (3 cases, clinical + spade synthetic, seed 1)" in {t.title for t in plan.tasks.values()}
+    steps = {task.steps for task in plan.tasks.values() if task.kind == "segmenter"}
+    assert len(steps) == 1
+
+
+def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
+    fresh = make_plan(stage_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=True))
+    assert kinds(fresh).count("translator") == 4
+    loose = make_plan(stage_of(small_cohort, tmp_path, all_for_synthesis=True))
+    assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
+    assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
+
+
+def keys(*arguments, **changes):
+    plan = make_plan(stage_of(*arguments, **changes))
+    return {task.title: key for key, task in plan.tasks.items()}
+
+
+def test_keys_follow_content_and_settings_and_nothing_else(small_cohort, tmp_path):
+    first = keys(small_cohort, tmp_path / "a")
+    moved = shutil.copytree(small_cohort, tmp_path / "elsewhere")
+    assert keys(moved, tmp_path / "b") == first
+
+    def changed(**changes):
+        other = keys(small_cohort, tmp_path / "a", **changes)
+        return {title.split()[1] for title in first if other[title] != first[title]}
+
+    assert changed(steps={"segmenter": 61}) == {"unet"}
+    assert changed(options={"mask-gan": {"ngf": 4}}) == {"mask-gan", "pix2pix", "spade", "unet"}
+    unet = [title for title, key in keys(small_cohort, tmp_path, options={"spade": {"ngf": 4}}).items()
+            if key != first[title] and "unet" in title]  # fmt: skip
+    assert len(unet) == 2  # the two arms of spade; pix2pix and clinical only stay
+    mask = open_cohort(moved).part("test")[0].mask
+    volume = read_volume(mask)
+    write_volume(mask, volume.data * 0, volume.affine)
+    before = make_plan(stage_of(small_cohort, tmp_path)).tasks
+    after = make_plan(stage_of(moved, tmp_path)).tasks
+    assert list(after) == list(before)  # another truth to judge by needs no other training …
+    assert all((after[key].judged != task.judged) == (task.kind == "segmenter") for key, task in before.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"cases": (7,)}, "has 6 training cases"),
+        ({"options": {"pix2pix": {"ngf": -1}}}, "pix2pix: option ngf=-1"),
+        ({"options": {"pix2pix": {"nfg": 8}}}, r"no option 'nfg' \(did you mean ngf"),
+        ({"channels": ("dwi", "flair")}, "has no flair image"),
+        ({"precision": "fp16"}, "needs a CUDA GPU"),
+    ],
+)
+def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fault):
+    with pytest.raises(InputError, match=fault):
+        stage_of(small_cohort, tmp_path / "store", **changes)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "failed", "reason"),
+    [
+        ("raises", True, "RuntimeError: the plugin is broken"),
+        ("nan", True, "the loss 'l2' of 'painter' became nan"),
+        ("dies-once", False, ""),
+        ("dies-always", True, "died again and again"),
+    ],
+)
+def test_a_failing_translator_fails_its_arms_only(small_cohort, tmp_path, monkeypatch, how, failed, reason):
+    helpers = str(Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", helpers)  # for the workers
+    monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
+    monkeypatch.syspath_prepend(helpers)
+    import faulty
+
+    settings = study_settings("smoke", models=(how,), steps={"segmenter": 4})
+    entries = {how: faulty.entry(how), "mask-gan": find("mask-gan"), "unet": find("unet")}
+    finished = run_study(
+        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", entries, faulty.build,
+        LocalExecutor(2), Silent(), command="test",
+    )  # fmt: skip
+    judged = {arm.name: bool(arm.seeds) for arm in finished.results.arms}
+    assert judged["clinical only"]
+    assert [done for name, done in judged.items() if name != "clinical only"] == [not failed] * 2
+    told = [failure.reason for failure in finished.results.failures]
+    assert (reason in told[0] and len(told) == 4) if failed else told == []
+    assert "faulty" in finished.results.provenance.versions
+    assert finished.report.is_file()
+    sys.modules.pop("faulty")

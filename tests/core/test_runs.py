@@ -1,0 +1,110 @@
+"""Run folders: begun, gone on with, finished, refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from filelock import FileLock
+
+from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation
+from strokereg.core.labels import TISSUES
+from strokereg.core.problem import Problem
+from strokereg.core.record import CHECKPOINT, WEIGHTS, Record
+from strokereg.core.roles import Batch
+from strokereg.core.runs import load_model, train_run
+from strokereg.registry.catalogue import build
+
+PROBLEM = Problem(size=(16, 16))
+
+
+def record(**changes):
+    settings = {"steps": 6, "checkpoint_every": 2, "device": "cpu", "precision": "fp32"}
+    plain = {"architecture": "unet", "role": "segmenter", "problem": PROBLEM, "preparation": Preparation()}
+    whole = Record(**plain, options={"widths": (4, 8)}, labels=TISSUES.names, trainer=settings)
+    return whole.model_copy(update=changes)
+
+
+def draw(step, device, progress):
+    image = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(step))
+    return Batch(torch.zeros(2, 16, 16, dtype=torch.int64), image, (image > 0.7).float(), progress)
+
+
+def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
+    trained = train_run(tmp_path, record(), build, draw)
+    steps = []
+    again = train_run(tmp_path, record(), build, draw, lambda step, losses: steps.append(step))
+    assert steps == []
+    for a, b in zip(trained.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert Record.read(tmp_path).done
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
+    whole = train_run(tmp_path / "whole", record(), build, draw)
+
+    def stop(step, losses):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path / "cut", record(), build, draw, stop)
+    with pytest.raises(InputError, match="not finished"):
+        load_model(tmp_path / "cut", build)
+    steps = []
+    resumed = train_run(tmp_path / "cut", record(), build, draw, lambda step, losses: steps.append(step))
+    assert steps == [5, 6]
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    histories = [(tmp_path / run / "history.csv").read_bytes() for run in ("whole", "cut")]
+    assert histories[0] == histories[1]
+
+
+def test_another_run_in_the_folder_is_refused(tmp_path):
+    train_run(tmp_path, record(), build, draw)
+    before = (tmp_path / WEIGHTS).read_bytes()
+    with pytest.raises(InputError, match=r"another run of unet.*--out"):
+        train_run(tmp_path, record(options={"widths": (4, 16)}), build, draw)
+    assert (tmp_path / WEIGHTS).read_bytes() == before
+
+
+def test_a_run_is_known_again_when_its_cohort_has_moved(tmp_path):
+    cohort = {"name": "here", "path": "/here", "key": "abc"}
+    train_run(tmp_path, record(cohort=cohort), build, draw)
+    train_run(tmp_path, record(cohort=cohort | {"name": "there", "path": "/there"}), build, draw)
+    with pytest.raises(InputError, match="another run"):
+        train_run(tmp_path, record(cohort=cohort | {"key": "abd"}), build, draw)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"options": {"width": (4, 8)}}, "no option 'width'"),
+        ({"trainer": {"steps": 6, "precision": "fp16", "device": "cpu"}}, "needs a CUDA GPU"),
+        ({"trainer": {"steps": 6, "device": "cuda:63"}}, "not on this machine"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path, changes, said):
+    with pytest.raises(InputError, match=said):
+        train_run(tmp_path / "run", record(**changes), build, draw)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(InputError, match="no folder can be made there"):
+        train_run(tmp_path / "run", record(), build, draw)
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(InputError, match="another process is training"):
+        train_run(tmp_path, record(), build, draw)
+
+
+def test_a_damaged_record_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="not a run folder"):
+        Record.read(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match="not a run record"):
+        load_model(tmp_path, build)

@@ -1,0 +1,47 @@
+"""Weights fit whole or are refused."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from strokereg.core.errors import InputError
+from strokereg.core.record import WEIGHTS
+from strokereg.core.weights import load_weights
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+
+
+def test_weights_are_loaded(model, tmp_path):
+    wanted = {key: torch.full_like(value, 0.5) for key, value in model.state_dict().items()}
+    save_file(wanted, tmp_path / WEIGHTS)
+    load_weights(model, tmp_path)
+    assert all(torch.equal(value, wanted[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"0.weight": torch.zeros(2, 4)}, r"0\.weight is \(2, 4\) in the file and \(2, 3\) in the network"),
+        ({"0.weight": None}, r"0\.weight is missing in the file"),
+        ({"2.weight": torch.zeros(1)}, r"2\.weight is \(1,\) in the file and missing in the network"),
+    ],
+)
+def test_weights_of_another_form_are_refused_and_none_is_loaded(model, tmp_path, change, fault):
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    content = {key: value + 1 for key, value in before.items()} | change
+    save_file({key: value for key, value in content.items() if value is not None}, tmp_path / WEIGHTS)
+    with pytest.raises(InputError, match=fault):
+        load_weights(model, tmp_path)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_damaged_and_missing_weights(model, tmp_path):
+    with pytest.raises(InputError, match="no such file; train the run again"):
+        load_weights(model, tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"not weights at all")
+    with pytest.raises(InputError, match="damaged weights"):
+        load_weights(model, tmp_path)

@@ -1,0 +1,69 @@
+"""The metadata of exported files and its published schema."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation
+from strokereg.core.record import Decision
+from strokereg.export.metadata import Bundle, Parity, Training, read_bundle
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "bundle.schema.json"
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    return Bundle(
+        role="segmenter",
+        architecture="unet",
+        distribution="strokereg",
+        version="0.1.0",
+        dims=2,
+        inputs={"image": "raw", "median": "of the brain"},
+        output={"probability": "of lesion"},
+        channels=("dwi",),
+        labels=("background", "white", "lesion"),
+        preparation=Preparation(spacing=(2.0, 2.0, 2.0)),
+        decision=Decision(threshold=0.35, smallest_ml=0.1),
+        training=Training(cohort="c", simulated=True),
+        parity=Parity(largest_difference=1e-6, agreeing_voxels=1.0, cases=1, shapes=((1, 1, 16, 16),)),
+        versions={"strokereg": "0.1.0"},
+        licence="Apache-2.0",
+    )
+
+
+def test_published_schema_is_the_schema():
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == Bundle.model_json_schema()
+
+
+def test_text_and_back(bundle):
+    assert read_bundle(bundle.to_json(), "x.onnx") == bundle
+    assert "Not a medical device" in bundle.intended_use
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_a_file_without_metadata_is_refused(text):
+    with pytest.raises(InputError, match=r"x\.onnx: holds no strokereg metadata"):
+        read_bundle(text, "x.onnx")
+
+
+def test_a_newer_schema_asks_for_an_update(bundle):
+    text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 2, "new": 1})
+    with pytest.raises(InputError, match="schema version 2, this strokereg reads up to 1; update strokereg"):
+        read_bundle(text, "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"dims": 5}, "dims"), ({"preparation": None}, "preparation"), ({"extra": 1}, "extra")]
+)
+def test_damaged_metadata_names_the_field(bundle, change, reason):
+    with pytest.raises(InputError, match=rf"x.onnx: its strokereg metadata is damaged \({reason}"):
+        read_bundle(json.dumps({**bundle.model_dump(mode="json"), **change}), "x.onnx")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7"])
+def test_metadata_that_is_no_object_is_refused(text):
+    with pytest.raises(InputError, match="is damaged"):
+        read_bundle(text, "x.onnx")

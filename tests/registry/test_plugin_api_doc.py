@@ -1,0 +1,57 @@
+"""docs/plugin-api.md is true: its plugin is installed and played, its tables name what is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from pathlib import Path
+
+import torch
+
+import strokereg
+from strokereg.core.problem import Problem
+from strokereg.core.specs import SPEC_OF_ROLE
+from strokereg.registry.catalogue import Catalogue
+from strokereg.registry.hooks import SPEC_OF_HOOK
+
+TEXT = (Path(__file__).parents[2] / "docs" / "plugin-api.md").read_text(encoding="utf-8")
+
+IMPORTS = """
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+import strokereg
+"""
+
+
+def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monkeypatch):
+    (points,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    hooks, network, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    package, info = tmp_path / "acme_sr", tmp_path / "acme_sr-1.2.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / "__init__.py").write_text(hooks)
+    (package / "model.py").write_text(IMPORTS + textwrap.dedent(network))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sr\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(
+        points.replace("project.entry-points.strokereg", "strokereg").replace('"', "")
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    known = Catalogue()
+    assert known.find("acme").origin == "acme-sr 1.2"
+    model = known.build("acme", Problem(labels=4), {"lr": "0.1"})
+    labels = torch.randint(0, 4, (2, 8, 8))
+    batch = strokereg.Batch(labels=labels, image=torch.zeros(2, 1, 8, 8), mask=(labels == 3).float()[:, None])
+    [(player, losses)] = model.moves(batch)
+    assert model.players()[player].lr == 0.1
+    assert losses["l1"].requires_grad
+
+
+def test_the_tables_name_every_hook_and_field():
+    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in TEXT.splitlines() if line[:1] == "|")))
+    fields = {field.name for spec in SPEC_OF_ROLE.values() for field in dataclasses.fields(spec)}
+    assert set(SPEC_OF_HOOK) | fields == named
