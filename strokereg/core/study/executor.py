@@ -1,31 +1,26 @@
 """Runs tasks in worker processes, each as soon as what it needs is done.
 
 Every worker computes with a fixed number of threads, so results do not depend on how many workers there are.
-A worker that dies (killed, out of memory) costs its own task only: the pool is made anew and whatever ran is
-begun again from its checkpoint. A pool does not say whose worker died, so what ran side by side then is tried
-again one at a time. Workers end with the process that started them, however that ends.
+A worker that dies (killed, out of memory) costs its own task only, which is taken up again from its checkpoint when
+no other task is at work, in case it was their memory that it lacked.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import queue
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from strokereg.core.errors import InputError, StrokeregError
+from strokereg.core.errors import InputError
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.stage import Stage
 from strokereg.core.study.work import is_done, perform
-from strokereg.core.workers import end_with_parent
+from strokereg.core.study.worker import Worker, spoken
 
-_DEATHS = 2  # how often a task may lose its worker while nothing else runs, until it counts as failed
+_DEATHS = 2  # how often a task may lose its worker until it counts as failed
 
 
 class Watcher(Protocol):
@@ -83,110 +78,61 @@ class LocalExecutor:
             InputError: wrong input, which no other task would survive either.
         """
         by_key = {task.key: task for task in tasks}
-        done, failures = set(), dict[str, str]()
-        for key, task in by_key.items():
-            if is_done(stage, task):
+        done, failures = set[str](), dict[str, str]()
+        for key, known in by_key.items():
+            if is_done(stage, known):
                 done.add(key)
-                watcher.found(task)
-        waiting = [task for key, task in by_key.items() if key not in done]
-        suspects: list[Task] = []
-        deaths: dict[str, int] = {}
-        while waiting:
-            alone = suspects[:1]
-            crashed = self._round(stage, by_key, alone or waiting, done, failures, watcher)
-            for task in crashed if alone else ():
-                deaths[task.key] = deaths.get(task.key, 0) + 1
-                if deaths[task.key] >= _DEATHS:
-                    failures[task.key] = "its worker process died again and again; is there enough memory?"
-                    watcher.ended(task, failures[task.key])
-            waiting = [task for task in waiting if task.key not in done and task.key not in failures]
-            suspects = [task for task in (suspects if alone else crashed) if task in waiting]
-        return failures
+                watcher.found(known)
+        todo = [known for key, known in by_key.items() if key not in done]
+        deaths = dict[str, int]()
+        busy, idle = list[Worker](), list[Worker]()
 
-    def _round(
-        self,
-        stage: Stage,
-        by_key: dict[str, Task],
-        waiting: list[Task],
-        done: set[str],
-        failures: dict[str, str],
-        watcher: Watcher,
-    ) -> list[Task]:
-        """Work until nothing is left or a worker dies; returns the tasks that were running then."""
-        context = multiprocessing.get_context("spawn")
-        events: Any = context.Queue()
-        running: dict[Future[None], Task] = {}
-        pool = ProcessPoolExecutor(self.workers, context, _begin, (events,))
+        def fail(failed: Task, sentence: str) -> None:
+            failures[failed.key] = sentence
+            watcher.ended(failed, sentence)
+
         try:
-            todo = list(waiting)
-            while todo or running:
-                for task in list(todo):
-                    lost = next((key for key in task.needs if key in failures), None)
+            while todo or busy:
+                for next_one in list(todo):
+                    lost = next((key for key in next_one.needs if key in failures), None)
                     if lost is not None:
-                        failures[task.key] = f"needs {by_key[lost].title}, which failed"
-                        watcher.ended(task, failures[task.key])
-                        todo.remove(task)
-                    elif len(running) < self.workers and all(key in done for key in task.needs):
-                        needs = {key: by_key[key] for key in task.needs}
-                        running[pool.submit(_work, stage, task, needs)] = task
-                        todo.remove(task)
-                finished, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-                _tell(events, {task.key: task for task in running.values()}, watcher)
-                for future in finished:
-                    failure = _failure(future)
-                    task = running.pop(future)
-                    if failure is not None:
-                        failures[task.key] = failure
+                        todo.remove(next_one)
+                        fail(next_one, f"needs {by_key[lost].title}, which failed")
+                    elif done.issuperset(next_one.needs) and self._has_room(next_one, busy, deaths):
+                        todo.remove(next_one)
+                        busy.append(idle.pop() if idle else Worker(stage, perform))
+                        busy[-1].begin(next_one, {key: by_key[key] for key in next_one.needs})
+                for worker in spoken(busy, seconds=1.0):
+                    word = worker.listen()
+                    task = worker.task
+                    assert task is not None  # it is busy
+                    if word.kind == "step":
+                        watcher.step(task, word.step, word.total, dict(word.losses or {}))
+                        continue
+                    busy.remove(worker)
+                    if word.kind == "died":
+                        worker.end()
+                        deaths[task.key] = deaths.get(task.key, 0) + 1
+                        if deaths[task.key] < _DEATHS:
+                            todo.append(task)
+                        else:
+                            fail(task, "its worker process died again and again; is there enough memory?")
+                        continue
+                    idle.append(worker)
+                    if word.kind == "wrong":
+                        raise InputError(word.text)
+                    if word.kind == "failed":
+                        fail(task, word.text)
                     else:
                         done.add(task.key)
-                    watcher.ended(task, failure)
-            return []
-        except BrokenProcessPool:
-            return list(running.values())
+                        watcher.ended(task, None)
+            return failures
         finally:
-            # Nothing of value is lost by ending workers at once: their checkpoints are whole.
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
+            for worker in (*busy, *idle):
+                worker.end()
 
-
-def _failure(future: Future[None]) -> str | None:
-    error = future.exception()
-    if error is None:
-        return None
-    if isinstance(error, (InputError, BrokenProcessPool)):
-        raise error
-    if isinstance(error, StrokeregError):
-        return str(error)
-    # A plugin may raise anything; its arm fails and the others go on.
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-
-
-def _tell(events: Any, at_work: dict[str, Task], watcher: Watcher) -> None:
-    while True:
-        try:
-            key, step, total, losses = events.get_nowait()
-        except queue.Empty:
-            return
-        if key in at_work:  # a late word of a task that has ended already would only confuse
-            watcher.step(at_work[key], step, total, losses)
-
-
-_events: Any = None  # of this worker process
-
-
-def _begin(events: Any) -> None:
-    """Set up a worker: where to report, and to end with its parent."""
-    global _events
-    _events = events
-    end_with_parent()
-
-
-def _work(stage: Stage, task: Task, needs: dict[str, Task]) -> None:
-    every = max(1, task.steps // 50)
-
-    def report(step: int, total: int, losses: dict[str, float]) -> None:
-        if step % every == 0 or step == total:
-            _events.put((task.key, step, total, losses))
-
-    perform(stage, task, needs, report)
+    def _has_room(self, task: Task, busy: list[Worker], deaths: dict[str, int]) -> bool:
+        """Whether it may begin now. What lost a worker before shares the machine with no other."""
+        if task.key in deaths:
+            return not busy
+        return len(busy) < self.workers and not any(w.task is not None and w.task.key in deaths for w in busy)

@@ -39,7 +39,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(helpers)  # workers are sent this path
     import hands
 
-    monkeypatch.setattr(executor, "_work", hands.work)
+    monkeypatch.setattr(executor, "perform", hands.work)
     monkeypatch.setattr(executor, "is_done", hands.is_done)
 
     def do(tasks, workers=2):
@@ -51,26 +51,27 @@ def run(tmp_path, monkeypatch):
 
 
 def attempts(folder, name):
-    return len((folder / f"{name}.begun").read_text())
+    return len(list(folder.glob(f"{name}.begun-*")))
 
 
 @pytest.mark.slow
-def test_a_deadly_task_takes_no_other_with_it(run, tmp_path):
-    """Both are lost together, and told apart by being tried alone."""
-    failures, watcher = run([task("deadly"), task("patient"), task("after", "patient"), task("heir", "deadly")])
+def test_a_death_costs_its_own_task_only(run, tmp_path):
+    """Whichever worker it is, and while the other is at work."""
+    failures, watcher = run([task("patient"), task("deadly"), task("after", "patient"), task("heir", "deadly")])
     assert set(failures) == {"deadly", "heir"}
     assert "died again and again" in failures["deadly"]
     assert failures["heir"] == "needs segmenter deadly (1 cases, clinical, seed 0), which failed"
-    assert attempts(tmp_path, "deadly") == 3  # once beside the other, twice alone
-    assert attempts(tmp_path, "patient") == 2
+    assert attempts(tmp_path, "deadly") == 2
+    assert attempts(tmp_path, "patient") == 1
     assert sorted(watcher.about("ended")) == ["after", "deadly", "heir", "patient"]
 
 
 @pytest.mark.slow
-def test_a_deadly_task_in_the_only_process_is_given_up(run, tmp_path):
-    (tmp_path / "patient.begun").touch()  # it has no neighbour to wait for
-    failures, _ = run([task("deadly")], workers=1)
-    assert list(failures) == ["deadly"]
+def test_a_task_that_died_once_is_done_alone(run, tmp_path):
+    failures, _ = run([task("mortal"), task("plain"), task("lonely")])
+    assert failures == {}
+    assert attempts(tmp_path, "mortal") == 2
+    assert (tmp_path / "mortal.alone").exists()
 
 
 def test_one_failure_leaves_the_others(run, tmp_path):
@@ -79,13 +80,13 @@ def test_one_failure_leaves_the_others(run, tmp_path):
     assert failures == {"raises": "ValueError: first line"}
     assert watcher.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
-    assert not (tmp_path / "earlier.begun").exists()
+    assert attempts(tmp_path, "earlier") == 0
 
 
 def test_wrong_input_ends_the_study(run, tmp_path):
     with pytest.raises(InputError, match=r"scan\.nii\.gz: is empty; give another"):
         run([task("wrong"), task("plain", "wrong")])
-    assert not (tmp_path / "plain.begun").exists()
+    assert attempts(tmp_path, "plain") == 0
 
 
 def test_processes_by_default():

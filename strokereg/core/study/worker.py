@@ -1,0 +1,99 @@
+"""One worker process, that does one task at a time and says how it goes.
+
+Written on pipes rather than on `concurrent.futures`: a pool does not say whose worker died, and may not notice at all
+while another is at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Literal, NamedTuple
+
+from strokereg.core.errors import InputError, StrokeregError
+from strokereg.core.study.plan import Task
+from strokereg.core.study.stage import Stage
+from strokereg.core.workers import end_with_parent
+
+Losses = Mapping[str, float]
+Report = Callable[[int, int, dict[str, float]], None]
+Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
+
+
+class Word(NamedTuple):
+    """What a worker says: a step of its task, its end, a failure, wrong input, or (said for it) that it died."""
+
+    kind: Literal["step", "done", "failed", "wrong", "died"]
+    text: str = ""
+    step: int = 0
+    total: int = 0
+    losses: Losses | None = None
+
+
+class Worker:
+    """A process of its own, that ends with the one that started it."""
+
+    def __init__(self, stage: Stage, perform: Perform):
+        context = multiprocessing.get_context("spawn")
+        self.task: Task | None = None
+        self.pipe, far_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(far_end, stage, perform), daemon=True)
+        self._process.start()
+        far_end.close()  # so that reading fails once the worker is gone
+
+    def begin(self, task: Task, needs: dict[str, Task]) -> None:
+        """Give it work; only while it has none."""
+        self.task = task
+        with contextlib.suppress(OSError):  # it died just now; listening to it says so
+            self.pipe.send((task, needs))
+
+    def listen(self) -> Word:
+        """Its next word; one must be waiting."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            return Word("died")
+
+    def end(self) -> None:
+        """End it at once. Nothing of value is lost: checkpoints are whole."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def spoken(workers: Iterable[Worker], seconds: float) -> Sequence[Worker]:
+    """The workers of whom there is word, after waiting this long for one at most."""
+    by_pipe = {worker.pipe: worker for worker in workers}
+    return [by_pipe[pipe] for pipe in wait(by_pipe, seconds) if isinstance(pipe, Connection)]
+
+
+def _serve(pipe: Connection, stage: Stage, perform: Perform) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
+    while True:
+        try:
+            task, needs = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_do(pipe, stage, task, needs, perform))
+
+
+def _do(pipe: Connection, stage: Stage, task: Task, needs: dict[str, Task], perform: Perform) -> Word:
+    every = max(1, task.steps // 50)
+
+    def report(step: int, total: int, losses: dict[str, float]) -> None:
+        if step % every == 0 or step == total:
+            pipe.send(Word("step", step=step, total=total, losses=losses))
+
+    try:
+        perform(stage, task, needs, report)
+    except InputError as error:
+        return Word("wrong", str(error))
+    except StrokeregError as error:
+        return Word("failed", str(error))
+    except Exception as error:  # a plugin may raise anything; its arm fails and the others go on
+        return Word("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+    return Word("done")
