@@ -18,7 +18,7 @@ from strokereg.core.device import seed_everything
 from strokereg.core.labels import LabelTable
 from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.problem import Problem
-from strokereg.core.roles import noise
+from strokereg.core.roles import device_of, noise
 from strokereg.core.sampler import cut
 
 _TRIES = 10  # draws of a mask before a slice stays without lesion
@@ -94,7 +94,7 @@ def compose_case(
 @torch.inference_mode()
 def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.ndarray:
     """Label maps [units, *S] → images float32 [units, C, *S] in [-1, 1]."""
-    device = next((p.device for p in translator.parameters()), torch.device("cpu"))
+    device = device_of(translator)
     parts = []
     for part in torch.from_numpy(labels.astype(np.int64)).split(_UNITS):
         extra = (noise(translator, len(part)),) if stochastic else ()

@@ -17,6 +17,7 @@ from strokereg.core.metrics import CaseMetrics, score
 from strokereg.core.nifti import Volume
 from strokereg.core.prepare import prepare_image
 from strokereg.core.record import Decision
+from strokereg.core.roles import device_of
 
 _SLICES = 16  # slices a forward pass: bounds the memory, not the result
 THRESHOLDS = tuple(i / 20 for i in range(4, 19))
@@ -34,7 +35,7 @@ def predict(model: nn.Module, image: np.ndarray, dims: int) -> np.ndarray:
     Returns:
         float32 [Z, Y, X] in [0, 1].
     """
-    device = next(model.parameters()).device
+    device = device_of(model)
     whole = torch.from_numpy(np.ascontiguousarray(image)).to(device)
     if dims == 3:
         return model(whole[None]).float().sigmoid()[0, 0].cpu().numpy()

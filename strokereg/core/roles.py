@@ -11,10 +11,15 @@ instance of the class's own `Options` table (`core.options.Options`).
 
 Training is a short game: `moves(batch)` is a Python generator that yields who moves and that player's named
 losses, and the trainer plays each move before it asks for the next one.
+
+An untrained method has no players. What it must know of the training cases it may keep in buffers, which are saved as
+weights are: it names in an attribute `looks: int` how many batches it wants to see, and `moves` is called with each and
+yields nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
@@ -77,8 +82,13 @@ class Trainable(Protocol):
         ...
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters or buffers lie; the CPU for one that has neither."""
+    return next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
+
+
 def noise(model: nn.Module, count: int, generator: torch.Generator | None = None) -> Tensor:
     """Standard normal noise [count, model.noise] on the model's device."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     width = int(model.noise)  # type: ignore[arg-type]
     return torch.randn(count, width, generator=generator).to(device)

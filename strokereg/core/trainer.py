@@ -97,19 +97,19 @@ class Trainer:
         Raises:
             RunFailed: a loss is NaN or infinite; the last checkpoint stays.
         """
-        if not self.players:  # an untrained method
-            return self.model.eval()
+        # An untrained method plays as long as it wants to look at batches: it remembers, and nobody moves.
+        steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
         if self.checkpoint.is_file():
             self._restore(load_tree(self.checkpoint, self.device))
         self.history.cut(self.step)
-        while self.step < self.settings.steps:
-            progress = self.step / self.settings.steps
+        while self.step < steps:
+            progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
             losses = self._play(self.draw(self.step, self.device, progress), progress)
             self.step += 1
             self.history.add(self.step, losses)
             self.on_step(self.step, losses)
-            if self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
+            if self.step % self.settings.checkpoint_every == 0 or self.step == steps:
                 self.history.flush()
                 save_tree(self.checkpoint, self._state())
         for player, average in self.averages.items():

@@ -100,6 +100,29 @@ def test_an_untrained_method_is_left_as_it_is(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_untrained_method_looks_at_as_many_batches_as_it_wants(tmp_path):
+    class Mean(nn.Module):
+        looks = 3
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("total", torch.zeros(()))
+
+        def players(self):
+            return {}
+
+        def moves(self, batch):
+            self.total += batch.image.mean()
+            return iter(())
+
+    seen = []
+    played = trainer(Mean(), tmp_path)
+    played.on_step = lambda step, losses: seen.append((step, losses))
+    model = played.fit()
+    assert seen == [(1, {}), (2, {}), (3, {})]
+    assert float(model.total) != 0.0
+
+
 @pytest.mark.parametrize(
     ("schedule", "values"),
     [("constant", (1, 1, 1)), ("linear", (1, 1, 0.02)), ("onecycle", (0.04, 0.8118, 0.0006))],
