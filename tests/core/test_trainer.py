@@ -112,7 +112,7 @@ def test_an_untrained_method_looks_at_as_many_batches_as_it_wants(tmp_path):
             return {}
 
         def moves(self, batch):
-            self.total += batch.image.mean()
+            self.total += batch.image.numel()
             return iter(())
 
     seen = []
@@ -120,7 +120,7 @@ def test_an_untrained_method_looks_at_as_many_batches_as_it_wants(tmp_path):
     played.on_step = lambda step, losses: seen.append((step, losses))
     model = played.fit()
     assert seen == [(1, {}), (2, {}), (3, {})]
-    assert float(model.total) != 0.0
+    assert float(model.total) > 0
 
 
 @pytest.mark.parametrize(
