@@ -15,6 +15,9 @@ losses, and the trainer plays each move before it asks for the next one.
 An untrained method has no players. What it must know of the training cases it may keep in buffers, which are saved as
 weights are: it names in an attribute `looks: int` how many batches it wants to see, and `moves` is called with each and
 yields nothing.
+
+A mixer is the exception: no network, but a class with `mix(host, donor, rng)` that makes one new `Scan` out of two real
+ones, in NumPy. Nothing of it is trained or exported.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -79,6 +83,35 @@ class Trainable(Protocol):
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         """Yield `(player name, {loss name: scalar tensor})`, one move after the other."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A prepared case as a mixer takes and gives it; take it as read-only.
+
+    Attributes:
+        image: float32 [C, Z, Y, X] in [-1, 1]; -1 is no signal, and signal grows linearly from there.
+        labels: uint8 [Z, Y, X], tissues with the lesion as the last label.
+        parenchyma: the labels that a lesion may replace.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    parenchyma: tuple[int, ...]
+
+
+@runtime_checkable
+class Mixer(Protocol):
+    """What the study needs of a mixer."""
+
+    def mix(self, host: Scan, donor: Scan, rng: np.random.Generator) -> Scan | None:
+        """A new case on the host's grid; None where these two do not go together, and another donor is drawn.
+
+        Args:
+            host, donor: of one grid spacing, not always of one size; the same case where there is only one.
+            rng: everything random is drawn from it.
+        """
         ...
 
 

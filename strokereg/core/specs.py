@@ -94,8 +94,24 @@ class SegmenterSpec(ArchitectureSpec):
     role: ClassVar[str] = "segmenter"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MixerSpec(ArchitectureSpec):
+    """A method that mixes two real training cases into a new image with its labels.
+
+    It is no network: it works on whole volumes in NumPy whatever the dimensions of a study, is not trained and not
+    exported.
+    """
+
+    dims: tuple[int, ...] = (2, 3)
+    stochastic: bool = True
+    torchscript: bool = False
+    onnx: bool = False
+    bf16: bool = False
+    role: ClassVar[str] = "mixer"
+
+
 SPEC_OF_ROLE: dict[str, type[ArchitectureSpec]] = {
-    spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec)
+    spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
 }
 ROLES = tuple(SPEC_OF_ROLE)
 

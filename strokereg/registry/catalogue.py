@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from strokereg.core.problem import Problem
 
+#: A role, several, or any.
+Roles = str | tuple[str, ...] | None
+
 
 class Catalogue:
     """Everything that is installed, sorted by role and name.
@@ -48,39 +51,43 @@ class Catalogue:
             claims.setdefault(entry.spec.name, []).append(entry)
         return {name: entries for name, entries in claims.items() if len(entries) > 1}
 
-    def select(self, pattern: str = "*", role: str | None = None) -> list[Entry]:
+    def select(self, pattern: str = "*", role: Roles = None) -> list[Entry]:
         """Entries whose name fits a shell pattern; a pattern with a colon is held against `distribution:name`.
 
         Raises:
             InputError: an unknown role.
         """
-        if role is not None and role not in ROLES:
-            raise InputError(f"there is no role {role!r}{did_you_mean(role, ROLES)}; the roles are {', '.join(ROLES)}")
+        wanted = _roles(role)
+        for one in wanted:
+            if one not in ROLES:
+                raise InputError(
+                    f"there is no role {one!r}{did_you_mean(one, ROLES)}; the roles are {', '.join(ROLES)}"
+                )
         return [
             entry
             for entry in self.entries
-            if role in (None, entry.spec.role)
+            if (not wanted or entry.spec.role in wanted)
             and fnmatchcase(entry.qualified if ":" in pattern else entry.spec.name, pattern)
         ]
 
-    def available(self, pattern: str = "*", role: str | None = None) -> list[str]:
+    def available(self, pattern: str = "*", role: Roles = None) -> list[str]:
         """Names that `find` takes, in the order of roles.
 
         Args:
             pattern: shell pattern, such as `"spade*"` or `"acme:*"`.
-            role: "generator", "translator" or "segmenter"; None for all.
+            role: "generator", "translator", "segmenter" or "mixer", or several of them; None for all.
 
         Raises:
             InputError: an unknown role.
         """
         return [self.label(entry) for entry in self.select(pattern, role)]
 
-    def find(self, name: str, role: str | None = None) -> Entry:
+    def find(self, name: str, role: Roles = None) -> Entry:
         """The entry of that name.
 
         Args:
             name: as typed: `name` or `distribution:name`.
-            role: the role that it must have; None for any.
+            role: the role that it must have, or several of which it must have one; None for any.
 
         Raises:
             InputError: unknown name (with a near-miss hint and what is installed), a name that two distributions
@@ -93,7 +100,8 @@ class Catalogue:
             for entry in self.entries
             if entry.spec.name == bare and (not colon or canonical(entry.distribution) == canonical(distribution))
         ]
-        kind = role or "model"
+        wanted = _roles(role)
+        kind = " or ".join(wanted) or "model"
         if not claims:
             listed = ", ".join(known) or "none"
             broken = "; some plugins are broken, see 'strokereg models --broken'" if self.quarantined else ""
@@ -104,9 +112,9 @@ class Catalogue:
                 f"write {' or '.join(entry.qualified for entry in claims)}"
             )
         entry = claims[0]
-        if role is not None and entry.spec.role != role:
-            listed = ", ".join(known) or "none"
-            raise InputError(f"{name!r} is a {entry.spec.role}, not a {role}; installed {role}s are: {listed}")
+        if wanted and entry.spec.role not in wanted:
+            listed, kinds = ", ".join(known) or "none", " and ".join(f"{one}s" for one in wanted)
+            raise InputError(f"{name!r} is a {entry.spec.role}, not a {kind}; installed {kinds} are: {listed}")
         return entry
 
     def check(self) -> None:
@@ -128,18 +136,23 @@ class Catalogue:
         return build_entry(self.find(name), problem, options)
 
 
+def _roles(role: Roles) -> tuple[str, ...]:
+    """The roles asked for; none stands for any."""
+    return (role,) if isinstance(role, str) else role or ()
+
+
 @functools.cache
 def catalogue() -> Catalogue:
     """The catalogue of this process, loaded once, when first asked for."""
     return Catalogue()
 
 
-def available(pattern: str = "*", role: str | None = None) -> list[str]:
+def available(pattern: str = "*", role: Roles = None) -> list[str]:
     """Names of the installed architectures; see `Catalogue.available`."""
     return catalogue().available(pattern, role)
 
 
-def find(name: str, role: str | None = None) -> Entry:
+def find(name: str, role: Roles = None) -> Entry:
     """The installed architecture of that name; see `Catalogue.find`."""
     return catalogue().find(name, role)
 
@@ -171,7 +184,7 @@ def create(
         **options: of the architecture's own table.
 
     Returns:
-        A `torch.nn.Module` on the CPU with fresh weights; what its forward takes and gives is said in `core.roles`.
+        A `torch.nn.Module` on the CPU with fresh weights, or a mixer; what they take and give is said in `core.roles`.
 
     Raises:
         InputError: unknown name or role, sizes or options that do not fit.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError
+from strokereg.core.specs import MixerSpec
 from strokereg.registry.installed import Entry
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
         options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
 
     Returns:
-        An `nn.Module` on the CPU, in training mode, with fresh weights.
+        An `nn.Module` on the CPU, in training mode, with fresh weights; a mixer is any object with a method `mix`.
 
     Raises:
         InputError: dimensions that the spec does not offer, wrong options, a factory that cannot be loaded or
-            that gives no `nn.Module`.
+            that gives something else.
     """
     from strokereg.core.options import Options, parse
 
@@ -72,12 +73,19 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
     factory = load_class(entry)
     table = getattr(factory, "Options", Options)
     model = factory(problem, parse(table, options or {}, entry.spec.name))
-
-    from torch import nn
-
-    if not isinstance(model, nn.Module):
+    wanting = _wanting(entry.spec.role, model)
+    if wanting:
         raise InputError(
-            f"{entry.spec.name} ({entry.origin}) builds a {type(model).__name__} and not a torch.nn.Module; "
+            f"{entry.spec.name} ({entry.origin}) builds a {type(model).__name__} {wanting}; "
             f"report this to the authors of {entry.distribution}"
         )
     return model
+
+
+def _wanting(role: str, model: Any) -> str:
+    """What a thing lacks to be of its role, or an empty string."""
+    if role == MixerSpec.role:
+        return "" if callable(getattr(model, "mix", None)) else "without the method mix(host, donor, rng)"
+    from torch import nn
+
+    return "" if isinstance(model, nn.Module) else "and not a torch.nn.Module"

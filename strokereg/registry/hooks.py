@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strokereg.core.specs import ArchitectureSpec, GeneratorSpec, SegmenterSpec, TranslatorSpec
+from strokereg.core.specs import ArchitectureSpec, GeneratorSpec, MixerSpec, SegmenterSpec, TranslatorSpec
 from strokereg.registry.markers import PROJECT, hookspec
 
 
@@ -23,6 +23,11 @@ def strokereg_segmenters() -> Iterable[SegmenterSpec]:  # type: ignore[empty-bod
     """Yield one `SegmenterSpec` for each architecture that finds the lesion in an MR image."""
 
 
+@hookspec
+def strokereg_mixers() -> Iterable[MixerSpec]:  # type: ignore[empty-body]
+    """Yield one `MixerSpec` for each method that mixes two real cases into a new one."""
+
+
 SPEC_OF_HOOK: dict[str, type[ArchitectureSpec]] = {
-    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec)
+    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
 }

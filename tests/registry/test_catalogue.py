@@ -10,6 +10,7 @@ import torch
 import strokereg
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.problem import Problem
+from strokereg.core.roles import Mixer
 from strokereg.registry import catalogue as module
 from strokereg.registry.catalogue import Catalogue
 from strokereg.registry.installed import Installed
@@ -17,8 +18,11 @@ from strokereg.registry.installed import Installed
 
 def test_names_are_listed_by_role_and_pattern(catalogue_with):
     known = catalogue_with("good")
-    assert known.available("*", role="translator") == ["acme", "pix2pix", "spade"]
-    assert known.available("s*") == ["spade"]
+    translators = known.available("*", role="translator")
+    assert translators == sorted(translators)
+    assert {"acme", "pix2pix", "spade"} <= set(translators)
+    assert known.available("*", role=("translator", "mixer")) == translators + known.available("*", role="mixer")
+    assert known.available("spad*") == [name for name in translators if name.startswith("spad")]
     assert known.available("acme-good:*") == ["acme"]
     assert known.available("nothing*") == []
     with pytest.raises(InputError, match=r"no role 'translater' \(did you mean translator\?\)"):
@@ -39,6 +43,8 @@ def test_an_unknown_name_gets_a_hint_and_the_list(catalogue_with):
 def test_a_name_of_another_role_is_refused():
     with pytest.raises(InputError, match="'unet' is a segmenter, not a translator; installed translators are: pix2pix"):
         Catalogue().find("unet", role="translator")
+    with pytest.raises(InputError, match="'unet' is a segmenter, not a translator or mixer; installed translators and"):
+        Catalogue().find("unet", role=("translator", "mixer"))
     assert Catalogue().find("unet", role="segmenter").spec.dims == (2, 3)
 
 
@@ -81,6 +87,7 @@ def test_what_cannot_be_built_is_told_in_a_sentence(catalogue_with):
         ("no-package", {}, "needs the module 'a_package_that_nobody_has', which is not installed"),
         ("no-import", {}, r"cannot be imported \(OSError: libacme.so.3"),
         ("no-network", {}, "builds a NoNetwork and not a torch.nn.Module"),
+        ("no-mixer", {}, r"builds a NoNetwork without the method mix\(host, donor, rng\); report"),
         ("no-network", {"lr": 1}, "no-network has no option 'lr'; its options are: none"),
     ]:
         with pytest.raises(InputError, match=words):
@@ -118,7 +125,10 @@ def test_every_built_in_is_built_in_every_offered_dimension(name, dims):
     problem = Problem(dims=dims, size=(32,) * dims)
     if dims in known.find(name).spec.dims:
         model = known.build(name, problem)
-        assert sum(parameter.numel() for parameter in model.parameters()) > 0
+        if known.find(name).spec.role == "mixer":
+            assert isinstance(model, Mixer)
+        else:
+            assert not model.players() or sum(parameter.numel() for parameter in model.parameters()) > 0
     else:
         with pytest.raises(InputError, match="is built for"):
             known.build(name, problem)

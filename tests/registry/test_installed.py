@@ -48,7 +48,7 @@ def test_a_faulty_plugin_is_quarantined_and_the_others_go_on(folder, catalogue_w
 def test_all_faults_at_once(catalogue_with):
     known = catalogue_with(*FAULTS, "good")
     assert {fault.distribution for fault in known.quarantined} == {row[0] for row in FAULTS.values()}
-    assert known.available(role="translator") == ["acme", "pix2pix", "spade"]
+    assert {"acme", "pix2pix", "spade"} <= set(known.available(role="translator"))
     with pytest.raises(RunFailed, match=rf"and {len(FAULTS) - 1} more"):
         known.check()
 

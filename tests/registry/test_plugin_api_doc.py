@@ -7,10 +7,12 @@ import re
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import strokereg
 from strokereg.core.problem import Problem
+from strokereg.core.roles import Mixer
 from strokereg.core.specs import SPEC_OF_ROLE
 from strokereg.registry.catalogue import Catalogue
 from strokereg.registry.hooks import SPEC_OF_HOOK
@@ -29,7 +31,7 @@ import strokereg
 
 def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monkeypatch):
     (points,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-    hooks, network, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    hooks, network, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     package, info = tmp_path / "acme_sr", tmp_path / "acme_sr-1.2.dist-info"
     package.mkdir()
     info.mkdir()
@@ -49,6 +51,20 @@ def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monk
     [(player, losses)] = model.moves(batch)
     assert model.players()[player].lr == 0.1
     assert losses["l1"].requires_grad
+
+
+def test_the_mixer_of_the_page_mixes():
+    _, _, mixer, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    known: dict[str, type] = {}
+    exec(IMPORTS + mixer, known)
+    acme = known["Acme"](Problem(labels=4), None)
+    assert isinstance(acme, Mixer)
+    host = strokereg.Scan(np.zeros((1, 2, 4, 4), np.float32), np.ones((2, 4, 4), np.uint8), (1, 2))
+    donor = strokereg.Scan(np.ones((1, 2, 4, 4), np.float32), np.full((2, 4, 4), 3, np.uint8), (1, 2))
+    mixed = acme.mix(host, donor, np.random.default_rng(0))
+    assert (mixed.labels == 3).all()
+    assert (mixed.image == 1).all()
+    assert (host.labels == 1).all()
 
 
 def test_the_tables_name_every_hook_and_field():
