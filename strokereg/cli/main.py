@@ -6,7 +6,8 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
     "data": ("strokereg.cli.data:data", "Make and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
+    "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
@@ -26,27 +28,35 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A click group that knows its commands by name, and imports one only to run it."""
+    """A click group that knows its commands by name, and imports one only to run it.
+
+    Args:
+        table: name → (module:attribute, line in --help).
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = self.table[cmd_name][0].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            listed = ", ".join(COMMANDS)
-            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}; the commands are: {listed}.")
+        if args and args[0] not in self.table and not args[0].startswith("-"):
+            listed = ", ".join(self.table)
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], self.table)}; the commands are: {listed}.")
         return super().resolve_command(ctx, args)
 
 
@@ -65,6 +75,7 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: strokereg compare --models pix2pix,spade",
 )
