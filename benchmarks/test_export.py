@@ -67,7 +67,7 @@ def test_eager_torch(benchmark, network, record, scan):
     def segment():
         volume = read_volume(scan)
         image, frame = prepare_image(Case("scan", {"dwi": volume}, None, None), record.preparation)
-        return decide(frame.back(predict(network, image, 2)), record.decision, volume.voxel_ml)
+        return decide(frame.back(predict(network, image, record.problem.size)), record.decision, volume.voxel_ml)
 
     assert benchmark(segment).shape == (112, 112, 73)
 

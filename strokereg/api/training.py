@@ -23,6 +23,7 @@ def train(
     channels: tuple[str, ...] = ("dwi",),
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
     dims: int = 2,
+    flips: bool = True,
     on_case: Callable[[str], None] = lambda case: None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> tuple[Path, Record]:
@@ -36,6 +37,7 @@ def train(
         settings: of the trainer, see `core.trainer.TrainerSettings`.
         cases: how many training cases, the first of the split; None for all.
         channels, spacing, dims: image contrasts, network grid in mm, 2 or 3.
+        flips: a segmenter's probabilities are the mean over the image and its left-right mirror image.
         on_case, on_step: told of each prepared case, and of each step with its losses.
 
     Returns:
@@ -81,6 +83,6 @@ def train(
     sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
     model = train_run(folder, record, build, sampler.batch, on_step)
     if entry.spec.role == "segmenter":
-        decision, _ = choose_decision(model, ready.validation_files, ready.preparation, dims)
+        decision, _ = choose_decision(model, ready.validation_files, ready.preparation, ready.problem.size, flips)
         Record.read(folder).model_copy(update={"decision": decision}).write(folder)
     return folder, Record.read(folder)

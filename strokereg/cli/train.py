@@ -22,6 +22,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
+@click.option("--flips/--no-flips", default=True, show_default=True, help="Segmenters: mean with the mirror image.")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
@@ -36,6 +37,7 @@ def train(
     channels: tuple[str, ...],
     spacing: float,
     dims: int,
+    flips: bool,
     compiled: bool,
     as_json: bool,
     **settings: object,
@@ -70,6 +72,7 @@ def train(
             channels=channels,
             spacing=(spacing,) * 3,
             dims=dims,
+            flips=flips,
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
         )

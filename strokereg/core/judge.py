@@ -18,33 +18,37 @@ from strokereg.core.nifti import Volume
 from strokereg.core.prepare import prepare_image
 from strokereg.core.record import Decision
 from strokereg.core.roles import device_of
+from strokereg.core.window import slide
 
-_SLICES = 16  # slices a forward pass: bounds the memory, not the result
 THRESHOLDS = tuple(i / 20 for i in range(4, 19))
 SMALLEST_ML = (0.0, 0.03, 0.1, 0.3)
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, image: np.ndarray, dims: int) -> np.ndarray:
+def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: bool = False) -> np.ndarray:
     """Lesion probability of a prepared image.
 
     Args:
         image: float32 [C, Z, Y, X] in [-1, 1].
-        dims: 2 runs the axial slices in batches, 3 the whole volume.
+        size: that the network was trained on: (Y, X) runs axial slices, (Z, Y, X) volumes; a larger image is run in
+            windows of it (see `core.window`).
+        flips: take the mean with the mirror image.
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
     """
     device = device_of(model)
-    whole = torch.from_numpy(np.ascontiguousarray(image)).to(device)
-    if dims == 3:
-        return model(whole[None]).float().sigmoid()[0, 0].cpu().numpy()
-    parts = [model(part).float().sigmoid()[:, 0] for part in whole.transpose(0, 1).split(_SLICES)]
-    return torch.cat(parts).cpu().numpy()
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        return model(torch.from_numpy(windows).to(device)).float().sigmoid().cpu().numpy()
+
+    return slide(run, image, size, flips)
 
 
-def predict_case(model: nn.Module, files: CaseFiles, preparation: Preparation, dims: int) -> Judged:
-    """Read a case and predict its lesion probability on its own grid.
+def predict_case(
+    model: nn.Module, files: CaseFiles, preparation: Preparation, size: tuple[int, ...], flips: bool = False
+) -> Judged:
+    """Read a case and predict its lesion probability on its own grid; `size` and `flips` as for `predict`.
 
     Raises:
         InputError: unreadable files, or no lesion mask to judge against.
@@ -54,7 +58,7 @@ def predict_case(model: nn.Module, files: CaseFiles, preparation: Preparation, d
     case = read_case(files, preparation.channels)
     image, frame = prepare_image(case, preparation)
     assert case.mask is not None
-    return Judged(case.dwi, case.mask, frame.back(predict(model, image, dims)))
+    return Judged(case.dwi, case.mask, frame.back(predict(model, image, size, flips)))
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,22 @@ class Judged:
 
 
 def choose_decision(
-    model: nn.Module, validation: Iterable[CaseFiles], preparation: Preparation, dims: int
+    model: nn.Module,
+    validation: Iterable[CaseFiles],
+    preparation: Preparation,
+    size: tuple[int, ...],
+    flips: bool = False,
 ) -> tuple[Decision, float]:
     """The threshold and smallest lesion with the best mean Dice on validation cases, and that Dice.
 
-    Among equals the first wins: the lower threshold, the smaller lesion.
+    `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
+    it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
-    judged = [predict_case(model, files, preparation, dims) for files in validation]
-    best, best_dice = Decision(), -1.0
+    judged = [predict_case(model, files, preparation, size, flips) for files in validation]
+    best, best_dice = Decision(flips=flips), -1.0
     for threshold in THRESHOLDS:
         for smallest in SMALLEST_ML:
-            decision = Decision(threshold=threshold, smallest_ml=smallest)
+            decision = Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
             dice = float(np.mean([_dice(j.mask(decision), j.truth) for j in judged]))
             if dice > best_dice + 1e-9:
                 best, best_dice = decision, dice

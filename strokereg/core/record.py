@@ -27,15 +27,17 @@ RECORD, WEIGHTS, HISTORY, CHECKPOINT = (
 
 
 class Decision(BaseModel):
-    """How a segmenter's probabilities become a mask; both chosen on validation cases.
+    """How a segmenter's probabilities become a mask; threshold and smallest lesion are chosen on validation cases.
 
     Args:
         threshold: probability from which a voxel counts as lesion.
         smallest_ml: connected components (26 neighbours) below this volume are dropped.
+        flips: probabilities are the mean over the image and its left-right mirror image.
     """
 
     threshold: float = 0.5
     smallest_ml: float = 0.0
+    flips: bool = False
 
 
 class Record(BaseModel):

@@ -123,6 +123,7 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
         distribution=record.distribution,
         version=record.version,
         dims=record.problem.dims,  # type: ignore[arg-type]
+        size=record.problem.size,
         inputs=graph.inputs,
         output=graph.output,
         channels=record.preparation.channels,

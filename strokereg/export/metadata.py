@@ -16,7 +16,7 @@ from strokereg.core.grid import Preparation
 from strokereg.core.record import Decision
 
 KEY = "strokereg"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: `size` and `decision.flips`; without them a reader would segment otherwise than was judged
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
     "Research and engineering only. Not a medical device: not cleared by any authority, not for diagnosis, "
@@ -71,6 +71,8 @@ class Bundle(_Part):
         role: generator, translator or segmenter.
         architecture, distribution, version: the registered name, and who provides it.
         dims: 2 (a batch of axial slices) or 3 (a volume).
+        size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.window`).
+            Empty in files of schema version 1, whose scans go in whole.
         inputs, output: names of the graph's tensors → their meaning.
         channels: image contrasts in the order of the channel axis.
         labels: names of the label table in order, lesion last.
@@ -81,12 +83,13 @@ class Bundle(_Part):
         licence: of the architecture's implementation.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     role: Literal["generator", "translator", "segmenter"]
     architecture: str
     distribution: str
     version: str
     dims: Literal[2, 3]
+    size: tuple[int, ...] = ()
     inputs: dict[str, str]
     output: dict[str, str]
     channels: tuple[str, ...] = Field(min_length=1)

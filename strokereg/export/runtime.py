@@ -18,10 +18,9 @@ from strokereg.core.errors import InputError
 from strokereg.core.grid import brain_median, frame_of
 from strokereg.core.nifti import Volume, check_same_grid, read_volume, write_volume
 from strokereg.core.record import Decision
+from strokereg.core.window import slide
 from strokereg.export.metadata import KEY, Bundle, read_bundle
 from strokereg.export.providers import short_name, usable_providers
-
-BATCH = 16  # slices at a time: enough to keep the cores busy, little memory at any number of slices
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -88,7 +87,7 @@ class Segmenter:
         scans = [read_volume(path) for path in paths]
         for scan in scans[1:]:
             check_same_grid(scans[0], scan)
-        probability = self.probability(scans)
+        probability = self.probability(scans, decision.flips)
         mask = decide(probability, decision, scans[0].voxel_ml)
         if out is not None:
             write_volume(out, mask.astype(np.uint8), scans[0].affine)
@@ -102,8 +101,11 @@ class Segmenter:
             path=out,
         )
 
-    def probability(self, scans: Sequence[Volume]) -> np.ndarray:
+    def probability(self, scans: Sequence[Volume], flips: bool = False) -> np.ndarray:
         """Lesion probability float32 [X, Y, Z] on the grid of the scans, one scan a channel.
+
+        Args:
+            flips: take the mean with the mirror image, as `bundle.decision` says.
 
         Raises:
             InputError: a scan holds no positive voxels.
@@ -114,14 +116,14 @@ class Segmenter:
             if not value > 0.0:
                 raise InputError(f"{scan.path}: holds no positive voxels; give an image with the brain in it")
         image = np.stack([frame.image(scan.data) for scan in scans])  # [C, Z, Y, X]
-        # In 2D every axial slice is an item of the batch; in 3D the volume is the one item.
-        items = image.transpose(1, 0, 2, 3) if self.bundle.dims == 2 else image[None]
-        parts = [self._run(items[start : start + BATCH], median) for start in range(0, len(items), BATCH)]
-        return frame.back(np.concatenate(parts).reshape(frame.shape))
 
-    def _run(self, items: np.ndarray, median: np.ndarray) -> np.ndarray:
-        feeds = {"image": np.ascontiguousarray(items), "median": np.repeat(median, len(items), axis=0)}
-        return self._session.run(["probability"], feeds)[0]
+        def run(windows: np.ndarray) -> np.ndarray:
+            # Every window is scaled by the median of its whole volume.
+            feeds = {"image": windows, "median": np.repeat(median, len(windows), axis=0)}
+            return self._session.run(["probability"], feeds)[0]
+
+        size = self.bundle.size or frame.shape[-self.bundle.dims :]
+        return frame.back(slide(run, image, size, flips))
 
     def _paths(self, images: Images) -> list[Path]:
         channels = self.bundle.channels

@@ -16,6 +16,7 @@ from strokereg.core.judge import THRESHOLDS, choose_decision, judge_case, predic
 from strokereg.core.record import Decision
 
 PREPARATION = Preparation(spacing=(3.0, 3.0, 3.0))
+SIZE = (32, 32)
 
 
 class Bright(nn.Module):
@@ -37,14 +38,14 @@ def files(phantom):
 def test_slices_in_batches_and_the_whole_volume_agree():
     image = np.random.default_rng(0).uniform(-1, 1, (1, 37, 8, 6)).astype(np.float32)
     model = Bright(0.2).eval()
-    flat, deep = predict(model, image, 2), predict(model, image, 3)
+    flat, deep = predict(model, image, (8, 6)), predict(model, image, (37, 8, 6))
     assert flat.shape == deep.shape == (37, 8, 6)
     assert np.array_equal(flat, deep)
     assert np.array_equal(flat > 0.5, image[0] > 0.2)
 
 
 def test_a_case_is_judged_on_its_own_grid(files):
-    judged = predict_case(Bright(-0.3), files[0], PREPARATION, 2)
+    judged = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
     assert judged.probability.shape == judged.truth.shape == judged.dwi.data.shape == (30, 34, 22)
     scores = judge_case(judged, Decision(threshold=0.5))
     # The phantom's brain lies at -0.5 and its lesion at -0.1, so this level is the truth but for noise.
@@ -54,8 +55,8 @@ def test_a_case_is_judged_on_its_own_grid(files):
 
 def test_the_rule_with_the_best_dice_on_validation_is_chosen(files):
     level = Bright(-0.5)  # in the middle of brain tissue: half of the brain passes a threshold of one half
-    decision, dice = choose_decision(level, files, PREPARATION, 2)
-    judged = [predict_case(level, case, PREPARATION, 2) for case in files]
+    decision, dice = choose_decision(level, files, PREPARATION, SIZE)
+    judged = [predict_case(level, case, PREPARATION, SIZE) for case in files]
 
     def mean(rule):
         return np.mean([judge_case(j, rule).dice for j in judged])
@@ -71,11 +72,49 @@ def test_among_equal_rules_the_first_is_taken(files):
         def forward(self, image):
             return super().forward(image) * 0.0 - 20.0
 
-    decision, dice = choose_decision(Empty(0.0), files[:1], PREPARATION, 2)
+    decision, dice = choose_decision(Empty(0.0), files[:1], PREPARATION, SIZE)
     assert decision == Decision(threshold=THRESHOLDS[0], smallest_ml=0.0)
     assert dice == 0.0
 
 
 def test_a_case_without_mask_cannot_be_judged(files):
     with pytest.raises(InputError, match="sub-01: has no lesion mask to judge against"):
-        predict_case(Bright(0.0), replace(files[0], mask=None), PREPARATION, 2)
+        predict_case(Bright(0.0), replace(files[0], mask=None), PREPARATION, SIZE)
+
+
+class Particular(Bright):
+    """Takes its own size and no other, as a network with position encodings does."""
+
+    def __init__(self, level, size):
+        super().__init__(level)
+        self.size = size
+
+    def forward(self, image):
+        assert tuple(image.shape[2:]) == self.size
+        return super().forward(image)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 32), (8, 16, 16), (18, 32, 16)])
+def test_a_brain_that_is_larger_than_any_training_brain_keeps_its_rim(files, size):
+    """The phantom's brain needs 32 x 32 x 18; a network trained on less finds its lesion all the same."""
+    whole = predict_case(Bright(-0.3), files[0], PREPARATION, (32, 32))
+    found = predict_case(Particular(-0.3, size), files[0], PREPARATION, size)
+    np.testing.assert_allclose(found.probability, whole.probability, atol=1e-5)
+    brain = predict_case(Particular(-0.9, size), files[0], PREPARATION, size)
+    lit = brain.dwi.data > 50  # every voxel of the brain, the outermost too, is called by a network that sees it
+    assert (brain.probability[lit] > 0.5).mean() > 0.99
+
+
+def test_flips_are_part_of_the_rule(files):
+    class Lopsided(Bright):
+        def forward(self, image):
+            return super().forward(image) + torch.linspace(-3, 3, image.shape[-1])
+
+    model = Lopsided(-0.4)
+    for flips in (False, True):
+        decision, dice = choose_decision(model, files, PREPARATION, SIZE, flips)
+        judged = [predict_case(model, case, PREPARATION, SIZE, decision.flips) for case in files]
+        assert decision.flips is flips
+        assert dice == pytest.approx(np.mean([judge_case(j, decision).dice for j in judged]))
+    plain, mean = (predict_case(model, files[0], PREPARATION, SIZE, flips).probability for flips in (False, True))
+    assert not np.allclose(plain, mean)

@@ -52,7 +52,7 @@ def test_segmenter_graph_takes_raw_intensities(unet_run, phantom):
     probability = run(graph_of(model, record), sample)
     assert sample["image"].max() > 50  # raw, not normalised
     assert probability.shape == (image.shape[1], 1, *image.shape[2:])
-    np.testing.assert_allclose(probability[:, 0], predict(model, image, 2), atol=1e-6)
+    np.testing.assert_allclose(probability[:, 0], predict(model, image, record.problem.size), atol=1e-6)
 
 
 def test_the_caller_keeps_a_model_in_training_mode(unet_run):

@@ -21,12 +21,13 @@ def bundle() -> Bundle:
         distribution="strokereg",
         version="0.1.0",
         dims=2,
+        size=(64, 48),
         inputs={"image": "raw", "median": "of the brain"},
         output={"probability": "of lesion"},
         channels=("dwi",),
         labels=("background", "white", "lesion"),
         preparation=Preparation(spacing=(2.0, 2.0, 2.0)),
-        decision=Decision(threshold=0.35, smallest_ml=0.1),
+        decision=Decision(threshold=0.35, smallest_ml=0.1, flips=True),
         training=Training(cohort="c", simulated=True),
         parity=Parity(largest_difference=1e-6, agreeing_voxels=1.0, cases=1, shapes=((1, 1, 16, 16),)),
         versions={"strokereg": "0.1.0"},
@@ -50,9 +51,17 @@ def test_a_file_without_metadata_is_refused(text):
 
 
 def test_a_newer_schema_asks_for_an_update(bundle):
-    text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 2, "new": 1})
-    with pytest.raises(InputError, match="schema version 2, this strokereg reads up to 1; update strokereg"):
+    text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 3, "new": 1})
+    with pytest.raises(InputError, match="schema version 3, this strokereg reads up to 2; update strokereg"):
         read_bundle(text, "x.onnx")
+
+
+def test_a_file_of_schema_version_1_is_read_as_it_was_meant(bundle):
+    content = bundle.model_dump(mode="json") | {"schema_version": 1, "decision": {"threshold": 0.3, "smallest_ml": 0.1}}
+    del content["size"]
+    before = read_bundle(json.dumps(content), "x.onnx")
+    assert before.size == ()  # a scan goes in whole
+    assert not before.decision.flips
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def torch_mask(unet_run):
     def mask(path) -> np.ndarray:
         volume = read_volume(path)
         image, frame = prepare_image(Case("scan", {"dwi": volume}, None, None), record.preparation)
-        return decide(frame.back(predict(model, image, 2)), record.decision, volume.voxel_ml)
+        return decide(frame.back(predict(model, image, record.problem.size)), record.decision, volume.voxel_ml)
 
     return mask
 

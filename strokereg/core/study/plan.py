@@ -28,8 +28,8 @@ class Task:
         cases: clinical cases that it sees.
         needs: keys of tasks that must be done before.
         clinical, database, translator: what a segmenter trains on, and whose images the database holds.
-        judged: key of the cases that a segmenter is judged on; not part of its training's key, so that judging
-            on other cases needs no other training.
+        judged: key of the cases that a segmenter is judged on, and of how; not part of its training's key, so that
+            judging on other cases needs no other training.
     """
 
     kind: str
@@ -183,5 +183,6 @@ def _training(
     if kind != "segmenter":
         return plan.add(replace(draft, key=digest([_FORMAT, training, seen])))
     parts = [stage.key_of(stage.ready.validation_files), stage.key_of(stage.ready.test_files), stage.external_key]
+    parts.append(str(stage.settings.flips))
     key = digest([_FORMAT, training, seen, stage.settings.share])
     return plan.add(replace(draft, key=key, judged=digest(parts)))

@@ -44,6 +44,7 @@ class StudySettings(Options):
         channels: image contrasts.
         spacing: network grid in mm along R, A, S.
         share: of each batch that is synthetic in the mixed arms.
+        flips: segmenters are judged on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
@@ -63,6 +64,7 @@ class StudySettings(Options):
     channels: tuple[str, ...] = ("dwi",)
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
     share: float = Field(default=0.5, gt=0, lt=1)
+    flips: bool = True
     synthetic_cases: int = Field(default=40, ge=1)
     fresh_translators: bool = False
     all_for_synthesis: bool = False

@@ -92,7 +92,7 @@ def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, repor
     if task.kind != "segmenter":
         return {}
     decision, dice = choose_decision(
-        model, stage.ready.validation_files, stage.ready.preparation, stage.ready.problem.dims
+        model, stage.ready.validation_files, stage.ready.preparation, stage.ready.problem.size, stage.settings.flips
     )
     Record.read(folder).model_copy(update={"decision": decision}).write(folder)
     return _judge(stage, task, model, decision) | {"validation_dice": dice}
@@ -103,7 +103,7 @@ def _judge(stage: Stage, task: Task, model: torch.nn.Module, decision: Decision)
     shown: dict[str, np.ndarray] = {}
     for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
         for number, case in enumerate(files):
-            judged = predict_case(model, case, stage.ready.preparation, stage.ready.problem.dims)
+            judged = predict_case(model, case, stage.ready.preparation, stage.ready.problem.size, decision.flips)
             scores[part][case.name] = judge_case(judged, decision).model_dump()
             if number < _SHOWN:
                 shown |= {f"{part}/{case.name}/{name}": plane for name, plane in _middle(judged, decision).items()}

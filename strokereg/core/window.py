@@ -1,0 +1,80 @@
+"""Sliding windows: a network sees a scan in pieces of the size that it was trained on. No torch: the runtime uses it.
+
+A scan that fits is run in one piece, and nothing is blended. A larger one is covered with overlapping windows, and
+each voxel is the mean of all windows over it, weighted by a Gaussian around the window's centre, where the network
+has most to go by (Isensee 2021, nnU-Net). So no rim is cut off, memory does not grow with the scan, and a network
+that takes only its own size needs no care. The size trained on is as large as a window gets: instance norm and
+position encodings would meet statistics and places there that they never saw.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+#: Windows [n, C, *patch] → lesion probability [n, 1, *patch].
+Run = Callable[[np.ndarray], np.ndarray]
+
+OVERLAP = 0.5  # of neighbouring windows, at least
+SIGMA = 1 / 8  # of the Gaussian, as a share of the window's edge; both as in nnU-Net
+_SLICES = 16  # slices a call: enough to keep the cores busy, little memory at any number of slices
+
+
+def slide(run: Run, image: np.ndarray, patch: tuple[int, ...], flips: bool = False) -> np.ndarray:
+    """Lesion probability of a scan on its network grid.
+
+    Args:
+        run: the network; called with 16 windows at most in 2D, with one in 3D.
+        image: [C, Z, Y, X] in canonical order.
+        patch: size of the windows, (Y, X) for axial slices or (Z, Y, X); an edge of the image that is smaller
+            is taken whole.
+        flips: mean of the probabilities of the image and of its left-right mirror image. That is the one symmetry
+            that brains have and that training shows to networks.
+
+    Returns:
+        float32 [Z, Y, X] in [0, 1].
+    """
+    items = image.transpose(1, 0, 2, 3) if len(patch) == 2 else image[None]
+    size = items.shape[2:]
+    windows = [_windows(edge, min(edge, want)) for edge, want in zip(size, patch, strict=True)]
+    blended = np.zeros((len(items), *size), dtype=np.float32)
+    for part in _parts(len(items), _SLICES if len(patch) == 2 else 1):
+        for places in itertools.product(*windows):
+            where = (part, *(place for place, _ in places))
+            weight = _outer([weight for _, weight in places])
+            blended[where] += _call(run, items[(part, slice(None), *where[1:])], flips) * weight
+    return blended.reshape(image.shape[1:])
+
+
+def _call(run: Run, windows: np.ndarray, flips: bool) -> np.ndarray:
+    """Probability [n, *patch]; the last axis runs from left to right."""
+    probability = run(np.ascontiguousarray(windows))
+    if flips:
+        probability = (probability + run(np.ascontiguousarray(windows[..., ::-1]))[..., ::-1]) / 2
+    return probability[:, 0]
+
+
+def _windows(edge: int, patch: int) -> list[tuple[slice, np.ndarray]]:
+    """Where the windows lie along an edge, and their weights, which sum to one at every voxel."""
+    count = 1 if edge == patch else 1 + int(np.ceil((edge - patch) / (patch * (1.0 - OVERLAP))))
+    starts = np.round(np.linspace(0, edge - patch, count)).astype(int)
+    bell = np.exp(-0.5 * ((np.arange(patch) - (patch - 1) / 2) / (SIGMA * patch)) ** 2)
+    total = np.zeros(edge)
+    for start in starts:
+        total[start : start + patch] += bell
+    # The Gaussian of a box is a product over the axes, and so is the sum of all: each axis is settled by itself.
+    places = [slice(start, start + patch) for start in starts.tolist()]
+    return [(place, (bell / total[place]).astype(np.float32)) for place in places]
+
+
+def _outer(weights: list[np.ndarray]) -> np.ndarray:
+    whole = weights[0]
+    for weight in weights[1:]:
+        whole = whole[..., None] * weight
+    return whole
+
+
+def _parts(count: int, most: int) -> Iterator[slice]:
+    return (slice(start, min(count, start + most)) for start in range(0, count, most))
