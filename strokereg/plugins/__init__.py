@@ -21,6 +21,22 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
         licence="Apache-2.0",
         dims=(2, 3),
     )
+    yield GeneratorSpec(
+        name="mask-warp",
+        factory="strokereg.plugins.mask_warp:MaskWarp",
+        summary="untrained: training masks, flipped, moved and elastically warped",
+        paper="warp after Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801",
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )
+    yield GeneratorSpec(
+        name="mask-library",
+        factory="strokereg.plugins.mask_library:MaskLibrary",
+        summary="untrained: masks of any folder in MNI space, warped (--set folder=DIR)",
+        paper="masks brought in by the brain's extent; warp after Simard, Steinkraus, Platt 2003",
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )
 
 
 @hookimpl
