@@ -1,4 +1,4 @@
-"""Synthetic cases: a training case's tissues + a new lesion, kept inside parenchyma, through a translator.
+"""Synthetic cases: a training case's tissues + a new lesion, placed inside parenchyma, through a translator.
 
 As in the paper (arXiv 2010.02745), annotations come for free: the mask that went in is the truth that comes out.
 """
@@ -16,13 +16,13 @@ from torch import nn
 
 from strokereg.core.device import seed_everything
 from strokereg.core.labels import LabelTable
+from strokereg.core.placement import SMALLEST, Box, Prior, learn_prior, place_mask
 from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.problem import Problem
 from strokereg.core.roles import device_of, noise
 from strokereg.core.sampler import cut
 
-_TRIES = 10  # draws of a mask before a slice stays without lesion
-_SMALLEST = 3  # voxels that a lesion must keep inside parenchyma
+_TRIES = 10  # draws of a mask and of its place before a slice stays without lesion
 _UNITS = 16  # slices a forward pass
 
 
@@ -52,6 +52,7 @@ def compose_case(
     generator: nn.Module,
     table: LabelTable,
     problem: Problem,
+    prior: Prior,
     lesion_share: float,
     seed: Sequence[int],
     tally: Tally,
@@ -60,6 +61,7 @@ def compose_case(
 
     Args:
         case: gives the anatomy, mirrored by chance.
+        prior: where lesions go; see `core.placement`.
         lesion_share: of units that get a lesion.
         seed: of all that is drawn here.
         tally: counts what had to be drawn again.
@@ -69,10 +71,12 @@ def compose_case(
     tissue = remove_lesion(case.labels, table.lesion)
     if rng.random() < 0.5:
         tissue = tissue[:, :, ::-1]
-    units = [_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None]) if unit.any()]
-    labels = np.stack(units)
+    fitted = np.stack([_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None])])
+    box = Box.around(fitted if problem.dims == 2 else fitted[0])
+    heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
+    labels = fitted[heights]
     room = np.isin(labels, table.parenchyma)
-    waiting = [i for i in range(len(labels)) if room[i].sum() >= _SMALLEST and rng.random() < lesion_share]
+    waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < lesion_share]
     tally.lesions += len(waiting)
     for attempt in range(_TRIES):
         if not waiting:
@@ -81,11 +85,12 @@ def compose_case(
         drawn = generator(noise(generator, len(waiting)))[:, 0].cpu().numpy() > 0
         missed = []
         for i, mask in zip(waiting, drawn, strict=True):
-            inside = mask & room[i]
-            if inside.sum() >= _SMALLEST:
-                labels[i][inside] = table.lesion
-            else:
+            place = prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
+            inside = place_mask(mask, room[i], None if place is None else place[-problem.dims :])
+            if inside is None:
                 missed.append(i)
+            else:
+                labels[i][inside] = table.lesion
         waiting = missed
     tally.given_up += len(waiting)
     return labels
@@ -120,10 +125,10 @@ def write_database(
     Returns:
         The tally over all cases.
     """
-    tally = Tally()
+    tally, prior = Tally(), learn_prior(anatomies, problem.dims)
     for index in range(count):
         anatomy = anatomies[index % len(anatomies)]
-        labels = compose_case(anatomy, generator, table, problem, 0.5, (seed, index), tally)
+        labels = compose_case(anatomy, generator, table, problem, prior, 0.5, (seed, index), tally)
         place = folder / f"{index:04d}"
         if not place.is_dir():
             image = render(translator, labels, stochastic)

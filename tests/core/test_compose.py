@@ -9,6 +9,7 @@ from torch import nn
 
 from strokereg.core.compose import Tally, compose_case, read_database, remove_lesion, render, write_database
 from strokereg.core.labels import LabelTable
+from strokereg.core.placement import Prior, learn_prior
 from strokereg.core.prepare import write_prepared
 from strokereg.core.problem import Problem
 
@@ -62,9 +63,17 @@ def test_a_removed_lesion_becomes_the_nearest_tissue(anatomy):
     assert np.array_equal(filled[untouched], anatomy.labels[untouched])
 
 
-def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
+NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator drew it
+
+
+def compose(anatomy, generator, prior, seed=1):
     tally = Tally()
-    labels = compose_case(anatomy, Everywhere(), TABLE, Problem(labels=4, size=(16, 16)), 1.0, (0, 1), tally)
+    problem = Problem(labels=4, size=(16, 16))
+    return compose_case(anatomy, generator, TABLE, problem, prior, 1.0, (0, seed), tally), tally
+
+
+def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
+    labels, tally = compose(anatomy, Everywhere(), NOWHERE)
     assert labels.shape == (3, 16, 16)
     tissue = remove_lesion(anatomy.labels, 3)[1:4]
     for plane, before in zip(labels, tissue, strict=True):
@@ -73,11 +82,44 @@ def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
     assert tally == Tally(lesions=3, redrawn=0, given_up=0)
 
 
+def test_lesions_go_where_the_training_lesions_lie(anatomy):
+    prior = learn_prior([anatomy], 2)  # the old lesion: behind, on one side
+    rows, columns = [], []
+    for seed in range(20):
+        labels, tally = compose(anatomy, Everywhere(), prior, seed)
+        assert tally.given_up == 0
+        rows += [np.argwhere(plane == 3)[:, 0].mean() for plane in labels]
+        columns += [np.argwhere(plane == 3)[:, 1].mean() for plane in labels]
+    assert np.mean(rows) == pytest.approx(11.0, abs=0.5)
+    assert {round(c / 3) for c in columns} >= {1, 4}  # either side
+    again, _ = compose(anatomy, Everywhere(), prior, 19)
+    assert np.array_equal(again, labels)
+
+
 def test_lesions_that_never_fit_are_drawn_again_counted_and_given_up(anatomy):
-    tally = Tally()
-    labels = compose_case(anatomy, Everywhere(True), TABLE, Problem(labels=4, size=(16, 16)), 1.0, (0, 1), tally)
+    labels, tally = compose(anatomy, Everywhere(True), NOWHERE)
     assert (labels != 3).all()
     assert tally == Tally(lesions=3, redrawn=27, given_up=3)
+
+
+def test_a_volume_gets_one_lesion_at_a_place_of_the_prior(tmp_path):
+    class Ball(nn.Module):
+        noise = 1
+
+        def forward(self, z):
+            mask = -torch.ones(len(z), 1, 16, 16, 16)
+            mask[:, :, 6:9, 6:9, 6:9] = 1.0
+            return mask
+
+    labels = np.full((16, 16, 16), 2, np.uint8)
+    labels[2:5, 3:6, 12:15] = 3
+    case = write_prepared(tmp_path / "case", "a", np.zeros((1, 16, 16, 16)), labels, 3)
+    problem = Problem(dims=3, labels=4, size=(16, 16, 16))
+    made = compose_case(case, Ball(), TABLE, problem, learn_prior([case], 3), 1.0, (0, 2), Tally())
+    z, y, x = np.argwhere(made[0] == 3).mean(axis=0)
+    assert made.shape == (1, 16, 16, 16)
+    assert (z, y) == (pytest.approx(3, abs=2), pytest.approx(4, abs=2))
+    assert min(x, 15 - x) == pytest.approx(2, abs=2)
 
 
 def test_painted_background_is_empty():

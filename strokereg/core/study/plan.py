@@ -15,7 +15,7 @@ from strokereg.core.results import Training
 from strokereg.core.study.stage import Stage
 from strokereg.core.trainer import TrainerSettings
 
-_FORMAT = 1  # part of every key: raise it when the meaning of a task changes
+_FORMAT = 2  # part of every key: raise it when the meaning of a task changes
 
 
 @dataclass(frozen=True)
