@@ -59,6 +59,15 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         dims=(2, 3),
         stochastic=True,
     )
+    yield TranslatorSpec(
+        name="random-contrast",
+        factory="strokereg.plugins.random_contrast:RandomContrast",
+        summary="untrained: a random intensity for each label, blurred, shaded, noisy",
+        paper="Billot, Greve, Puonti et al. 2023, arXiv 2107.09559; with lesions: Chalcroft et al., arXiv 2404.01946",
+        licence="Apache-2.0",
+        dims=(2, 3),
+        stochastic=True,
+    )
 
 
 @hookimpl
