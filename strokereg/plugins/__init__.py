@@ -45,7 +45,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     yield TranslatorSpec(
         name="pix2pix",
         factory="strokereg.plugins.pix2pix:Pix2Pix",
-        summary="U-Net with a patch discriminator, least squares + L1",
+        summary="U-Net or ResNet with a patch discriminator, least squares + L1",
         paper=f"Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004; recipe of {_STUDY}",
         licence="Apache-2.0",
         dims=(2, 3),
@@ -55,6 +55,33 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.spade:Spade",
         summary="noise through label-modulated residual blocks, least squares + L1",
         paper=f"Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; recipe of {_STUDY}",
+        licence="Apache-2.0",
+        dims=(2, 3),
+        stochastic=True,
+    )
+    yield TranslatorSpec(
+        name="spade-hinge",
+        factory="strokereg.plugins.spade_hinge:SpadeHinge",
+        summary="SPADE as its authors train it: hinge, two scales, feature matching, optional style encoder",
+        paper="Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; Wang et al. 2018, arXiv 1711.11585",
+        licence="Apache-2.0",
+        dims=(2, 3),
+        stochastic=True,
+    )
+    yield TranslatorSpec(
+        name="cyclegan",
+        factory="strokereg.plugins.cyclegan:CycleGan",
+        summary="label maps and images of different cases, both ways, cycle losses",
+        paper="Zhu, Park, Isola, Efros 2017, arXiv 1703.10593",
+        licence="Apache-2.0",
+        dims=(2, 3),
+        paired=False,
+    )
+    yield TranslatorSpec(
+        name="flow",
+        factory="strokereg.plugins.flow:Flow",
+        summary="rectified flow from noise to image in a few Euler steps",
+        paper="Lipman et al. 2023, arXiv 2210.02747; Liu, Gong, Liu 2023, arXiv 2209.03003",
         licence="Apache-2.0",
         dims=(2, 3),
         stochastic=True,
@@ -80,23 +107,4 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
         paper="Ronneberger, Fischer, Brox 2015, arXiv 1505.04597",
         licence="Apache-2.0",
         dims=(2, 3),
-    )
-
-
-@hookimpl
-def strokereg_mixers() -> Iterator[MixerSpec]:
-    """Mixers of two real cases."""
-    yield MixerSpec(
-        name="carvemix",
-        factory="strokereg.plugins.carvemix:CarveMix",
-        summary="untrained: a lesion with a random margin, carved out of one case and put into another",
-        paper="Zhang, Liu, Ou et al. 2021, arXiv 2108.06883",
-        licence="Apache-2.0",
-    )
-    yield MixerSpec(
-        name="lesion-paste",
-        factory="strokereg.plugins.lesion_paste:LesionPaste",
-        summary="untrained: the relative signal of a real lesion, warped into another real brain",
-        paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
-        licence="Apache-2.0",
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -21,17 +20,8 @@ from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Move, Player
 from strokereg.core.roles import noise as draw_noise
-from strokereg.plugins.layers import (
-    CONV,
-    INSTANCE_NORM,
-    MAX_POOL,
-    PatchDiscriminator,
-    halvings,
-    least_squares,
-    normal_weights,
-    one_hot,
-    require_multiple,
-)
+from strokereg.plugins.adversarial import ConditionalCritic, lsgan_and_l1, opponents
+from strokereg.plugins.layers import CONV, INSTANCE_NORM, MAX_POOL, halvings, one_hot, require_multiple
 
 _START = 4  # edge of the map that the dense layer makes
 
@@ -65,52 +55,34 @@ class Spade(nn.Module):
     def __init__(self, problem: Problem, options: Options):
         super().__init__()
         self.options, self.labels, self.noise = options, problem.labels, options.noise
-        levels = halvings(problem.size, options.levels, smallest=_START)
-        self.multiple = 2**levels
-        self.generator = SpadeGenerator(problem, options, levels)
-        d = options.ndf
-        self.critic = PatchDiscriminator(
-            problem.dims, problem.channels + problem.labels, (d, 2 * d, 4 * d, 8 * d, 8 * d), strided=3
-        )
-        normal_weights(self.critic)
+        self.generator = SpadeGenerator(problem, options.ngf, options.hidden, options.noise, options.levels)
+        self.multiple = self.generator.multiple
+        self.critic = ConditionalCritic(problem, options.ndf)
 
     def forward(self, labels: Tensor, z: Tensor) -> Tensor:
         require_multiple(labels.shape[1:], self.multiple, "spade")
         return self.generator(one_hot(labels, self.labels), z)
 
     def players(self) -> dict[str, Player]:
-        o = self.options
-        adam = {"lr": o.lr, "betas": (o.beta1, 0.999), "schedule": "linear"}
-        return {
-            "discriminator": Player(list(self.critic.parameters()), average=False, **adam),
-            "generator": Player(list(self.generator.parameters()), **adam),
-        }
+        return opponents(self.critic, self.generator, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        o = self.options
         fake = self(batch.labels, draw_noise(self, len(batch.labels)))
-        real_logits, fake_logits = self.judge(batch.image, batch.labels), self.judge(fake.detach(), batch.labels)
-        gan = least_squares(real_logits, 1.0) + least_squares(fake_logits, 0.0)
-        yield "discriminator", {"gan": o.discriminator * gan}
-        gan = least_squares(self.judge(fake, batch.labels), 1.0)
-        yield "generator", {"gan": o.adversarial * gan, "l1": o.l1 * F.l1_loss(fake.float(), batch.image)}
-
-    def judge(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Patch logits [N, 1, *S'] of an image with its labels."""
-        return self.critic(torch.cat([image, one_hot(labels, self.labels).to(image.dtype)], 1))
+        yield from lsgan_and_l1(self.options, self.critic, batch, fake, (fake.detach(), batch.labels))
 
 
 class SpadeGenerator(nn.Module):
-    """One-hot labels [N, L, *S] and z [N, Z] → image [N, C, *S] in [-1, 1]."""
+    """One-hot labels [N, L, *S] and z [N, noise] → image [N, C, *S] in [-1, 1]; edges multiples of `multiple`."""
 
-    def __init__(self, problem: Problem, options: Spade.Options, levels: int):
+    def __init__(self, problem: Problem, ngf: int, hidden: int, noise: int, levels: int):
         super().__init__()
-        self.dims, self.levels = problem.dims, levels
-        widths = [min(options.ngf * 2**depth, 8 * options.ngf) for depth in range(levels, -1, -1)]
+        levels = halvings(problem.size, levels, smallest=_START)
+        self.dims, self.levels, self.multiple = problem.dims, levels, 2**levels
+        widths = [min(ngf * 2**depth, 8 * ngf) for depth in range(levels, -1, -1)]
         self.width = widths[0]
-        self.dense = nn.Linear(options.noise, self.width * _START**problem.dims)
+        self.dense = nn.Linear(noise, self.width * _START**problem.dims)
         self.blocks = nn.ModuleList(
-            SpadeBlock(problem, a, b, options.hidden) for a, b in zip([widths[0], *widths], widths, strict=False)
+            SpadeBlock(problem, a, b, hidden) for a, b in zip([widths[0], *widths], widths, strict=False)
         )
         self.head = CONV[problem.dims](widths[-1], problem.channels, 3, padding=1)
 
@@ -133,10 +105,7 @@ class SpadeBlock(nn.Module):
     def __init__(self, problem: Problem, before: int, width: int, hidden: int):
         super().__init__()
         middle, conv = min(before, width), CONV[problem.dims]
-        self.first, self.second = (
-            Modulation(problem, before, hidden),
-            Modulation(problem, middle, hidden),
-        )
+        self.first, self.second = Modulation(problem, before, hidden), Modulation(problem, middle, hidden)
         self.conv1, self.conv2 = conv(before, middle, 3, padding=1), conv(middle, width, 3, padding=1)
         self.short = None
         if before != width:

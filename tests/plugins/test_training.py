@@ -102,7 +102,12 @@ def masks_off(model, batch):
 
 
 def test_one_batch_can_be_learnt(variant, dims, brains, tmp_path):
-    """A generator comes to draw the one mask that it is shown; the others fit image or lesion of two brains."""
+    """A generator comes to draw the one mask that it is shown, a segmenter fits the lesions of two brains.
+
+    Translators are asked for the image itself, in `test_translators`.
+    """
+    if variant.role == "translator":
+        return
     if variant.role == "generator":
         batch = brains(dims, 1)
         batch = type(batch)(
@@ -110,11 +115,9 @@ def test_one_batch_can_be_learnt(variant, dims, brains, tmp_path):
         )
     else:
         batch = brains(dims, 2)
-    steps = {"generator": 60, "translator": 30, "segmenter": 50}[variant.role]
-    faster = {"lr": 0.03} if variant.role == "segmenter" else {}  # its rate starts low and ends at nothing
+    steps = {"generator": 60, "segmenter": 50}[variant.role]
+    faster = {"lr": 0.1} if variant.role == "segmenter" else {}  # its rate starts low and ends at nothing
     trainer = trainer_of(variant, tmp_path, lambda *_: batch, dims, options=faster, steps=steps, checkpoint_every=steps)
-    if not trainer.players and variant.role != "generator":
-        return  # untrained: there is nothing to learn
     before = masks_off(trainer.model, batch) if variant.role == "generator" else None
     model = trainer.fit()
     if not trainer.players:
@@ -126,6 +129,5 @@ def test_one_batch_can_be_learnt(variant, dims, brains, tmp_path):
         assert masks_off(model, batch) < 0.5 * before
         return
     curves = series(tmp_path / "history.csv")
-    wanted = [name for name in curves if name.endswith("/l1")] or list(curves)
-    start, end = (sum(curves[name][place][1] for name in wanted) for place in (0, -1))
+    start, end = (sum(curve[place][1] for curve in curves.values()) for place in (0, -1))
     assert end < 0.5 * start

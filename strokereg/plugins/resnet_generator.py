@@ -1,0 +1,63 @@
+"""The residual generator of pix2pix and CycleGAN, for 2 and 3 dimensions.
+
+J. Johnson, A. Alahi, L. Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution (2016), as used by
+Zhu, Park, Isola, Efros (CycleGAN, 2017, appendix 7.2): 7-wide convolution, two halvings, nine residual blocks, two
+doublings, 7-wide convolution.
+Departures: upsampling is nearest + convolution, which leaves no checkerboard (Odena 2016); zero instead of reflected
+borders, because a skull-stripped scan is empty there.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from strokereg.core.problem import Problem
+from strokereg.plugins.layers import CONV, DROPOUT, INSTANCE_NORM, halvings
+
+
+class ResNetGenerator(nn.Module):
+    """[N, before, *S] → [N, after, *S], without a final activation; every edge a multiple of `multiple`.
+
+    Args:
+        before, after: channels of input and output.
+        ngf: filters of the outer layers; doubled with each halving.
+        blocks: residual blocks at the coarsest level.
+        dropout: inside the blocks, while training.
+    """
+
+    def __init__(self, problem: Problem, before: int, after: int, ngf: int, blocks: int, dropout: float = 0.0):
+        super().__init__()
+        dims = problem.dims
+        levels = halvings(problem.size, most=2)
+        self.multiple = 2**levels
+        layers = [_convolve(dims, before, ngf, 7)]
+        width = ngf
+        for _ in range(levels):
+            layers.append(_convolve(dims, width, 2 * width, 3, stride=2))
+            width *= 2
+        layers += [_Residual(dims, width, dropout) for _ in range(blocks)]
+        for _ in range(levels):
+            layers.append(nn.Sequential(nn.Upsample(scale_factor=2.0), _convolve(dims, width, width // 2, 3)))
+            width //= 2
+        self.layers = nn.Sequential(*layers, CONV[dims](width, after, 7, padding=3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class _Residual(nn.Module):
+    def __init__(self, dims: int, width: int, dropout: float):
+        super().__init__()
+        drop = [DROPOUT[dims](dropout)] if dropout else []
+        again = CONV[dims](width, width, 3, padding=1)
+        self.way = nn.Sequential(
+            _convolve(dims, width, width, 3), *drop, again, INSTANCE_NORM[dims](width, affine=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.way(x)
+
+
+def _convolve(dims: int, before: int, width: int, edge: int, stride: int = 1) -> nn.Sequential:
+    norm = INSTANCE_NORM[dims](width, affine=True)
+    return nn.Sequential(CONV[dims](before, width, edge, stride, edge // 2), norm, nn.ReLU(inplace=True))
