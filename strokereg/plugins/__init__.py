@@ -108,3 +108,22 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
         licence="Apache-2.0",
         dims=(2, 3),
     )
+
+
+@hookimpl
+def strokereg_mixers() -> Iterator[MixerSpec]:
+    """Mixers of two real cases."""
+    yield MixerSpec(
+        name="carvemix",
+        factory="strokereg.plugins.carvemix:CarveMix",
+        summary="untrained: a lesion with a random margin, carved out of one case and put into another",
+        paper="Zhang, Liu, Ou et al. 2021, arXiv 2108.06883",
+        licence="Apache-2.0",
+    )
+    yield MixerSpec(
+        name="lesion-paste",
+        factory="strokereg.plugins.lesion_paste:LesionPaste",
+        summary="untrained: the relative signal of a real lesion, warped into another real brain",
+        paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
+        licence="Apache-2.0",
+    )
