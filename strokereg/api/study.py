@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Where a study goes when nobody says where.
 OUT = Path("strokereg-study")
+#: The roles that make synthetic images.
+SYNTHESIS = ("translator", "mixer")
 
 
 def study_settings(preset: str = "quick", **changes: Any) -> StudySettings:
@@ -59,7 +61,7 @@ def compare(
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
 
     Args:
-        models: translators to compare.
+        models: translators and mixers to compare.
         data: cohort folder; None makes and caches a simulated one.
         out: folder of the study; called again on it, finished work is found and not done again.
         preset, **changes: see `study_settings`.
@@ -82,8 +84,9 @@ def compare(
     from strokereg.registry.catalogue import build, find
 
     settings = study_settings(preset, models=tuple(models), **changes)
-    roles = {settings.generator: "generator", settings.segmenter: "segmenter"} | dict.fromkeys(models, "translator")
-    registered = {name: find(name, role) for name, role in roles.items()}
+    registered = {name: find(name, SYNTHESIS) for name in models}
+    registered |= {settings.generator: find(settings.generator, "generator")}
+    registered |= {settings.segmenter: find(settings.segmenter, "segmenter")}
     for name in settings.options:
         if name not in registered and name in changes.get("options", {}):
             raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, registered)}")

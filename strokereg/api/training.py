@@ -59,6 +59,11 @@ def train(
     from strokereg.registry.catalogue import build, find
 
     entry = find(name)
+    if entry.spec.role == "mixer":
+        raise InputError(
+            f"{name} is a mixer: it makes new cases of two real ones and has nothing to train; "
+            f"compare it with 'strokereg compare --models {name}'"
+        )
     if min(spacing) <= 0:
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")

@@ -12,7 +12,7 @@ from strokereg.cli.values import Cases, Names, Pairs, Seeds
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
-@click.option("--models", type=Names(), required=True, help="Translators, comma separated: pix2pix,spade.")
+@click.option("--models", type=Names(), required=True, help="Translators and mixers: pix2pix,carvemix.")
 @click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated one, made once]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the study.  [default: strokereg-study]")
 @click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")

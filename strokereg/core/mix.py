@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.compose import Tally
-from strokereg.core.errors import InputError, StrokeregError
+from strokereg.core.errors import RunFailed, StrokeregError
 from strokereg.core.labels import LabelTable
 from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.roles import Mixer, Scan
@@ -41,14 +41,14 @@ def mix_case(
         tally: counts the donors that did not fit.
 
     Raises:
-        InputError: no case has a lesion.
+        RunFailed: no case has a lesion.
         StrokeregError: the mixer gives something else than a case on the host's grid.
     """
     host = host_of(cases, index)
     struck = [case for case in cases if case.mask.any()]
     donors = [case for case in struck if case is not host] or struck
     if not donors:
-        raise InputError(f"none of the {len(cases)} training cases has a lesion to mix in; give more with --cases")
+        raise RunFailed(f"none of the {len(cases)} training cases has a lesion to mix in; give more with --cases")
     rng = np.random.default_rng([seed, index])
     tally.lesions += 1
     before = _scan(host, table)
@@ -77,7 +77,7 @@ def write_mixed(
         The tally over all cases, the same whether or not an earlier call had begun.
 
     Raises:
-        InputError, StrokeregError: see `mix_case`.
+        RunFailed, StrokeregError: see `mix_case`.
     """
     tally = Tally()
     for index in range(count):

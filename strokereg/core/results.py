@@ -49,7 +49,7 @@ class Study(_Part):
     """The settings that define a study.
 
     Attributes:
-        models: translators compared, in the order asked for.
+        models: translators and mixers compared, in the order asked for.
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: one training of every arm for each.
@@ -109,7 +109,7 @@ class Arm(_Part):
     Attributes:
         name: unique among the arms with as many cases.
         training: what the segmenter was trained on.
-        translator: who made the synthetic images; None for clinical only.
+        translator: the translator or mixer that made the synthetic images; None for clinical only.
         cases: number of clinical cases of the arm.
         seeds: trainings that ended well; an arm without any has no summary.
         contrast: Dice against clinical only with the same number of cases.
@@ -146,6 +146,7 @@ class Run(_Part):
 
     Attributes:
         folder: its run folder below the study's `runs`, as `strokereg export` takes it.
+        steps: optimiser steps that it took; 0 for an untrained method.
         losses: the last logged ones.
     """
 
@@ -169,7 +170,7 @@ class Results(_Part):
     """All that a study found.
 
     Attributes:
-        synthesis: translator → name → number, for instance how many masks were redrawn.
+        synthesis: translator or mixer → name → number, for instance how many masks were redrawn.
         timing: part of the work → seconds, not overlapping; the only part that differs between two equal studies.
     """
 

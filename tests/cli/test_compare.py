@@ -148,8 +148,12 @@ def other_grid(root):
 @pytest.mark.parametrize(
     ("fault", "words", "said"),
     [
-        (None, ["--models", "pix2pics"], "no translator is named 'pix2pics' (did you mean pix2pix?)"),
-        (None, ["--models", "unet"], "'unet' is a segmenter, not a translator"),
+        (None, ["--models", "pix2pics"], "no translator or mixer is named 'pix2pics' (did you mean pix2pix?)"),
+        (None, ["--models", "carvmix"], "no translator or mixer is named 'carvmix' (did you mean carvemix"),
+        (None, ["--models", "unet"], "'unet' is a segmenter, not a translator or mixer"),
+        (None, ["--models", "carvemix", "--set", "carvemix.inner=2"], "carvemix: option inner='2'"),
+        (None, ["--models", "lesion-paste", "--set", "lesion-paste.width=2"], "lesion-paste has no option 'width'"),
+        (None, ["--generator", "carvemix"], "'carvemix' is a mixer, not a generator"),
         (None, ["--models", "pix2pix,pix2pix"], "twice"),
         (None, ["--preset", "quik"], "no preset 'quik' (did you mean quick?)"),
         (None, ["--set", "lr=1e-4"], "say whose option it is"),

@@ -33,6 +33,8 @@ def test_built_ins_are_listed_as_plain_lines():
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert {"mask-gan", "pix2pix", "spade", "unet"} <= {row[0] for row in rows}
     assert ["unet", "segmenter", "2D, 3D"] in [row[:3] for row in rows]
+    assert ["carvemix", "mixer", "2D, 3D"] in [row[:3] for row in rows]
+    assert ["random-contrast", "translator", "2D, 3D"] in [row[:3] for row in rows]
     assert {row[4] for row in rows} == {f"strokereg {strokereg.__version__}"}
 
 

@@ -56,6 +56,24 @@ def test_wrong_input_is_one_sentence(small_cohort, tmp_path, capsys, more, said)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["carvemix", "lesion-paste"])
+def test_a_mixer_has_nothing_to_train(small_cohort, tmp_path, capsys, name):
+    assert main(["train", name, "--data", str(small_cohort), "--out", str(tmp_path / "run")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{name} is a mixer: it makes new cases of two real ones and has nothing to train" in said
+    assert f"strokereg compare --models {name}" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_untrained_translator_gets_a_run_folder_without_a_step(small_cohort, tmp_path, capsys):
+    few = ["--spacing", "8", "--cases", "3"]
+    words = ["train", "random-contrast", "--data", str(small_cohort), "--out", str(tmp_path / "run"), *few]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["done"]
+    assert not (tmp_path / "run" / "history.csv").exists()
+    assert main(words) == 0
+
+
 def test_every_public_name_resolves():
     for name in strokereg.__all__:
         assert getattr(strokereg, name) is not None

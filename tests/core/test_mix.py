@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from strokereg.core.compose import Tally, read_database
-from strokereg.core.errors import InputError, StrokeregError
+from strokereg.core.errors import RunFailed, StrokeregError
 from strokereg.core.labels import LabelTable
 from strokereg.core.mix import mix_case, write_mixed
 from strokereg.core.prepare import write_prepared
@@ -70,7 +70,7 @@ def test_a_case_meets_itself_only_where_no_other_has_a_lesion(make_cases, tmp_pa
 
 
 def test_no_lesion_at_all_is_one_sentence(make_cases, tmp_path):
-    with pytest.raises(InputError, match="none of the 2 training cases has a lesion to mix in; give more with --cases"):
+    with pytest.raises(RunFailed, match="none of the 2 training cases has a lesion to mix in; give more with --cases"):
         write(tmp_path / "out", make_cases(False, False), Witness())
     assert not (tmp_path / "out").exists()
 

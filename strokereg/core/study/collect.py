@@ -15,16 +15,29 @@ from strokereg.core.record import HISTORY
 from strokereg.core.report import History
 from strokereg.core.results import Arm, CohortFacts, ExternalFacts, Failure, Provenance, Results, Run, SeedScores, Study
 from strokereg.core.runs import versions
-from strokereg.core.study.plan import Plan
+from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.stage import Stage
 from strokereg.core.study.work import examples_path, is_done, outcome
 from strokereg.core.summary import summarise
 
+#: Loss name → (step, value) in order of steps.
+Curves = dict[str, list[tuple[int, float]]]
+
 
 def collect(
-    stage: Stage, plan: Plan, cohort: Cohort, failures: Mapping[str, str], command: str, external: Path | None
+    stage: Stage,
+    plan: Plan,
+    cohort: Cohort,
+    failures: Mapping[str, str],
+    command: str,
+    external: Path | None,
+    curves: Mapping[str, Curves],
 ) -> Results:
-    """All that a study found; the same for the same work, whenever and in whichever order it was done."""
+    """All that a study found; the same for the same work, whenever and in whichever order it was done.
+
+    Args:
+        curves: see `read_curves`.
+    """
     arms = []
     for planned in plan.arms:
         seeds = [
@@ -43,7 +56,7 @@ def collect(
         )
     results = summarise(_study(stage, cohort, external), arms)
     results.synthesis = _synthesis(stage, plan)
-    results.runs = _runs(stage, plan)
+    results.runs = [_run(plan.tasks[key], found) for key, found in curves.items()]
     results.failures = [
         Failure(what=task.title, reason=failures[key]) for key, task in plan.tasks.items() if key in failures
     ]
@@ -56,17 +69,21 @@ def collect(
     return results
 
 
-def histories(stage: Stage, plan: Plan) -> list[History]:
+def read_curves(stage: Stage, plan: Plan) -> dict[str, Curves]:
+    """Task key → loss name → (step, value), of every finished training in the order of the plan."""
+    trained = [task for task in plan.tasks.values() if task.kind != "database" and is_done(stage, task)]
+    return {task.key: series(stage.store / task.folder / HISTORY) for task in trained}
+
+
+def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
     """Loss curves for the report, one training each, named as shortly as a small panel asks for."""
     shown: list[History] = []
-    for task in plan.tasks.values():
-        if task.kind == "database" or not is_done(stage, task):
-            continue
-        curves = series(stage.store / task.folder / HISTORY)
-        if len({name.split("/")[0] for name in curves}) == 1:  # one player needs no naming
-            curves = {name.split("/")[1].replace("_", " "): points for name, points in curves.items()}
+    for key, found in curves.items():
+        if len({name.split("/")[0] for name in found}) == 1:  # one player needs no naming
+            found = {name.split("/")[1].replace("_", " "): points for name, points in found.items()}
+        task = plan.tasks[key]
         what = task.taught if task.kind == "segmenter" else task.architecture
-        shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": curves})
+        shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": found})
     return shown
 
 
@@ -123,24 +140,16 @@ def _synthesis(stage: Stage, plan: Plan) -> dict[str, dict[str, float]]:
     return notes
 
 
-def _runs(stage: Stage, plan: Plan) -> list[Run]:
-    runs = []
-    for task in plan.tasks.values():
-        if task.kind == "database" or not is_done(stage, task):
-            continue
-        curves = series(stage.store / task.folder / HISTORY)
-        runs.append(
-            Run(
-                folder=task.folder,
-                role=task.kind,
-                architecture=task.architecture,
-                seed=task.seed,
-                cases=task.cases,
-                steps=task.steps,
-                losses={name: points[-1][1] for name, points in curves.items()},
-            )
-        )
-    return runs
+def _run(task: Task, curves: Curves) -> Run:
+    return Run(
+        folder=task.folder,
+        role=task.kind,
+        architecture=task.architecture,
+        seed=task.seed,
+        cases=task.cases,
+        steps=max((points[-1][0] for points in curves.values()), default=0),
+        losses={name: points[-1][1] for name, points in curves.items()},
+    )
 
 
 def _plugins(stage: Stage) -> dict[str, str]:

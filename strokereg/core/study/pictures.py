@@ -1,4 +1,4 @@
-"""Picture sheets of a study: what the translators paint, what the segmenters were taught with, what they find."""
+"""Picture sheets: what translators paint and mixers mix, what segmenters were taught with, and what they find."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ def draw_sheets(stage: Stage, plan: Plan, examples: Examples) -> list[Sheet]:
     first: dict[str, Task] = {}
     for task in databases:
         first.setdefault(task.architecture, task)
+    translators = {model: task for model, task in first.items() if not stage.mixes(model)}
+    mixers = {model: task for model, task in first.items() if stage.mixes(model)}
     judged = [(arm, arm.segmenters[0]) for arm in plan.arms if arm.segmenters[0].key in examples]
     sheets = [
-        _held_out(stage.ready.table, first, examples),
-        _taught(stage, first),
+        _held_out(stage.ready.table, translators, examples),
+        _taught(stage, translators),
+        _mixed(mixers, examples),
         _found("cases", "Test cases, segmented", judged, examples),
         _found("external", "External cases, segmented", judged, examples),
     ]
@@ -71,6 +74,23 @@ def _taught(stage: Stage, databases: Mapping[str, Task]) -> Sheet:
         "caption": "Anatomy of a training case, lesion drawn by the mask generator (outlined), image by the "
         "translator.",
         "columns": [f"{i + 1}" for i in range(max((len(row["images"]) for row in rows), default=0))],
+        "rows": rows,
+    }
+
+
+def _mixed(databases: Mapping[str, Task], examples: Examples) -> Sheet:
+    rows: list[SheetRow] = []
+    for model, task in databases.items():
+        planes = examples[task.key]
+        for case in dict.fromkeys(name.split("/")[0] for name in planes):
+            host, mixed = (_intensity(planes[f"{case}/{name}"]) for name in ("host", "mixed"))
+            drawn = outline(mixed, radiological(planes[f"{case}/lesion"]))
+            rows.append({"label": f"{model}: {case}", "images": [host, mixed, drawn]})
+    return {
+        "title": "Training cases, mixed",
+        "caption": "The slice that the mixer changed most: as it was, with what came from another training case, and "
+        "with all lesions outlined.",
+        "columns": ["host", "mixed", "lesions"],
         "rows": rows,
     }
 

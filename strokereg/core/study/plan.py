@@ -141,6 +141,8 @@ def _arm(plan: Plan, stage: Stage, training: Training, model: str | None, cases:
 def _database(plan: Plan, stage: Stage, model: str, cases: int, seed: int) -> str:
     settings = stage.settings
     shared = seed if settings.fresh_translators else settings.seeds[0]
+    if stage.mixes(model):
+        return plan.add(_mixture(stage, model, cases, shared)).key
     seen = len(stage.ready.train) if settings.all_for_synthesis else cases
     makers = [
         _training(plan, stage, "generator", settings.generator, seen, shared).key,
@@ -150,6 +152,14 @@ def _database(plan: Plan, stage: Stage, model: str, cases: int, seed: int) -> st
     key = digest([_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared])
     task = Task("database", key, model, cases, shared, tuple(makers), steps=settings.synthetic_cases)
     return plan.add(task).key
+
+
+def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
+    """The database of a mixer: no training comes before it, and it sees the arm's own cases only."""
+    entry, ready, count = stage.registered[model], stage.ready, stage.settings.synthetic_cases
+    mixer = [model, entry.distribution, entry.version, stage.settings.options.get(model, {})]
+    shown = [ready.preparation.model_dump(mode="json"), ready.table.names, stage.key_of(ready.train_files[:cases])]
+    return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
 
 
 def _training(

@@ -13,7 +13,7 @@ from strokereg.core.report import write_report
 from strokereg.core.results import Results
 from strokereg.core.runs import Build
 from strokereg.core.specs import Registered
-from strokereg.core.study.collect import collect, examples, histories
+from strokereg.core.study.collect import collect, examples, histories, read_curves
 from strokereg.core.study.executor import LocalExecutor, Watcher
 from strokereg.core.study.pictures import draw_sheets
 from strokereg.core.study.plan import make_plan
@@ -62,8 +62,9 @@ def run_study(
     plan = make_plan(stage)
     watcher.planned(plan)
     failures = executor.run(stage, plan.tasks.values(), watcher)
-    results = collect(stage, plan, cohort, failures, command, external)
+    curves = read_curves(stage, plan)
+    results = collect(stage, plan, cohort, failures, command, external, curves)
     results.write(out / "results.json")
     write_csv(results, out / "results.csv")
-    report = write_report(out, results, histories(stage, plan), draw_sheets(stage, plan, examples(stage, plan)))
+    report = write_report(out, results, histories(plan, curves), draw_sheets(stage, plan, examples(stage, plan)))
     return Finished(results, out / "results.json", out / "results.csv", report)

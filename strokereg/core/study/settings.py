@@ -36,8 +36,8 @@ class StudySettings(Options):
     """All that defines a study, apart from its data.
 
     Args:
-        models: translators to compare.
-        generator, segmenter: who makes the masks, and who is trained on the arms.
+        models: translators and mixers to compare.
+        generator, segmenter: who makes the masks for the translators, and who is trained on the arms.
         cases: numbers of clinical training cases; 0 stands for all.
         seeds: one training of every arm for each.
         headroom: also train clinical only on all cases, to show what more data could bring.

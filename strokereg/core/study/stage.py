@@ -14,7 +14,7 @@ from strokereg.core.errors import InputError
 from strokereg.core.prepare import check_cases, content_keys, digest
 from strokereg.core.ready import Ready, make_ready
 from strokereg.core.runs import Build
-from strokereg.core.specs import Registered
+from strokereg.core.specs import MixerSpec, Registered
 from strokereg.core.study.settings import StudySettings
 
 
@@ -41,6 +41,10 @@ class Stage:
     def key_of(self, files: Sequence[CaseFiles]) -> str:
         """A key of the contents of these cases of the cohort, in this order."""
         return digest([self.ready.contents[f.name] for f in files])
+
+    def mixes(self, name: str) -> bool:
+        """Whether an architecture is a mixer, which needs neither generator nor translator."""
+        return self.registered[name].spec.role == MixerSpec.role
 
 
 def set_stage(

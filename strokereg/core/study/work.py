@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -17,9 +17,11 @@ from filelock import FileLock
 from strokereg.core.compose import read_database, render, write_database
 from strokereg.core.device import choose_device, seed_everything
 from strokereg.core.judge import Judged, choose_decision, judge_case, predict_case
+from strokereg.core.mix import host_of, write_mixed
 from strokereg.core.problem import Problem
 from strokereg.core.recipe import sampler_of
 from strokereg.core.record import Decision, Record, write_json
+from strokereg.core.roles import Mixer
 from strokereg.core.runs import load_model, train_run
 from strokereg.core.sampler import cut
 from strokereg.core.study.plan import Task, record_of
@@ -122,6 +124,8 @@ def _middle(judged: Judged, decision: Decision) -> dict[str, np.ndarray]:
 
 
 def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    if stage.mixes(task.architecture):
+        return _mix(stage, task, folder, report)
     makers = {needs[key].kind: needs[key] for key in task.needs}
     device = choose_device(stage.settings.device)
     generator = load_model(stage.store / makers["generator"].folder, stage.build)[1].to(device)
@@ -160,6 +164,23 @@ def _held_out(stage: Stage, task: Task, translator: torch.nn.Module, stochastic:
             shown |= {f"{case.name}/{name}": plane for name, plane in planes.items()}
     np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
     return {"held_out_l1": float(np.mean(distance)) if distance else 0.0}
+
+
+def _mix(stage: Stage, task: Task, folder: Path, report: Report) -> dict[str, Any]:
+    options = stage.settings.options.get(task.architecture, {})
+    mixer = cast(Mixer, stage.build(task.architecture, stage.ready.problem, options))
+    cases, count = stage.ready.train[: task.cases], stage.settings.synthetic_cases
+    tally = write_mixed(folder, cases, mixer, stage.ready.table, count, task.seed, lambda done: report(done, count, {}))
+    shown: dict[str, np.ndarray] = {}
+    for number, made in enumerate(read_database(folder, stage.ready.table.lesion)[:_SHOWN]):
+        host = host_of(cases, number)
+        # The slice that differs most from the host; where nothing does, the one with most brain.
+        change = np.abs(made.image - host.image).sum(axis=(0, 2, 3)) + 1e-6 * (made.labels > 0).sum(axis=(1, 2))
+        z = int(change.argmax())
+        planes = {"host": host.image[0, z], "mixed": made.image[0, z], "lesion": made.mask[z]}
+        shown |= {f"{host.name}/{name}": plane for name, plane in planes.items()}
+    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
+    return asdict(tally)
 
 
 def _richest_unit(

@@ -19,12 +19,12 @@ from strokereg.core.study.run import run_study
 from strokereg.core.study.stage import set_stage
 from strokereg.registry.catalogue import build, find
 
-BUILT_IN = ("mask-gan", "pix2pix", "spade", "unet")
+BUILT_IN = ("mask-gan", "pix2pix", "spade", "random-contrast", "carvemix", "unet")
 
 
 def stage_of(cohort, store, **changes):
     settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
-    entries = {name: find(name) for name in BUILT_IN}
+    entries = {name: find(name) for name in BUILT_IN if name in (*settings.models, "mask-gan", "unet")}
     return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", entries, build)
 
 
@@ -60,6 +60,31 @@ def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
     loose = make_plan(stage_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
+
+
+def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
+    changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True}
+    plan = make_plan(stage_of(small_cohort, tmp_path, **changes))
+    assert kinds(plan) == ["database"] + ["segmenter"] * 6
+    [mixture] = [task for task in plan.tasks.values() if task.kind == "database"]
+    assert (mixture.needs, mixture.cases, mixture.steps) == ((), 3, 2)
+    assert {arm.name for arm in plan.arms} == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
+
+    def other(**more):
+        changed = make_plan(stage_of(small_cohort, tmp_path, **changes, **more))
+        return next(task.key for task in changed.tasks.values() if task.kind == "database")
+
+    assert other() == mixture.key
+    assert other(options={"mask-gan": {"ngf": 4}}) == mixture.key
+    for more in (
+        {"options": {"carvemix": {"outer": 0.5}}},
+        {"synthetic_cases": 3},
+        {"cases": (4,)},
+        {"spacing": (7.0,) * 3},
+    ):
+        assert other(**more) != mixture.key
+    beside = make_plan(stage_of(small_cohort, tmp_path, models=("carvemix", "random-contrast")))
+    assert kinds(beside) == ["database"] * 2 + ["generator"] + ["segmenter"] * 5 + ["translator"]
 
 
 def keys(*arguments, **changes):
@@ -104,6 +129,44 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
     with pytest.raises(InputError, match=fault):
         stage_of(small_cohort, tmp_path / "store", **changes)
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path):
+    settings = study_settings("smoke", models=("random-contrast", "carvemix"), steps={"segmenter": 4})
+    entries = {name: find(name) for name in ("random-contrast", "carvemix", "mask-gan", "unet")}
+
+    def run():
+        return run_study(
+            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", entries, build,
+            LocalExecutor(2), Silent(), command="test",
+        )  # fmt: skip
+
+    finished = run()
+    results = finished.results
+    assert results.failures == []
+    assert [(arm.training, arm.translator) for arm in results.arms] == [
+        ("clinical", None),
+        ("synthetic", "random-contrast"),
+        ("clinical + synthetic", "random-contrast"),
+        ("synthetic", "carvemix"),
+        ("clinical + synthetic", "carvemix"),
+    ]
+    assert all(len(arm.seeds) == 1 for arm in results.arms)
+    steps = {run.architecture: run.steps for run in results.runs}
+    assert steps == {"mask-gan": 6, "random-contrast": 0, "unet": 4}
+    notes = results.synthesis
+    assert notes["carvemix (3 cases, seed 0)"]["lesions"] == 2
+    assert "held_out_l1" in notes["random-contrast (3 cases, seed 0)"]
+    assert "held_out_l1" not in notes["carvemix (3 cases, seed 0)"]
+    page = finished.report.read_text()
+    for part in ("Training cases, mixed", "carvemix: sub-", "Label maps of validation cases, translated"):
+        assert part in page
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*.npy")}
+    assert len(before) == 2 * 2 * 2  # two databases of two cases, image and labels
+    again = run().results
+    assert again.model_copy(update={"timing": {}}) == results.model_copy(update={"timing": {}})
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.slow
