@@ -17,6 +17,9 @@ from strokereg.core.prepare import PreparedCase
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch
 
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
+_PHASE = 2.0**0.5 - 1.0  # another irrational number: seeds start at different places
+
 
 @dataclass(frozen=True)
 class Source:
@@ -50,8 +53,8 @@ class Sampler:
     ):
         self.problem, self.seed, self.augmentation, self.paired = problem, seed, augmentation, paired
         total = sum(source.share for source in sources)
-        edges = np.round(np.cumsum([source.share / total for source in sources]) * batch_size).astype(int)
-        self._counts = np.diff(edges, prepend=0)
+        # Rounded, so that what divides evenly does so in floating point too.
+        self._edges = np.round(np.cumsum([source.share / total for source in sources]) * batch_size, 6)
         self._pools = [_Pool(source, problem.dims) for source in sources]
 
     def batch(self, step: int, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
@@ -69,7 +72,7 @@ class Sampler:
         rng = np.random.default_rng([self.seed, step, stream])
         samples = [
             cut(*pool.pick(rng), self.problem.size)
-            for pool, count in zip(self._pools, self._counts, strict=True)
+            for pool, count in zip(self._pools, self._counts(step), strict=True)
             for _ in range(count)
         ]
         image = torch.from_numpy(np.stack([image for image, _ in samples]))
@@ -77,6 +80,13 @@ class Sampler:
         if self.augmentation is None:
             return image, labels
         return augment(image, labels, self.augmentation, torch.Generator().manual_seed(int(rng.integers(2**62))))
+
+    def _counts(self, step: int) -> np.ndarray:
+        """Samples of each source in this step. Where shares do not divide the batch, they hold over the steps.
+
+        The fractions are rounded up or down by a golden-section sequence, which is even over any run of steps.
+        """
+        return np.diff(np.floor(self._edges + (_PHASE * self.seed + _GOLDEN * step) % 1.0), prepend=0).astype(int)
 
 
 class _Pool:

@@ -59,6 +59,34 @@ def test_sources_fill_their_shares(cases):
     assert int((values >= 0.2).sum()) == 2
 
 
+@pytest.mark.parametrize(("batch", "share"), [(1, 0.5), (1, 0.1), (3, 0.5), (8, 0.3), (2, 0.9)])
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_shares_that_do_not_divide_the_batch_hold_over_the_steps(cases, batch, share, seed):
+    mixed = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    drawn = [mixed.batch(step).image[:, 0, 0, 0] for step in range(100)]
+    first = np.array([int((values < 0.2).sum()) for values in drawn])
+    assert all(len(values) == batch for values in drawn)
+    assert abs(first.sum() - 100 * batch * share) <= 2
+    assert set(first) <= {int(np.floor(batch * share)), int(np.ceil(batch * share))}
+    assert np.abs(np.cumsum(first) - batch * share * np.arange(1, 101)).max() < 2  # at any time
+    again = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    assert equal(again.batch(37), mixed.batch(37))
+
+
+@pytest.mark.parametrize("batch", [2, 4, 10])
+def test_shares_that_divide_the_batch_do_so_in_every_step(cases, batch):
+    mixed = sampler([Source(cases[:1], 0.5), Source(cases[1:], 0.5)], batch=batch)
+    assert {int((mixed.batch(step).image[:, 0, 0, 0] < 0.2).sum()) for step in range(30)} == {batch // 2}
+
+
+def test_three_sources_share_a_sample_at_a_time(cases):
+    thirds = sampler([Source(cases[:1]), Source(cases[1:]), Source(cases[:1])], batch=1)
+    counts = np.array([thirds._counts(step) for step in range(300)])
+    assert (counts >= 0).all()
+    assert (counts.sum(axis=1) == 1).all()
+    assert np.abs(counts.sum(axis=0) - 100).max() <= 2
+
+
 def test_unpaired_labels_come_from_elsewhere(cases):
     batch = sampler([Source(cases)], batch=64, paired=False).batch(0)
     assert not torch.equal(batch.mask[:, 0] > 0, batch.labels == LESION)
