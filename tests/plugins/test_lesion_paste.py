@@ -74,3 +74,26 @@ def test_the_edge_fades(head):
     by_distance = [ratio[(away == d) & (host.labels == TISSUE)].mean() for d in (1, 4, 5, 7)]
     assert by_distance[0] > by_distance[1] > by_distance[2] > by_distance[3]
     assert abs(by_distance[3] - 1) < 0.02
+
+
+def test_a_real_lesion_keeps_its_contrast_elsewhere_in_its_brain(real_data):
+    from strokereg.core.case import read_case
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.grid import Preparation
+    from strokereg.core.prepare import prepare_image
+    from strokereg.core.roles import Scan
+
+    case = read_case(open_cohort(real_data / "isles22").cases[0])
+    image, frame = prepare_image(case, Preparation())
+    brain = image[0] > -0.85
+    labels = brain.astype(np.uint8)
+    labels[brain & (frame.image(case.mask.astype(np.float32)) >= 0.5)] = 2  # no tissue labels come with it
+    scan = Scan(image, labels, (1,))
+    mixer = LesionPaste(Problem(dims=3, labels=3, size=(16,) * 3), LesionPaste.Options())
+    outcomes = [mixer.mix(scan, scan, np.random.default_rng(seed)) for seed in range(8)]
+    assert sum(out is not None for out in outcomes) >= 4
+    sound = (image[0][labels == 1] + 1).mean()
+    real = (image[0][labels == 2] + 1).mean() / sound
+    for out in filter(None, outcomes):
+        new = (out.labels == 2) & (labels != 2)
+        assert 0.8 * real < (out.image[0][new] + 1).mean() / sound < 1.25 * real
