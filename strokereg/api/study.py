@@ -24,8 +24,8 @@ def study_settings(preset: str = "quick", **changes: Any) -> StudySettings:
 
     Args:
         preset: smoke, quick or full.
-        **changes: `steps` (role → optimiser steps) and `options` (architecture → options) are merged into the
-            preset's; every other field replaces it. None leaves the preset's value.
+        **changes: `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged into the preset's;
+            every other field replaces it. None leaves the preset's value.
 
     Raises:
         InputError: an unknown preset, or a value that does not fit.
@@ -37,10 +37,11 @@ def study_settings(preset: str = "quick", **changes: Any) -> StudySettings:
         raise InputError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}")
     values = {**PRESETS[preset], "preset": preset}
     changes = {name: value for name, value in changes.items() if value is not None}
-    for role, steps in changes.pop("steps", {}).items():
-        if role not in values["budgets"]:
-            raise InputError(f"--steps {role}: no such role{did_you_mean(role, values['budgets'])}")
-        values["budgets"] = {**values["budgets"], role: {**values["budgets"][role], "steps": steps}}
+    for field, name in (("steps", "steps"), ("batch_sizes", "batch_size")):
+        for role, number in changes.pop(field, {}).items():
+            if role not in values["budgets"]:
+                raise InputError(f"--{name} {role}: no such role{did_you_mean(role, values['budgets'])}")
+            values["budgets"] = {**values["budgets"], role: {**values["budgets"][role], name: number}}
     merged = {**values.get("options", {})}
     for name, options in changes.pop("options", {}).items():
         merged[name] = {**merged.get(name, {}), **options}

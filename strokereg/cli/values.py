@@ -53,6 +53,20 @@ class Seeds(click.ParamType):
         return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
 
 
+class Numbers(click.ParamType):
+    """Comma-separated whole numbers: `64,64,64`."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: give whole numbers, for example 64,64,64", param, ctx)
+
+
 class Pairs(click.ParamType):
     """`key=value`."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from strokereg.core.case import CaseFiles
 from strokereg.core.cohort import Cohort, require_trainable
+from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
 from strokereg.core.labels import LabelTable
 from strokereg.core.prepare import PreparedCase, content_keys, digest, fitting_size, prepare_cases
@@ -47,13 +48,19 @@ def make_ready(
     dims: int,
     cache: Path,
     on_case: Callable[[str], None] = lambda name: None,
+    patch: tuple[int, ...] | None = None,
 ) -> Ready:
     """Check and prepare a cohort; the network grid is the smallest that holds every training brain.
 
+    Args:
+        patch: what networks are trained on, (Y, X) or (Z, Y, X) in voxels; None for the whole grid.
+
     Raises:
-        InputError: a cohort that cannot be trained on, or a case that cannot be read.
+        InputError: a cohort that cannot be trained on, a case that cannot be read, or an impossible patch.
     """
     require_trainable(cohort)
+    if patch is not None and (len(patch) != dims or any(n < _MULTIPLE or n % _MULTIPLE for n in patch)):
+        raise InputError(f"patch {patch}: {dims} edges are needed, each a multiple of {_MULTIPLE} voxels")
     assert cohort.table is not None
     train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
     along_z = 1 if dims == 2 else _MULTIPLE
@@ -68,7 +75,7 @@ def make_ready(
             dims=dims,
             labels=cohort.table.count,
             channels=len(channels),
-            size=(y, x) if dims == 2 else (z, y, x),
+            size=patch or ((y, x) if dims == 2 else (z, y, x)),
         ),
         table=cohort.table,
         train=tuple(prepared[: len(train)]),

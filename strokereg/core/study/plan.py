@@ -133,7 +133,7 @@ def _arm(plan: Plan, stage: Stage, training: Training, model: str | None, cases:
     for seed in stage.settings.seeds:
         database = _database(plan, stage, model, cases, seed) if model else None
         clinical, who = training != "synthetic", stage.settings.segmenter
-        segmenters.append(_training(plan, stage, "segmenter", who, cases, seed, clinical, database, model))
+        segmenters.append(plan_training(plan, stage, "segmenter", who, cases, seed, clinical, database, model))
     recipe = "clinical only" if model is None else f"{model}, {training}"
     return ArmPlan(recipe, training, model, cases, tuple(segmenters))
 
@@ -145,8 +145,8 @@ def _database(plan: Plan, stage: Stage, model: str, cases: int, seed: int) -> st
         return plan.add(_mixture(stage, model, cases, shared)).key
     seen = len(stage.ready.train) if settings.all_for_synthesis else cases
     makers = [
-        _training(plan, stage, "generator", settings.generator, seen, shared).key,
-        _training(plan, stage, "translator", model, seen, shared).key,
+        plan_training(plan, stage, "generator", settings.generator, seen, shared).key,
+        plan_training(plan, stage, "translator", model, seen, shared).key,
     ]
     anatomies = stage.key_of(stage.ready.train_files[:cases])
     key = digest([_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared])
@@ -162,7 +162,7 @@ def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
     return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
 
 
-def _training(
+def plan_training(
     plan: Plan,
     stage: Stage,
     kind: str,
@@ -173,6 +173,13 @@ def _training(
     database: str | None = None,
     translator: str | None = None,
 ) -> Task:
+    """Add one training to a plan; generators and translators are trained on clinical cases only.
+
+    Args:
+        kind: generator, translator or segmenter.
+        cases: how many training cases, the first of the split.
+        clinical, database, translator: see `Task`.
+    """
     budget = stage.settings.budgets[kind]
     draft = Task(
         kind=kind,

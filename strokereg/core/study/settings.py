@@ -43,6 +43,8 @@ class StudySettings(Options):
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts.
         spacing: network grid in mm along R, A, S.
+        dims: 2 trains on axial slices, 3 on volumes.
+        patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         share: of each batch that is synthetic in the mixed arms.
         flips: segmenters are judged on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
@@ -63,6 +65,8 @@ class StudySettings(Options):
     headroom: bool = True
     channels: tuple[str, ...] = ("dwi",)
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
+    dims: int = Field(default=2, ge=2, le=3)
+    patch: tuple[int, ...] | None = None
     share: float = Field(default=0.5, gt=0, lt=1)
     flips: bool = True
     synthetic_cases: int = Field(default=40, ge=1)

@@ -85,9 +85,10 @@ def set_stage(
         cohort,
         settings.channels,
         settings.spacing,
-        2,
+        settings.dims,
         cache,
         lambda name: on_progress("preparing cases", next(counter), total),
+        settings.patch,
     )
     check_cases([*ready.test_files, *abroad], settings.channels)
     for name in registered:

@@ -23,6 +23,12 @@ Report = Callable[[int, int, dict[str, float]], None]
 Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
 
 
+_NO_START = (
+    "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
+    "if __name__ == '__main__':, because each worker imports the script"
+)
+
+
 class Word(NamedTuple):
     """What a worker says: a step of its task, its end, a failure, wrong input, or (said for it) that it died."""
 
@@ -55,6 +61,9 @@ class Worker:
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
+            self._process.join(5.0)
+            if self._process.exitcode == 1:  # not killed: Python gave up before it could serve
+                return Word("wrong", _NO_START)
             return Word("died")
 
     def end(self) -> None:

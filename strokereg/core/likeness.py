@@ -1,0 +1,161 @@
+"""Measures of painted images against the true images of held-out cases, each with an interval over those cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from strokereg.core.quality import (
+    frechet_distance,
+    kernel_distance,
+    lesion_contrast,
+    precision_recall,
+    psnr,
+    ssim,
+)
+
+_DRAWS = 2000  # of the bootstrap over cases
+
+
+class Interval(BaseModel):
+    """A measure with its 95 % interval over cases."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: float
+    low: float
+    high: float
+
+
+class Likeness(BaseModel):
+    """How like the true images a set of images is.
+
+    Attributes:
+        ssim, psnr: similarity to the true image over brain voxels (psnr in dB), higher is better; None for real
+            images of other cases, which have no true image.
+        frechet, kernel: distance of features to those of the held-out images, each feature in units of its spread over
+            these; lower is better, 0 is equal.
+        precision, recall: share of these features among the true ones, and the reverse.
+        contrast: mean signal in the lesion over that of the rest of the brain.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    ssim: Interval | None
+    psnr: Interval | None
+    frechet: Interval
+    kernel: Interval
+    precision: float
+    recall: float
+    contrast: Interval
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at of one case: labels [n, *S], image [n, C, *S] in [-1, 1]; n slices, or one volume."""
+
+    labels: np.ndarray
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Holds images against those of the same held-out cases.
+
+    Args:
+        truth: the held-out cases.
+        lesion: the lesion's label.
+        look: images [n, C, *S] → features [m, F]; see `core.quality.deep_features`.
+    """
+
+    truth: Sequence[View]
+    lesion: int
+    look: Callable[[np.ndarray], np.ndarray]
+
+    @cached_property
+    def _raw(self) -> list[np.ndarray]:
+        return [self.look(view.image) for view in self.truth]
+
+    @cached_property
+    def _features(self) -> list[np.ndarray]:
+        return [self._scaled(features) for features in self._raw]
+
+    def _scaled(self, features: np.ndarray) -> np.ndarray:
+        """In units of the true images' spread, feature by feature, so that no feature counts for its size."""
+        all_true = np.concatenate(self._raw)
+        return (features - all_true.mean(0)) / np.maximum(all_true.std(0), 1e-6)
+
+    def painted(self, images: Sequence[np.ndarray]) -> Likeness:
+        """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
+        pairs = list(zip(images, self.truth, strict=True))
+
+        def paired(measure: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> Interval:
+            rows = [
+                np.mean([measure(i, t, k > 0) for i, t, k in zip(image, view.image, view.labels, strict=True)])
+                for image, view in pairs
+            ]
+            return _mean(np.array(rows))
+
+        views = [View(view.labels, image) for image, view in pairs]
+        return self._likeness(views, paired(ssim), paired(psnr), together=True)
+
+    def other_cases(self, views: Sequence[View]) -> Likeness:
+        """Real images of other cases: how near another patient comes, the scale for all else."""
+        return self._likeness(views, None, None, together=False)
+
+    def contrast(self, views: Sequence[View]) -> Interval:
+        """Lesion contrast, mean over slices, then over cases; nan where no case shows a lesion."""
+        rows = []
+        for view in views:
+            ratios = [lesion_contrast(i, k, self.lesion) for i, k in zip(view.image, view.labels, strict=True)]
+            shown = [ratio for ratio in ratios if ratio is not None]
+            if shown:
+                rows.append(float(np.mean(shown)))
+        return _mean(np.array(rows or [np.nan]))
+
+    def _likeness(
+        self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
+    ) -> Likeness:
+        features = [self._scaled(self.look(view.image)) for view in views]
+
+        def sets(measure: Callable[[np.ndarray, np.ndarray], float]) -> Interval:
+            def of(cases: Sequence[int]) -> float:
+                # What was painted from a case's labels comes and goes with that case.
+                own = [features[case] for case in cases] if together else features
+                return measure(np.concatenate(own), np.concatenate([self._features[case] for case in cases]))
+
+            return _without_each(of, len(self.truth))
+
+        precision, recall = precision_recall(np.concatenate(features), np.concatenate(self._features))
+        return Likeness(
+            ssim=similarity,
+            psnr=noise,
+            frechet=sets(frechet_distance),
+            kernel=sets(kernel_distance),
+            precision=precision,
+            recall=recall,
+            contrast=self.contrast(views),
+        )
+
+
+def _mean(rows: np.ndarray) -> Interval:
+    """Mean over cases, with the bootstrap's percentiles."""
+    rng = np.random.default_rng(0)
+    means = rows[rng.integers(len(rows), size=(_DRAWS, len(rows)))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(value=float(rows.mean()), low=float(low), high=float(high))
+
+
+def _without_each(measure: Callable[[Sequence[int]], float], count: int) -> Interval:
+    """The measure of all cases ± 1.96 jackknife standard errors (Efron 1981).
+
+    Distances of sets grow when cases are drawn twice, so a bootstrap of them would miss its own value.
+    """
+    value = measure(range(count))
+    left_out = np.array([measure([c for c in range(count) if c != out]) for out in range(count)])
+    error = float(np.sqrt((count - 1) / count * np.square(left_out - left_out.mean()).sum()))
+    return Interval(value=value, low=value - 1.96 * error, high=value + 1.96 * error)

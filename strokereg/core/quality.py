@@ -1,0 +1,128 @@
+"""How like real images synthetic ones are: pair by pair where the true image is known, and as sets in feature space.
+
+Images lie in [-1, 1], where -1 is no signal (see `core.grid.normalise`), so that x + 1 is proportional to the signal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import linalg
+from scipy.spatial.distance import cdist
+from torch import nn
+
+from strokereg.core.roles import device_of
+
+_RANGE = 2.0  # from -1 to 1
+_UNITS = 16  # a forward pass
+_PARTS = 4  # along each axis of a volume
+
+
+def ssim(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
+    """Structural similarity (Wang 2004), mean over brain voxels and channels.
+
+    Args:
+        image, truth: float32 [C, *S] in [-1, 1]; edges of 7 voxels at least.
+        brain: bool [*S], not empty. Background is left out: it is alike by construction.
+    """
+    from skimage.metrics import structural_similarity
+
+    maps = [
+        structural_similarity(a, b, data_range=_RANGE, full=True, gaussian_weights=True, sigma=1.0)[1][brain].mean()
+        for a, b in zip(image, truth, strict=True)
+    ]
+    return float(np.mean(maps))
+
+
+def psnr(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over brain voxels; arguments as in `ssim`."""
+    error = float(np.square(image - truth, dtype=np.float64)[:, brain].mean())
+    return float(10.0 * np.log10(_RANGE**2 / max(error, 1e-12)))
+
+
+def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float | None:
+    """Mean signal inside the lesion over mean signal of the rest of the brain, first channel; None without a lesion.
+
+    Args:
+        image: float32 [C, *S] in [-1, 1].
+        labels: [*S]; 0 is background.
+    """
+    inside, rest = labels == lesion, (labels > 0) & (labels != lesion)
+    if not inside.any() or not rest.any():
+        return None
+    signal = image[0].astype(np.float64) + 1.0
+    return float(signal[inside].mean() / max(signal[rest].mean(), 1e-6))
+
+
+@torch.inference_mode()
+def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = False) -> np.ndarray:
+    """What a segmenter sees in images: its coarsest convolution's outputs, mean over space.
+
+    Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
+    was trained on photographs. Taken before any normalisation, which would make each mean a constant.
+
+    Args:
+        images: float32 [N, C, *S] in [-1, 1].
+        everywhere: for volumes, which are few: means over each of up to 4 x 4 x 4 parts of the volume, a row each.
+
+    Returns:
+        float64 [N, F], or [N · parts, F].
+    """
+    seen: list[torch.Tensor] = []
+
+    def watch(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        if not seen or output[0, 0].numel() <= seen[0][0, 0].numel():
+            seen[:] = [output]
+
+    convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
+    hooks = [module.register_forward_hook(watch) for module in convolutions]
+    rows = []
+    try:
+        for batch in torch.from_numpy(np.ascontiguousarray(images)).split(_UNITS):
+            seen.clear()
+            segmenter(batch.to(device_of(segmenter)))
+            if everywhere:
+                z, y, x = (min(_PARTS, n) for n in seen[0].shape[2:])
+                found = F.adaptive_avg_pool3d(seen[0].double(), (z, y, x))
+            else:
+                found = seen[0].double().flatten(2).mean(2, keepdim=True)
+            rows.append(found.flatten(2).movedim(1, 2).flatten(0, 1).cpu().numpy())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return np.concatenate(rows)
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Fréchet distance of two normal distributions fitted to features [N, F] and [M, F] (Heusel 2017, equation 6)."""
+    means, spreads = zip(*((x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (a, b)), strict=True)
+    # tr((AB)^½) from the eigenvalues of AB, which are real and not negative but for rounding.
+    cross = np.sqrt(np.clip(linalg.eigvals(spreads[0] @ spreads[1]).real, 0.0, None)).sum()
+    apart = np.square(means[0] - means[1]).sum()
+    return float(max(0.0, apart + np.trace(spreads[0]) + np.trace(spreads[1]) - 2.0 * cross))
+
+
+def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Squared maximum mean discrepancy, cubic kernel, unbiased (Binkowski 2018, equation 4); may fall below zero."""
+    n, m, width = len(a), len(b), a.shape[1]
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x @ y.T / width + 1.0) ** 3
+
+    own_a, own_b = kernel(a, a), kernel(b, b)
+    within = (own_a.sum() - np.trace(own_a)) / (n * (n - 1)) + (own_b.sum() - np.trace(own_b)) / (m * (m - 1))
+    return float(within - 2.0 * kernel(a, b).mean())
+
+
+def precision_recall(synthetic: np.ndarray, real: np.ndarray, neighbours: int = 3) -> tuple[float, float]:
+    """Share of synthetic features among real ones, and of real among synthetic ones (Kynkäänniemi 2019, equation 2).
+
+    A set's region is the union of balls around its members, each as wide as the way to the k-th nearest of its own.
+    """
+
+    def covered(points: np.ndarray, region: np.ndarray) -> float:
+        reach = np.sort(cdist(region, region), axis=1)[:, min(neighbours, len(region) - 1)]
+        return float((cdist(points, region) <= reach[None]).any(axis=1).mean())
+
+    return covered(synthetic, real), covered(real, synthetic)

@@ -1,0 +1,95 @@
+"""Likeness to real images, held against cases with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from strokereg.core.quality import (
+    deep_features,
+    frechet_distance,
+    kernel_distance,
+    lesion_contrast,
+    precision_recall,
+    psnr,
+    ssim,
+)
+
+
+@pytest.fixture
+def scan():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(-1, 1, (1, 24, 24)).astype(np.float32)
+    brain = np.zeros((24, 24), bool)
+    brain[4:20, 4:20] = True
+    return truth, brain
+
+
+def test_pairs(scan):
+    truth, brain = scan
+    assert ssim(truth, truth, brain) == pytest.approx(1.0)
+    assert psnr(truth + 0.2, truth, brain) == pytest.approx(20.0, abs=1e-4)  # 4 / 0.04 = 100
+    rng = np.random.default_rng(1)
+    little, much = (truth + s * rng.standard_normal(truth.shape).astype(np.float32) for s in (0.1, 0.5))
+    assert 1 > ssim(little, truth, brain) > ssim(much, truth, brain)
+
+
+def test_only_the_brain_counts(scan):
+    truth, brain = scan
+    other = truth.copy()
+    other[:, :2] = 1.0  # far enough outside not to reach in through the window
+    assert psnr(other, truth, brain) == psnr(truth, truth, brain)
+
+
+def test_volumes_and_channels():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(-1, 1, (2, 12, 12, 12)).astype(np.float32)
+    assert ssim(truth, truth, np.ones((12, 12, 12), bool)) == pytest.approx(1.0)
+
+
+def test_lesion_contrast():
+    labels = np.array([[0, 1, 1], [0, 2, 2]])
+    image = np.array([[[-1, -0.5, -0.5], [-1, 0.0, 0.0]]], np.float32)
+    assert lesion_contrast(image, labels, 2) == pytest.approx(2.0)
+    assert lesion_contrast(image, labels, 3) is None
+
+
+def test_features_come_from_the_coarsest_convolution():
+    torch.manual_seed(0)
+    coarse = nn.Conv2d(4, 6, 3, 2, 1)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), coarse, nn.InstanceNorm2d(6), nn.Upsample(scale_factor=4)
+    )
+    images = np.random.default_rng(0).uniform(-1, 1, (20, 1, 16, 16)).astype(np.float32)
+    features = deep_features(network, images)
+    with torch.no_grad():
+        expected = coarse(network[:2](torch.from_numpy(images))).mean((2, 3))
+    assert features.shape == (20, 6)
+    np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
+
+
+def test_frechet_distance_of_known_normals():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((200_000, 2))
+    b = rng.standard_normal((200_000, 2)) * [2.0, 1.0] + [3.0, 0.0]
+    assert frechet_distance(a, a) == pytest.approx(0.0, abs=1e-6)
+    assert frechet_distance(a, b) == pytest.approx(9.0 + 1.0, abs=0.1)  # |Δμ|² + (2 - 1)²
+
+
+def test_kernel_distance_is_unbiased():
+    rng = np.random.default_rng(0)
+    same = [kernel_distance(rng.standard_normal((50, 4)), rng.standard_normal((50, 4))) for _ in range(200)]
+    apart = kernel_distance(rng.standard_normal((50, 4)), rng.standard_normal((50, 4)) + 1.0)
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(len(same)) < apart
+
+
+def test_precision_and_recall():
+    rng = np.random.default_rng(0)
+    real = rng.uniform(0, 1, (300, 2))
+    half = rng.uniform(0, 1, (300, 2)) * [0.5, 1.0]
+    precision, recall = precision_recall(half, real)
+    assert precision > 0.9
+    assert 0.4 < recall < 0.65
+    assert precision_recall(real + 10.0, real) == (0.0, 0.0)
