@@ -115,7 +115,7 @@ def hardened(logits: Tensor) -> Tensor:
     """Label logits [N, L, *S] → one-hot map of the most probable labels, with the gradient of the probabilities."""
     soft = logits.float().softmax(1)
     hard = one_hot(soft.argmax(1), soft.shape[1])
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())  # the bracket is exactly zero
 
 
 def _game(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """`flow`: a velocity field carries noise to an image in a few straight steps.
 
-Y. Lipman, R. Chen, H. Ben-Hamu, M. Nickel, M. Le: Flow Matching for Generative Modeling (2023); X. Liu, C. Gong, Q. Liu:
-Flow Straight and Fast (2023), first rectification. On the line x_t = (1 - t) noise + t image a network with the labels
-as condition learns the velocity image - noise; sampling walks from noise along it by Euler's method.
+Y. Lipman, R. Chen, H. Ben-Hamu, M. Nickel, M. Le: Flow Matching for Generative Modeling (2023); X. Liu, C. Gong,
+Q. Liu: Flow Straight and Fast (2023), first rectification. On the line x_t = (1 - t) noise + t image a network with the
+labels as condition learns the velocity image - noise; sampling walks from noise along it by Euler's method.
 Departures: a small residual U-Net of its own, with instance norm and without attention; the noise of an image comes
 from z by `noise_field.white`, so that one z gives one image in every runtime; training draws it from torch.
 """
@@ -47,7 +47,7 @@ class Flow(nn.Module):
         super().__init__()
         self.options, self.noise = options, options.noise
         self.labels, self.channels = problem.labels, problem.channels
-        levels = halvings(problem.size, options.levels, smallest=2)
+        levels = halvings(problem.size, options.levels, smallest=3)
         self.multiple = 2**levels
         self.velocity = VelocityUNet(problem, options.ngf, levels)
 

@@ -107,7 +107,7 @@ class UNetGenerator(nn.Module):
 
     def __init__(self, problem: Problem, ngf: int, levels: int, dropout: float):
         super().__init__()
-        levels = halvings(problem.size, levels, smallest=2)
+        levels = halvings(problem.size, levels, smallest=3)
         self.multiple = 2**levels
         dims, before = problem.dims, problem.labels
         widths = [min(ngf * 2**depth, 8 * ngf) for depth in range(levels + 1)]

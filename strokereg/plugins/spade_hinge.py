@@ -6,8 +6,9 @@ feature matching weight 10, spectral norm (Miyato 2018) in generator and discrim
 2017), Adam with betas 0 and 0.9. With `encoder` a variational encoder reads the style z from the real image (KL weight
 0.05); without it z is noise in training too. At inference z is noise in both.
 Departures: no VGG loss, because it needs weights from elsewhere and knows photographs only; `l1` can stand in, and is
-off by default. Generator as in `spade`: instance norm, max-pooled label maps, one block a scale. KL is averaged over
-the batch, so that its weight does not grow with the batch.
+off by default. Generator as in `spade`: instance norm, max-pooled label maps, one block a scale. Discriminators halve
+the image as often as leaves 4 voxels, at most three times, with a padding of 1 instead of 2. KL is averaged over the
+batch, so that its weight does not grow with the batch.
 """
 
 from __future__ import annotations
@@ -131,18 +132,18 @@ class ScaleCritic(nn.Module):
         super().__init__()
         self.dims, self.halved = problem.dims, halved
         conv, norm = CONV[problem.dims], INSTANCE_NORM[problem.dims]
-        # Padding of 2 as in the authors' code: even a map of one voxel comes out as two.
-        layers = [nn.Sequential(conv(problem.channels + problem.labels, ndf, 4, 2, 2), nn.LeakyReLU(0.2))]
-        before = ndf
-        for depth, stride in ((1, 2), (2, 2), (3, 1)):
+        strided = halvings(tuple(n // 2**halved for n in problem.size), most=3)
+        layers, before = [], problem.channels + problem.labels
+        for depth in range(4):
             width = min(ndf * 2**depth, 8 * ndf)
-            layers.append(
-                nn.Sequential(
-                    spectral_norm(conv(before, width, 4, stride, 2, bias=False)), norm(width), nn.LeakyReLU(0.2)
-                )
-            )
+            edge, stride = (4, 2) if depth < strided else (3, 1)
+            if depth == 0:
+                layer = [conv(before, width, edge, stride, 1)]
+            else:
+                layer = [spectral_norm(conv(before, width, edge, stride, 1, bias=False)), norm(width)]
+            layers.append(nn.Sequential(*layer, nn.LeakyReLU(0.2)))
             before = width
-        self.layers = nn.ModuleList([*layers, conv(before, 1, 4, 1, 2)])
+        self.layers = nn.ModuleList([*layers, conv(before, 1, 3, 1, 1)])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         for _ in range(self.halved):
