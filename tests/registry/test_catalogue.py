@@ -30,7 +30,7 @@ def test_names_are_listed_by_role_and_pattern(catalogue_with):
 
 
 def test_an_unknown_name_gets_a_hint_and_the_list(catalogue_with):
-    with pytest.raises(InputError, match=r"'pix2pxi' \(did you mean pix2pix\?\); installed are: mask-gan, .*unet$"):
+    with pytest.raises(InputError, match=r"'pix2pxi' \(did you mean pix2pix\?\); installed are: mask-gan, .*unet"):
         Catalogue().find("pix2pxi")
     with pytest.raises(InputError, match="no model is named 'other:unet'"):
         Catalogue().find("other:unet")
@@ -41,7 +41,9 @@ def test_an_unknown_name_gets_a_hint_and_the_list(catalogue_with):
 
 
 def test_a_name_of_another_role_is_refused():
-    with pytest.raises(InputError, match="'unet' is a segmenter, not a translator; installed translators are: pix2pix"):
+    with pytest.raises(
+        InputError, match=r"'unet' is a segmenter, not a translator; installed translators are: .*spade"
+    ):
         Catalogue().find("unet", role="translator")
     with pytest.raises(InputError, match="'unet' is a segmenter, not a translator or mixer; installed translators and"):
         Catalogue().find("unet", role=("translator", "mixer"))
@@ -118,13 +120,16 @@ def test_create_from_the_package(default):
             strokereg.create("acme", **sizes)
 
 
+NEEDED = {"mask-library": {"folder": "masks"}}  # options without which nothing is built; read at the first look only
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name", Catalogue().available("strokereg:*"))
 def test_every_built_in_is_built_in_every_offered_dimension(name, dims):
     known = Catalogue()
     problem = Problem(dims=dims, size=(32,) * dims)
     if dims in known.find(name).spec.dims:
-        model = known.build(name, problem)
+        model = known.build(name, problem, NEEDED.get(name))
         if known.find(name).spec.role == "mixer":
             assert isinstance(model, Mixer)
         else:
