@@ -108,6 +108,21 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
         licence="Apache-2.0",
         dims=(2, 3),
     )
+    yield SegmenterSpec(
+        name="dynunet",
+        factory="strokereg.plugins.dynunet:DynUNet",
+        summary="nnU-Net's plan from MONAI's blocks: deep supervision, optionally residual",
+        paper="Isensee, Jaeger, Kohl, Petersen, Maier-Hein 2021, arXiv 1809.10486",
+        licence="Apache-2.0",
+        dims=(2, 3),
+    )
+    yield SegmenterSpec(
+        name="timm-unet",
+        factory="strokereg.plugins.timm_unet:TimmUNet",
+        summary="U-Net decoder on any timm encoder by name, pretrained or not",
+        paper="Iglovikov, Shvets 2018, arXiv 1801.05746; Wightman, timm",
+        licence="Apache-2.0",
+    )
 
 
 @hookimpl

@@ -47,12 +47,12 @@ class UNet(nn.Module):
         self.down = nn.ModuleList()
         before = problem.channels
         for depth, width in enumerate(widths):
-            self.down.append(_double(problem.dims, before, width, stride=1 if depth == 0 else 2))
+            self.down.append(double(problem.dims, before, width, stride=1 if depth == 0 else 2))
             before = width
         self.up, self.merge = nn.ModuleList(), nn.ModuleList()
         for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True):
             self.up.append(UP_CONV[problem.dims](coarse, fine, 2, 2))
-            self.merge.append(_double(problem.dims, 2 * fine, fine))
+            self.merge.append(double(problem.dims, 2 * fine, fine))
         self.head = CONV[problem.dims](widths[0], 1, 1)
         # Lesion voxels are rare: starting at 1 % spares the first steps of unlearning one half.
         nn.init.constant_(self.head.bias, -4.6)
@@ -91,7 +91,8 @@ def soft_dice(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
     return 1.0 - (2.0 * overlap + smooth) / (probability.sum() + mask.sum() + smooth)
 
 
-def _double(dims: int, before: int, width: int, stride: int = 1) -> nn.Sequential:
+def double(dims: int, before: int, width: int, stride: int = 1) -> nn.Sequential:
+    """Twice convolution, instance norm, leaky ReLU; the first convolution takes the stride."""
     layers: list[nn.Module] = []
     for channels, step in ((before, stride), (width, 1)):
         layers += [
