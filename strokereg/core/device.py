@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from torch import nn
 
 from strokereg.core.errors import InputError
 
@@ -48,6 +51,33 @@ def choose_precision(name: str, device: torch.device) -> str:
         native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
         return "bf16" if native else "fp32"
     return "fp32"
+
+
+@contextlib.contextmanager
+def sound_bf16(model: nn.Module) -> Iterator[None]:
+    """While this holds, 3D convolutions of very thin volumes on a CPU leave bf16 autocast and compute in fp32.
+
+    oneDNN 3.12 (torch 2.14) reads memory that nobody wrote when it computes their weight gradient: NaN now and then,
+    and never the same number twice. Seen for depths of 2 and less; such volumes are small, so fp32 costs nothing.
+    """
+
+    def guarded(compute: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            if x.device.type != "cpu" or min(x.shape[2:]) > 2:
+                return compute(x)
+            with torch.autocast("cpu", enabled=False):
+                return compute(x.float())
+
+        return forward
+
+    volumes = [module for module in model.modules() if isinstance(module, nn.Conv3d)]
+    for module in volumes:
+        module.forward = guarded(module.forward)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        for module in volumes:
+            del module.forward
 
 
 def seed_everything(*parts: int) -> None:

@@ -6,6 +6,7 @@ scalers and averages, but neither generator states nor a place in the data, and 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import Field
 from torch import nn
 
 from strokereg.core.checkpoint import load_tree, save_tree
-from strokereg.core.device import choose_device, choose_precision, seed_everything
+from strokereg.core.device import choose_device, choose_precision, seed_everything, sound_bf16
 from strokereg.core.errors import RunFailed, StrokeregError
 from strokereg.core.history import History
 from strokereg.core.options import Options
@@ -102,6 +103,14 @@ class Trainer:
         if self.checkpoint.is_file():
             self._restore(load_tree(self.checkpoint, self.device))
         self.history.cut(self.step)
+        with sound_bf16(self.model) if self.precision == "bf16" else contextlib.nullcontext():
+            self._advance(steps)
+        for player, average in self.averages.items():
+            with torch.no_grad():
+                torch._foreach_copy_(list[torch.Tensor](self.players[player].parameters), average)
+        return self.model.eval()
+
+    def _advance(self, steps: int) -> None:
         while self.step < steps:
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
@@ -112,10 +121,6 @@ class Trainer:
             if self.step % self.settings.checkpoint_every == 0 or self.step == steps:
                 self.history.flush()
                 save_tree(self.checkpoint, self._state())
-        for player, average in self.averages.items():
-            with torch.no_grad():
-                torch._foreach_copy_(list[torch.Tensor](self.players[player].parameters), average)
-        return self.model.eval()
 
     def _play(self, batch: Batch, progress: float) -> dict[str, float]:
         """One step: every move that the model yields; autocast is entered anew for each, backward runs outside."""
