@@ -28,6 +28,7 @@ from strokereg.cli.values import Cases, Names, Pairs, Seeds
 @click.option(
     "--all-for-synthesis", is_flag=True, help="Generator and translators see all training cases, as in the paper."
 )
+@click.option("--flips/--no-flips", default=None, help="Judge on the mean with the mirror image.  [default: flips]")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")

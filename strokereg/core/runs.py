@@ -49,7 +49,8 @@ def train_run(
     settings = TrainerSettings.model_validate(record.trainer)
     choose_precision(settings.precision, choose_device(settings.device))
     seed_everything(settings.seed, _FIRST_WEIGHTS)
-    model = build(record.architecture, record.problem, record.options)
+    begun = any((folder / name).is_file() for name in (WEIGHTS, CHECKPOINT))
+    model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
     lock = FileLock(folder / ".lock", timeout=5)
     try:
@@ -85,9 +86,17 @@ def load_model(folder: Path, build: Build) -> tuple[Record, nn.Module]:
     record = Record.read(folder)
     if not record.done:
         raise InputError(f"{folder}: the run is not finished; call the same 'strokereg train' again to go on")
-    model = build(record.architecture, record.problem, record.options)
+    model = build(record.architecture, record.problem, _rebuilt(record.options))
     load_weights(model, folder)
     return record, model.eval()
+
+
+def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a network whose weights lie in the run folder: `pretrained` speaks of first weights only.
+
+    Without it nothing is downloaded to be overwritten at once, and a run can be loaded where there is no net.
+    """
+    return {name: value for name, value in options.items() if name != "pretrained"}
 
 
 def versions() -> dict[str, str]:

@@ -108,3 +108,25 @@ def test_a_damaged_record_is_one_sentence(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="not a run record"):
         load_model(tmp_path, build)
+
+
+def test_a_network_with_weights_in_the_folder_is_built_without_pretrained_ones(tmp_path):
+    asked = []
+
+    def watch(name, problem, options):
+        asked.append(options.get("pretrained"))
+        return build(name, problem, {key: value for key, value in options.items() if key != "pretrained"})
+
+    wanted = record(options={"widths": (4, 8), "pretrained": "true"})
+
+    def stop(step, losses):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path, wanted, watch, draw, stop)
+    assert asked == ["true"]
+    train_run(tmp_path, wanted, watch, draw)  # goes on from the checkpoint
+    load_model(tmp_path, watch)
+    assert asked == ["true", None, None]
+    assert Record.read(tmp_path).options["pretrained"] == "true"
