@@ -31,7 +31,7 @@ def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
     assert all(0 < painter.likeness.psnr.value < 40 for painter in judged.painters)
     assert Painters.model_validate_json((tmp_path / "a" / "judge.json").read_text()) == judged
     with Image.open(tmp_path / "a" / "sheet.png") as sheet:
-        assert sheet.width > sheet.height > 300
+        assert sheet.width > sheet.height > 200
     again = judge(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
     assert again == judged  # found, and drawn from the same noise
 
