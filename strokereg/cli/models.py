@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -19,12 +20,15 @@ from strokereg.registry.installed import Entry
 @click.argument("pattern", default="*")
 @click.option("--role", type=click.Choice(ROLES), help="Only this role.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
 @click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
 @click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
-def models(pattern: str, role: str | None, as_json: bool, broken: bool, strict: bool) -> None:
+def models(pattern: str, role: str | None, as_json: bool, as_markdown: bool, broken: bool, strict: bool) -> None:
     """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
     if broken and (pattern != "*" or role):
         raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
+    if as_markdown and (broken or as_json):
+        raise click.UsageError("--markdown is for the list of models; leave --json and --broken out")
     known = catalogue()
     if strict:
         known.check()
@@ -34,6 +38,8 @@ def models(pattern: str, role: str | None, as_json: bool, broken: bool, strict: 
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
+    elif as_markdown:
+        click.echo(markdown(rows))
     elif broken:
         _print(["plugin", "distribution", "reason", "mend"], [_told(row) for row in rows])
     else:
@@ -42,6 +48,17 @@ def models(pattern: str, role: str | None, as_json: bool, broken: bool, strict: 
         click.echo("Nothing is broken.", err=True)
     elif not broken and (faults := _count(known)):
         click.echo(f"{faults}: see 'strokereg models --broken'.", err=True)
+
+
+def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows of `--json` as the table in the README, which a test holds against this."""
+    lines = ["| name | role | dims | what | source |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        dims = ", ".join(f"{dims}D" for dims in row["dims"])
+        flags = [word for word, said in (("unpaired", not row.get("paired", True)),) if said]
+        what = "; ".join([row["summary"], *flags])
+        lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {what} | {row['paper']} |")
+    return "\n".join(lines)
 
 
 def _count(known: Catalogue) -> str:

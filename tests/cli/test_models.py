@@ -111,3 +111,15 @@ def test_plugins_can_be_left_out():
     outcome = models("--strict", plugins=("raising_hook", "clashing"), STROKEREG_DISABLE_PLUGINS="*")
     assert outcome.returncode == 0
     assert "acme" not in outcome.stdout
+
+
+def test_the_table_in_the_readme_is_what_is_registered():
+    """Made by `strokereg models --markdown`; run that and paste it when this fails."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    told = readme.partition("<!-- made by: strokereg models --markdown -->\n")[2].partition("\n<!-- end -->")[0]
+    assert told.splitlines() == models("--markdown").stdout.splitlines()
+
+
+def test_markdown_is_for_the_list_only():
+    assert models("--markdown", "--json").returncode == 2
+    assert models("spade", "--markdown").stdout.splitlines()[2].startswith("| `spade` | translator | 2D, 3D |")
