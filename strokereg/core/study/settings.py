@@ -68,7 +68,7 @@ class StudySettings(Options):
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
     share: float = Field(default=0.5, gt=0, lt=1)
-    flips: bool = True
+    flips: bool = False
     synthetic_cases: int = Field(default=40, ge=1)
     fresh_translators: bool = False
     all_for_synthesis: bool = False
@@ -104,7 +104,11 @@ PRESETS: dict[str, dict[str, Any]] = {
             "mask-gan": {"ngf": 8, "ndf": 8},
             "pix2pix": {"ngf": 8, "ndf": 8},
             "spade": {"ngf": 8, "ndf": 8, "hidden": 8},
+            "spade-hinge": {"ngf": 8, "ndf": 8, "hidden": 8},
+            "cyclegan": {"ngf": 8, "ndf": 8, "blocks": 2},
+            "flow": {"ngf": 8},
             "unet": {"widths": (8, 16, 32)},
+            "dynunet": {"filters": 8, "most": 32},
         },
         "embedded": {"cases": 10, "shape": (56, 56, 36), "spacing": 4.0},
     },
@@ -118,6 +122,10 @@ PRESETS: dict[str, dict[str, Any]] = {
             "mask-gan": {"ngf": 16, "ndf": 16},
             "pix2pix": {"ngf": 24, "ndf": 16},
             "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
+            "spade-hinge": {"ngf": 16, "ndf": 16, "hidden": 32},
+            "cyclegan": {"ngf": 16, "ndf": 16, "blocks": 6},
+            "flow": {"ngf": 24},
+            "dynunet": {"filters": 16},
         },
         "embedded": {"cases": 40},
     },
