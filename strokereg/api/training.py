@@ -23,7 +23,7 @@ def train(
     channels: tuple[str, ...] = ("dwi",),
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
     dims: int = 2,
-    flips: bool = True,
+    flips: bool = False,
     on_case: Callable[[str], None] = lambda case: None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> tuple[Path, Record]:

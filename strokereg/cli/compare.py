@@ -28,7 +28,7 @@ from strokereg.cli.values import Cases, Names, Pairs, Seeds
 @click.option(
     "--all-for-synthesis", is_flag=True, help="Generator and translators see all training cases, as in the paper."
 )
-@click.option("--flips/--no-flips", default=None, help="Judge on the mean with the mirror image.  [default: flips]")
+@click.option("--flips", is_flag=True, help="Judge on the mean with the mirror image, at twice the time.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
@@ -43,6 +43,7 @@ def compare(
     options: tuple[tuple[str, str], ...],
     spacing: float | None,
     all_for_synthesis: bool,
+    flips: bool,
     workers: int | None,
     as_json: bool,
     **changes: object,
@@ -74,6 +75,7 @@ def compare(
             options=split_options(dict(options), models[0]),
             spacing=None if spacing is None else (spacing,) * 3,
             all_for_synthesis=all_for_synthesis or None,
+            flips=flips or None,
             **changes,
         )
     if as_json:

@@ -22,7 +22,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
-@click.option("--flips/--no-flips", default=True, show_default=True, help="Segmenters: mean with the mirror image.")
+@click.option("--flips", is_flag=True, help="Judge a segmenter on the mean with the mirror image, at twice the time.")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")

@@ -5,8 +5,9 @@ biomedical image segmentation (Nature Methods 2021, arXiv 1809.10486). Blocks, p
 DynUNet (Apache-2.0). The plan follows the paper: each axis is halved while 4 voxels of it remain, filters double from
 32 up to 512 (2D) or 320 (3D), and every output of the decoder but the coarsest is judged, each with half the weight
 of the next finer one.
-Departures: AdamW with one cycle in place of SGD with momentum 0.99 and a polynomial schedule, which 1000 epochs suit
-and a few hundred steps do not; the grid is isotropic, so all kernels are 3; no cascade and no ensemble.
+Departures: AdamW with one cycle in place of SGD with momentum 0.99 and a polynomial schedule: after 300 steps of 8
+slices from 10 simulated cases (16 filters, seed 0) validation Dice was 0.48 with AdamW at 3e-3, 0.44 at 1e-3 and 0.39
+with SGD at its 1e-2; the grid is isotropic, so all kernels are 3; no cascade and no ensemble.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DynUNet(nn.Module):
         halvings: int = Field(default=6, ge=2)
         residual: bool = False
         supervision: bool = True
-        lr: float = Field(default=1e-3, gt=0)
+        lr: float = Field(default=3e-3, gt=0)
         weight_decay: float = Field(default=1e-4, ge=0)
         clip: float = Field(default=1.0, gt=0)
 

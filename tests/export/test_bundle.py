@@ -67,6 +67,10 @@ def test_an_item_does_not_depend_on_its_batch(exported):
     ("name", "dims", "options"),
     [
         ("unet", 3, {"widths": [4, 8]}),
+        ("dynunet", 2, {"filters": 4}),
+        ("dynunet", 3, {"filters": 4, "residual": True}),
+        ("timm-unet", 2, {"filters": 4}),
+        ("timm-unet", 2, {"filters": 4, "encoder": "test_convnext"}),
         ("pix2pix", 2, {"ngf": 4, "ndf": 4, "levels": 2}),
         ("spade", 2, {"ngf": 4, "ndf": 4, "hidden": 8, "levels": 2}),
         ("mask-gan", 2, {}),
@@ -80,7 +84,7 @@ def test_every_role_exports(make_run, tmp_path, name, dims, options):
         assert bundle.dims == dims
         assert bundle.parity.largest_difference <= 1e-4
         assert bundle.parity.cases == (0 if name == "mask-gan" else 2)
-        assert (bundle.decision is None) == (name != "unet")
+        assert (bundle.decision is None) == (bundle.role != "segmenter")
 
 
 def test_a_file_can_be_measured_again(exported, unet_run):

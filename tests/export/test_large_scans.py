@@ -1,0 +1,89 @@
+"""Scans larger than the network, and mirror images: the runtime does as the judge does."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from strokereg import api
+from strokereg.core.case import CaseFiles
+from strokereg.core.judge import predict_case
+from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.record import Record
+from strokereg.core.runs import load_model
+from strokereg.export.runtime import load
+from strokereg.registry.catalogue import build
+
+
+@pytest.fixture(scope="module")
+def mirrored_run(unet_run, tmp_path_factory):
+    """The U-Net that has learnt 32 x 32 slices of the phantom, with the mirror image in its rule."""
+    folder = tmp_path_factory.mktemp("mirrored") / "run"
+    shutil.copytree(unet_run, folder)
+    record = Record.read(folder)
+    record.model_copy(update={"decision": record.decision.model_copy(update={"flips": True})}).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segmenter(mirrored_run, tmp_path_factory):
+    return load(api.export(mirrored_run, out=tmp_path_factory.mktemp("exported"))[0])
+
+
+@pytest.fixture
+def large(phantom, tmp_path):
+    """A brain twice as wide and long as any in training, with a lesion at its very rim, and the mask of that lesion."""
+    scan = read_volume(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
+    data = np.kron(np.where(scan.data > 150, 100, scan.data), np.ones((2, 2, 1), np.float32))
+    x = int(np.flatnonzero((data > 50).any(axis=(1, 2)))[-1])
+    lesion = np.zeros(data.shape, np.uint8)
+    lesion[x - 7 : x - 1, 30:38, 8:14] = 1
+    dwi = write_volume(tmp_path / "dwi.nii.gz", np.where(lesion, 180, data).astype(np.float32), scan.affine)
+    mask = write_volume(tmp_path / "mask.nii.gz", lesion, scan.affine)
+    return CaseFiles(name="large", subject="large", images={"dwi": dwi}, mask=mask)
+
+
+def test_size_and_mirror_travel_with_the_file(segmenter):
+    assert segmenter.bundle.size == (32, 32)
+    assert segmenter.bundle.decision.flips
+
+
+def test_a_lesion_at_the_rim_of_a_large_brain_is_found(segmenter, mirrored_run, large):
+    found = segmenter.segment(large.images["dwi"])
+    lesion = read_volume(large.mask).data > 0
+    assert found.probability.shape == lesion.shape == (60, 68, 22)
+    assert np.flatnonzero(lesion.any(axis=(1, 2)))[0] >= 30 + 16  # beyond the middle 32 x 32: a crop would have lost it
+    assert (found.mask & lesion).sum() > 0.3 * lesion.sum()  # forty steps of training call its core
+    assert not (found.mask & ~lesion).any()
+    record, model = load_model(mirrored_run, build)
+    judged = predict_case(model, large, record.preparation, record.problem.size, record.decision.flips)
+    np.testing.assert_allclose(found.probability, judged.probability, atol=1e-4)
+    assert (found.mask == judged.mask(record.decision)).mean() >= 0.9999
+
+
+def test_the_network_is_shown_its_own_size_only(segmenter, large, monkeypatch):
+    seen = []
+
+    class Watched:
+        def run(self, names, feeds):
+            seen.append(feeds["image"].shape)
+            return [feeds["image"] * 0]
+
+    monkeypatch.setattr(segmenter, "_session", Watched())
+    segmenter.segment(large.images["dwi"])
+    assert {shape[2:] for shape in seen} == {(32, 32)}
+
+
+def test_mirror_images_are_averaged_as_in_the_judge(segmenter, mirrored_run, phantom):
+    dwi = phantom / "sub-02" / "dwi" / "sub-02_dwi.nii.gz"
+    scan = read_volume(dwi)
+    with_flips, without = segmenter.probability([scan], flips=True), segmenter.probability([scan])
+    assert np.abs(with_flips - without).max() > 1e-3
+    assert np.array_equal(segmenter.segment(dwi).probability, with_flips)
+    record, model = load_model(mirrored_run, build)
+    mask = phantom / "derivatives" / "truth" / "sub-02" / "dwi" / "sub-02_desc-lesion_mask.nii.gz"
+    case = CaseFiles(name="sub-02", subject="sub-02", images={"dwi": dwi}, mask=mask)
+    judged = predict_case(model, case, record.preparation, record.problem.size, flips=True)
+    np.testing.assert_allclose(with_flips, judged.probability, atol=1e-4)
