@@ -51,7 +51,13 @@ def build_encoder(name: str, pretrained: bool, problem: Problem) -> nn.Module:
         plain = _created(timm, name, problem, asked)
     if not pretrained:
         return plain
-    return _created(timm, name, problem, asked | {"pretrained": True} | _source(name, about))
+    source = _source(name, about)
+    try:
+        return timm.create_model(name, **asked, pretrained=True, **source)
+    except Exception as error:  # a download breaks in as many ways as there are nets
+        raise InputError(
+            f"timm-unet: the weights of {name!r} cannot be had ({_told(error)}); try again, or set pretrained=false"
+        ) from error
 
 
 def _created(timm: ModuleType, name: str, problem: Problem, asked: dict[str, Any]) -> nn.Module:
@@ -60,9 +66,8 @@ def _created(timm: ModuleType, name: str, problem: Problem, asked: dict[str, Any
         with torch.no_grad():  # many transformers show only here that a size does not suit them
             encoder.eval()(torch.zeros(1, problem.channels, *problem.size))
     except Exception as error:  # timm and its models raise errors of every kind
-        told = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise InputError(
-            f"timm-unet: the encoder {name!r} gives no feature maps for slices of {problem.size} ({told}); "
+            f"timm-unet: the encoder {name!r} gives no feature maps for slices of {problem.size} ({_told(error)}); "
             "choose another, for example resnet18"
         ) from error
     return encoder.train()
@@ -72,9 +77,8 @@ def _import_timm() -> ModuleType:
     try:
         import timm
     except Exception as error:  # a torchvision for another torch ends in a RuntimeError
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"timm-unet: timm cannot be imported ({told}); install the torchvision that was built for "
+            f"timm-unet: timm cannot be imported ({_told(error)}); install the torchvision that was built for "
             f"torch {torch.__version__}, and timm"
         ) from error
     return timm
@@ -109,8 +113,13 @@ def _source(name: str, about: Any) -> dict[str, Any]:
 def _answers(address: str) -> bool:
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_PATIENCE).close()
-    except urllib.error.HTTPError:
-        return True  # a refusal is an answer
+    except urllib.error.HTTPError as refusal:
+        return refusal.code < 500  # an answer, unless a gateway gives it
     except (OSError, ValueError):
         return False
     return True
+
+
+def _told(error: Exception) -> str:
+    """The first line of a message, fit to stand within a sentence."""
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

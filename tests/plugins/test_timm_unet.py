@@ -110,6 +110,21 @@ def weights_in_cache(tmp_path, monkeypatch):
     return weights
 
 
+def test_weights_that_do_not_come_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(timm_encoder, "_answers", lambda address: True)
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", broken)
+    with pytest.raises(
+        InputError, match=r"the weights of 'test_resnet' cannot be had \(the line is cut\); try again, or"
+    ):
+        network(pretrained=True)
+
+
+def broken(*_, **__):
+    raise ConnectionError("the line is cut.\nAnd more.")
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_weights_in_the_cache_need_no_net(weights_in_cache, monkeypatch, channels):
     monkeypatch.setattr(timm_encoder, "_answers", lambda address: pytest.fail("asked the net"))
