@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ class PreparedCase:
 def write_prepared(folder: Path, name: str, image: np.ndarray, labels: np.ndarray, lesion: int) -> PreparedCase:
     """Write arrays as a prepared case: in a temporary folder, then renamed; the first of two writers wins."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    building = folder.with_name(f".building-{uuid.uuid4().hex}")
+    building.mkdir()
     np.save(building / "image.npy", image.astype(np.float32))
     np.save(building / "labels.npy", labels.astype(np.uint8))
     try:

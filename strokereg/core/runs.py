@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from strokereg.core.device import choose_device, choose_precision, seed_everything
@@ -68,7 +68,8 @@ def train_run(
             record.write(folder)
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-            save_file(weights, folder / f".{WEIGHTS}")
+            # Written by Python and not by safetensors, whose files no one else on a cluster may read.
+            (folder / f".{WEIGHTS}").write_bytes(save(weights))
             (folder / f".{WEIGHTS}").replace(folder / WEIGHTS)
             record.model_copy(update={"done": True}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -130,3 +130,10 @@ def test_a_network_with_weights_in_the_folder_is_built_without_pretrained_ones(t
     load_model(tmp_path, watch)
     assert asked == ["true", None, None]
     assert Record.read(tmp_path).options["pretrained"] == "true"
+
+
+def test_others_may_read_the_weights(tmp_path):
+    """As any file that this user makes, by the umask: a run in a shared folder is there to be shared."""
+    train_run(tmp_path / "run", record(), build, draw)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "run" / WEIGHTS).stat().st_mode == (tmp_path / "plain").stat().st_mode
