@@ -37,7 +37,7 @@ def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
 
 
 def test_what_cannot_be_judged_is_said(small_cohort, tmp_path):
-    with pytest.raises(InputError, match="no translator is named 'pix3pix' .did you mean pix2pix"):
+    with pytest.raises(InputError, match=r"no translator is named 'pix3pix' \(did you mean pix2pix"):
         judge(small_cohort, tmp_path / "b", models=("pix3pix",))
     with pytest.raises(InputError, match=r"patch \(20, 20\): 2 edges are needed, each a multiple of 16"):
         judge(small_cohort, tmp_path / "b", patch=(20, 20))
