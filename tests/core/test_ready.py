@@ -68,7 +68,7 @@ def test_synthetic_cases_fill_their_share_of_each_batch(ready):
 
     def drawn(clinical, synthetic):
         pools = sampler_of(spec, ready.problem, settings, clinical, synthetic, 0.25)
-        return pools._counts.tolist()
+        return pools._counts(0).tolist()
 
     assert drawn(ready.train[:3], ready.train[3:]) == [6, 2]
     assert drawn(ready.train[:3], ()) == drawn((), ready.train[3:]) == [8]
