@@ -41,7 +41,8 @@ class CycleGan(nn.Module):
         ngf, ndf: filters of the outer layers of generators and discriminators.
         blocks: residual blocks of each generator.
         lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
-        cycle: weight of both cycle losses.
+        cycle: weight of the image's cycle loss, L1.
+        label_cycle: weight of the labels' cycle loss, a cross-entropy.
         discriminator: weight of the discriminators' losses.
         pool: fakes of each kind kept for the discriminators.
         """
@@ -52,6 +53,7 @@ class CycleGan(nn.Module):
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
         cycle: float = Field(default=10.0, ge=0)
+        label_cycle: float = Field(default=1.0, ge=0)
         discriminator: float = Field(default=0.5, gt=0)
         pool: int = Field(default=50, ge=0)
 
@@ -106,7 +108,7 @@ class CycleGan(nn.Module):
                 "gan_image": least_squares(self.image_critic(fake_image), 1.0),
                 "gan_labels": least_squares(self.label_critic(fake_maps), 1.0),
                 "cycle_image": o.cycle * F.l1_loss(self.paint(fake_maps).float(), image),
-                "cycle_labels": o.cycle * F.cross_entropy(self.reader(fake_image).float(), batch.labels),
+                "cycle_labels": o.label_cycle * F.cross_entropy(self.reader(fake_image).float(), batch.labels),
             },
         )
 
