@@ -85,6 +85,9 @@ def compare(
     from strokereg.registry.catalogue import build, find
 
     settings = study_settings(preset, models=tuple(models), **changes)
+    if data is None:
+        spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
+        settings = settings.model_copy(update={"spacing": spacing})
     registered = {name: find(name, SYNTHESIS) for name in models}
     registered |= {settings.generator: find(settings.generator, "generator")}
     registered |= {settings.segmenter: find(settings.segmenter, "segmenter")}

@@ -36,7 +36,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """`auto` is bf16 where the device computes it natively, fp16 on older GPUs, else fp32.
+    """`auto` is bf16 where the device gains by it, fp16 on older GPUs, else fp32.
+
+    CPUs gain by it with AMX only: with the AVX-512 instructions alone a U-Net's step took 1.2 times as long as in fp32.
 
     Raises:
         InputError: fp16 without a GPU.
@@ -48,8 +50,8 @@ def choose_precision(name: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if device.type == "cpu":
-        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-        return "bf16" if native else "fp32"
+        tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+        return "bf16" if tiles else "fp32"
     return "fp32"
 
 

@@ -52,7 +52,7 @@ class StudySettings(Options):
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
         budgets: steps and batch size a role.
         options: architecture → its own options.
-        embedded: the cohort to simulate where none is given.
+        embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
         device, precision, threads: see `core.trainer.TrainerSettings`.
     """
 
@@ -114,9 +114,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "quick": {
         "budgets": {
-            "generator": {"steps": 400, "batch_size": 16},
-            "translator": {"steps": 500, "batch_size": 8},
-            "segmenter": {"steps": 600, "batch_size": 8},
+            "generator": {"steps": 300, "batch_size": 16},
+            "translator": {"steps": 400, "batch_size": 8},
+            "segmenter": {"steps": 500, "batch_size": 8},
         },
         "options": {
             "mask-gan": {"ngf": 16, "ndf": 16},
@@ -127,7 +127,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "flow": {"ngf": 24},
             "dynunet": {"filters": 16},
         },
-        "embedded": {"cases": 40},
+        "embedded": {"cases": 40, "shape": (56, 56, 36), "spacing": 4.0},
     },
     "full": {
         "cases": (10, 50),
