@@ -9,8 +9,8 @@ voxel's class where L1 on one-hot maps is content with the average of several. T
 on as the most probable label a voxel, with the gradient of the probabilities (straight-through: Bengio 2013): the
 discriminator could tell soft maps from real ones at a glance, and the painter must learn on what it will be given. No
 identity loss: an image cannot be put in the place of a label map. Generators depart as `resnet_generator` says.
-A limit of the method: both cycles also close when two labels swap their intensities, and only the discriminators object.
-After 600 steps of 4 slices on a simulated cohort lesions were still darker than brain; look at the pictures of a run.
+A limit of the method: both cycles also close when two labels swap their intensities, and only the discriminators
+object. After 600 steps of 4 slices on a simulated cohort lesions were still darker than brain; look at the pictures.
 """
 
 from __future__ import annotations
