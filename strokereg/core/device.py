@@ -60,12 +60,13 @@ def sound_bf16(model: nn.Module) -> Iterator[None]:
     """While this holds, 3D convolutions of very thin volumes on a CPU leave bf16 autocast and compute in fp32.
 
     oneDNN 3.12 (torch 2.14) reads memory that nobody wrote when it computes their weight gradient: NaN now and then,
-    and never the same number twice. Seen for depths of 2 and less; such volumes are small, so fp32 costs nothing.
+    and never the same number twice. Seen for depths of 2 and less, and for kernels of 4 on edges of 3; volumes with an
+    edge of 4 or less are small, so fp32 costs nothing there.
     """
 
     def guarded(compute: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
         def forward(x: torch.Tensor) -> torch.Tensor:
-            if x.device.type != "cpu" or min(x.shape[2:]) > 2:
+            if x.device.type != "cpu" or min(x.shape[2:]) > 4:
                 return compute(x)
             with torch.autocast("cpu", enabled=False):
                 return compute(x.float())
