@@ -7,7 +7,6 @@ metadata. The file is written to a temporary name, then renamed: there is always
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 
 _TENSOR = "tensor:"  # marks, in the JSON, where a tensor stood
 
@@ -24,9 +24,8 @@ def save_tree(path: Path, tree: Any) -> None:
     """Write nested dicts and lists of tensors, numbers, strings, booleans and None."""
     tensors: dict[str, torch.Tensor] = {}
     plain = json.dumps(_split(tree, "", tensors))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, temporary, metadata={"tree": plain})
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"tree": plain})
 
 
 def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:

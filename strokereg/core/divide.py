@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from strokereg.core.cohort import SPLIT_FILE, open_cohort
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 from strokereg.core.nifti import read_volume
 from strokereg.core.split import make_split
 
@@ -34,12 +34,9 @@ def divide_cohort(root: Path | str, seed: int = 0) -> Path:
             raise InputError(f"{cohort.root}: {case.name} has no lesion mask; a split goes by lesion volume, so add it")
         mask = read_volume(case.mask)
         volumes[case.subject] = volumes.get(case.subject, 0.0) + float((mask.data > 0).sum()) * mask.voxel_ml
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        make_split(volumes, list(volumes.values()), seed).write(temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            make_split(volumes, list(volumes.values()), seed).write(temporary)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); make the folder writable") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,13 @@ def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{path}: the output must end in .nii or .nii.gz")
-    ending = ".nii.gz" if path.name.endswith(".gz") else ".nii"
-    temporary = path.with_name(f".{path.name[: -len(ending)]}.{os.getpid()}{ending}")
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call, attr-defined]
     image.header.set_xyzt_units("mm")
     try:
-        nib.save(image, temporary)  # type: ignore[attr-defined]
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            nib.save(image, temporary)  # type: ignore[attr-defined]
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

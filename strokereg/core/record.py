@@ -8,13 +8,13 @@ the registry does not know.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 from strokereg.core.grid import Preparation
 from strokereg.core.problem import Problem
 
@@ -106,6 +106,5 @@ def make_folder(folder: Path) -> Path:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, sort_keys=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=False) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from torch import nn
 
 from strokereg.core.device import choose_device, choose_precision, seed_everything
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 from strokereg.core.problem import Problem
 from strokereg.core.record import CHECKPOINT, RECORD, WEIGHTS, Record, make_folder
 from strokereg.core.roles import Batch
@@ -69,8 +70,8 @@ def train_run(
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
             # Written by Python and not by safetensors, whose files no one else on a cluster may read.
-            (folder / f".{WEIGHTS}").write_bytes(save(weights))
-            (folder / f".{WEIGHTS}").replace(folder / WEIGHTS)
+            with replacing(folder / WEIGHTS) as temporary:
+                temporary.write_bytes(save(weights))
             record.model_copy(update={"done": True}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strokereg.core import reading
+from strokereg.core.files import replacing
 from strokereg.core.metrics import CaseMetrics
 from strokereg.core.results import Arm, Results
 
@@ -52,9 +52,8 @@ def build_table(results: Results, narrow: bool = False) -> Table:
 
 def write_csv(results: Results, path: Path) -> None:
     """Write one row per arm, seed and case, whole or not at all; an undefined score is an empty cell."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     metrics = list(CaseMetrics.model_fields)
-    with temporary.open("w", newline="", encoding="utf-8") as handle:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["arm", "training", "translator", "clinical_cases", "seed", "cohort", "case", *metrics])
         for arm in results.arms:
@@ -63,7 +62,6 @@ def write_csv(results: Results, path: Path) -> None:
                     for name, scored in cases.items():
                         recipe = [arm.name, arm.training, arm.translator or "", arm.cases, seed.seed, cohort, name]
                         writer.writerow([*recipe, *(_number(getattr(scored, metric)) for metric in metrics)])
-    os.replace(temporary, path)
 
 
 def _cells(arm: Arm, gap: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from strokereg.core import reading
+from strokereg.core.files import replacing
 from strokereg.core.report.charts import Names, Row, dice_range, draw_dice, draw_forest, draw_pairs
 from strokereg.core.report.pictures import Sheet, data_uri, trim
 from strokereg.core.report.training import History, draw_losses
@@ -52,9 +52,8 @@ def write_report(
     template = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
     style = Markup((files / "style.css").read_text(encoding="utf-8"))
     page = template.render(style=style, **gather(results, histories, pictures))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 

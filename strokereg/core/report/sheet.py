@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from strokereg.core.files import replacing
 from strokereg.core.report.pictures import Sheet
 
 _GAP, _TITLE, _SIDE = 4, 22, 150  # pixels between cells, above columns, before rows
@@ -35,5 +36,6 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
             if picture is not None:
                 tile = Image.fromarray(np.ascontiguousarray(picture)).convert("RGB")
                 page.paste(tile, (_SIDE + column * (wide + _GAP), top))
-    page.save(path, optimize=True)
+    with replacing(path) as temporary:
+        page.save(temporary, optimize=True)
     return path

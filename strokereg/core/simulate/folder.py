@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from strokereg.core.errors import InputError
+from strokereg.core.files import replacing
 from strokereg.core.labels import TISSUES
 from strokereg.core.nifti import write_volume
 from strokereg.core.record import write_json
@@ -131,6 +131,5 @@ def _images(out: Path, subject: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
