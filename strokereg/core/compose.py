@@ -14,9 +14,10 @@ import torch
 from scipy import ndimage
 from torch import nn
 
+from strokereg.core.box import Box
 from strokereg.core.device import seed_everything
 from strokereg.core.labels import LabelTable
-from strokereg.core.placement import SMALLEST, Box, Prior, learn_prior, place_mask
+from strokereg.core.placement import SMALLEST, Prior, learn_prior, place_mask
 from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.problem import Problem
 from strokereg.core.roles import device_of, noise

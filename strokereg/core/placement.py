@@ -12,38 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from strokereg.core.box import Box
 from strokereg.core.prepare import PreparedCase
 
 SMALLEST = 3  # voxels that a lesion must keep inside parenchyma
 _INSIDE = 0.5  # share of a lesion that must lie in parenchyma once it is in its place
 _HEIGHT = 0.06  # how alike in height two slices must be, standard deviation as share of the brain's height
 _JITTER = 0.03  # of the place, standard deviation as share of the brain's edge
-
-
-@dataclass(frozen=True)
-class Box:
-    """The brain's first and last voxel along (z, y, x), as floats [3]."""
-
-    low: np.ndarray
-    high: np.ndarray
-
-    @classmethod
-    def around(cls, labels: np.ndarray) -> Box:
-        """Of the brain in a label map [Z, Y, X]; of the whole array where there is none."""
-        inside = labels > 0
-        if not inside.any():
-            return cls(np.zeros(3), np.array(labels.shape) - 1.0)
-        ends = [np.flatnonzero(inside.any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)]
-        low, high = np.array(ends, dtype=float).T
-        return cls(low, high)
-
-    def share(self, voxels: np.ndarray) -> np.ndarray:
-        """Voxel positions [..., 3] → 0 … 1 along each edge."""
-        return (voxels - self.low) / np.maximum(self.high - self.low, 1.0)
-
-    def voxels(self, share: np.ndarray) -> np.ndarray:
-        """The way back."""
-        return self.low + share * np.maximum(self.high - self.low, 1.0)
 
 
 @dataclass(frozen=True)

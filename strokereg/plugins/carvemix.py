@@ -20,7 +20,7 @@ from scipy import ndimage
 from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Scan
-from strokereg.plugins.brain_box import same_place
+from strokereg.plugins.same_place import same_place
 
 _SMALLEST = 3  # voxels of lesion that must arrive
 

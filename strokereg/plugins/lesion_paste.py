@@ -24,7 +24,7 @@ from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Scan
 from strokereg.core.simulate.fields import smooth_field
-from strokereg.plugins.brain_box import same_place
+from strokereg.plugins.same_place import same_place
 
 _SMALLEST = 3  # voxels that must arrive
 _FAINT = 1e-3  # of the Gaussian's weight: from here on the whole brain's mean takes over

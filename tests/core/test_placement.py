@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strokereg.core.placement import Box, Prior, learn_prior, place_mask, shift
+from strokereg.core.box import Box
+from strokereg.core.placement import Prior, learn_prior, place_mask, shift
 from strokereg.core.prepare import write_prepared
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from strokereg.core.problem import Problem
-from strokereg.plugins.brain_box import same_place
 from strokereg.plugins.lesion_paste import LesionPaste
+from strokereg.plugins.same_place import same_place
 
 FLUID, TISSUE, LESION = 1, 2, 4
 STILL = {"turn": 0.0, "scale": 0.0, "shift": 0.0, "warp": 0.0}

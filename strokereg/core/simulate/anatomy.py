@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from strokereg.core.box import extent
 from strokereg.core.errors import InputError
 from strokereg.core.labels import TISSUES
 from strokereg.core.nifti import read_volume
@@ -111,8 +112,7 @@ def _merge(codes: np.ndarray) -> np.ndarray:
 
 
 def _crop(labels: np.ndarray, spacing: np.ndarray) -> Anatomy:
-    edges = [np.flatnonzero((labels > 0).any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)]
-    inner = np.ascontiguousarray(labels[tuple(slice(int(low), int(high) + 1) for low, high in edges)])
+    inner = np.ascontiguousarray(labels[tuple(slice(low, high + 1) for low, high in extent(labels > 0))])
     tissue = np.isin(inner, PARENCHYMA)
     box = np.empty((2, 3))
     for axis in range(3):

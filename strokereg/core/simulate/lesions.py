@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from strokereg.core.box import extent
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import read_volume
 from strokereg.core.simulate.anatomy import MNI_BOX
@@ -54,7 +55,7 @@ def load_lesion(path: Path) -> MniLesion:
     if len(np.unique(volume.data)) > 2:
         raise InputError(f"{path}: holds more than two values; give a lesion mask of 0 and 1")
     mask = volume.data > 0
-    where = [np.flatnonzero(mask.any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)]
+    where = extent(mask)
     middle = volume.affine @ np.array([*(pair.mean() for pair in where), 1.0])
     if (middle[:3] < MNI_BOX[0] - 15).any() or (middle[:3] > MNI_BOX[1] + 15).any():
         shown = ", ".join(f"{v:.0f}" for v in middle[:3])

@@ -1,0 +1,37 @@
+"""The box around a brain or a lesion, in which positions of different heads can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def extent(mask: np.ndarray) -> np.ndarray:
+    """First and last voxel of a mask along each axis, int [3, 2]; the mask [I, J, K] must not be empty."""
+    return np.array([np.flatnonzero(mask.any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)])
+
+
+@dataclass(frozen=True)
+class Box:
+    """The brain's first and last voxel along (z, y, x), as floats [3]."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def around(cls, labels: np.ndarray) -> Box:
+        """Of the brain in a label map [Z, Y, X]; of the whole array where there is none."""
+        inside = labels > 0
+        if not inside.any():
+            return cls(np.zeros(3), np.array(labels.shape) - 1.0)
+        low, high = extent(inside).T.astype(float)
+        return cls(low, high)
+
+    def share(self, voxels: np.ndarray) -> np.ndarray:
+        """Voxel positions [..., 3] → 0 … 1 along each edge."""
+        return (voxels - self.low) / np.maximum(self.high - self.low, 1.0)
+
+    def voxels(self, share: np.ndarray) -> np.ndarray:
+        """The way back."""
+        return self.low + share * np.maximum(self.high - self.low, 1.0)
