@@ -106,8 +106,10 @@ class LocalExecutor:
                     word = worker.listen()
                     task = worker.task
                     assert task is not None  # it is busy
+                    if word.kind == "ready":
+                        continue
                     if word.kind == "step":
-                        watcher.step(task, word.step, word.total, dict(word.losses or {}))
+                        watcher.step(task, word.step, word.total, word.losses or {})
                         continue
                     busy.remove(worker)
                     if word.kind == "died":

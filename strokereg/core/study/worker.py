@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from strokereg.core.errors import InputError, StrokeregError
 from strokereg.core.study.plan import Task
 from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import Report
 from strokereg.core.workers import end_with_parent
 
-Losses = Mapping[str, float]
-Report = Callable[[int, int, dict[str, float]], None]
 Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
 
 
@@ -30,13 +29,13 @@ _NO_START = (
 
 
 class Word(NamedTuple):
-    """What a worker says: a step of its task, its end, a failure, wrong input, or (said for it) that it died."""
+    """What a worker says: it serves, a step of its task, its end, a failure, wrong input; or, for it, its death."""
 
-    kind: Literal["step", "done", "failed", "wrong", "died"]
+    kind: Literal["ready", "step", "done", "failed", "wrong", "died"]
     text: str = ""
     step: int = 0
     total: int = 0
-    losses: Losses | None = None
+    losses: dict[str, float] | None = None
 
 
 class Worker:
@@ -45,6 +44,7 @@ class Worker:
     def __init__(self, stage: Stage, perform: Perform):
         context = multiprocessing.get_context("spawn")
         self.task: Task | None = None
+        self._serves = False
         self.pipe, far_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(far_end, stage, perform), daemon=True)
         self._process.start()
@@ -59,10 +59,12 @@ class Worker:
     def listen(self) -> Word:
         """Its next word; one must be waiting."""
         try:
-            return self.pipe.recv()
+            word = self.pipe.recv()
+            self._serves = True
+            return word
         except (EOFError, OSError):
             self._process.join(5.0)
-            if self._process.exitcode == 1:  # not killed: Python gave up before it could serve
+            if not self._serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
                 return Word("wrong", _NO_START)
             return Word("died")
 
@@ -75,13 +77,14 @@ class Worker:
 
 def spoken(workers: Iterable[Worker], seconds: float) -> Sequence[Worker]:
     """The workers of whom there is word, after waiting this long for one at most."""
-    by_pipe = {worker.pipe: worker for worker in workers}
-    return [by_pipe[pipe] for pipe in wait(by_pipe, seconds) if isinstance(pipe, Connection)]
+    by_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in workers}  # Windows has pipes of another type
+    return [by_pipe[pipe] for pipe in wait(by_pipe, seconds)]
 
 
 def _serve(pipe: Connection, stage: Stage, perform: Perform) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
+    pipe.send(Word("ready"))
     while True:
         try:
             task, needs = pipe.recv()

@@ -36,6 +36,8 @@ def work(folder, task, needs, report):
             others = {path.name.split(".")[0] for path in folder.glob("*.begun-*")} - {"mortal"}
             if all((folder / f"{other}.done").exists() for other in others):
                 (folder / "mortal.alone").touch()
+        case "leaves":
+            os._exit(1)
         case "raises":
             raise ValueError("first line\nsecond line")
         case "wrong":

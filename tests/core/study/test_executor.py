@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,6 +82,30 @@ def test_one_failure_leaves_the_others(run, tmp_path):
     assert watcher.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
     assert attempts(tmp_path, "earlier") == 0
+
+
+@pytest.mark.slow
+def test_a_task_that_leaves_its_process_fails_alone(run, tmp_path):
+    failures, _ = run([task("leaves"), task("plain")])
+    assert list(failures) == ["leaves"]
+    assert "died again and again" in failures["leaves"]
+    assert (tmp_path / "plain.done").exists()
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    """Its workers would start it again instead of serving, so Python ends them."""
+    script = tmp_path / "study.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from types import SimpleNamespace\n"
+        "from strokereg.core.study.executor import LocalExecutor, Silent\n"
+        "from strokereg.core.study.plan import Task\n"
+        "stage = SimpleNamespace(store=Path(__file__).parent)\n"
+        "LocalExecutor(1).run(stage, [Task('segmenter', 'k', 'unet', 1, 0)], Silent())\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    assert "InputError: worker processes cannot start" in ended.stderr
 
 
 def test_wrong_input_ends_the_study(run, tmp_path):
