@@ -25,7 +25,7 @@ from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Move, Player
 from strokereg.plugins.layers import CONV, require_multiple
-from strokereg.plugins.unet import soft_dice
+from strokereg.plugins.lesion_learner import expect_rare, learner, soft_dice
 
 
 class DynUNet(nn.Module):
@@ -75,9 +75,7 @@ class DynUNet(nn.Module):
         self.up, self.head = blocks.upsamples, blocks.output_block
         judged = len(self.up) - 2 if options.supervision else 0
         self.coarse = nn.ModuleList(CONV[problem.dims](width, 1, 1) for width in filters[1 : 1 + judged])
-        # Lesion voxels are rare: starting at 1 % spares the first steps of unlearning one half.
-        for bias in [self.head.conv.conv.bias, *(head.bias for head in self.coarse)]:
-            nn.init.constant_(bias, -4.6)
+        expect_rare(self.head.conv.conv, *self.coarse)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self._features(image)[0])
@@ -97,12 +95,7 @@ class DynUNet(nn.Module):
         return decoded
 
     def players(self) -> dict[str, Player]:
-        o = self.options
-        return {
-            "segmenter": Player(
-                list(self.parameters()), o.lr, (0.9, 0.999), o.weight_decay, "adamw", "onecycle", clip=o.clip
-            )
-        }
+        return learner(self, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         finest, *coarser = self._features(batch.image)

@@ -25,8 +25,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Move, Player
+from strokereg.plugins.lesion_learner import expect_rare, learner, soft_dice
 from strokereg.plugins.timm_encoder import build_encoder
-from strokereg.plugins.unet import double, soft_dice
+from strokereg.plugins.unet import double
 
 
 class TimmUNet(nn.Module):
@@ -60,8 +61,7 @@ class TimmUNet(nn.Module):
             double(2, deeper + skip, width) for deeper, skip, width in zip(below, skips[:-1], widths, strict=True)
         )
         self.head = nn.Conv2d(widths[0], 1, 1)
-        # Lesion voxels are rare: starting at 1 % spares the first steps of unlearning one half.
-        nn.init.constant_(self.head.bias, -4.6)
+        expect_rare(self.head)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.encoder(image)
@@ -73,13 +73,8 @@ class TimmUNet(nn.Module):
         return self.head(x)
 
     def players(self) -> dict[str, Player]:
-        o = self.options
         average = not any(isinstance(part, _BatchNorm) for part in self.encoder.modules())
-        return {
-            "segmenter": Player(
-                list(self.parameters()), o.lr, (0.9, 0.999), o.weight_decay, "adamw", "onecycle", o.clip, average
-            )
-        }
+        return learner(self, self.options, average)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         logits = self(batch.image).float()

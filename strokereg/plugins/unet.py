@@ -20,6 +20,7 @@ from strokereg.core.options import Options
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Move, Player
 from strokereg.plugins.layers import CONV, INSTANCE_NORM, UP_CONV, require_multiple
+from strokereg.plugins.lesion_learner import expect_rare, learner, soft_dice
 
 
 class UNet(nn.Module):
@@ -54,8 +55,7 @@ class UNet(nn.Module):
             self.up.append(UP_CONV[problem.dims](coarse, fine, 2, 2))
             self.merge.append(double(problem.dims, 2 * fine, fine))
         self.head = CONV[problem.dims](widths[0], 1, 1)
-        # Lesion voxels are rare: starting at 1 % spares the first steps of unlearning one half.
-        nn.init.constant_(self.head.bias, -4.6)
+        expect_rare(self.head)
 
     def forward(self, image: Tensor) -> Tensor:
         require_multiple(image.shape[2:], self.multiple, "unet")
@@ -69,12 +69,7 @@ class UNet(nn.Module):
         return self.head(x)
 
     def players(self) -> dict[str, Player]:
-        o = self.options
-        return {
-            "segmenter": Player(
-                list(self.parameters()), o.lr, (0.9, 0.999), o.weight_decay, "adamw", "onecycle", clip=o.clip
-            )
-        }
+        return learner(self, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         logits = self(batch.image).float()
@@ -82,13 +77,6 @@ class UNet(nn.Module):
         if self.options.dice:
             losses["dice"] = self.options.dice * soft_dice(logits, batch.mask)
         yield "segmenter", losses
-
-
-def soft_dice(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 - soft Dice over the whole batch, so that a slice without lesion still counts (Milletari 2016)."""
-    probability = logits.sigmoid()
-    overlap = (probability * mask).sum()
-    return 1.0 - (2.0 * overlap + smooth) / (probability.sum() + mask.sum() + smooth)
 
 
 def double(dims: int, before: int, width: int, stride: int = 1) -> nn.Sequential:

@@ -16,8 +16,8 @@ from strokereg.plugins.layers import (
     one_hot,
     require_multiple,
 )
+from strokereg.plugins.lesion_learner import soft_dice
 from strokereg.plugins.mask_gan import MaskGan
-from strokereg.plugins.unet import soft_dice
 
 
 def item(value: float) -> torch.Tensor:
