@@ -77,17 +77,17 @@ class Measures:
     look: Callable[[np.ndarray], np.ndarray]
 
     @cached_property
-    def _raw(self) -> list[np.ndarray]:
-        return [self.look(view.image) for view in self.truth]
+    def _true(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        """Scaled features of the true images, and the mean and spread that they are scaled by."""
+        seen = [self.look(view.image) for view in self.truth]
+        together = np.concatenate(seen)
+        mean, spread = together.mean(0), np.maximum(together.std(0), 1e-6)
+        return [(features - mean) / spread for features in seen], mean, spread
 
-    @cached_property
-    def _features(self) -> list[np.ndarray]:
-        return [self._scaled(features) for features in self._raw]
-
-    def _scaled(self, features: np.ndarray) -> np.ndarray:
-        """In units of the true images' spread, feature by feature, so that no feature counts for its size."""
-        all_true = np.concatenate(self._raw)
-        return (features - all_true.mean(0)) / np.maximum(all_true.std(0), 1e-6)
+    def _scaled(self, image: np.ndarray) -> np.ndarray:
+        """Features in units of the true images' spread, one by one, so that none counts for its size."""
+        _, mean, spread = self._true
+        return (self.look(image) - mean) / spread
 
     def painted(self, images: Sequence[np.ndarray]) -> Likeness:
         """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
@@ -120,17 +120,17 @@ class Measures:
     def _likeness(
         self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
     ) -> Likeness:
-        features = [self._scaled(self.look(view.image)) for view in views]
+        true, features = self._true[0], [self._scaled(view.image) for view in views]
 
         def sets(measure: Callable[[np.ndarray, np.ndarray], float]) -> Interval:
             def of(cases: Sequence[int]) -> float:
                 # What was painted from a case's labels comes and goes with that case.
                 own = [features[case] for case in cases] if together else features
-                return measure(np.concatenate(own), np.concatenate([self._features[case] for case in cases]))
+                return measure(np.concatenate(own), np.concatenate([true[case] for case in cases]))
 
             return _without_each(of, len(self.truth))
 
-        precision, recall = precision_recall(np.concatenate(features), np.concatenate(self._features))
+        precision, recall = precision_recall(np.concatenate(features), np.concatenate(true))
         return Likeness(
             ssim=similarity,
             psnr=noise,
