@@ -6,6 +6,7 @@ Each role has a graph class; all answer the same questions, so writers and parit
 
 from __future__ import annotations
 
+import abc
 import copy
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from strokereg.export.shapes import sizes_of
 Inputs = dict[str, np.ndarray]  # graph input name → array, batch first
 
 
-class Graph(nn.Module):
+class Graph(nn.Module, abc.ABC):
     """Base of the three graphs.
 
     Attributes:
@@ -44,13 +45,13 @@ class Graph(nn.Module):
         self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
         self.inputs: dict[str, str] = {}
 
+    @abc.abstractmethod
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
         """Random inputs of the right ranges: `batch` items of spatial `size`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
         """What the trained `model` itself gives, by the way that training-side inference goes."""
-        raise NotImplementedError
 
 
 class SegmenterGraph(Graph):
