@@ -41,7 +41,7 @@ def judge_images(
         InputError: unknown model, wrong options, or data that cannot be used.
         RunFailed: the segmenter that lends its features could not be trained.
     """
-    from strokereg.api.study import study_settings
+    from strokereg.api.study import study_settings, typed_options
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
     from strokereg.core.device import choose_device
@@ -57,6 +57,7 @@ def judge_images(
     for name in changes.get("options") or {}:
         if name not in registered:
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
+    settings = typed_options(settings, registered)
     return run(
         settings, open_cohort(Path(data)), Path(out), cache_folder() / "prepared", registered, build,
         LocalExecutor(workers or default_workers(choose_device(settings.device))), watcher or Silent(), command,

@@ -48,14 +48,16 @@ def judge_masks(
     from strokereg.core.options import parse
     from strokereg.core.trainer import TrainerSettings
     from strokereg.registry.catalogue import build, find
+    from strokereg.registry.factory import read_options
 
     registered = {name: find(name, "generator") for name in models}
     for name in options or {}:
         if name not in registered:
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
+    typed = {name: read_options(registered[name], values) for name, values in (options or {}).items()}
     if not 2.0 <= spacing <= 12.0:
         raise InputError(f"--spacing {spacing:g}: whole brains are judged on a coarse grid; give 2 to 12 mm")
     trainer = parse(TrainerSettings, {"batch_size": 8 if dims == 3 else 16, **(settings or {})}, "judge masks")
     return run(
-        Path(masks), registered, build, Path(out), trainer, options or {}, spacing, dims, command, on_progress
+        Path(masks), registered, build, Path(out), trainer, typed, spacing, dims, command, on_progress
     )  # fmt: skip

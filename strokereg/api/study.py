@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from strokereg.core.study.executor import Watcher
     from strokereg.core.study.run import Finished
     from strokereg.core.study.settings import StudySettings
+    from strokereg.registry.installed import Entry
 
 #: Where a study goes when nobody says where.
 OUT = Path("strokereg-study")
@@ -94,6 +95,7 @@ def compare(
     for name in settings.options:
         if name not in registered and name in changes.get("options", {}):
             raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, registered)}")
+    settings = typed_options(settings, registered)
     watcher = watcher or Silent()
     workers = workers or default_workers(choose_device(settings.device))
     external = Path(external) if external else None
@@ -121,6 +123,18 @@ def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:
         workers=workers,
         on_progress=lambda done, total: watcher.preparing("simulating the embedded cohort", done, total),
     )
+
+
+def typed_options(settings: StudySettings, registered: Mapping[str, Entry]) -> StudySettings:
+    """The same settings with the options of the study's architectures as typed values.
+
+    Raises:
+        InputError: options that an architecture does not have or cannot take.
+    """
+    from strokereg.registry.factory import read_options
+
+    read = {name: read_options(entry, settings.options.get(name, {})) for name, entry in registered.items()}
+    return settings.model_copy(update={"options": {**settings.options, **read}})
 
 
 def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:

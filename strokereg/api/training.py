@@ -57,6 +57,7 @@ def train(
     from strokereg.core.runs import train_run
     from strokereg.core.trainer import TrainerSettings
     from strokereg.registry.catalogue import build, find
+    from strokereg.registry.factory import read_options
 
     entry = find(name)
     if entry.spec.role == "mixer":
@@ -79,7 +80,7 @@ def train(
         version=entry.version,
         factory=entry.spec.factory,
         problem=ready.problem,
-        options=dict(options or {}),
+        options=read_options(entry, options or {}),
         preparation=ready.preparation,
         labels=ready.table.names,
         cohort={**ready.facts, "training_cases": wanted},

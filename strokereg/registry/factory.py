@@ -13,6 +13,7 @@ from strokereg.registry.installed import Entry
 if TYPE_CHECKING:
     from torch import nn
 
+    from strokereg.core.options import Options
     from strokereg.core.problem import Problem
 
 
@@ -50,6 +51,15 @@ def load_class(entry: Entry) -> Any:
         ) from error
 
 
+def read_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The given options as plain typed values, so that `lr=2e-3` and 0.002 name one run and not two.
+
+    Raises:
+        InputError: unknown keys or wrong values, or a factory that cannot be loaded.
+    """
+    return _table(load_class(entry), options, entry).model_dump(mode="json", include=set(options))
+
+
 def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Build one architecture as `Class(problem, options)`.
 
@@ -65,14 +75,11 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
         InputError: dimensions that the spec does not offer, wrong options, a factory that cannot be loaded or
             that gives something else.
     """
-    from strokereg.core.options import Options, parse
-
     if problem.dims not in entry.spec.dims:
         offered = " and ".join(f"{dims}D" for dims in entry.spec.dims)
         raise InputError(f"{entry.spec.name} is built for {offered}, not {problem.dims}D; choose --dims accordingly")
     factory = load_class(entry)
-    table = getattr(factory, "Options", Options)
-    model = factory(problem, parse(table, options or {}, entry.spec.name))
+    model = factory(problem, _table(factory, options or {}, entry))
     wanting = _wanting(entry.spec.role, model)
     if wanting:
         raise InputError(
@@ -80,6 +87,12 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
             f"report this to the authors of {entry.distribution}"
         )
     return model
+
+
+def _table(factory: Any, options: Mapping[str, Any], entry: Entry) -> Options:
+    from strokereg.core.options import Options, parse
+
+    return parse(getattr(factory, "Options", Options), options, entry.spec.name)
 
 
 def _wanting(role: str, model: Any) -> str:

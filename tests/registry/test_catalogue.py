@@ -12,7 +12,8 @@ from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Mixer
 from strokereg.registry import catalogue as module
-from strokereg.registry.catalogue import Catalogue
+from strokereg.registry.catalogue import Catalogue, find
+from strokereg.registry.factory import read_options
 from strokereg.registry.installed import Installed
 
 
@@ -104,6 +105,12 @@ def default(catalogue_with, monkeypatch):
     known = catalogue_with("good")
     monkeypatch.setattr(module, "catalogue", lambda: known)
     return known
+
+
+def test_words_and_numbers_name_one_value():
+    """Or the command line and Python would train the same thing twice."""
+    words = read_options(find("unet"), {"lr": "3e-3", "widths": "8,16"})
+    assert words == read_options(find("unet"), {"lr": 0.003, "widths": (8, 16)}) == {"lr": 0.003, "widths": [8, 16]}
 
 
 def test_create_from_the_package(default):
