@@ -52,7 +52,7 @@ def judge_images(
     dims = changes.get("dims") or 2
     fitting = [catalogue().label(entry) for entry in catalogue().select(role="translator") if dims in entry.spec.dims]
     settings = study_settings(preset, models=tuple(models or fitting), **changes)
-    roles = {settings.segmenter: "segmenter"} | dict.fromkeys(settings.models, "translator")
+    roles = {settings.segmenters[0]: "segmenter"} | dict.fromkeys(settings.models, "translator")
     registered = {name: find(name, role) for name, role in roles.items()}
     for name in changes.get("options") or {}:
         if name not in registered:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from strokereg.core.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    import torch
+
+    from strokereg.core.cohort import Cohort
     from strokereg.core.study.executor import Watcher
     from strokereg.core.study.run import Finished
     from strokereg.core.study.settings import StudySettings
@@ -20,33 +23,33 @@ OUT = Path("strokereg-study")
 SYNTHESIS = ("translator", "mixer")
 
 
-def study_settings(preset: str = "quick", **changes: Any) -> StudySettings:
+def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any) -> StudySettings:
     """A preset with changes: any field of `core.study.settings.StudySettings`.
 
     Args:
         preset: smoke, quick or full.
-        **changes: `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged into the preset's;
-            every other field replaces it. None leaves the preset's value.
+        owner: whom an error names.
+        **changes: `budgets` (by role), `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged
+            into the preset's; every other field replaces it. None leaves the preset's value.
 
     Raises:
         InputError: an unknown preset, or a value that does not fit.
     """
     from strokereg.core.options import parse
+    from strokereg.core.study.file import merge
     from strokereg.core.study.settings import PRESETS, StudySettings
 
     if preset not in PRESETS:
         raise InputError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}")
-    values = {**PRESETS[preset], "preset": preset}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    base = {"options": {}, **PRESETS[preset], "preset": preset}
+    budgets = [changes.pop("budgets", None) or {}]
     for field, name in (("steps", "steps"), ("batch_sizes", "batch_size")):
-        for role, number in changes.pop(field, {}).items():
-            if role not in values["budgets"]:
-                raise InputError(f"--{name} {role}: no such role{did_you_mean(role, values['budgets'])}")
-            values["budgets"] = {**values["budgets"], role: {**values["budgets"][role], name: number}}
-    merged = {**values.get("options", {})}
-    for name, options in changes.pop("options", {}).items():
-        merged[name] = {**merged.get(name, {}), **options}
-    return parse(StudySettings, {**values, **changes, "options": merged}, "compare")
+        budgets.append({role: {name: number} for role, number in (changes.pop(field, None) or {}).items()})
+    for part, what in zip(budgets, ("budgets", "--steps", "--batch-size"), strict=True):
+        for role in part:
+            if role not in base["budgets"]:
+                raise InputError(f"{what} {role}: no such role{did_you_mean(role, base['budgets'])}")
+    return parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
 
 
 def compare(
@@ -79,33 +82,96 @@ def compare(
         InputError: unknown model, wrong options, or data that cannot be used.
     """
     from strokereg.core.cache import cache_folder
-    from strokereg.core.cohort import open_cohort
-    from strokereg.core.device import choose_device
     from strokereg.core.study.executor import LocalExecutor, Silent, default_workers
     from strokereg.core.study.run import run_study
-    from strokereg.registry.catalogue import build, find
+    from strokereg.registry.catalogue import build
+
+    settings, registered = settle(models, data, preset, **changes)
+    workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
+    cohort, external = _open(settings, data, external, workers, watcher)
+    return run_study(
+        settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
+        LocalExecutor(workers), watcher, external, command,
+    )  # fmt: skip
+
+
+def describe(
+    models: Sequence[str],
+    data: Path | str | None = None,
+    preset: str = "quick",
+    external: Path | str | None = None,
+    **changes: Any,
+) -> str:
+    """The study file (TOML) of what `compare` would run with these arguments.
+
+    Raises:
+        InputError: unknown model or wrong options; the data are not looked at.
+    """
+    from strokereg.core.study.file import write_study
+
+    settings, registered = settle(models, data, preset, **changes)
+    where = (Path(path) if path else None for path in (data, external))
+    return write_study(settings, registered, *where)
+
+
+def read_study(path: Path | str) -> dict[str, Any]:
+    """The arguments for `compare` that a study file gives; `models` may be missing.
+
+    Raises:
+        InputError: names the file and the key that is wrong.
+    """
+    from strokereg.core.study.file import PATHS, read_study
+
+    values = read_study(Path(path))
+    checked = {key: value for key, value in values.items() if key not in ("data", "external")}
+    study_settings(checked.pop("preset", "quick"), owner=str(path), **{"models": ("pix2pix",), **checked})
+    for key in PATHS:
+        if key in values and not values[key].is_dir():
+            raise InputError(f"{path}: {key}: {values[key]} is no folder; paths count from the file's own folder")
+    return values
+
+
+def settle(
+    models: Sequence[str], data: Path | str | None, preset: str, **changes: Any
+) -> tuple[StudySettings, dict[str, Entry]]:
+    """Settings with typed options, and the architectures that they name.
+
+    Raises:
+        InputError: unknown model, wrong options.
+    """
+    from strokereg.core.study.arms import LIBRARY
+    from strokereg.registry.catalogue import find
 
     settings = study_settings(preset, models=tuple(models), **changes)
     if data is None:
         spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
         settings = settings.model_copy(update={"spacing": spacing})
     registered = {name: find(name, SYNTHESIS) for name in models}
-    registered |= {settings.generator: find(settings.generator, "generator")}
-    registered |= {settings.segmenter: find(settings.segmenter, "segmenter")}
+    generators = [*settings.generators, *([LIBRARY] if settings.mask_library else [])]
+    registered |= {name: find(name, "generator") for name in generators}
+    registered |= {name: find(name, "segmenter") for name in settings.segmenters}
     for name in settings.options:
-        if name not in registered and name in changes.get("options", {}):
+        if name not in registered and name in (changes.get("options") or {}):
             raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, registered)}")
-    settings = typed_options(settings, registered)
-    watcher = watcher or Silent()
-    workers = workers or default_workers(choose_device(settings.device))
-    external = Path(external) if external else None
+    return typed_options(settings, registered), registered
+
+
+def _device(settings: StudySettings) -> torch.device:
+    from strokereg.core.device import choose_device
+
+    return choose_device(settings.device)
+
+
+def _open(
+    settings: StudySettings, data: Path | str | None, external: Path | str | None, workers: int, watcher: Watcher
+) -> tuple[Cohort, Path | None]:
+    """The cohort, made first where none is given, and the folder of the external one."""
+    from strokereg.core.cohort import open_cohort
+
     if external:
         open_cohort(external)  # a wrong folder should show before an hour of training
     cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
-    return run_study(
-        settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
-        LocalExecutor(workers), watcher, external, command,
-    )  # fmt: skip
+    return cohort, Path(external) if external else None
 
 
 def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:

@@ -5,48 +5,63 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from strokereg.cli.values import Cases, Names, Pairs, Seeds
+from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares
+from strokereg.core.errors import InputError
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
-@click.option("--models", type=Names(), required=True, help="Translators and mixers: pix2pix,carvemix.")
+@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file (TOML); other options go above it.")
+@click.option("--models", type=Names(), help="Translators and mixers: pix2pix,carvemix.")
 @click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated one, made once]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the study.  [default: strokereg-study]")
-@click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
+@click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
+@click.option("--share", "shares", type=Shares(), help="Synthetic part of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option("--synthetic-cases", type=click.IntRange(1), help="Size of each synthetic database.")
+@click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
+@click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
 @click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to judge on as well.")
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
+@click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Samples a step of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
-@click.option("--segmenter", help="Who is trained on the arms.  [default: unet]")
-@click.option("--generator", help="Who makes the lesion masks.  [default: mask-gan]")
+@click.option("--dims", type=click.IntRange(2, 3), help="Axial slices or volumes.  [default: 2]")
+@click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
+@click.option("--segmenter", "segmenters", type=Names(), help="Who is trained on the arms.  [default: unet]")
+@click.option("--generator", "generators", type=Names(), help="Who makes the lesion masks.  [default: mask-gan]")
+@click.option("--headroom/--no-headroom", default=None, help="Train clinical only on all cases too.")
+@click.option(
+    "--fresh-translators/--shared-translators", default=None, help="Train them anew for every seed, or once for all."
+)
 @click.option(
     "--all-for-synthesis", is_flag=True, help="Generator and translators see all training cases, as in the paper."
 )
 @click.option("--flips", is_flag=True, help="Judge on the mean with the mirror image, at twice the time.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
 def compare(
-    models: tuple[str, ...],
-    data: Path | None,
+    file: Path | None,
     out: Path | None,
-    preset: str,
-    external: Path | None,
     steps: tuple[tuple[str, str], ...],
+    batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
     spacing: float | None,
     all_for_synthesis: bool,
     flips: bool,
     workers: int | None,
+    print_study: bool,
     as_json: bool,
-    **changes: object,
+    **given: Any,
 ) -> None:
     """Train a segmenter with and without synthetic images, judge all on the same test cases, print the table.
 
@@ -58,26 +73,27 @@ def compare(
     from strokereg import api
     from strokereg.api.study import OUT, split_options
     from strokereg.cli.progress import StudyProgress
+    from strokereg.core.study.file import merge
     from strokereg.core.table import print_table
 
-    console = Console(stderr=True)
-    with StudyProgress(console) as progress:
-        finished = api.compare(
-            models,
-            data,
-            out or OUT,
-            preset,
-            external,
-            workers,
-            progress,
-            command=shlex.join(["strokereg", *sys.argv[1:]]),
-            steps=dict(steps),
-            options=split_options(dict(options), models[0]),
-            spacing=None if spacing is None else (spacing,) * 3,
-            all_for_synthesis=all_for_synthesis or None,
-            flips=flips or None,
-            **changes,
-        )
+    kept = api.read_study(file) if file else {}
+    example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
+    flags = {
+        "options": split_options(dict(options), example),
+        "spacing": None if spacing is None else (spacing,) * 3,
+        "all_for_synthesis": all_for_synthesis or None,
+        "flips": flips or None,
+    }
+    asked = merge(kept, given, flags)
+    if "models" not in asked:
+        raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
+    asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
+    if print_study:
+        click.echo(api.describe(**asked), nl=False)
+        return
+    with StudyProgress(Console(stderr=True)) as progress:
+        command = shlex.join(["strokereg", *sys.argv[1:]])
+        finished = api.compare(**asked, out=out or OUT, workers=workers, watcher=progress, command=command)
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))
         return

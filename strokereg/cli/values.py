@@ -67,6 +67,20 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r}: give whole numbers, for example 64,64,64", param, ctx)
 
 
+class Shares(click.ParamType):
+    """Comma-separated shares: `0.25,0.5`."""
+
+    name = "shares"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(word) for word in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: give numbers between 0 and 1, for example 0.25,0.5", param, ctx)
+
+
 class Pairs(click.ParamType):
     """`key=value`."""
 

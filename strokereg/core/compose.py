@@ -112,6 +112,7 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
 def write_database(
     folder: Path,
     anatomies: Sequence[PreparedCase],
+    struck: Sequence[PreparedCase],
     generator: nn.Module,
     translator: nn.Module,
     stochastic: bool,
@@ -123,10 +124,14 @@ def write_database(
 ) -> Tally:
     """Write `count` synthetic cases as prepared cases `folder/0000` …; finished ones are kept as they are.
 
+    Args:
+        anatomies: give the tissues, each in turn.
+        struck: cases whose lesions say where new ones go.
+
     Returns:
         The tally over all cases.
     """
-    tally, prior = Tally(), learn_prior(anatomies, problem.dims)
+    tally, prior = Tally(), learn_prior(struck, problem.dims)
     for index in range(count):
         anatomy = anatomies[index % len(anatomies)]
         labels = compose_case(anatomy, generator, table, problem, prior, 0.5, (seed, index), tally)

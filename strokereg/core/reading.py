@@ -63,7 +63,8 @@ def headroom_sentences(results: Results) -> list[str]:
     """What more clinical cases bring at this budget; the first thing to know of every study."""
     if not results.headroom:
         return ["Headroom: not measured; that takes clinical-only arms with all training cases and with fewer."]
-    return [_headroom_sentence(room) for room in results.headroom]
+    several = len({room.segmenter for room in results.headroom}) > 1
+    return [_headroom_sentence(room, several) for room in results.headroom]
 
 
 def arm_sentence(arm: Arm) -> str | None:
@@ -106,6 +107,9 @@ def nature(results: Results) -> list[str]:
         noun = "case" if count == 1 else "cases"
         few = "; so few cases show a direction at best" if count < FEWEST_CASES else ""
         lines.append(f"External: {count} {kind} {noun} of {study.external.name}, seen by no training{few}.")
+    for kind, source in study.public.items():
+        left = f"; {source.left_out} that belong to validation or test cases were left out" if source.left_out else ""
+        lines.append(f"Public {kind}: {source.used} of {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
         lines.append("Generator and translator saw all training cases, not only the arm's own.")
     return [*lines, RULE]
@@ -122,8 +126,9 @@ def _numbers(contrast: Contrast) -> str:
     return f"{signed(contrast.difference)} Dice points, {label} {interval(contrast)}, {over}{p}"
 
 
-def _headroom_sentence(room: Headroom) -> str:
-    start = f"Headroom, clinical only, all {room.all_cases} cases against {room.cases}: {_numbers(room.contrast)}"
+def _headroom_sentence(room: Headroom, named: bool) -> str:
+    who = f" ({room.segmenter})" if named else ""
+    start = f"Headroom{who}, clinical only, all {room.all_cases} cases against {room.cases}: {_numbers(room.contrast)}"
     if room.contrast.low is None:
         return f"{start}, so this study cannot show any gain."
     if room.contrast.below_zero:

@@ -8,6 +8,7 @@ The published schema is `docs/results.schema.json`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from strokereg.core.metrics import CaseMetrics
 from strokereg.core.record import Decision, write_json
 from strokereg.core.stats import Contrast, Moments, Spread
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Training = Literal["clinical", "synthetic", "clinical + synthetic"]
 
@@ -45,11 +46,22 @@ class ExternalFacts(_Part):
     cases: int
 
 
+class PublicSources(_Part):
+    """A folder of public anatomies or lesion masks; `left_out` belong to validation or test cases."""
+
+    folder: str
+    used: int
+    left_out: int
+
+
 class Study(_Part):
     """The settings that define a study.
 
     Attributes:
         models: translators and mixers compared, in the order asked for.
+        generators, segmenters: who made the lesions, and who was trained on the arms.
+        shares: of each batch that was synthetic in mixed arms.
+        public: `anatomies` and `masks` that come from no case of the cohort.
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: one training of every arm for each.
@@ -60,6 +72,10 @@ class Study(_Part):
     """
 
     models: list[str]
+    generators: list[str] = []
+    segmenters: list[str] = []
+    shares: list[float] = []
+    public: dict[str, PublicSources] = {}
     preset: str
     cases: list[int]
     seeds: list[int]
@@ -110,15 +126,23 @@ class Arm(_Part):
         name: unique among the arms with as many cases.
         training: what the segmenter was trained on.
         translator: the translator or mixer that made the synthetic images; None for clinical only.
+        generator: who drew the lesions of the synthetic images, but a mixer's.
+        segmenter: who was trained.
+        public: the synthetic images' anatomies, masks or both are public ones; see `Study.public`.
+        synthetic: of each batch that was synthetic, in mixed arms.
         cases: number of clinical cases of the arm.
         seeds: trainings that ended well; an arm without any has no summary.
-        contrast: Dice against clinical only with the same number of cases.
+        contrast: Dice against clinical only of the same segmenter with the same number of cases.
         share: `contrast.difference` over the headroom; None where no headroom was shown.
     """
 
     name: str
     training: Training
     translator: str | None = None
+    generator: str | None = None
+    segmenter: str = ""
+    public: bool = False
+    synthetic: float | None = None
     cases: int
     seeds: list[SeedScores]
     summary: Summary | None = None
@@ -129,6 +153,7 @@ class Arm(_Part):
 class Headroom(_Part):
     """Dice of clinical only with all training cases minus with `cases`: what more data could bring at all."""
 
+    segmenter: str = ""
     cases: int
     all_cases: int
     contrast: Contrast
@@ -184,10 +209,9 @@ class Results(_Part):
     provenance: Provenance = Provenance()
     timing: dict[str, float] = {}
 
-    @property
-    def clinical_only(self) -> dict[int, Arm]:
-        """Number of cases → baseline arm, of those that have scores."""
-        return {arm.cases: arm for arm in self.arms if arm.training == "clinical" and arm.seeds}
+    def baseline(self, arm: Arm) -> Arm | None:
+        """Clinical only, of the same segmenter with as many cases; None for itself and where it has no scores."""
+        return None if arm.training == "clinical" else baselines(self.arms).get((arm.segmenter, arm.cases))
 
     def write(self, path: Path) -> None:
         """Write `results.json` whole or not at all."""
@@ -207,6 +231,11 @@ class Results(_Part):
         except (ValidationError, UnicodeDecodeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise InputError(f"{path}: not the results of a study ({reason}); run the study again") from error
+
+
+def baselines(arms: Iterable[Arm]) -> dict[tuple[str, int], Arm]:
+    """(segmenter, number of cases) → clinical only, of those that have scores."""
+    return {(arm.segmenter, arm.cases): arm for arm in arms if arm.training == "clinical" and arm.seeds}
 
 
 def schema() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from strokereg.core.metrics import CaseMetrics
-from strokereg.core.results import Arm, Headroom, Results, SeedScores, Stratum, Study, Summary
+from strokereg.core.results import Arm, Headroom, Results, SeedScores, Stratum, Study, Summary, baselines
 from strokereg.core.stats import Contrast, contrast, holm, moments, spread
 
 SMALL_ML = 5.0
@@ -24,14 +24,15 @@ def summarise(study: Study, arms: Sequence[Arm]) -> Results:
     Returns:
         Results whose runs, failures, synthesis, provenance and timing are still to be set by the caller.
     """
-    baselines = {arm.cases: arm for arm in arms if arm.training == "clinical" and arm.seeds}
-    headroom = _headroom(study, baselines)
-    shown = {room.cases: room.contrast.difference for room in headroom if room.contrast.above_zero}
+    plain = baselines(arms)
+    headroom = _headroom(study, plain)
+    shown = {(room.segmenter, room.cases): room.contrast.difference for room in headroom if room.contrast.above_zero}
     judged = []
     for arm in arms:
-        baseline = baselines.get(arm.cases) if arm.training != "clinical" else None
+        place = (arm.segmenter, arm.cases)
+        baseline = plain.get(place) if arm.training != "clinical" else None
         against = _contrast(arm, baseline) if arm.seeds and baseline else None
-        share = against.difference / shown[arm.cases] if against and arm.cases in shown else None
+        share = against.difference / shown[place] if against and place in shown else None
         filled = {"summary": _summary(arm, baseline), "contrast": against, "share": share}
         judged.append(arm.model_copy(update=filled))
     return Results(study=study, headroom=headroom, arms=_adjust(judged))
@@ -64,16 +65,16 @@ def _table(rows: Sequence[Mapping[str, CaseMetrics]], names: Sequence[str], metr
     return np.array(values, dtype=float).reshape(len(rows), len(names))
 
 
-def _headroom(study: Study, baselines: Mapping[int, Arm]) -> list[Headroom]:
+def _headroom(study: Study, plain: Mapping[tuple[str, int], Arm]) -> list[Headroom]:
     everything = study.cohort.counts.get("train", 0)
-    full = baselines.get(everything)
-    if full is None:
-        return []
-    return [
-        Headroom(cases=cases, all_cases=everything, contrast=_contrast(full, baselines[cases]))
-        for cases in sorted(baselines)
-        if cases < everything
-    ]
+    found = []
+    for (segmenter, cases), few in sorted(plain.items()):
+        full = plain.get((segmenter, everything))
+        if full is not None and cases < everything:
+            found.append(
+                Headroom(segmenter=segmenter, cases=cases, all_cases=everything, contrast=_contrast(full, few))
+            )
+    return found
 
 
 def _contrast(arm: Arm, baseline: Arm, names: Sequence[str] | None = None) -> Contrast:

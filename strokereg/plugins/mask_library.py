@@ -33,10 +33,12 @@ class MaskLibrary(MaskBank):
     class Options(WarpOptions):
         """Args:
         folder: of NIfTI lesion masks in MNI space, on any grid.
+        without: names of files in it that are not used, because test cases were made of them.
         looks: training batches over which the brain's extent is averaged; in 3D they must show whole brains.
         """
 
         folder: str = ""
+        without: tuple[str, ...] = ()
         looks: int = Field(default=8, ge=1)
 
     def __init__(self, problem: Problem, options: Options):
@@ -53,7 +55,8 @@ class MaskLibrary(MaskBank):
         return {}
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        files = list_sources(self.folder, "mask-library: option folder")
+        listed = list_sources(self.folder, "mask-library: option folder")
+        files = [path for path in listed if path.name not in self.options.without]
         self.boxes[int(self.looked)] = torch.from_numpy(extent(batch.labels.cpu().numpy() > 0))
         self.looked += 1
         if int(self.looked) == self.looks:

@@ -139,7 +139,8 @@ def test_a_database_goes_on_where_it_stopped(anatomy, tmp_path):
             if done == stop:
                 raise KeyboardInterrupt
 
-        return write_database(folder, [anatomy], Everywhere(), Plain(), False, TABLE, problem, 4, 7, on_case)
+        cases = [anatomy]
+        return write_database(folder, cases, cases, Everywhere(), Plain(), False, TABLE, problem, 4, 7, on_case)
 
     whole = write(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -111,8 +111,7 @@ def _score_charts(results: Results, names: Names) -> list[Markup]:
 
 
 def _pairs(results: Results, names: Names) -> list[Markup]:
-    baselines = results.clinical_only
-    pairs = [(arm, baselines[arm.cases]) for arm in results.arms if arm.contrast and arm.cases in baselines]
+    pairs = [(arm, base) for arm in results.arms if arm.contrast and (base := results.baseline(arm))]
     if not pairs:
         return []
     low, high = dice_range([arm for pair in pairs for arm in pair])

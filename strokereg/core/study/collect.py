@@ -40,6 +40,7 @@ def collect(
     """
     arms = []
     for planned in plan.arms:
+        recipe = planned.recipe
         seeds = [
             SeedScores.model_validate({"seed": task.seed, **_scores(outcome(stage, task))})
             for task in planned.segmenters
@@ -48,8 +49,12 @@ def collect(
         arms.append(
             Arm(
                 name=planned.name,
-                training=planned.training,
-                translator=planned.translator,
+                training=recipe.training,
+                translator=recipe.model,
+                generator=recipe.generator,
+                segmenter=recipe.segmenter,
+                public=recipe.public,
+                synthetic=recipe.share,
                 cases=planned.cases,
                 seeds=seeds,
             )
@@ -107,6 +112,10 @@ def _study(stage: Stage, cohort: Cohort, external: Path | None) -> Study:
     parts = {"train": stage.ready.train_files, "val": stage.ready.validation_files, "test": stage.ready.test_files}
     return Study(
         models=list(settings.models),
+        generators=list(settings.generators),
+        segmenters=list(settings.segmenters),
+        shares=list(settings.shares),
+        public=dict(stage.public.facts),
         preset=settings.preset,
         cases=sorted({arm or len(stage.ready.train) for arm in settings.cases}),
         seeds=list(settings.seeds),
@@ -136,7 +145,8 @@ def _synthesis(stage: Stage, plan: Plan) -> dict[str, dict[str, float]]:
         if task.kind == "database" and is_done(stage, task):
             said = outcome(stage, task)
             numbers = {name: value for name, value in said.items() if name != "seconds"}
-            notes[f"{task.architecture} ({task.cases} cases, seed {task.seed})"] = numbers
+            note = f"{task.note}, " if task.note else ""
+            notes[f"{task.architecture} ({task.cases} cases, {note}seed {task.seed})"] = numbers
     return notes
 
 

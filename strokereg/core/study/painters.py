@@ -101,7 +101,7 @@ def judge_images(
     stage = set_stage(settings, cohort, out / "runs", cache, registered, build, None, watcher.preparing)
     make_folder(out)
     plan, everything, seed = Plan(), len(stage.ready.train), settings.seeds[0]
-    eye = plan_training(plan, stage, "segmenter", settings.segmenter, everything, seed)
+    eye = plan_training(plan, stage, "segmenter", settings.segmenters[0], everything, seed)
     tasks = [plan_training(plan, stage, "translator", name, everything, seed) for name in settings.models]
     watcher.planned(plan)
     failures = executor.run(stage, plan.tasks.values(), watcher)

@@ -1,7 +1,7 @@
 """From settings to trainings: which arms there are, what each needs, and under which key its work is found again.
 
 A key is the digest of everything that determines a task's outcome: contents of the cases, architecture with its
-distribution and version, options, grid, trainer settings, and the keys of what it builds on. Equal keys are
+distribution, version and source, options, grid, trainer settings, and the keys of what it builds on. Equal keys are
 equal work, so it is done once, within a study and across interruptions.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from strokereg.core.prepare import digest
 from strokereg.core.record import Record
-from strokereg.core.results import Training
+from strokereg.core.study.arms import LIBRARY, Recipe, list_recipes
 from strokereg.core.study.stage import Stage
 from strokereg.core.trainer import TrainerSettings
 
-_FORMAT = 2  # part of every key: raise it when the meaning of a task changes
+_FORMAT = 3  # part of every key: raise it when the meaning of a task changes
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,10 @@ class Task:
         architecture: whose training, or whose images.
         cases: clinical cases that it sees.
         needs: keys of tasks that must be done before.
-        clinical, database, translator: what a segmenter trains on, and whose images the database holds.
+        clinical, database, translator, share: what a segmenter trains on, whose images the database holds, and how
+            much of each batch they are.
+        public: a database on the public anatomies.
+        note: what else tells it from others, in words.
         judged: key of the cases that a segmenter is judged on, and of how; not part of its training's key, so that
             judging on other cases needs no other training.
     """
@@ -41,6 +44,9 @@ class Task:
     clinical: bool = True
     database: str | None = None
     translator: str | None = None
+    share: float | None = None
+    public: bool = False
+    note: str = ""
     judged: str = ""
     steps: int = 1
 
@@ -53,7 +59,8 @@ class Task:
     def title(self) -> str:
         """For progress and messages."""
         taught = f"{self.taught}, " if self.kind == "segmenter" else ""
-        return f"{self.kind} {self.architecture} ({self.cases} cases, {taught}seed {self.seed})"
+        note = f"{self.note}, " if self.note else ""
+        return f"{self.kind} {self.architecture} ({self.cases} cases, {taught}{note}seed {self.seed})"
 
     @property
     def taught(self) -> str:
@@ -66,8 +73,7 @@ class ArmPlan:
     """An arm and the segmenter trainings that make it up, one a seed."""
 
     name: str
-    training: Training
-    translator: str | None
+    recipe: Recipe
     cases: int
     segmenters: tuple[Task, ...]
 
@@ -88,13 +94,13 @@ def make_plan(stage: Stage) -> Plan:
     """Lay out the study."""
     settings, plan = stage.settings, Plan()
     everything = len(stage.ready.train)
-    for cases in (min(n, everything) or everything for n in settings.cases):
-        plan.arms.append(_arm(plan, stage, "clinical", None, cases))
-        for model in settings.models:
-            plan.arms.append(_arm(plan, stage, "synthetic", model, cases))
-            plan.arms.append(_arm(plan, stage, "clinical + synthetic", model, cases))
-    if settings.headroom and not any(arm.cases == everything for arm in plan.arms):
-        plan.arms.append(_arm(plan, stage, "clinical", None, everything))
+    numbers = [min(n, everything) or everything for n in settings.cases]
+    recipes = list(list_recipes(settings, frozenset(filter(stage.mixes, settings.models))))
+    for segmenter in settings.segmenters:
+        own = [recipe for recipe in recipes if recipe.segmenter == segmenter]
+        plan.arms += [_arm(plan, stage, recipe, cases) for cases in numbers for recipe in own]
+        if settings.headroom and everything not in numbers:
+            plan.arms.append(_arm(plan, stage, own[0], everything))
     return plan
 
 
@@ -107,6 +113,7 @@ def record_of(stage: Stage, task: Task) -> Record:
         role=task.kind,
         distribution=registered.distribution,
         version=registered.version,
+        code=stage.code[task.architecture],
         factory=registered.spec.factory,
         problem=stage.ready.problem,
         options=stage.settings.options.get(task.architecture, {}),
@@ -128,38 +135,62 @@ def record_of(stage: Stage, task: Task) -> Record:
     )
 
 
-def _arm(plan: Plan, stage: Stage, training: Training, model: str | None, cases: int) -> ArmPlan:
+def _arm(plan: Plan, stage: Stage, recipe: Recipe, cases: int) -> ArmPlan:
+    name = recipe.name(stage.settings)
     segmenters = []
     for seed in stage.settings.seeds:
-        database = _database(plan, stage, model, cases, seed) if model else None
-        clinical, who = training != "synthetic", stage.settings.segmenter
-        segmenters.append(plan_training(plan, stage, "segmenter", who, cases, seed, clinical, database, model))
-    recipe = "clinical only" if model is None else f"{model}, {training}"
-    return ArmPlan(recipe, training, model, cases, tuple(segmenters))
+        database = _database(plan, stage, recipe, cases, seed) if recipe.model else None
+        taught = Taught(recipe.training != "synthetic", database, recipe.model, recipe.share, _note(recipe, name))
+        segmenters.append(plan_training(plan, stage, "segmenter", recipe.segmenter, cases, seed, taught))
+    return ArmPlan(name, recipe, cases, tuple(segmenters))
 
 
-def _database(plan: Plan, stage: Stage, model: str, cases: int, seed: int) -> str:
-    settings = stage.settings
+def _note(recipe: Recipe, name: str) -> str:
+    """What an arm's name says beyond model and training."""
+    plain = "clinical only" if recipe.model is None else f"{recipe.model}, {recipe.training}"
+    return name.removeprefix(plain).removeprefix(", ").removesuffix(recipe.segmenter).removesuffix(", ")
+
+
+def _database(plan: Plan, stage: Stage, recipe: Recipe, cases: int, seed: int) -> str:
+    settings, model = stage.settings, recipe.model
+    assert model is not None
     shared = seed if settings.fresh_translators else settings.seeds[0]
-    if stage.mixes(model):
+    if recipe.generator is None:
         return plan.add(_mixture(stage, model, cases, shared)).key
     seen = len(stage.ready.train) if settings.all_for_synthesis else cases
     makers = [
-        plan_training(plan, stage, "generator", settings.generator, seen, shared).key,
+        plan_training(plan, stage, "generator", recipe.generator, seen, shared).key,
         plan_training(plan, stage, "translator", model, seen, shared).key,
     ]
     anatomies = stage.key_of(stage.ready.train_files[:cases])
-    key = digest([_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared])
-    task = Task("database", key, model, cases, shared, tuple(makers), steps=settings.synthetic_cases)
+    public = recipe.public and stage.public.anatomies
+    content = [_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared]
+    key = digest([*content, stage.public.key] if public else content)
+    note = "public" if recipe.public else recipe.generator * (len(settings.generators) > 1)
+    task = Task(
+        "database", key, model, cases, shared, tuple(makers), note=note, public=bool(public),
+        steps=settings.synthetic_cases,
+    )  # fmt: skip
     return plan.add(task).key
 
 
 def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
     """The database of a mixer: no training comes before it, and it sees the arm's own cases only."""
     entry, ready, count = stage.registered[model], stage.ready, stage.settings.synthetic_cases
-    mixer = [model, entry.distribution, entry.version, stage.settings.options.get(model, {})]
+    mixer = [model, entry.distribution, entry.version, stage.code[model], stage.settings.options.get(model, {})]
     shown = [ready.preparation.model_dump(mode="json"), ready.table.names, stage.key_of(ready.train_files[:cases])]
     return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a segmenter trains on; see `Task`."""
+
+    clinical: bool = True
+    database: str | None = None
+    translator: str | None = None
+    share: float | None = None
+    note: str = ""
 
 
 def plan_training(
@@ -169,37 +200,33 @@ def plan_training(
     architecture: str,
     cases: int,
     seed: int,
-    clinical: bool = True,
-    database: str | None = None,
-    translator: str | None = None,
+    taught: Taught = Taught(),
 ) -> Task:
     """Add one training to a plan; generators and translators are trained on clinical cases only.
 
     Args:
         kind: generator, translator or segmenter.
         cases: how many training cases, the first of the split.
-        clinical, database, translator: see `Task`.
+        taught: of a segmenter.
     """
-    budget = stage.settings.budgets[kind]
     draft = Task(
         kind=kind,
         key="",
         architecture=architecture,
         cases=cases,
         seed=seed,
-        needs=(database,) if database else (),
-        clinical=clinical,
-        database=database,
-        translator=translator,
-        steps=budget.steps,
+        needs=(taught.database,) if taught.database else (),
+        **vars(taught),
+        steps=stage.settings.budgets[kind].steps,
     )
     record = record_of(stage, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
     training = record.model_dump(mode="json", exclude={"cohort": {"path", "name", "key"}})
-    seen = stage.key_of(stage.ready.train_files[:cases])
+    content = [_FORMAT, training, stage.key_of(stage.ready.train_files[:cases])]
+    if architecture == LIBRARY:
+        content.append(stage.public.masks_key)  # its options name a folder, not what lies in it
     if kind != "segmenter":
-        return plan.add(replace(draft, key=digest([_FORMAT, training, seen])))
+        return plan.add(replace(draft, key=digest(content)))
     parts = [stage.key_of(stage.ready.validation_files), stage.key_of(stage.ready.test_files), stage.external_key]
     parts.append(str(stage.settings.flips))
-    key = digest([_FORMAT, training, seen, stage.settings.share])
-    return plan.add(replace(draft, key=key, judged=digest(parts)))
+    return plan.add(replace(draft, key=digest([*content, taught.share]), judged=digest(parts)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
 from strokereg.core.options import Options
 
 Preset = Literal["smoke", "quick", "full"]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Budget(Options):
@@ -37,7 +39,8 @@ class StudySettings(Options):
 
     Args:
         models: translators and mixers to compare.
-        generator, segmenter: who makes the masks for the translators, and who is trained on the arms.
+        generators: who makes the masks for the translators.
+        segmenters: who is trained on the arms.
         cases: numbers of clinical training cases; 0 stands for all.
         seeds: one training of every arm for each.
         headroom: also train clinical only on all cases, to show what more data could bring.
@@ -45,7 +48,9 @@ class StudySettings(Options):
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
-        share: of each batch that is synthetic in the mixed arms.
+        shares: of each batch that is synthetic in the mixed arms; an arm for each.
+        anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
+        mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
         flips: segmenters are judged on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
@@ -58,8 +63,8 @@ class StudySettings(Options):
 
     models: tuple[str, ...] = Field(min_length=1)
     preset: Preset = "quick"
-    generator: str = "mask-gan"
-    segmenter: str = "unet"
+    generators: tuple[str, ...] = Field(default=("mask-gan",), min_length=1)
+    segmenters: tuple[str, ...] = Field(default=("unet",), min_length=1)
     cases: tuple[int, ...] = Field(default=(10,), min_length=1)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     headroom: bool = True
@@ -67,7 +72,9 @@ class StudySettings(Options):
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
-    share: float = Field(default=0.5, gt=0, lt=1)
+    shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
+    anatomies: Path | None = None
+    mask_library: Path | None = None
     flips: bool = False
     synthetic_cases: int = Field(default=40, ge=1)
     fresh_translators: bool = False
@@ -79,7 +86,7 @@ class StudySettings(Options):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     threads: int = Field(default=1, ge=1)
 
-    @field_validator("models", "cases", "seeds")
+    @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) != len(values):

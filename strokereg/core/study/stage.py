@@ -10,11 +10,15 @@ from pathlib import Path
 from strokereg.core.case import CaseFiles
 from strokereg.core.cohort import Cohort, open_cohort
 from strokereg.core.device import choose_device, choose_precision
+from strokereg.core.duplicates import refuse_leaks
 from strokereg.core.errors import InputError
 from strokereg.core.prepare import check_cases, content_keys, digest
 from strokereg.core.ready import Ready, make_ready
 from strokereg.core.runs import Build
+from strokereg.core.source import source_key
 from strokereg.core.specs import MixerSpec, Registered
+from strokereg.core.study.arms import LIBRARY
+from strokereg.core.study.public import Public, gather_public
 from strokereg.core.study.settings import StudySettings
 
 
@@ -27,6 +31,8 @@ class Stage:
         store: folder of the tasks' results.
         registered: name → entry, for every architecture of the study.
         external: cases of another origin that segmenters are judged on as well.
+        public: anatomies and masks from public folders.
+        code: name → key of its class's source.
         external_key: key of the contents of the external cases, whose names may be those of the cohort's.
     """
 
@@ -37,6 +43,8 @@ class Stage:
     build: Build
     external: tuple[CaseFiles, ...]
     external_key: str
+    public: Public
+    code: Mapping[str, str]
 
     def key_of(self, files: Sequence[CaseFiles]) -> str:
         """A key of the contents of these cases of the cohort, in this order."""
@@ -66,8 +74,9 @@ def set_stage(
         on_progress: told what is being done, how many cases are ready, and of how many.
 
     Raises:
-        InputError: a cohort that cannot be trained or judged on, too few cases, an external cohort without masks, a
-            device that is not there, or an architecture that cannot be built as asked.
+        InputError: a cohort that cannot be trained or judged on, too few cases, a case in two parts, an external
+            cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
+            that cannot be built as asked.
     """
     choose_precision(settings.precision, choose_device(settings.device))
     abroad = open_cohort(external).cases if external else ()
@@ -91,6 +100,16 @@ def set_stage(
         settings.patch,
     )
     check_cases([*ready.test_files, *abroad], settings.channels)
-    for name in registered:
-        build(name, ready.problem, settings.options.get(name, {}))
-    return Stage(settings, ready, store, registered, build, abroad, digest(list(content_keys(abroad).values())))
+    training = {"training": ready.train_files, "validation": ready.validation_files}
+    refuse_leaks({**training, "test": ready.test_files}, cache)
+    refuse_leaks({**training, "external": abroad}, cache)
+    public = gather_public(
+        settings.anatomies, settings.mask_library, cohort, ready.table, ready.preparation, cache, on_progress
+    )
+    if settings.mask_library:
+        folder = {"folder": str(settings.mask_library.resolve()), "without": public.left_out}
+        options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **folder}}
+        settings = settings.model_copy(update={"options": options})
+    code = {name: source_key(build(name, ready.problem, settings.options.get(name, {}))) for name in registered}
+    abroad_key = digest(list(content_keys(abroad).values()))
+    return Stage(settings, ready, store, registered, build, abroad, abroad_key, public, code)

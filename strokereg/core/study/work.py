@@ -86,7 +86,7 @@ def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, repor
         settings,
         stage.ready.train[: task.cases] if task.clinical else (),
         synthetic,
-        stage.settings.share,
+        task.share or 0.5,
     )
     model = train_run(
         folder, record, stage.build, sampler.batch, lambda step, losses: report(step, settings.steps, losses)
@@ -134,6 +134,7 @@ def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, re
     count = stage.settings.synthetic_cases
     tally = write_database(
         folder,
+        stage.public.anatomies if task.public else stage.ready.train[: task.cases],
         stage.ready.train[: task.cases],
         generator,
         translator,

@@ -19,12 +19,16 @@ from strokereg.core.study.run import run_study
 from strokereg.core.study.stage import set_stage
 from strokereg.registry.catalogue import build, find
 
-BUILT_IN = ("mask-gan", "pix2pix", "spade", "random-contrast", "carvemix", "unet")
-
 
 def stage_of(cohort, store, **changes):
     settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
-    entries = {name: find(name) for name in BUILT_IN if name in (*settings.models, "mask-gan", "unet")}
+    used = (
+        *settings.models,
+        *settings.generators,
+        *settings.segmenters,
+        *("mask-library",) * bool(settings.mask_library),
+    )
+    entries = {name: find(name) for name in used}
     return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", entries, build)
 
 
@@ -34,7 +38,7 @@ def kinds(plan):
 
 def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
     plan = make_plan(stage_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
-    assert [(arm.training, arm.translator, arm.cases) for arm in plan.arms] == [
+    assert [(arm.recipe.training, arm.recipe.model, arm.cases) for arm in plan.arms] == [
         ("clinical", None, 3),
         ("synthetic", "pix2pix", 3),
         ("clinical + synthetic", "pix2pix", 3),

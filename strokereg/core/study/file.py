@@ -1,0 +1,101 @@
+"""The study file: TOML that says all of a study, so that it can be kept, reviewed and run again.
+
+Its keys are the fields of `StudySettings`, and `data` and `external`. What it leaves out is the preset's. Paths in it
+are counted from its own folder.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from strokereg.core.errors import InputError, did_you_mean
+from strokereg.core.study.settings import StudySettings
+
+PATHS = ("data", "external", "anatomies", "mask_library")
+TABLES = ("budgets", "options")
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Key → value as `strokereg.compare` takes them; of known names, but not checked beyond that.
+
+    `cases` may hold "all", `seeds` may be how many, `spacing` one number, and a list of one name the name itself.
+
+    Raises:
+        InputError: missing, not TOML, or an unknown key (with a near-miss hint).
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML ({error}); see 'strokereg compare --print-study' for the form") from error
+    known = ("data", "external", *StudySettings.model_fields)
+    for key in values:
+        if key not in known:
+            raise InputError(f"{path}: no key {key!r}{did_you_mean(key, known)}; the keys are: {', '.join(known)}")
+    for key in TABLES:
+        if not isinstance(values.get(key, {}), dict) or not all(
+            isinstance(v, dict) for v in values.get(key, {}).values()
+        ):
+            raise InputError(f"{path}: {key} is not a table of tables; write [{key}.NAME] and its values below")
+    return {key: _plain(path, key, value) for key, value in values.items()}
+
+
+def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Later parts stand above earlier ones; tables of budgets and options are merged key by key, None says nothing."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            if value is None:
+                continue
+            merged[key] = _merge_tables(merged.get(key, {}), value) if key in TABLES else value
+    return merged
+
+
+def write_study(settings: StudySettings, names: Iterable[str], data: Path | None, external: Path | None) -> str:
+    """A study file that gives this study, wherever it lies.
+
+    Args:
+        names: the study's architectures; options of others are left out.
+    """
+    values = settings.model_dump(mode="json", exclude_none=True)
+    names = set(names)
+    values["options"] = {name: options for name, options in values["options"].items() if name in names and options}
+    values["cases"] = [number or "all" for number in values["cases"]]
+    where = {"data": data, "external": external}
+    where |= {key: getattr(settings, key) for key in PATHS if key not in where}
+    values |= {key: str(path.resolve()) for key, path in where.items() if path is not None}
+    flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    text = tomli_w.dumps(flat | {key: values[key] for key in values if key not in flat})
+    return re.sub(r"\[\n((?:    [^\[\]\n]+,\n)+)\]", lambda found: f"[{_line(found[1])}]", text)
+
+
+def _line(items: str) -> str:
+    """Short lists stand on one line, which tomli-w does not do."""
+    return ", ".join(item.strip().removesuffix(",") for item in items.splitlines())
+
+
+def _plain(path: Path, key: str, value: Any) -> Any:
+    if key in PATHS:
+        if not isinstance(value, str):
+            raise InputError(f"{path}: {key} = {value!r}; give the path of a folder in quotes")
+        return path.parent / Path(value).expanduser()
+    if key == "cases":
+        return tuple(0 if number == "all" else number for number in (value if isinstance(value, list) else [value]))
+    if key == "seeds" and isinstance(value, int):
+        return tuple(range(value))
+    if key == "spacing" and isinstance(value, (int, float)):
+        return (value,) * 3
+    if key in ("models", "generators", "segmenters", "shares", "channels") and not isinstance(value, list):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _merge_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {**before, **{name: {**before.get(name, {}), **values} for name, values in after.items()}}

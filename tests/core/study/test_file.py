@@ -1,0 +1,89 @@
+"""A study file says what the flags say, and names itself where it is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from strokereg import api
+from strokereg.api.study import settle
+from strokereg.cli.main import main
+from strokereg.core.errors import InputError
+
+KEPT = """
+preset = "smoke"
+models = ["pix2pix", "carvemix"]
+data = "here"
+cases = [3, "all"]
+seeds = 2
+shares = [0.25, 0.5]
+spacing = 5
+[budgets.segmenter]
+steps = 70
+[options.pix2pix]
+lr = 1e-3
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "here").mkdir()
+
+    def do(text):
+        path = tmp_path / "study.toml"
+        path.write_text(text)
+        return path
+
+    return do
+
+
+def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
+    kept = api.read_study(write(KEPT))
+    assert kept["data"] == tmp_path / "here"
+    assert (kept["cases"], kept["seeds"], kept["spacing"]) == ((3, 0), (0, 1), (5, 5, 5))
+    settings, _ = settle(**kept, steps={"translator": 9})
+    steps = {role: budget.steps for role, budget in settings.budgets.items()}
+    assert steps == {"generator": 6, "translator": 9, "segmenter": 70}
+    assert settings.options["pix2pix"] == {"ngf": 8, "ndf": 8, "lr": 1e-3}
+
+
+def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
+    flags = ["--study", str(write(KEPT)), "--set", "unet.lr=2e-3", "--segmenter", "unet,dynunet", "--no-headroom"]
+    assert main(["compare", *flags, "--print-study"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "elsewhere").mkdir()
+    again = tmp_path / "elsewhere" / "again.toml"
+    again.write_text(printed)
+    assert main(["compare", "--study", str(again), "--print-study"]) == 0
+    assert capsys.readouterr().out == printed
+    asked = {**api.read_study(again)}
+    settings, _ = settle(**asked)
+    assert settings.options["unet"]["lr"] == 2e-3
+    assert settings.segmenters == ("unet", "dynunet")
+    assert settings.shares == (0.25, 0.5)
+    assert asked["data"] == (tmp_path / "here").resolve()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("segmentor = 'unet'", r"study\.toml: no key 'segmentor' \(did you mean segmenters"),
+        ("shares = [1.5]", r"study\.toml: option shares\.0=1\.5: Input should be less than 1"),
+        ("[budgets.segmenter]\nsteps = 'many'", r"study\.toml: option budgets\.segmenter\.steps='many'"),
+        ("[budgets.segmentor]\nsteps = 3", r"budgets segmentor: no such role \(did you mean segmenter"),
+        ("[budgets]\nsteps = 3", r"study\.toml: budgets is not a table of tables; write \[budgets\.NAME\]"),
+        ("cases = [3", r"study\.toml: not TOML"),
+        ("data = 'there'", r"study\.toml: data: .*there is no folder; paths count from the file's own folder"),
+        ("data = 3", r"study\.toml: data = 3; give the path"),
+        ("preset = 'quik'", r"no preset 'quik' \(did you mean quick"),
+    ],
+)
+def test_what_is_wrong_is_named(write, text, said):
+    with pytest.raises(InputError, match=said):
+        api.read_study(write(text))
+
+
+def test_models_must_stand_somewhere(write, capsys):
+    assert main(["compare", "--study", str(write('preset = "smoke"')), "--print-study"]) == 2
+    assert "--models: say what to compare" in capsys.readouterr().err
+    assert main(["compare", "--study", "nowhere.toml"]) == 2
+    assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
