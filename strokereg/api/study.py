@@ -61,6 +61,7 @@ def compare(
     workers: int | None = None,
     watcher: Watcher | None = None,
     command: str = "",
+    store: Path | str | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -74,6 +75,8 @@ def compare(
         workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
         watcher: told how the study goes; see `core.study.executor.Watcher`.
         command: as the report shows it.
+        store: where trainings and databases lie; by default `runs` in `out`. Finished work of other studies on this
+            machine is found wherever it lies, and linked in.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -91,7 +94,7 @@ def compare(
     cohort, external = _open(settings, data, external, workers, watcher)
     return run_study(
         settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
-        LocalExecutor(workers), watcher, external, command,
+        LocalExecutor(workers), watcher, external, command, Path(store) if store else None, cache_folder(),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from strokereg.core.errors import InputError
 @click.option("--models", type=Names(), help="Translators and mixers: pix2pix,carvemix.")
 @click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated one, made once]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the study.  [default: strokereg-study]")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs in --out]")
 @click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
@@ -52,6 +53,7 @@ from strokereg.core.errors import InputError
 def compare(
     file: Path | None,
     out: Path | None,
+    store: Path | None,
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
@@ -93,7 +95,7 @@ def compare(
         return
     with StudyProgress(Console(stderr=True)) as progress:
         command = shlex.join(["strokereg", *sys.argv[1:]])
-        finished = api.compare(**asked, out=out or OUT, workers=workers, watcher=progress, command=command)
+        finished = api.compare(**asked, out=out or OUT, workers=workers, watcher=progress, command=command, store=store)
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))
         return

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
+    "runs": ("strokereg.cli.runs:runs", "List, show and clear away what studies have trained."),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
 }

@@ -93,7 +93,8 @@ def test_judging_elsewhere_too_trains_nothing_again(study, small_cohort, real_da
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_and_called_again_it_finds_the_same(study, small_cohort, tmp_path):
+def test_killed_in_the_middle_and_called_again_it_finds_the_same(study, small_cohort, tmp_path, monkeypatch):
+    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))  # or all would be found in the other study
     out = tmp_path / "out"
     process = subprocess.Popen(command(small_cohort, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     limit = time.monotonic() + 120

@@ -54,6 +54,14 @@ class Silent:
         return lambda *args: None
 
 
+class Executor(Protocol):
+    """Who does the tasks of a study: processes of this machine, or a cluster."""
+
+    def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
+        """Do all tasks; returns key → sentence of those that failed or lacked what they need."""
+        ...
+
+
 def default_workers(device: torch.device) -> int:
     """One process on a GPU, one for each core that this process may use on a CPU."""
     if device.type != "cpu":

@@ -27,7 +27,7 @@ from strokereg.core.report.sheet import write_sheet
 from strokereg.core.runs import Build, load_model, versions
 from strokereg.core.sampler import cut
 from strokereg.core.specs import Registered
-from strokereg.core.study.executor import LocalExecutor, Watcher
+from strokereg.core.study.executor import Executor, Watcher
 from strokereg.core.study.plan import Plan, Task, plan_training
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.stage import Stage, set_stage
@@ -84,7 +84,7 @@ def judge_images(
     cache: Path,
     registered: Mapping[str, Registered],
     build: Build,
-    executor: LocalExecutor,
+    executor: Executor,
     watcher: Watcher,
     command: str = "",
 ) -> Painters:

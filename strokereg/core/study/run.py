@@ -14,11 +14,12 @@ from strokereg.core.results import Results
 from strokereg.core.runs import Build
 from strokereg.core.specs import Registered
 from strokereg.core.study.collect import collect, examples, histories, read_curves
-from strokereg.core.study.executor import LocalExecutor, Watcher
+from strokereg.core.study.executor import Executor, Watcher
 from strokereg.core.study.pictures import draw_sheets
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.stage import set_stage
+from strokereg.core.study.store import adopt, known_stores, note_study
 from strokereg.core.table import write_csv
 
 
@@ -39,15 +40,19 @@ def run_study(
     cache: Path,
     registered: Mapping[str, Registered],
     build: Build,
-    executor: LocalExecutor,
+    executor: Executor,
     watcher: Watcher,
     external: Path | None = None,
     command: str = "",
+    store: Path | None = None,
+    notes: Path | None = None,
 ) -> Finished:
     """Do whatever of the study is not done yet, then write `results.json`, `results.csv` and `report.html`.
 
     Args:
-        out: folder of the study; its `runs` hold every training, found again by content.
+        out: folder of the study.
+        store: of every training and database, found again by content; by default `runs` in `out`.
+        notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
         cache: where prepared cases are kept.
         registered, build: the architectures by name, and how to build them.
         executor, watcher: who does the work, and who is told of it.
@@ -56,10 +61,13 @@ def run_study(
     Raises:
         InputError: data or settings that cannot be used; nothing is written then but finished trainings.
     """
-    stage = set_stage(settings, cohort, out / "runs", cache, registered, build, external, watcher.preparing)
+    stage = set_stage(settings, cohort, store or out / "runs", cache, registered, build, external, watcher.preparing)
     make_folder(out)
     write_json(out / "study.json", json.loads(settings.model_dump_json()))
     plan = make_plan(stage)
+    if notes is not None:
+        adopt(stage, plan, known_stores(notes))
+        note_study(out, stage, plan, notes)
     watcher.planned(plan)
     failures = executor.run(stage, plan.tasks.values(), watcher)
     curves = read_curves(stage, plan)

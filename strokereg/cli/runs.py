@@ -1,0 +1,78 @@
+"""`strokereg runs`: what was trained, where it lies, who needs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+
+
+@click.group()
+def runs() -> None:
+    """List, show and clear away the runs of studies."""
+
+
+@runs.command("list", epilog="Example: strokereg runs list strokereg-study")
+@FOLDERS
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects on stdout.")
+def list_(folders: Sequence[Path], as_json: bool) -> None:
+    """List the runs of studies or stores; without FOLDERS, of all that this machine's studies have used."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from strokereg.api.runs import list_runs
+
+    found = list_runs(folders)
+    if as_json:
+        click.echo(json.dumps([asdict(run) for run in found], default=str))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "cases", "seed", "steps", "state", "MB", "studies", "store"):
+        table.add_column(heading, no_wrap=heading == "run", justify="right" if heading == "MB" else "left")
+    for run in found:
+        state = ("done, found elsewhere" if run.origin else "done") if run.done else "begun"
+        numbers = ("" if n is None else str(n) for n in (run.cases, run.seed, run.steps))
+        size = f"{run.bytes / 1e6:.1f}"
+        table.add_row(run.folder.name, *numbers, state, size, str(len(run.studies)), str(run.folder.parent))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240  # lines are for programs then
+    console.print(table)
+
+
+@runs.command(epilog="Example: strokereg runs show strokereg-study/runs/segmenter-unet-1f0c…")
+@click.argument("run")
+def show(run: str) -> None:
+    """Print the record, outcome and origin of one run as JSON; RUN is its folder, or part of its name."""
+    from strokereg.api.runs import find_run
+
+    place = find_run(run)
+    parts = [*place.glob("run.json"), *place.glob("origin.json"), *sorted(place.glob("outcome*.json"))]
+    if not parts:
+        from strokereg.core.errors import InputError
+
+        raise InputError(f"{place}: holds no record of a run; give the folder of one ('strokereg runs list')")
+    said = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in parts}
+    click.echo(json.dumps({"folder": str(place), **said}, indent=2))
+
+
+@runs.command(epilog="Example: strokereg runs gc strokereg-study --yes")
+@FOLDERS
+@click.option("--yes", is_flag=True, help="Delete; without it they are only named.")
+def gc(folders: Sequence[Path], yes: bool) -> None:
+    """Delete runs that no study needs any more: of earlier settings, of deleted studies, half written by a crash."""
+    from strokereg.api.runs import collect_garbage
+
+    useless, alone = collect_garbage(folders, yes)
+    for store in alone:
+        click.echo(f"{store}: no study has noted what it needs there; its runs are left alone", err=True)
+    for place in useless:
+        click.echo(str(place))
+    told = "deleted" if yes else "not needed; call again with --yes to delete them" if useless else "not needed"
+    click.echo(f"{len(useless)} folder{'s' * (len(useless) != 1)} {told}.", err=True)

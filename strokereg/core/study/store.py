@@ -1,0 +1,184 @@
+"""Where the tasks of studies leave their results, and how one study finds what another has done.
+
+A store is a folder of task folders; by default a study has its own, `runs`. Names end in the task's key, so a finished
+task of the same name anywhere is the same work: it is linked into the study's store (copied where links cannot be
+made), which costs no time and no disk, and leaves each study whole if the other is deleted. Every store is noted in the
+cache; a store notes the studies that use it, so that what none needs any more can be told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from strokereg.core.files import replacing
+from strokereg.core.prepare import digest
+from strokereg.core.record import CHECKPOINT, RECORD, Record, make_folder, write_json
+from strokereg.core.study.plan import Plan, Task
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import is_done, outcome_path
+
+TASKS, ORIGIN = "tasks.json", "origin.json"
+_STUDIES, _INDEX = ".studies", "stores"
+_OWN = (".lock", ".task.lock", CHECKPOINT, ORIGIN)  # what belongs to one place only
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One task folder of a store.
+
+    Attributes:
+        kind, architecture, cases, seed, steps: as far as its record says.
+        done: finished; an unfinished one is gone on with by the study that needs it.
+        bytes: on disk; what is linked from another store counts in both.
+        origin: the store in which it was found, or an empty string.
+        studies: folders of the studies that name it.
+    """
+
+    folder: Path
+    kind: str
+    architecture: str
+    cases: int | None
+    seed: int | None
+    steps: int | None
+    done: bool
+    bytes: int
+    origin: str
+    studies: tuple[str, ...]
+
+
+def note_study(out: Path, stage: Stage, plan: Plan, cache: Path) -> None:
+    """Write down which tasks a study needs, that its store serves it, and where its store lies."""
+    make_folder(stage.store / _STUDIES)
+    folders = sorted({task.folder for task in plan.tasks.values()})
+    write_json(out / TASKS, {"store": str(stage.store.resolve()), "folders": folders})
+    for folder, path in ((stage.store / _STUDIES, out), (make_folder(cache / _INDEX), stage.store)):
+        with replacing(folder / digest(str(path.resolve()))[:16]) as temporary:
+            temporary.write_text(str(path.resolve()), encoding="utf-8")
+
+
+def known_stores(cache: Path) -> list[Path]:
+    """Every store that is noted in the cache and still there."""
+    noted = sorted((cache / _INDEX).glob("*"))
+    return [path for note in noted if (path := Path(note.read_text(encoding="utf-8"))).is_dir()]
+
+
+def find_elsewhere(stage: Stage, task: Task, stores: Iterable[Path]) -> Path | None:
+    """The folder of the same work, finished in another store; of a training, though it was judged on other cases."""
+    for store in stores:
+        place = store / task.folder
+        if store.resolve() == stage.store.resolve() or not place.is_dir():
+            continue
+        if (place / outcome_path(stage, task).name).is_file():
+            return place
+        if task.kind == "segmenter" and (place / RECORD).is_file() and Record.read(place).done:
+            return place
+    return None
+
+
+def adopt(stage: Stage, plan: Plan, stores: Iterable[Path]) -> int:
+    """Link in what other stores hold of a plan; returns how many tasks."""
+    stores = list(stores)
+    found = 0
+    for task in plan.tasks.values():
+        if not is_done(stage, task) and (place := find_elsewhere(stage, task, stores)):
+            found += _link(place, stage.store / task.folder)
+    return found
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a finished task folder a second place; False where another process is at work there."""
+    building = target.with_name(f".building-{uuid.uuid4().hex}")
+    shutil.copytree(source, building, copy_function=_link_file, ignore=lambda _, names: [n for n in names if n in _OWN])
+    write_json(building / ORIGIN, {"store": str(source.parent.resolve())})
+    try:
+        if target.is_dir() and not _at_work(target):
+            shutil.rmtree(target)
+        building.rename(target)
+    except OSError:  # another process was first, or is at work there
+        shutil.rmtree(building, ignore_errors=True)
+        return False
+    return True
+
+
+def _at_work(place: Path) -> bool:
+    """Whether a process holds the lock of a task folder."""
+    if not (place / ".task.lock").is_file():
+        return False
+    try:
+        with FileLock(place / ".task.lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+
+
+def list_runs(store: Path) -> list[StoredRun]:
+    """All task folders of a store, by name."""
+    needs = _needed(store)
+    runs = []
+    for place in sorted(store.iterdir()):
+        if not place.is_dir() or place.name.startswith("."):
+            continue
+        kind, _, rest = place.name.partition("-")
+        said: dict[str, Any] = {"architecture": rest.rpartition("-")[0], "cases": None, "seed": None, "steps": None}
+        if (place / RECORD).is_file():
+            record = Record.read(place)
+            cases = record.cohort.get("training_cases")
+            said = {"architecture": record.architecture, "cases": cases}
+            said |= {"seed": record.trainer.get("seed"), "steps": record.trainer.get("steps")}
+        origin = place / ORIGIN
+        runs.append(
+            StoredRun(
+                folder=place,
+                kind=kind,
+                done=any(place.glob("outcome*.json")),
+                bytes=sum(file.stat().st_size for file in place.rglob("*") if file.is_file()),
+                origin=json.loads(origin.read_text(encoding="utf-8"))["store"] if origin.is_file() else "",
+                studies=tuple(study for study, folders in needs.items() if place.name in folders),
+                **said,
+            )
+        )
+    return runs
+
+
+def is_noted(store: Path) -> bool:
+    """Whether any study has said what it needs of this store; without that nothing there may be called useless."""
+    return (store / _STUDIES).is_dir()
+
+
+def collect_garbage(store: Path, delete: bool) -> list[Path]:
+    """The folders that no study needs and no process works in, deleted if asked for; with what crashes left over."""
+    useless = [run.folder for run in list_runs(store) if not run.studies] if is_noted(store) else []
+    useless += [place for place in store.glob("*/.building-*") if place.parent not in useless]
+    gone = [place for place in useless if not _at_work(place if place.parent == store else place.parent)]
+    if delete:
+        for place in gone:
+            shutil.rmtree(place)
+    return gone
+
+
+def _needed(store: Path) -> dict[str, set[str]]:
+    """Study folder → names of the task folders that it needs; studies that are gone need none."""
+    needs = {}
+    for note in sorted((store / _STUDIES).glob("*")):
+        study = Path(note.read_text(encoding="utf-8"))
+        if (study / TASKS).is_file():
+            said = json.loads((study / TASKS).read_text(encoding="utf-8"))
+            if Path(said["store"]) == store.resolve():
+                needs[str(study)] = set(said["folders"])
+    return needs
