@@ -4,13 +4,14 @@ Everything heavy is imported inside the functions, so that `strokereg.load` neve
 """
 
 from strokereg.api.deploy import check_export, export, load, read_bundle
-from strokereg.api.study import compare, describe, read_study, study_settings
+from strokereg.api.study import compare, describe, estimate, read_study, study_settings
 from strokereg.api.training import train
 
 __all__ = [
     "check_export",
     "compare",
     "describe",
+    "estimate",
     "export",
     "load",
     "read_bundle",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from strokereg.core.cohort import Cohort
+    from strokereg.core.study.estimate import Estimate
     from strokereg.core.study.executor import Watcher
     from strokereg.core.study.run import Finished
     from strokereg.core.study.settings import StudySettings
@@ -96,6 +97,38 @@ def compare(
         settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
         LocalExecutor(workers), watcher, external, command, Path(store) if store else None, cache_folder(),
     )  # fmt: skip
+
+
+def estimate(
+    models: Sequence[str],
+    data: Path | str | None = None,
+    out: Path | str = OUT,
+    preset: str = "quick",
+    external: Path | str | None = None,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+    store: Path | str | None = None,
+    **changes: Any,
+) -> Estimate:
+    """What `compare` would do with these arguments, and for how long; the data are made ready, nothing is trained.
+
+    Raises:
+        InputError: see `compare`.
+    """
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.study.estimate import estimate_study
+    from strokereg.core.study.executor import Silent, default_workers
+    from strokereg.core.study.stage import set_stage
+    from strokereg.core.study.store import known_stores
+    from strokereg.registry.catalogue import build
+
+    settings, registered = settle(models, data, preset, **changes)
+    workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
+    cohort, external = _open(settings, data, external, workers, watcher)
+    place = Path(store) if store else Path(out) / "runs"
+    prepared = cache_folder() / "prepared"
+    stage = set_stage(settings, cohort, place, prepared, registered, build, external, watcher.preparing)
+    return estimate_study(stage, workers, known_stores(cache_folder()))
 
 
 def describe(

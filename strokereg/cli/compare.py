@@ -49,6 +49,7 @@ from strokereg.core.errors import InputError
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print arms, what is done, and about how long the rest takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
 def compare(
     file: Path | None,
@@ -62,6 +63,7 @@ def compare(
     flips: bool,
     workers: int | None,
     print_study: bool,
+    dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -92,6 +94,13 @@ def compare(
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
         click.echo(api.describe(**asked), nl=False)
+        return
+    if dry_run:
+        from strokereg.cli.estimate import print_estimate
+
+        with StudyProgress(Console(stderr=True)) as progress:
+            found = api.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store)
+        print_estimate(found, as_json)
         return
     with StudyProgress(Console(stderr=True)) as progress:
         command = shlex.join(["strokereg", *sys.argv[1:]])

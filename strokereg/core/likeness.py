@@ -40,7 +40,7 @@ class Likeness(BaseModel):
         frechet, kernel: distance of features to those of the held-out images, each feature in units of its spread over
             these; lower is better, 0 is equal.
         precision, recall: share of these features among the true ones, and the reverse.
-        contrast: mean signal in the lesion over that of the rest of the brain.
+        contrast: mean signal in the lesion over that of the rest of the brain; None where no image shows a lesion.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class Likeness(BaseModel):
     kernel: Interval
     precision: float
     recall: float
-    contrast: Interval
+    contrast: Interval | None
 
 
 @dataclass(frozen=True)

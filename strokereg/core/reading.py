@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strokereg.core.results import Arm, Headroom, Results
+from strokereg.core.results import Arm, Headroom, Quality, Results
 from strokereg.core.stats import FEWEST_CASES, Contrast, Spread
 
 RULE = "A gain without its interval is not reported as a gain."
@@ -89,6 +89,30 @@ def reading(results: Results) -> list[str]:
     sentences = [sentence for arm in results.arms if (sentence := arm_sentence(arm))]
     unjudged = [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in results.arms if not arm.seeds]
     return sentences + unjudged + [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+
+
+def quality_name(quality: Quality, results: Results) -> str:
+    """A database by model, and by what else tells it from the study's others."""
+    parts = [quality.model, *([quality.note] if quality.note else [])]
+    if len({other.cases for other in results.quality}) > 1:
+        parts.append(f"{quality.cases} cases")
+    if len({other.seed for other in results.quality}) > 1:
+        parts.append(f"seed {quality.seed}")
+    return ", ".join(parts)
+
+
+def privacy_sentences(results: Results) -> list[str]:
+    """One sentence per synthetic database: does it copy?"""
+    sentences = []
+    for quality in results.quality:
+        found, name = quality.memorisation, quality_name(quality, results)
+        if not found.sees:
+            sentences.append(f"{name}: even copies planted on purpose were not seen, so nothing is said of memorising.")
+            continue
+        near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
+        what = f"{near * 100:.0f} % of its images lie nearer to a training image than 95 % of other patients' images do"
+        sentences.append(f"{name}: {what}; chance gives 5 %.")
+    return sentences
 
 
 def nature(results: Results) -> list[str]:

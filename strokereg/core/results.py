@@ -15,6 +15,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from strokereg.core.errors import InputError
+from strokereg.core.likeness import Interval, Likeness
+from strokereg.core.memorisation import Memorisation
 from strokereg.core.metrics import CaseMetrics
 from strokereg.core.record import Decision, write_json
 from strokereg.core.stats import Contrast, Moments, Spread
@@ -159,6 +161,26 @@ class Headroom(_Part):
     contrast: Contrast
 
 
+class Quality(_Part):
+    """A synthetic database, looked at.
+
+    Attributes:
+        model, cases, seed, note, public: which; `public` where its anatomies are no training cases'.
+        likeness: of what the translator paints for held-out label maps; None for a mixer.
+        true_contrast: lesion contrast of the held-out images themselves.
+        memorisation: whether the database's images are copies.
+    """
+
+    model: str
+    cases: int
+    seed: int
+    note: str = ""
+    public: bool = False
+    likeness: Likeness | None = None
+    true_contrast: Interval | None = None
+    memorisation: Memorisation
+
+
 class Failure(_Part):
     """A training or an arm that did not hold, and the sentence that says why."""
 
@@ -196,6 +218,7 @@ class Results(_Part):
 
     Attributes:
         synthesis: translator or mixer → name → number, for instance how many masks were redrawn.
+        quality: of each synthetic database.
         timing: part of the work → seconds, not overlapping; the only part that differs between two equal studies.
     """
 
@@ -204,6 +227,7 @@ class Results(_Part):
     headroom: list[Headroom] = []
     arms: list[Arm]
     synthesis: dict[str, dict[str, float]] = {}
+    quality: list[Quality] = []
     runs: list[Run] = []
     failures: list[Failure] = []
     provenance: Provenance = Provenance()

@@ -27,7 +27,7 @@ def print_table(results: Results, console: Console | None = None) -> None:
     console.print()
     console.print(build_table(results, narrow=console.width < WIDE))
     console.print()
-    for sentence in [*reading.reading(results), "", *reading.nature(results)]:
+    for sentence in [*reading.reading(results), *reading.privacy_sentences(results), "", *reading.nature(results)]:
         console.print(escape(sentence))
 
 

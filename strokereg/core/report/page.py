@@ -67,6 +67,7 @@ def gather(results: Results, histories: Sequence[History], pictures: Sequence[Sh
         "names": names,
         "headline": _headline(results, names),
         "headrooms": reading.headroom_sentences(results),
+        "privacy": reading.privacy_sentences(results),
         "sentences": reading.reading(results),
         "nature": reading.nature(results),
         "charts": _score_charts(results, names),

@@ -13,7 +13,18 @@ from strokereg.core.history import series
 from strokereg.core.prepare import digest
 from strokereg.core.record import HISTORY
 from strokereg.core.report import History
-from strokereg.core.results import Arm, CohortFacts, ExternalFacts, Failure, Provenance, Results, Run, SeedScores, Study
+from strokereg.core.results import (
+    Arm,
+    CohortFacts,
+    ExternalFacts,
+    Failure,
+    Provenance,
+    Quality,
+    Results,
+    Run,
+    SeedScores,
+    Study,
+)
 from strokereg.core.runs import versions
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.stage import Stage
@@ -61,6 +72,7 @@ def collect(
         )
     results = summarise(_study(stage, cohort, external), arms)
     results.synthesis = _synthesis(stage, plan)
+    results.quality = _quality(stage, plan)
     results.runs = [_run(plan.tasks[key], found) for key, found in curves.items()]
     results.failures = [
         Failure(what=task.title, reason=failures[key]) for key, task in plan.tasks.items() if key in failures
@@ -76,7 +88,7 @@ def collect(
 
 def read_curves(stage: Stage, plan: Plan) -> dict[str, Curves]:
     """Task key → loss name → (step, value), of every finished training in the order of the plan."""
-    trained = [task for task in plan.tasks.values() if task.kind != "database" and is_done(stage, task)]
+    trained = [task for task in plan.tasks.values() if task.kind in stage.settings.budgets and is_done(stage, task)]
     return {task.key: series(stage.store / task.folder / HISTORY) for task in trained}
 
 
@@ -148,6 +160,16 @@ def _synthesis(stage: Stage, plan: Plan) -> dict[str, dict[str, float]]:
             note = f"{task.note}, " if task.note else ""
             notes[f"{task.architecture} ({task.cases} cases, {note}seed {task.seed})"] = numbers
     return notes
+
+
+def _quality(stage: Stage, plan: Plan) -> list[Quality]:
+    found = []
+    for task in plan.tasks.values():
+        if task.kind == "quality" and is_done(stage, task):
+            said = {name: value for name, value in outcome(stage, task).items() if name != "seconds"}
+            about = {"model": task.architecture, "cases": task.cases, "seed": task.seed, "note": task.note}
+            found.append(Quality.model_validate({**about, "public": task.public, **said}))
+    return found
 
 
 def _run(task: Task, curves: Curves) -> Run:

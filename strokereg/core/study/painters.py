@@ -18,23 +18,21 @@ from strokereg.core.compose import render
 from strokereg.core.device import choose_device, seed_everything
 from strokereg.core.errors import RunFailed
 from strokereg.core.likeness import Interval, Likeness, Measures, View
-from strokereg.core.prepare import PreparedCase, prepare_cases
-from strokereg.core.problem import Problem
+from strokereg.core.prepare import prepare_cases
 from strokereg.core.quality import deep_features
 from strokereg.core.record import make_folder, write_json
 from strokereg.core.report import Sheet, SheetRow, label_colours, radiological, window
 from strokereg.core.report.sheet import write_sheet
 from strokereg.core.runs import Build, load_model, versions
-from strokereg.core.sampler import cut
 from strokereg.core.specs import Registered
 from strokereg.core.study.executor import Executor, Watcher
 from strokereg.core.study.plan import Plan, Task, plan_training
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.stage import Stage, set_stage
+from strokereg.core.study.views import view_case
 from strokereg.core.study.work import outcome
 
 _SHOWN = 6  # columns of the picture sheet
-_BRAIN_SHARE = 0.2  # of the case's largest slice, that a slice must show to be looked at
 
 
 class Painter(BaseModel):
@@ -109,7 +107,7 @@ def judge_images(
         raise RunFailed(f"{eye.title}: {failures[eye.key]}; nothing can be measured without its features")
     tested = prepare_cases(stage.ready.test_files, stage.ready.preparation, stage.ready.table, cache)
     cases = [*stage.ready.validation, *tested]
-    truth = [_view(case, stage.ready.problem) for case in cases]
+    truth = [view_case(case, stage.ready.problem) for case in cases]
     segmenter = load_model(stage.store / eye.folder, build)[1].to(choose_device(settings.device))
     measures = Measures(
         truth, stage.ready.table.lesion, partial(deep_features, segmenter, everywhere=settings.dims == 3)
@@ -125,7 +123,7 @@ def judge_images(
         held_out=[case.name for case in cases],
         seed=seed,
         truth=measures.contrast(truth),
-        others=measures.other_cases([_view(case, stage.ready.problem) for case in stage.ready.train]),
+        others=measures.other_cases([view_case(case, stage.ready.problem) for case in stage.ready.train]),
         painters=[
             Painter(
                 model=task.architecture,
@@ -144,20 +142,6 @@ def judge_images(
     write_json(out / "judge.json", judged.model_dump(mode="json"))
     write_sheet(_sheet(stage, judged.held_out, truth, painted), out / "sheet.png")
     return judged
-
-
-def _view(case: PreparedCase, problem: Problem) -> View:
-    """All slices of a case that show enough brain, or the volume around the middle of its lesion."""
-    labels, image = np.asarray(case.labels), case.image
-    if problem.dims == 3:
-        struck = np.argwhere(labels == case.lesion)
-        centre = tuple(int(i) for i in (struck if len(struck) else np.argwhere(labels)).mean(0).round())
-        image, labels = cut(image, labels, centre, problem.size)
-        return View(labels[None], image[None])
-    area = (labels > 0).sum(axis=(1, 2))
-    chosen = np.flatnonzero(area >= max(1, _BRAIN_SHARE * area.max()))
-    parts = [cut(image[:, z], labels[z], (), problem.size) for z in chosen]
-    return View(np.stack([part[1] for part in parts]), np.stack([part[0] for part in parts]))
 
 
 def _paint(stage: Stage, task: Task, views: Sequence[View]) -> list[np.ndarray]:

@@ -23,7 +23,7 @@ class Task:
     """One piece of work with its own folder.
 
     Attributes:
-        kind: generator, translator, database or segmenter.
+        kind: generator, translator, database, segmenter or quality.
         architecture: whose training, or whose images.
         cases: clinical cases that it sees.
         needs: keys of tasks that must be done before.
@@ -101,6 +101,9 @@ def make_plan(stage: Stage) -> Plan:
         plan.arms += [_arm(plan, stage, recipe, cases) for cases in numbers for recipe in own]
         if settings.headroom and everything not in numbers:
             plan.arms.append(_arm(plan, stage, own[0], everything))
+    if settings.quality:
+        for database in [task for task in plan.tasks.values() if task.kind == "database"]:
+            plan.add(_quality(plan, stage, database))
     return plan
 
 
@@ -180,6 +183,17 @@ def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
     mixer = [model, entry.distribution, entry.version, stage.code[model], stage.settings.options.get(model, {})]
     shown = [ready.preparation.model_dump(mode="json"), ready.table.names, stage.key_of(ready.train_files[:cases])]
     return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
+
+
+def _quality(plan: Plan, stage: Stage, database: Task) -> Task:
+    """The audit of a database, through the eyes of the clinical-only segmenter with as many cases."""
+    settings, ready = stage.settings, stage.ready
+    eye = plan_training(plan, stage, "segmenter", settings.segmenters[0], database.cases, settings.seeds[0])
+    painter = tuple(key for key in database.needs if plan.tasks[key].kind == "translator")
+    needs = (database.key, eye.key, *painter)
+    held_out = [stage.key_of(ready.validation_files), stage.key_of(ready.test_files)]
+    key = digest([_FORMAT, "quality", needs, held_out])
+    return replace(database, kind="quality", key=key, needs=needs, steps=1)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.stage import set_stage
 from strokereg.core.study.store import adopt, known_stores, note_study
 from strokereg.core.table import write_csv
+from strokereg.core.table_files import write_tables
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def run_study(
     store: Path | None = None,
     notes: Path | None = None,
 ) -> Finished:
-    """Do whatever of the study is not done yet, then write `results.json`, `results.csv` and `report.html`.
+    """Do whatever of the study is not done yet, then write `results.json`, `results.csv`, tables and `report.html`.
 
     Args:
         out: folder of the study.
@@ -74,5 +75,6 @@ def run_study(
     results = collect(stage, plan, cohort, failures, command, external, curves)
     results.write(out / "results.json")
     write_csv(results, out / "results.csv")
+    write_tables(results, out)
     report = write_report(out, results, histories(plan, curves), draw_sheets(stage, plan, examples(stage, plan)))
     return Finished(results, out / "results.json", out / "results.csv", report)

@@ -55,6 +55,7 @@ class StudySettings(Options):
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
+        quality: measure every synthetic database: likeness to real images, and whether it copies training images.
         budgets: steps and batch size a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
@@ -79,6 +80,7 @@ class StudySettings(Options):
     synthetic_cases: int = Field(default=40, ge=1)
     fresh_translators: bool = False
     all_for_synthesis: bool = False
+    quality: bool = True
     budgets: dict[str, Budget]
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     embedded: Embedded

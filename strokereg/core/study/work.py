@@ -1,4 +1,4 @@
-"""The four kinds of work of a study, each done in a folder of its own. These functions run in worker processes."""
+"""The five kinds of work of a study, each done in a folder of its own. These functions run in worker processes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from strokereg.core.roles import Mixer
 from strokereg.core.runs import load_model, train_run
 from strokereg.core.sampler import cut
 from strokereg.core.study.plan import Task, record_of
+from strokereg.core.study.quality import measure_quality
 from strokereg.core.study.stage import Stage
 from strokereg.core.trainer import TrainerSettings
 
@@ -198,4 +199,14 @@ def _richest_unit(
     return plane, image
 
 
-_KINDS = {"generator": _train, "translator": _train, "segmenter": _train, "database": _database}
+def _quality(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    return measure_quality(stage, task, needs)
+
+
+_KINDS = {
+    "generator": _train,
+    "translator": _train,
+    "segmenter": _train,
+    "database": _database,
+    "quality": _quality,
+}

@@ -1,0 +1,107 @@
+"""Are synthetic images copies of training images? Distances to the nearest one, beside those of other patients' images.
+
+An image of a patient whom no training has seen lies some way from its nearest training image. Synthetic images that
+lie nearer than nearly all of those are suspicious. Copies that are planted on purpose show whether this audit would see
+any. A label map of a training case brings its image near to that case by itself; only with other anatomies does
+nearness mean that the translator remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.spatial.distance import cdist
+
+_NEAREST = 5.0  # per cent of held-out images that may be as near by chance
+_NOISE = 0.02  # of the planted copies, a hundredth of the intensities' range
+_MOST = 200  # images of each set that are looked up, and planted
+_COARSE = 2  # voxels that are averaged along each axis: a copy stays one, and noise counts less
+
+Look = Callable[[np.ndarray], np.ndarray]
+
+
+class Nearness(BaseModel):
+    """Distances to the nearest training image, mirrored or not.
+
+    Attributes:
+        synthetic, held_out: medians over images.
+        nearest: the smallest of a synthetic image.
+        near: share of synthetic images that are nearer than all but 5 % of held-out ones; 0.05 is what chance gives.
+        caught: share of planted copies that are so.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    synthetic: float
+    held_out: float
+    nearest: float
+    near: float
+    caught: float
+
+
+class Memorisation(BaseModel):
+    """The audit in two measures: root mean square of intensity differences, and distance in a segmenter's features."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pixels: Nearness
+    features: Nearness
+
+    @property
+    def sees(self) -> bool:
+        """Whether the planted copies were caught, without which the audit says nothing."""
+        return max(self.pixels.caught, self.features.caught) >= 0.95
+
+
+def audit(synthetic: np.ndarray, training: np.ndarray, held_out: np.ndarray, look: Look, seed: int = 0) -> Memorisation:
+    """Compare synthetic with training images.
+
+    Args:
+        synthetic, training, held_out: float32 [N, C, *S] in [-1, 1], all of one size.
+        look: images [n, C, *S] → features, a row an image.
+        seed: of the planted copies' noise, and of which images are looked up.
+    """
+    rng = np.random.default_rng(seed)
+    synthetic, held_out = (_some(rng, images) for images in (synthetic, held_out))
+    copies = _some(rng, training)
+    copies = np.clip(copies + rng.normal(0, _NOISE, copies.shape) * (copies > -1), -1, 1).astype(np.float32)
+    mirrored = np.concatenate([training, training[..., ::-1]])
+    return Memorisation(
+        pixels=_nearness(*(_pixels(images) for images in (synthetic, mirrored, held_out, copies))),
+        features=_nearness(*_scaled(*(look(images) for images in (synthetic, mirrored, held_out, copies)))),
+    )
+
+
+def _some(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
+    return images[np.sort(rng.permutation(len(images))[:_MOST])]
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """Coarse intensities, a row an image, scaled so that a distance is a root mean square."""
+    coarse = images
+    for axis in range(2, images.ndim):
+        edges = np.arange(0, coarse.shape[axis], _COARSE)
+        width = np.diff([*edges, coarse.shape[axis]]).reshape([-1 if a == axis else 1 for a in range(images.ndim)])
+        coarse = np.add.reduceat(coarse, edges, axis=axis) / width
+    rows = coarse.reshape(len(images), -1)
+    return rows / np.sqrt(rows.shape[1])
+
+
+def _scaled(*features: np.ndarray) -> list[np.ndarray]:
+    """In units of each feature's spread over the training images, which come second."""
+    spread = np.maximum(features[1].std(0), 1e-6)
+    return [rows / spread for rows in features]
+
+
+def _nearness(synthetic: np.ndarray, training: np.ndarray, held_out: np.ndarray, copies: np.ndarray) -> Nearness:
+    made, real, planted = (cdist(rows, training).min(axis=1) for rows in (synthetic, held_out, copies))
+    limit = np.percentile(real, _NEAREST)
+    return Nearness(
+        synthetic=float(np.median(made)),
+        held_out=float(np.median(real)),
+        nearest=float(made.min()),
+        near=float((made < limit).mean()),
+        caught=float((planted < limit).mean()),
+    )

@@ -1,0 +1,172 @@
+"""What a task costs on this machine: a few timed steps of it, in as many processes as the study will use."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from strokereg.core.compose import Tally, compose_case, render
+from strokereg.core.device import choose_device
+from strokereg.core.judge import choose_decision, judge_case, predict_case
+from strokereg.core.mix import mix_case
+from strokereg.core.placement import learn_prior
+from strokereg.core.quality import deep_features
+from strokereg.core.recipe import sampler_of
+from strokereg.core.record import Decision
+from strokereg.core.roles import Mixer
+from strokereg.core.study.plan import Plan, Task, record_of
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.views import view_case
+from strokereg.core.trainer import Trainer, TrainerSettings
+from strokereg.core.workers import end_with_parent
+
+_WARM, _STEPS, _SECONDS = 3, 20, 5.0  # steps that do not count, most that do, and how long they may take
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one step (of a database: of one case), and of what comes once, as judging does."""
+
+    step: float
+    once: float = 0.0
+
+    def of(self, task: Task, trained: bool = False) -> float:
+        """Seconds of a whole task; `trained` leaves only what comes once."""
+        return self.once + (0.0 if trained else self.step * task.steps)
+
+
+class _Enough(Exception):
+    """Ends a training that was only begun to be timed."""
+
+
+def kind_of(task: Task) -> tuple[str, str, bool]:
+    """What tasks of one cost have in common."""
+    return task.kind, task.architecture, task.public
+
+
+def calibrate(stage: Stage, plan: Plan, tasks: Iterable[Task], workers: int) -> tuple[dict[tuple, Cost], float]:
+    """Time one task of each kind, in all processes at once, so that they get in each other's way as they will.
+
+    Returns:
+        Cost by `kind_of`, and the seconds until a process was ready to work.
+    """
+    chosen: dict[tuple, Task] = {}
+    for task in tasks:
+        chosen.setdefault(kind_of(task), task)
+    begun = time.perf_counter()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as pool:
+        list(pool.map(_ready, range(workers)))
+        start = time.perf_counter() - begun
+        jobs = {
+            kind: [pool.submit(measure, stage, task, _needs(plan, task)) for _ in range(workers)]
+            for kind, task in chosen.items()
+        }
+        costs = {kind: [job.result() for job in several] for kind, several in jobs.items()}
+    return {
+        kind: Cost(statistics.fmean(c.step for c in found), statistics.fmean(c.once for c in found))
+        for kind, found in costs.items()
+    }, start
+
+
+def _ready(number: int) -> int:
+    time.sleep(0.2)  # or the first process to be there would do it for all
+    return number
+
+
+def _needs(plan: Plan, task: Task) -> dict[str, Task]:
+    return {key: plan.tasks[key] for key in task.needs}
+
+
+def measure(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
+    """Time a task here and now; leaves nothing behind."""
+    if task.kind == "quality":
+        return _look(stage, task)
+    if task.kind == "database":
+        return _mix(stage, task) if stage.mixes(task.architecture) else _compose(stage, task, needs)
+    return _train(stage, task)
+
+
+def _train(stage: Stage, task: Task) -> Cost:
+    record = record_of(stage, task)
+    settings = TrainerSettings.model_validate(record.trainer)
+    ready = stage.ready
+    # Clinical cases stand for synthetic ones, which are not there yet and cost the same.
+    sampler = sampler_of(stage.registered[task.architecture].spec, ready.problem, settings, ready.train[: task.cases])
+    model = stage.build(task.architecture, ready.problem, record.options)
+    times = [time.perf_counter()]
+
+    def on_step(step: int, losses: dict[str, float]) -> None:
+        times.append(time.perf_counter())
+        if step >= _WARM + _STEPS or (step > _WARM and times[-1] - times[_WARM] > _SECONDS):
+            raise _Enough
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Trainer(model, task.architecture, sampler.batch, settings, Path(folder), on_step).fit()
+        except _Enough:
+            pass
+        else:  # untrained, or shorter than a calibration: its whole time was taken
+            whole = time.perf_counter() - times[0]
+            return Cost(whole / task.steps, _judging(stage, model) if task.kind == "segmenter" else 0.0)
+    step = (times[-1] - times[_WARM]) / (len(times) - 1 - _WARM)
+    return Cost(step, _judging(stage, model.eval()) if task.kind == "segmenter" else 0.0)
+
+
+def _judging(stage: Stage, model: nn.Module) -> float:
+    """Seconds to choose the decision on validation cases and to judge all others, from one case of each."""
+    ready, flips = stage.ready, stage.settings.flips
+    begun = time.perf_counter()
+    choose_decision(model, ready.validation_files[:1], ready.preparation, ready.problem.size, flips)
+    chosen = time.perf_counter()
+    judge_case(predict_case(model, ready.test_files[0], ready.preparation, ready.problem.size, flips), Decision())
+    judged = time.perf_counter()
+    others = len(ready.test_files) + len(stage.external)
+    return (chosen - begun) * len(ready.validation_files) + (judged - chosen) * others
+
+
+def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
+    ready, device = stage.ready, choose_device(stage.settings.device)
+    makers = {
+        need.kind: stage.build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
+        for need in needs.values()
+    }
+    generator, translator = (makers[kind].to(device).eval() for kind in ("generator", "translator"))
+    cases = ready.train[: task.cases]
+    anatomy = (stage.public.anatomies if task.public else cases)[0]
+    tally, prior = Tally(), learn_prior(cases, ready.problem.dims)
+    begun = time.perf_counter()
+    labels = compose_case(anatomy, generator, ready.table, ready.problem, prior, 0.5, (task.seed, 0), tally)
+    composed = time.perf_counter()
+    render(translator, labels, stage.registered[task.architecture].spec.stochastic)
+    rendered = time.perf_counter()
+    # Untrained generators draw masks that fit nowhere, again and again; trained ones rarely do.
+    first = tally.lesions / max(1, tally.lesions + tally.redrawn)
+    return Cost((composed - begun) * first + rendered - composed)
+
+
+def _look(stage: Stage, task: Task) -> Cost:
+    """Features of one training case, for all images that are looked at; twice, since distances cost about as much."""
+    ready = stage.ready
+    architecture = stage.settings.segmenters[0]
+    segmenter = stage.build(architecture, ready.problem, stage.settings.options.get(architecture, {})).eval()
+    begun = time.perf_counter()
+    deep_features(segmenter, view_case(ready.train[0], ready.problem).image)
+    cases = 2 * task.cases + len(ready.validation) + len(ready.test_files) + stage.settings.synthetic_cases
+    return Cost(2.0 * cases * (time.perf_counter() - begun))
+
+
+def _mix(stage: Stage, task: Task) -> Cost:
+    options = stage.settings.options.get(task.architecture, {})
+    mixer = cast(Mixer, stage.build(task.architecture, stage.ready.problem, options))
+    begun = time.perf_counter()
+    mix_case(stage.ready.train[: task.cases], 0, mixer, stage.ready.table, task.seed, Tally())
+    return Cost(time.perf_counter() - begun)

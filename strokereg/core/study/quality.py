@@ -1,0 +1,63 @@
+"""How good, and how private, the images of a synthetic database are. One task for each database, beside the arms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from strokereg.core.compose import read_database, render
+from strokereg.core.device import choose_device, seed_everything
+from strokereg.core.likeness import Measures, View
+from strokereg.core.memorisation import audit
+from strokereg.core.quality import deep_features
+from strokereg.core.runs import load_model
+from strokereg.core.study.plan import Task
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.views import view_case, view_files
+
+
+def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict[str, Any]:
+    """Likeness of what the translator paints for held-out label maps, and the memorisation audit of the database.
+
+    Held out are validation and test cases; features are those of the clinical-only segmenter. A mixer paints nothing
+    for other cases and has the audit only.
+    """
+    kinds = {need.kind: need for need in needs.values()}
+    ready, settings, device = stage.ready, stage.settings, choose_device(stage.settings.device)
+    segmenter = load_model(stage.store / kinds["segmenter"].folder, stage.build)[1].to(device)
+    truth = [view_case(case, ready.problem) for case in ready.validation]
+    truth += [view_files(files, ready.preparation, ready.table, ready.problem) for files in ready.test_files]
+    made = read_database(stage.store / kinds["database"].folder, ready.table.lesion)
+    sets = ([view_case(case, ready.problem) for case in cases] for cases in (made, ready.train[: task.cases]))
+    synthetic, training = (_images(views) for views in sets)
+    look = partial(deep_features, segmenter)
+    said: dict[str, Any] = {
+        "memorisation": audit(synthetic, training, _images(truth), look, task.seed).model_dump(),
+        "likeness": None,
+    }
+    if "translator" in kinds:
+        translator = load_model(stage.store / kinds["translator"].folder, stage.build)[1].to(device)
+        seed_everything(task.seed)
+        stochastic = stage.registered[task.architecture].spec.stochastic
+        painted = [render(translator, view.labels, stochastic) for view in truth]
+        measures = Measures(truth, ready.table.lesion, partial(look, everywhere=settings.dims == 3))
+        said["likeness"] = _finite(measures.painted(painted).model_dump())
+        said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
+    return said
+
+
+def _images(views: list[View]) -> np.ndarray:
+    return np.concatenate([view.image for view in views])
+
+
+def _finite(said: Any) -> Any:
+    """The same without measures that are not numbers, as the contrast is where no case shows a lesion."""
+    if not isinstance(said, dict):
+        return said
+    if any(isinstance(value, float) and not math.isfinite(value) for value in said.values()):
+        return None
+    return {name: _finite(value) for name, value in said.items()}

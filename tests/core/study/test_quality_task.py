@@ -1,0 +1,20 @@
+"""Every synthetic database is looked at."""
+
+from __future__ import annotations
+
+
+def test_a_study_has_it_beside_every_gain(small_study):
+    """A mixed case is its host nearly everywhere; flat random contrasts are no patient's image."""
+    by_model = {quality.model: quality for quality in small_study.results.quality}
+    assert set(by_model) == {"random-contrast", "carvemix"}
+    mixed, painted = by_model["carvemix"], by_model["random-contrast"]
+    assert mixed.memorisation.sees
+    assert mixed.memorisation.pixels.near > 0.8
+    assert painted.memorisation.pixels.near < 0.2
+    assert mixed.likeness is None
+    assert 0 < painted.likeness.ssim.value < 1
+    assert painted.true_contrast.value > 1.2
+    page = small_study.report.read_text()
+    assert "of its images lie nearer to a training image" in page
+    assert 'id="quality"' in page
+    assert (small_study.json.parent / "table.tex").is_file()
