@@ -5,6 +5,7 @@ Everything heavy is imported inside the functions, so that `strokereg.load` neve
 
 from strokereg.api.deploy import check_export, export, load, read_bundle
 from strokereg.api.study import compare, describe, estimate, read_study, study_settings
+from strokereg.api.synthesis import synthesize
 from strokereg.api.training import train
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "read_bundle",
     "read_study",
     "study_settings",
+    "synthesize",
     "train",
 ]

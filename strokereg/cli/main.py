@@ -21,6 +21,10 @@ COMMANDS = {
     "data": ("strokereg.cli.data:data", "Make and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
+    "synthesize": (
+        "strokereg.cli.synthesize:synthesize",
+        "Write a synthetic cohort as a product of its own.",
+    ),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
     "runs": ("strokereg.cli.runs:runs", "List, show and clear away what studies have trained."),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),

@@ -13,6 +13,8 @@ from strokereg.core.readers import bids, isles22
 from strokereg.core.split import PARTS, Split
 
 SPLIT_FILE = "split.tsv"
+#: Who made a dataset in which no patient was scanned.
+SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Cohort:
     """Cases of one folder.
 
     Attributes:
-        simulated: the images came from the simulator, as the dataset's own description says.
+        simulated: no patient was scanned for the images, as the dataset's own description says.
         split: None where the folder holds none (a cohort only judged on).
     """
 
@@ -115,4 +117,4 @@ def _is_simulated(root: Path) -> bool:
     except ValueError as error:
         raise InputError(f"{description}: not valid JSON ({error}); correct it") from error
     makers = content.get("GeneratedBy") if isinstance(content, dict) else None
-    return any(isinstance(m, dict) and m.get("Name") == "strokereg data simulate" for m in makers or [])
+    return any(isinstance(m, dict) and m.get("Name") in (SIMULATION, SYNTHESIS) for m in makers or [])
