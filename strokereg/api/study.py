@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from strokereg.core.cohort import Cohort
     from strokereg.core.study.estimate import Estimate
-    from strokereg.core.study.executor import Watcher
+    from strokereg.core.study.executor import Executor, Watcher
     from strokereg.core.study.run import Finished
     from strokereg.core.study.settings import StudySettings
     from strokereg.registry.installed import Entry
@@ -63,6 +63,7 @@ def compare(
     watcher: Watcher | None = None,
     command: str = "",
     store: Path | str | None = None,
+    executor: str = "local",
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -78,6 +79,7 @@ def compare(
         command: as the report shows it.
         store: where trainings and databases lie; by default `runs` in `out`. Finished work of other studies on this
             machine is found wherever it lies, and linked in.
+        executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -86,16 +88,18 @@ def compare(
         InputError: unknown model, wrong options, or data that cannot be used.
     """
     from strokereg.core.cache import cache_folder
-    from strokereg.core.study.executor import LocalExecutor, Silent, default_workers
+    from strokereg.core.study.executor import Silent, default_workers
     from strokereg.core.study.run import run_study
     from strokereg.registry.catalogue import build
 
+    _scheduler(executor)
     settings, registered = settle(models, data, preset, **changes)
     workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
     cohort, external = _open(settings, data, external, workers, watcher)
     return run_study(
-        settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
-        LocalExecutor(workers), watcher, external, command, Path(store) if store else None, cache_folder(),
+        settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
+        _executor(executor, workers), watcher, external, command,
+        Path(store or Path(out) / "runs").absolute(), cache_folder(),
     )  # fmt: skip
 
 
@@ -192,6 +196,28 @@ def settle(
     return typed_options(settings, registered), registered
 
 
+def _scheduler(executor: str) -> str | None:
+    """`host:port` of the Dask scheduler; None for this machine's own processes.
+
+    Raises:
+        InputError: neither "local" nor "dask://host:port".
+    """
+    if executor == "local":
+        return None
+    kind, sign, address = executor.partition("://")
+    if kind != "dask" or not sign or ":" not in address:
+        raise InputError(f"--executor {executor}: give local, or dask://host:port of a Dask scheduler")
+    return address
+
+
+def _executor(executor: str, workers: int) -> Executor:
+    from strokereg.core.study.cluster import DaskExecutor
+    from strokereg.core.study.executor import LocalExecutor
+
+    address = _scheduler(executor)
+    return LocalExecutor(workers) if address is None else DaskExecutor(address)
+
+
 def _device(settings: StudySettings) -> torch.device:
     from strokereg.core.device import choose_device
 
@@ -206,8 +232,9 @@ def _open(
 
     if external:
         open_cohort(external)  # a wrong folder should show before an hour of training
-    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
-    return cohort, Path(external) if external else None
+    # Absolute, because the workers of a cluster stand elsewhere.
+    cohort = open_cohort((Path(data) if data else _embedded(settings, workers, watcher)).absolute())
+    return cohort, Path(external).absolute() if external else None
 
 
 def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:

@@ -45,6 +45,7 @@ from strokereg.core.errors import InputError
 )
 @click.option("--flips", is_flag=True, help="Judge on the mean with the mirror image, at twice the time.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
@@ -62,6 +63,7 @@ def compare(
     all_for_synthesis: bool,
     flips: bool,
     workers: int | None,
+    executor: str,
     print_study: bool,
     dry_run: bool,
     as_json: bool,
@@ -104,7 +106,9 @@ def compare(
         return
     with StudyProgress(Console(stderr=True)) as progress:
         command = shlex.join(["strokereg", *sys.argv[1:]])
-        finished = api.compare(**asked, out=out or OUT, workers=workers, watcher=progress, command=command, store=store)
+        finished = api.compare(
+            **asked, out=out or OUT, workers=workers, watcher=progress, command=command, store=store, executor=executor
+        )
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))
         return

@@ -69,6 +69,19 @@ def default_workers(device: torch.device) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def sort_out(
+    stage: Stage, tasks: Iterable[Task], watcher: Watcher
+) -> tuple[dict[str, Task], set[str], dict[str, str], list[Task]]:
+    """Tasks by key, the keys of those that are done, room for failures, and what is to be done, in order."""
+    by_key = {task.key: task for task in tasks}
+    done = set[str]()
+    for key, known in by_key.items():
+        if is_done(stage, known):
+            done.add(key)
+            watcher.found(known)
+    return by_key, done, {}, [known for key, known in by_key.items() if key not in done]
+
+
 @dataclass(frozen=True)
 class LocalExecutor:
     """Processes on this machine.
@@ -85,13 +98,7 @@ class LocalExecutor:
         Raises:
             InputError: wrong input, which no other task would survive either.
         """
-        by_key = {task.key: task for task in tasks}
-        done, failures = set[str](), dict[str, str]()
-        for key, known in by_key.items():
-            if is_done(stage, known):
-                done.add(key)
-                watcher.found(known)
-        todo = [known for key, known in by_key.items() if key not in done]
+        by_key, done, failures, todo = sort_out(stage, tasks, watcher)
         deaths = dict[str, int]()
         busy, idle = list[Worker](), list[Worker]()
 

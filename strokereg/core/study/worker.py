@@ -90,15 +90,16 @@ def _serve(pipe: Connection, stage: Stage, perform: Perform) -> None:
             task, needs = pipe.recv()
         except EOFError:
             return
-        pipe.send(_do(pipe, stage, task, needs, perform))
+        pipe.send(attempt(stage, task, needs, perform, pipe.send))
 
 
-def _do(pipe: Connection, stage: Stage, task: Task, needs: dict[str, Task], perform: Perform) -> Word:
+def attempt(stage: Stage, task: Task, needs: dict[str, Task], perform: Perform, say: Callable[[Word], object]) -> Word:
+    """Do a task and say how it ended; `say` hears of about fifty steps of it."""
     every = max(1, task.steps // 50)
 
     def report(step: int, total: int, losses: dict[str, float]) -> None:
         if step % every == 0 or step == total:
-            pipe.send(Word("step", step=step, total=total, losses=losses))
+            say(Word("step", step=step, total=total, losses=losses))
 
     try:
         perform(stage, task, needs, report)

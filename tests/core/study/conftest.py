@@ -11,6 +11,7 @@ from strokereg.core.cache import cache_folder
 from strokereg.core.cohort import open_cohort
 from strokereg.core.study.executor import Silent
 from strokereg.core.study.run import run_study
+from strokereg.core.study.stage import set_stage
 from strokereg.core.study.work import is_done, perform
 from strokereg.registry.catalogue import build
 
@@ -34,6 +35,23 @@ def small_settings(cohort, **changes):
     """An untrained translator and a mixer, four steps of a thin segmenter."""
     asked = {"models": ("random-contrast", "carvemix"), "steps": {"segmenter": 4, "generator": 2}, **changes}
     return settle(asked.pop("models"), cohort, "smoke", **asked)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """`small(cohort, **changes)` → settings and architectures of the small study."""
+    return small_settings
+
+
+@pytest.fixture(scope="session")
+def set_small_stage():
+    """`set_small_stage(cohort, store, **changes)` → the stage of a study."""
+
+    def do(cohort: Path, store: Path, **changes):
+        settings, registered = small_settings(cohort, **changes)
+        return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", registered, build)
+
+    return do
 
 
 @pytest.fixture(scope="session")

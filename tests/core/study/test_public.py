@@ -15,7 +15,6 @@ from strokereg.core.nifti import read_volume
 from strokereg.core.prepare import PreparedCase
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.work import outcome, perform
-from tests.core.study.test_study import stage_of
 
 CODES = np.array([0, 24, 4, 3, 10, 2, 2])  # FreeSurfer's codes for the simulator's tissues; the lesion lies in white
 
@@ -36,13 +35,17 @@ def folders(small_cohort, tmp_path_factory):
     return anatomies, masks
 
 
-def public_stage(small_cohort, tmp_path, folders, **changes):
-    anatomies, masks = folders
-    changes = {"models": ("random-contrast",), "anatomies": anatomies, "mask_library": masks, **changes}
-    return stage_of(small_cohort, tmp_path, **changes)
+@pytest.fixture
+def public_stage(set_small_stage):
+    def do(small_cohort, tmp_path, folders):
+        anatomies, masks = folders
+        models = ("random-contrast",)
+        return set_small_stage(small_cohort, tmp_path, models=models, anatomies=anatomies, mask_library=masks)
+
+    return do
 
 
-def test_what_belongs_to_a_test_case_is_left_out(small_cohort, tmp_path, folders):
+def test_what_belongs_to_a_test_case_is_left_out(small_cohort, tmp_path, folders, public_stage):
     stage = public_stage(small_cohort, tmp_path, folders)
     assert [case.name for case in stage.public.anatomies] == ["head0.nii.gz", "head1.nii.gz", "head2.nii.gz"]
     assert stage.public.left_out == ("lesion3.nii.gz",)
@@ -54,7 +57,7 @@ def test_what_belongs_to_a_test_case_is_left_out(small_cohort, tmp_path, folders
     assert (labels > 0).mean() == pytest.approx((ours > 0).mean(), rel=0.35)
 
 
-def test_sources_named_by_the_cohort_are_left_out(small_cohort, tmp_path, folders):
+def test_sources_named_by_the_cohort_are_left_out(small_cohort, tmp_path, folders, public_stage):
     root = shutil.copytree(small_cohort, tmp_path / "cohort")
     subject = open_cohort(root).part("val")[0].subject
     table = root / "participants.tsv"
@@ -69,7 +72,7 @@ def test_sources_named_by_the_cohort_are_left_out(small_cohort, tmp_path, folder
     assert set(stage.public.left_out) == {"lesion0.nii.gz", "lesion3.nii.gz"}
 
 
-def test_a_folder_of_test_cases_only_is_refused(small_cohort, tmp_path, folders):
+def test_a_folder_of_test_cases_only_is_refused(small_cohort, tmp_path, folders, public_stage):
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(folders[0] / "head3.nii.gz", alone / "innocent.nii.gz")
@@ -77,11 +80,13 @@ def test_a_folder_of_test_cases_only_is_refused(small_cohort, tmp_path, folders)
         public_stage(small_cohort, tmp_path, (alone, folders[1]))
 
 
-def test_public_arms_use_public_sources(small_cohort, tmp_path, folders):
+def test_public_arms_use_public_sources(small_cohort, tmp_path, folders, public_stage):
     stage = public_stage(small_cohort, tmp_path / "store", folders)
     plan = make_plan(stage)
     assert [arm.name for arm in plan.arms][-1] == "random-contrast, clinical + synthetic, public anatomies and masks"
-    kinds = sorted(f"{task.kind} {task.architecture}" for task in plan.tasks.values() if task.kind != "segmenter")
+    kinds = sorted(
+        f"{task.kind} {task.architecture}" for task in plan.tasks.values() if task.kind not in ("segmenter", "quality")
+    )
     assert kinds == [
         "database random-contrast",
         "database random-contrast",
@@ -90,7 +95,7 @@ def test_public_arms_use_public_sources(small_cohort, tmp_path, folders):
         "translator random-contrast",  # one serves both
     ]
     assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
-    [public] = [task for task in plan.tasks.values() if task.public]
+    [public] = [task for task in plan.tasks.values() if task.public and task.kind == "database"]
     for key in (*public.needs, public.key):
         task = plan.tasks[key]
         perform(stage, task, {need: plan.tasks[need] for need in task.needs}, lambda *said: None)

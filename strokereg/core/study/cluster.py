@@ -1,0 +1,138 @@
+"""Runs the tasks of a study on a Dask cluster: SLURM, Kubernetes or a few machines, by whatever Dask is started with.
+
+All workers must see the store, the cache and the cohort under the same paths, as on a shared disk; no array goes over
+the network. A worker that dies costs the task that it was at: Dask gives it to another, which goes on from its
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from strokereg.core.errors import InputError, RunFailed
+from strokereg.core.study.executor import Watcher, sort_out
+from strokereg.core.study.plan import Task
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import perform
+from strokereg.core.study.worker import Word, attempt
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_TOPIC = "strokereg"
+_PATIENCE = 10  # seconds for the scheduler to answer
+
+
+@dataclass(frozen=True)
+class DaskExecutor:
+    """The workers of a Dask scheduler.
+
+    Args:
+        address: `host:port` of the scheduler.
+    """
+
+    address: str
+
+    def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
+        """Do all tasks; returns key → sentence of those that failed or lacked what they need.
+
+        Raises:
+            InputError: no scheduler at the address, workers that do not fit, or wrong input.
+            RunFailed: the scheduler went away; called again, the study goes on where it stopped.
+        """
+        by_key, done, failures, todo = sort_out(stage, tasks, watcher)
+        if not todo:
+            return failures
+        stage.store.mkdir(parents=True, exist_ok=True)
+        with _connect(self.address) as client:
+            heard: queue.SimpleQueue[tuple[str, Word]] = queue.SimpleQueue()
+            client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Word(*event[1][1]))))
+            shared = client.scatter(stage, broadcast=True)
+            running: dict[str, Any] = {}
+            while todo or running:
+                for task in list(todo):
+                    lost = next((key for key in task.needs if key in failures), None)
+                    if lost is not None:
+                        todo.remove(task)
+                        failures[task.key] = f"needs {by_key[lost].title}, which failed"
+                        watcher.ended(task, failures[task.key])
+                    elif done.issuperset(task.needs):
+                        todo.remove(task)
+                        needs = {key: by_key[key] for key in task.needs}
+                        name = f"{task.kind}-{task.key[:16]}"
+                        running[task.key] = client.submit(_remote, shared, task, needs, key=name, pure=False)
+                _wait(client, running)
+                while not heard.empty():
+                    key, word = heard.get()
+                    if key in running:
+                        watcher.step(by_key[key], word.step, word.total, word.losses or {})
+                for key in [key for key, future in running.items() if future.done()]:
+                    word = _word(running.pop(key))
+                    if word.kind == "wrong":
+                        client.cancel(list(running.values()))
+                        raise InputError(word.text)
+                    if word.kind == "done":
+                        done.add(key)
+                    else:
+                        failures[key] = word.text
+                    watcher.ended(by_key[key], failures.get(key))
+        return failures
+
+
+def _connect(address: str) -> Client:
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "--executor dask: the package distributed is not installed; pip install 'strokereg[cluster]'"
+        ) from error
+    try:
+        return Client(f"tcp://{address}", timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--executor dask://{address}: no Dask scheduler answers there; start one with 'dask scheduler'"
+        ) from error
+
+
+def _wait(client: Client, running: dict[str, Any]) -> None:
+    """Until one task is done or a second has gone by."""
+    from distributed import wait
+
+    if client.status != "running":
+        raise RunFailed("the Dask scheduler went away; call the same command again to go on where it stopped")
+    with contextlib.suppress(TimeoutError):
+        wait(list(running.values()), timeout=1.0, return_when="FIRST_COMPLETED")
+
+
+def _word(future: Any) -> Word:
+    """How a task ended."""
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, KilledWorker):
+        return Word("failed", "its worker process died again and again; is there enough memory?")
+    return Word("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+
+
+def _remote(stage: Stage, task: Task, needs: dict[str, Task]) -> Word:
+    """Do a task on a worker, if that is fit for it."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    if worker.state.nthreads != 1:
+        # Seeds and threads belong to a process: two tasks in one would disturb each other.
+        return Word("wrong", "a Dask worker has several threads; start workers with --nthreads 1, more of them instead")
+    if not stage.store.is_dir():
+        return Word(
+            "wrong",
+            f"the Dask worker on {socket.gethostname()} does not see {stage.store}; put --out, the cohort and "
+            "STROKEREG_CACHE on a disk that all workers share under one path",
+        )
+    return attempt(stage, task, needs, perform, lambda word: worker.log_event(_TOPIC, [task.key, list(word)]))

@@ -1,0 +1,100 @@
+"""A study on a real Dask scheduler with two workers: the same results, and a killed worker costs its own task only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from strokereg.cli.main import main
+from strokereg.core.cache import cache_folder
+from strokereg.core.cohort import open_cohort
+from strokereg.core.errors import InputError
+from strokereg.core.study.cluster import DaskExecutor
+from strokereg.core.study.executor import Silent
+from strokereg.core.study.run import run_study
+from strokereg.registry.catalogue import find
+
+
+class Words(Silent):
+    """A watcher that writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        return lambda *said: self.told.append((name, *said))
+
+
+distributed = pytest.importorskip("distributed", reason="needs the extra strokereg[cluster]")
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """Scheduler and two worker processes on loopback; they can import this folder's helpers."""
+    mark = tmp_path_factory.mktemp("mark") / "died"
+    with pytest.MonkeyPatch.context() as patch:
+        helpers = str(Path(__file__).parent)
+        patch.setenv("PYTHONPATH", f"{helpers}:{Path(__file__).parents[3]}")
+        patch.setenv("FAULTY_MARK", str(mark))
+        patch.setenv("STROKEREG_CACHE", str(cache_folder()))
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster:
+            yield cluster.scheduler_address.removeprefix("tcp://"), mark
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_study, small, tmp_path, monkeypatch):
+    """The translator kills its process in the middle, once; everything else is what one process finds."""
+    address, mark = workers
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import faulty
+
+    settings, registered = small(small_cohort, models=("carvemix",), quality=False)
+    settings = settings.model_copy(update={"models": ("carvemix", "dies-once")})
+    registered |= {"dies-once": faulty.entry("dies-once"), "mask-gan": find("mask-gan")}
+    watcher = Words()
+    finished = run_study(
+        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered, faulty.build,
+        DaskExecutor(address), watcher, command="test",
+    )  # fmt: skip
+    assert mark.exists()
+    assert finished.results.failures == []
+    names = [said[1].title for said in watcher.told if said[0] == "ended"]
+    assert len(names) == len(set(names)) == 5 + 1 + 1 + 2
+    assert any(said[0] == "step" and said[4] for said in watcher.told)
+    arms = {arm.name: arm.seeds for arm in finished.results.arms}
+    alone = {arm.name: arm.seeds for arm in small_study.results.arms}
+    same = [name for name in arms if name in alone]
+    assert len(same) == 3
+    assert all(arms[name] == alone[name] for name in same)
+    assert all(arms.values())
+    sys.modules.pop("faulty")
+
+
+@pytest.mark.slow
+def test_what_is_done_needs_no_cluster(small_study, small_cohort, tmp_path, run_small, small_notes):
+    from strokereg.core.study.plan import Task
+
+    class Stage:
+        store = small_study.json.parent / "runs"
+
+    folder = next(Stage.store.glob("generator-*"))
+    kind, _, rest = folder.name.partition("-")
+    done = Task(kind, rest.rpartition("-")[2], rest.rpartition("-")[0], 3, 0)
+    assert DaskExecutor("127.0.0.1:1").run(Stage, [done], Silent()) == {}
+
+
+def test_wrong_addresses_are_said(small_cohort, tmp_path, capsys, monkeypatch):
+    words = ["compare", "--preset", "smoke", "--models", "carvemix", "--data", str(small_cohort)]
+    words += ["--out", str(tmp_path / "out"), "--executor"]
+    for wrong in ("dusk://here:1", "dask://here", "cluster"):
+        assert main([*words, wrong]) == 2
+        assert f"--executor {wrong}: give local, or dask://host:port" in capsys.readouterr().err
+    monkeypatch.setattr("strokereg.core.study.cluster._PATIENCE", 0.5)
+    from strokereg.core.study.cluster import _connect
+
+    with pytest.raises(InputError, match="no Dask scheduler answers there; start one with 'dask scheduler'"):
+        _connect("127.0.0.1:1")
