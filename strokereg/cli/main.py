@@ -25,6 +25,7 @@ COMMANDS = {
         "strokereg.cli.synthesize:synthesize",
         "Write a synthetic cohort as a product of its own.",
     ),
+    "headroom": ("strokereg.cli.headroom:headroom", "Find the step count from which on more data help at all."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
     "runs": ("strokereg.cli.runs:runs", "List, show and clear away what studies have trained."),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),

@@ -158,7 +158,10 @@ def _headroom_sentence(room: Headroom, named: bool) -> str:
     if room.contrast.below_zero:
         return f"{start}; more clinical cases did worse, so this budget cannot show any gain."
     if not room.contrast.above_zero:
-        return f"{start}; the interval includes 0, so this budget cannot show any gain."
+        return (
+            f"{start}; the interval includes 0, so this budget cannot show any gain; "
+            "'strokereg headroom' measures from which step count on one can."
+        )
     return f"{start}; the most that more data could bring at this budget."
 
 

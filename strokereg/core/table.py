@@ -13,7 +13,9 @@ from strokereg.core import reading
 from strokereg.core.files import replacing
 from strokereg.core.metrics import CaseMetrics
 from strokereg.core.results import Arm, Results
+from strokereg.core.summary import stratum_of
 
+_RECIPE = ("arm", "training", "translator", "generator", "segmenter", "priors", "synthetic_share", "clinical_cases")
 WIDE = 108  # from here on a difference and its interval fit on one line; a pipe, having no width, gets this
 
 
@@ -55,13 +57,15 @@ def write_csv(results: Results, path: Path) -> None:
     metrics = list(CaseMetrics.model_fields)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
-        writer.writerow(["arm", "training", "translator", "clinical_cases", "seed", "cohort", "case", *metrics])
+        writer.writerow([*_RECIPE, "seed", "cohort", "case", "stratum", *metrics])
         for arm in results.arms:
+            recipe = [arm.name, arm.training, arm.translator or "", arm.generator or "", arm.segmenter]
+            recipe += ["public" if arm.public else "", _number(arm.synthetic), str(arm.cases)]
             for seed in arm.seeds:
                 for cohort, cases in (("test", seed.cases), ("external", seed.external)):
                     for name, scored in cases.items():
-                        recipe = [arm.name, arm.training, arm.translator or "", arm.cases, seed.seed, cohort, name]
-                        writer.writerow([*recipe, *(_number(getattr(scored, metric)) for metric in metrics)])
+                        numbers = (_number(getattr(scored, metric)) for metric in metrics)
+                        writer.writerow([*recipe, seed.seed, cohort, name, stratum_of(scored.volume_ml), *numbers])
 
 
 def _cells(arm: Arm, gap: str) -> list[str]:

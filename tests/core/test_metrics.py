@@ -92,6 +92,32 @@ def test_agrees_with_monai(seed: int) -> None:
     assert got.surface_dice == pytest.approx(nsd, abs=1e-5)
 
 
+def test_the_definitions_of_isles22_on_a_real_mask(real_data) -> None:
+    """Its four metrics, written anew from the paper, and distances by scipy's distance transform."""
+    from scipy.spatial.distance import dice as dissimilarity
+
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.nifti import read_volume
+
+    volume = read_volume(open_cohort(real_data / "isles22").cases[0].mask)
+    truth, spacing = volume.data > 0, volume.spacing
+    prediction = np.roll(truth, 2, axis=0) ^ np.roll(truth, (9, 20, 3), axis=(0, 1, 2))
+    got = score(prediction, truth, spacing)
+    whole = np.ones((3, 3, 3))
+    (real, n_real), (called, n_called) = ndimage.label(truth, whole), ndimage.label(prediction, whole)
+    hits = sum(prediction[real == lesion].any() for lesion in range(1, n_real + 1))
+    false = sum(not truth[called == lesion].any() for lesion in range(1, n_called + 1))
+    assert got.dice == pytest.approx(1 - dissimilarity(truth.ravel(), prediction.ravel()))
+    assert got.lesion_f1 == pytest.approx(hits / (hits + (false + n_real - hits) / 2))
+    assert got.count_difference == abs(n_real - n_called)
+    ml = np.prod(spacing) / 1000
+    assert got.volume_difference_ml == pytest.approx(abs(int(truth.sum()) - int(prediction.sum())) * ml)
+    edges = [mask & ~ndimage.binary_erosion(mask) for mask in (prediction, truth)]
+    far = [ndimage.distance_transform_edt(~edge, sampling=spacing) for edge in edges]
+    there, back = far[1][edges[0]], far[0][edges[1]]
+    assert got.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-6)
+
+
 def test_two_empty_masks_agree() -> None:
     empty = np.zeros((4, 5, 6), dtype=bool)
     got = score(empty, empty, SPACING)

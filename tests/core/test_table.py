@@ -61,6 +61,7 @@ def test_csv_has_a_row_per_arm_seed_and_case(results: Results, tmp_path: Path) -
     scored = results.arms[5].seeds[3].cases["sub-0007"]
     assert float(row["dice"]) == float(f"{scored.dice:.6g}")
     assert row["clinical_cases"] == "10"
+    assert row["stratum"] == ("< 5 ml" if scored.volume_ml < 5 else "≥ 5 ml")
     assert [p.name for p in tmp_path.iterdir()] == ["results.csv"]
 
 

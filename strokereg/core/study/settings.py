@@ -38,7 +38,7 @@ class StudySettings(Options):
     """All that defines a study, apart from its data.
 
     Args:
-        models: translators and mixers to compare.
+        models: translators and mixers to compare; none for clinical only.
         generators: who makes the masks for the translators.
         segmenters: who is trained on the arms.
         cases: numbers of clinical training cases; 0 stands for all.
@@ -62,7 +62,7 @@ class StudySettings(Options):
         device, precision, threads: see `core.trainer.TrainerSettings`.
     """
 
-    models: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...]
     preset: Preset = "quick"
     generators: tuple[str, ...] = Field(default=("mask-gan",), min_length=1)
     segmenters: tuple[str, ...] = Field(default=("unet",), min_length=1)
