@@ -49,6 +49,7 @@ def train(
     """
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
+    from strokereg.core.company import join_company
     from strokereg.core.judge import choose_decision
     from strokereg.core.options import parse
     from strokereg.core.ready import make_ready
@@ -88,7 +89,7 @@ def train(
     )
     sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
     model = train_run(folder, record, build, sampler.batch, on_step)
-    if entry.spec.role == "segmenter":
+    if entry.spec.role == "segmenter" and join_company().leads:
         decision, _ = choose_decision(model, ready.validation_files, ready.preparation, ready.problem.size, flips)
         Record.read(folder).model_copy(update={"decision": decision}).write(folder)
     return folder, Record.read(folder)

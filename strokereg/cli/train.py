@@ -42,13 +42,19 @@ def train(
     as_json: bool,
     **settings: object,
 ) -> None:
-    """Train one architecture on the training cases of a cohort; called again, it goes on where it stopped."""
+    """Train one architecture on the training cases of a cohort; called again, it goes on where it stopped.
+
+    Under torchrun several processes train it together and share each batch.
+    """
+    import os
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from strokereg import api
 
-    console = Console(stderr=True)
+    leads = os.environ.get("RANK", "0") == "0"
+    console = Console(stderr=True, quiet=not leads)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     trainer = {key: value for key, value in settings.items() if value is not None} | {"compile": compiled}
     with Progress(
@@ -76,6 +82,8 @@ def train(
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
         )
+    if not leads:
+        return
     if as_json:
         click.echo(json.dumps(record.model_dump(mode="json")))
         return

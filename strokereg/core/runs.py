@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import nn
 
+from strokereg.core.company import Company, join_company
 from strokereg.core.device import choose_device, choose_precision, seed_everything
 from strokereg.core.errors import InputError
 from strokereg.core.files import replacing
@@ -53,6 +54,9 @@ def train_run(
     begun = any((folder / name).is_file() for name in (WEIGHTS, CHECKPOINT))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
+    company = join_company()
+    if not company.leads:
+        return _follow(folder, model, record, build, draw, settings, company)
     lock = FileLock(folder / ".lock", timeout=5)
     try:
         with lock:
@@ -64,9 +68,11 @@ def train_run(
                         "settings); choose another --out or remove it"
                     )
                 if before.done:
+                    company.wait()
                     return load_model(folder, build)[1]
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
+            company.wait()
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
             # Written by Python and not by safetensors, whose files no one else on a cluster may read.
@@ -74,9 +80,28 @@ def train_run(
                 temporary.write_bytes(save(weights))
             record.model_copy(update={"done": True}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)
+            company.wait()
             return model
     except Timeout as error:
         raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
+
+
+def _follow(
+    folder: Path,
+    model: nn.Module,
+    record: Record,
+    build: Build,
+    draw: Draw,
+    settings: TrainerSettings,
+    company: Company,
+) -> nn.Module:
+    """What all but the first of several processes do: train with it and write nothing."""
+    company.wait()  # until it has looked into the folder
+    if Record.read(folder).done:
+        return load_model(folder, build)[1]
+    model = Trainer(model, record.architecture, draw, settings, folder).fit()
+    company.wait()
+    return model
 
 
 def load_model(folder: Path, build: Build) -> tuple[Record, nn.Module]:

@@ -2,6 +2,7 @@
 
 A step draws its batch and all its randomness from (seed, step) alone. So a checkpoint holds weights, optimisers,
 scalers and averages, but neither generator states nor a place in the data, and resuming is bit-exact on a CPU.
+Under torchrun several processes play together; see `core.company`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import Field
 from torch import nn
 
 from strokereg.core.checkpoint import load_tree, save_tree
+from strokereg.core.company import join_company
 from strokereg.core.device import choose_device, choose_precision, seed_everything, sound_bf16
 from strokereg.core.errors import RunFailed, StrokeregError
 from strokereg.core.history import History
@@ -71,6 +73,7 @@ class Trainer:
         on_step: OnStep = lambda step, losses: None,
     ):
         self.settings, self.name, self.draw, self.on_step = settings, name, draw, on_step
+        self.company = join_company()
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         if self.device.type == "cpu":
@@ -102,7 +105,8 @@ class Trainer:
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
         if self.checkpoint.is_file():
             self._restore(load_tree(self.checkpoint, self.device))
-        self.history.cut(self.step)
+        if self.company.leads:
+            self.history.cut(self.step)
         with sound_bf16(self.model) if self.precision == "bf16" else contextlib.nullcontext():
             self._advance(steps)
         for player, average in self.averages.items():
@@ -114,11 +118,15 @@ class Trainer:
         while self.step < steps:
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
-            losses = self._play(self.draw(self.step, self.device, progress), progress)
+            batch = self.company.part(self.draw(self.step, self.device, progress))
+            if not self.company.leads:  # or all would draw the same noise for other samples
+                seed_everything(self.settings.seed, self.step, self.company.rank)
+            losses = self._play(batch, progress)
             self.step += 1
             self.history.add(self.step, losses)
             self.on_step(self.step, losses)
-            if self.step % self.settings.checkpoint_every == 0 or self.step == steps:
+            due = self.step % self.settings.checkpoint_every == 0 or self.step == steps
+            if due and self.company.leads:
                 self.history.flush()
                 save_tree(self.checkpoint, self._state())
 
@@ -135,7 +143,7 @@ class Trainer:
             if name not in self.players:
                 known = ", ".join(self.players)
                 raise StrokeregError(f"{self.name}: moved the player {name!r}; its players() names only: {known}")
-            values = {f"{name}/{loss}": float(value.detach()) for loss, value in losses.items()}
+            values = {f"{name}/{loss}": self.company.agree(float(value.detach())) for loss, value in losses.items()}
             for key, value in values.items():
                 if not math.isfinite(value):
                     raise RunFailed(
@@ -153,6 +161,7 @@ class Trainer:
         optimiser.zero_grad(set_to_none=True)
         # Only the mover's gradients are computed: nothing leaks into the other players.
         scaler.scale(loss).backward(inputs=player.parameters)
+        self.company.average(player.parameters)
         if player.clip is not None:
             scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(player.parameters, player.clip)

@@ -52,7 +52,7 @@ class DaskExecutor:
         with _connect(self.address) as client:
             heard: queue.SimpleQueue[tuple[str, Word]] = queue.SimpleQueue()
             client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Word(*event[1][1]))))
-            shared = client.scatter(stage, broadcast=True)
+            shared = _share(client, stage)
             running: dict[str, Any] = {}
             while todo or running:
                 for task in list(todo):
@@ -96,6 +96,17 @@ def _connect(address: str) -> Client:
     except (OSError, ValueError) as error:
         raise InputError(
             f"--executor dask://{address}: no Dask scheduler answers there; start one with 'dask scheduler'"
+        ) from error
+
+
+def _share(client: Client, stage: Stage) -> Any:
+    """The stage on every worker."""
+    try:
+        return client.scatter(stage, broadcast=True)
+    except Exception as error:  # Dask raises plain exceptions with the worker's error as text
+        raise InputError(
+            f"--executor dask: its workers cannot take the study ({error}); install the same strokereg and plugins "
+            "on all of them, and start at least one"
         ) from error
 
 

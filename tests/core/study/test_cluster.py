@@ -36,7 +36,7 @@ def workers(tmp_path_factory):
     mark = tmp_path_factory.mktemp("mark") / "died"
     with pytest.MonkeyPatch.context() as patch:
         helpers = str(Path(__file__).parent)
-        patch.setenv("PYTHONPATH", f"{helpers}:{Path(__file__).parents[3]}")
+        patch.syspath_prepend(helpers)  # workers are sent this path
         patch.setenv("FAULTY_MARK", str(mark))
         patch.setenv("STROKEREG_CACHE", str(cache_folder()))
         with distributed.LocalCluster(
@@ -46,10 +46,9 @@ def workers(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_study, small, tmp_path, monkeypatch):
+def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_study, small, tmp_path):
     """The translator kills its process in the middle, once; everything else is what one process finds."""
     address, mark = workers
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     import faulty
 
     settings, registered = small(small_cohort, models=("carvemix",), quality=False)
