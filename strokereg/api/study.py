@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,8 +201,10 @@ def _scheduler(executor: str) -> str | None:
     """`host:port` of the Dask scheduler; None for this machine's own processes.
 
     Raises:
-        InputError: neither "local" nor "dask://host:port".
+        InputError: neither "local" nor "dask://host:port", or a study inside torchrun.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("a study starts its own processes; call it without torchrun, which is for 'strokereg train'")
     if executor == "local":
         return None
     kind, sign, address = executor.partition("://")

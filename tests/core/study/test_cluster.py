@@ -92,6 +92,10 @@ def test_wrong_addresses_are_said(small_cohort, tmp_path, capsys, monkeypatch):
     for wrong in ("dusk://here:1", "dask://here", "cluster"):
         assert main([*words, wrong]) == 2
         assert f"--executor {wrong}: give local, or dask://host:port" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "2")
+        assert main([*words, "local"]) == 2
+    assert "call it without torchrun" in capsys.readouterr().err
     monkeypatch.setattr("strokereg.core.study.cluster._PATIENCE", 0.5)
     from strokereg.core.study.cluster import _connect
 
