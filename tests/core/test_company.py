@@ -20,7 +20,7 @@ TOLERANCE = 1e-5  # of weights of order 0.1 after 20 steps: sums over two parts 
 def run(folder, *launcher):
     folder.mkdir()
     command = [sys.executable, *launcher, str(SCRIPT), str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("rank*.pt")}
 
 

@@ -92,7 +92,7 @@ def _connect(address: str) -> Client:
             "--executor dask: the package distributed is not installed; pip install 'strokereg[cluster]'"
         ) from error
     try:
-        return Client(f"tcp://{address}", timeout=_PATIENCE, set_as_default=False)
+        return Client(f"tcp://{address}", timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise InputError(
             f"--executor dask://{address}: no Dask scheduler answers there; start one with 'dask scheduler'"
