@@ -77,6 +77,7 @@ def compare(
     Raises:
         InputError: unknown model, wrong options, or data that cannot be used.
     """
+    from strokereg.api.data import read_folder
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
     from strokereg.core.device import choose_device
@@ -96,13 +97,11 @@ def compare(
             raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, registered)}")
     watcher = watcher or Silent()
     workers = workers or default_workers(choose_device(settings.device))
-    external = Path(external) if external else None
-    if external:
-        open_cohort(external)  # a wrong folder should show before an hour of training
+    abroad = read_folder(external) if external else None  # a wrong folder should show before an hour of training
     cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
     return run_study(
         settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
-        LocalExecutor(workers), watcher, external, command,
+        LocalExecutor(workers), watcher, abroad, command,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`strokereg data`: make and divide cohorts."""
+"""`strokereg data`: make, bring in, check and divide cohorts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.data_check import check
+from strokereg.cli.data_import import import_, readers
+
 
 @click.group()
 def data() -> None:
-    """Make, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
+    """Make, bring in, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
+
+
+for command in (import_, readers, check):
+    data.add_command(command)
 
 
 @data.command(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from strokereg.core import layout
 from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError
+from strokereg.core.errors import FileFault, InputError
 from strokereg.core.labels import LabelTable
-from strokereg.core.readers import bids, isles22
+from strokereg.core.source import Source
 from strokereg.core.split import PARTS, Split
 
 SPLIT_FILE = "split.tsv"
@@ -45,38 +47,57 @@ class Cohort:
 
 
 def open_cohort(root: Path | str) -> Cohort:
-    """Open a cohort folder of any known layout; files are listed, no voxel is read.
+    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.data`).
 
     Raises:
-        InputError: no such folder, no known layout, no cases, or a split that does not fit the cases.
+        InputError: no such folder, another layout, no cases, or a split that does not fit the cases.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a cohort folder, or make one with 'strokereg data simulate'")
-    reader = next((reader for reader in (bids, isles22) if reader.recognises(root)), None)
-    if reader is None:
+    if not layout.recognises(root):
         raise InputError(
-            f"{root}: not a cohort folder; it needs a dataset_description.json and sub-*/dwi/*_dwi.nii.gz (BIDS), "
-            "or ISLES'22's rawdata and derivatives"
+            f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
+            f"bring in a folder of another layout with 'strokereg data import {root} --out COHORT'"
         )
-    cases = tuple(reader.read(root))
-    if not cases:
+    return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)))
+
+
+def cohort_of(root: Path, source: Source, split: bool = True) -> Cohort:
+    """The cohort of a folder whose cases are listed.
+
+    Args:
+        split: read `split.tsv` too; a check reads it on its own, to tell its faults with all others.
+
+    Raises:
+        InputError: no cases, a damaged label table, or a split that does not fit the cases.
+    """
+    if not source.cases:
         raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
-    table_path = bids.table_path(root)
-    split_path = root / SPLIT_FILE
-    cohort = Cohort(
+    return Cohort(
         root=root,
-        cases=cases,
-        table=LabelTable.read(table_path) if table_path else None,
-        split=Split.read(split_path) if split_path.is_file() else None,
+        cases=tuple(source.cases),
+        table=LabelTable.read(source.table) if source.table else None,
+        split=read_split(root, source.cases) if split else None,
         simulated=_is_simulated(root),
     )
-    if cohort.split is not None:
-        known = {case.subject for case in cases}
-        stray = [s for part in PARTS for s in cohort.split.part(part) if s not in known]
-        if stray:
-            raise InputError(f"{split_path}: names {stray[0]}, which has no DWI in {root}; correct the split")
-    return cohort
+
+
+def read_split(root: Path, cases: Sequence[CaseFiles]) -> Split | None:
+    """The split of a cohort, or None where it has none.
+
+    Raises:
+        FileFault: not a table, one subject in two parts, or a subject that the cohort does not have.
+    """
+    path = root / SPLIT_FILE
+    if not path.is_file():
+        return None
+    split = Split.read(path)
+    known = {case.subject for case in cases}
+    stray = [s for part in PARTS for s in split.part(part) if s not in known]
+    if stray:
+        raise FileFault(path, f"names {stray[0]}, which has no DWI in {root}", "correct the split")
+    return split
 
 
 def require_trainable(cohort: Cohort) -> None:
@@ -107,7 +128,7 @@ def require_trainable(cohort: Cohort) -> None:
 
 
 def _is_simulated(root: Path) -> bool:
-    description = root / "dataset_description.json"
+    description = root / layout.DESCRIPTION
     if not description.is_file():
         return False
     try:

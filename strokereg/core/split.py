@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.errors import InputError
+from strokereg.core.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
 
@@ -46,15 +46,16 @@ class Split:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle, delimiter="\t"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read as a table ({error}); write the split anew") from error
+            raise FileFault(path, f"cannot be read as a table ({error})", "write the split anew") from error
         parts: dict[str, list[str]] = {part: [] for part in PARTS}
         seen: dict[str, str] = {}
         for row in rows:
             subject, part = row.get("participant_id"), row.get("split")
             if subject is None or part not in parts:
-                raise InputError(f"{path}: each row needs a participant_id and a split of train, val or test")
+                fault = f"has a row with participant_id {subject} and split {part}"
+                raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
             if subject in seen:
-                raise InputError(f"{path}: {subject} stands in {seen[subject]} and in {part}; keep it in one")
+                raise FileFault(path, f"{subject} stands in {seen[subject]} and in {part}", "keep it in one")
             seen[subject] = part
             parts[part].append(subject)
         return cls(*(tuple(parts[part]) for part in PARTS))
