@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.values import counted
 from strokereg.core.errors import RunFailed
 
 
@@ -37,7 +38,9 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
         for finding in found.warnings:
             click.echo(f"warning: {finding}")
         empty = f", {len(found.empty_masks)} without lesion" if found.empty_masks else ""
-        told = f"{len(found.errors)} errors, {len(found.warnings)} warnings"
-        click.echo(f"{found.cases} cases{empty}: {told}.", err=True)
+        told = f"{counted(len(found.errors), 'error')}, {counted(len(found.warnings), 'warning')}"
+        click.echo(f"{counted(found.cases, 'case')}{empty}: {told}.", err=True)
     if found.errors:
-        raise RunFailed(f"{cohort}: {len(found.errors)} errors stop a training; each line says its mend")
+        raise RunFailed(
+            f"{cohort}: {counted(len(found.errors), 'error')} would stop a training; each line says its mend"
+        )

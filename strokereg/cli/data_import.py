@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from strokereg.cli.values import Pairs
+from strokereg.cli.values import Pairs, counted
 from strokereg.core.errors import RunFailed
 
 
@@ -22,10 +22,16 @@ from strokereg.core.errors import RunFailed
 @click.option("--images", help="Pattern of the images, for files of any naming: '*_dwi.nii.gz'.")
 @click.option("--masks", help="Pattern of the lesion masks: '*_lesion.nii.gz'.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the reader: --set dwi=0.")
-@click.option("--link/--copy", default=False, help="Link files where they stay as they are, or copy them.  [default: copy]")
+@click.option(
+    "--link/--copy", default=False, help="Link files where they stay as they are, or copy them.  [default: copy]"
+)
 @click.option("--convert-adc", is_flag=True, help="Turn ADC in 10⁻⁶ mm²/s or mm²/s into 10⁻³ mm²/s.")
-@click.option("--resample", is_flag=True, help="Bring masks, labels and ADC onto the grid of the DWI where they differ.")
-@click.option("--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]")
+@click.option(
+    "--resample", is_flag=True, help="Bring masks, labels and ADC onto the grid of the DWI where they differ."
+)
+@click.option(
+    "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
+)
 @click.option("--split", is_flag=True, help="Write split.tsv too, as 'strokereg data split' does.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 def import_(
@@ -44,8 +50,9 @@ def import_(
 ) -> None:
     """Bring the cases of FOLDER into a cohort; FOLDER itself is never altered.
 
-    The layout is recognised ('strokereg data readers' lists those that are known). Each case is checked on its way; one
-    that is at fault is left out and told at the end, and the command then exits 1. Called again, it takes what is missing.
+    The layout is recognised ('strokereg data readers' lists those that are known). Each case is checked on its way;
+    one that is at fault is left out and told at the end, and the command then exits 1. Called again, it takes what is
+    missing.
     """
     from strokereg import api
     from strokereg.cli.progress import counting
@@ -74,7 +81,7 @@ def import_(
         click.echo(json.dumps(done.plain(), indent=2, ensure_ascii=False))
     else:
         before = f", {len(done.found)} were there before" if done.found else ""
-        click.echo(f"{len(done.imported)} cases imported as {done.reader}{before}.", err=True)
+        click.echo(f"{counted(len(done.imported), 'case')} imported as {done.reader}{before}.", err=True)
         for warning in done.warnings:
             click.echo(f"Warning: {warning}", err=True)
         for case, reason in done.left_out.items():

@@ -73,4 +73,8 @@ def _check_same(out: Path, found: Any, wanted: dict[str, Any]) -> None:
 
 def _source(description: dict[str, Any]) -> dict[str, Any]:
     """Where the cohort came from, as one more setting."""
-    return {"source": [said.get("URL") for said in description["SourceDatasets"]]} if "SourceDatasets" in description else {}
+    return (
+        {"source": [said.get("URL") for said in description["SourceDatasets"]]}
+        if "SourceDatasets" in description
+        else {}
+    )

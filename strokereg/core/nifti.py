@@ -60,7 +60,7 @@ def read_volume(path: Path | str, volume: int | None = None) -> Volume:
     image = _open(path)
     shape = tuple(int(n) for n in image.shape)
     several = len(shape) > 3 and any(n != 1 for n in shape[3:])
-    if len(shape) < 3 or 0 in shape or len(shape) > 4 and several or (several and volume is None):
+    if len(shape) < 3 or 0 in shape or (len(shape) > 4 and several) or (several and volume is None):
         fault = f"its shape is {shape}"
         raise FileFault(path, fault, "a 3D volume is needed, so extract one volume first")
     if several and volume is not None and not 0 <= volume < shape[3]:
@@ -112,7 +112,9 @@ def _affine(path: Path, image: Any) -> np.ndarray:
 
 def _placed(image: Any) -> bool:
     header = image.header
-    return not isinstance(header, nib.Nifti1Header) or any(int(header[f"{form}_code"]) > 0 for form in ("sform", "qform"))  # type: ignore[attr-defined, no-untyped-call]
+    return not isinstance(header, nib.Nifti1Header) or any(
+        int(header[f"{form}_code"]) > 0 for form in ("sform", "qform")
+    )  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _damaged(path: Path, error: Exception) -> FileFault:

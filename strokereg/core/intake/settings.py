@@ -18,5 +18,5 @@ class Settings:
     lesion_label: int | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As the description keeps them."""
-        return asdict(self)
+        """As the description keeps them: all that decides what is in the cohort, so not how files came there."""
+        return {key: value for key, value in asdict(self).items() if key != "link"}

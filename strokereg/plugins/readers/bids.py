@@ -98,7 +98,10 @@ def _in_template(name: Name) -> bool:
 
 def _is_lesion(name: Name) -> bool:
     said = "".join(name.entities.get(key, "") for key in ("desc", "label"))
-    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(said)) or name.suffix in ("lesion", "lesion-msk")
+    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(said)) or name.suffix in (
+        "lesion",
+        "lesion-msk",
+    )
 
 
 def _only(names: Sequence[Name], what: str, option: str) -> Name:

@@ -12,7 +12,10 @@ from strokereg.core.errors import FileFault, InputError
 from strokereg.core.options import Options
 
 DATASET = "dataset.json"
-_NAMES = {"adc": re.compile(r"\badc\b|diffusion coeff", re.IGNORECASE), "dwi": re.compile("dwi|trace|b.?1000", re.IGNORECASE)}
+_NAMES = {
+    "adc": re.compile(r"\badc\b|diffusion coeff", re.IGNORECASE),
+    "dwi": re.compile("dwi|trace|b.?1000", re.IGNORECASE),
+}
 
 
 class ChannelOptions(Options):
@@ -61,5 +64,3 @@ def channels_of(root: Path, said: Mapping[str, Any], options: ChannelOptions) ->
         said_names = ", ".join(f"{number} {name}" for number, name in sorted(names.items()))
         raise InputError(f"{root / DATASET}: its channels are {said_names}; say which is the DWI with --set dwi=NUMBER")
     return chosen
-
-

@@ -43,7 +43,7 @@ class DecathlonReader:
             if not image.exists():
                 left_out[name] = f"{image} is listed in {DATASET} and is not there; fetch it"
                 continue
-            images = {kind: image for kind in channels} if several else {"dwi": image}
+            images = dict.fromkeys(channels, image) if several else {"dwi": image}
             volumes = channels if several else {}
             cases.append(CaseFiles(name, name, images, label if label and label.exists() else None, volumes=volumes))
         return Source(cases, left_out=left_out)

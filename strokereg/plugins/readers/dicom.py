@@ -47,7 +47,9 @@ class DicomReader:
             try:
                 re.compile(getattr(options, option))
             except re.error as error:
-                raise InputError(f"--set {option}={getattr(options, option)}: not a regular expression ({error})") from error
+                raise InputError(
+                    f"--set {option}={getattr(options, option)}: not a regular expression ({error})"
+                ) from error
         self.options = options
 
     def recognises(self, root: Path) -> bool:

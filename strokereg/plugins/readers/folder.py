@@ -74,7 +74,9 @@ class FolderReader:
 def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> dict[str, Path]:
     """What the wildcards stood for → file."""
     if "*" not in pattern:
-        raise InputError(f"{option} {pattern}: has no *, which stands for the name of the case; for example '*_dwi.nii.gz'")
+        raise InputError(
+            f"{option} {pattern}: has no *, which stands for the name of the case; for example '*_dwi.nii.gz'"
+        )
     anywhere = "/" not in pattern
     expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in re.split(r"\*+", pattern)))
     found: dict[str, Path] = {}
@@ -88,5 +90,7 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
         else:
             found[key] = path
     if not found:
-        raise InputError(f"{option} {pattern}: fits no NIfTI file in {root}; quote the pattern, and see the names with 'ls'")
+        raise InputError(
+            f"{option} {pattern}: fits no NIfTI file in {root}; quote the pattern, and see the names with 'ls'"
+        )
     return found

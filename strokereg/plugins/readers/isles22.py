@@ -43,7 +43,9 @@ class Isles22Reader:
             if "dwi" in found
         ]
         known = {case.name for case in cases}
-        lone = {str(path): "has no DWI; fetch the images of this case" for case, path in masks.items() if case not in known}
+        lone = {
+            str(path): "has no DWI; fetch the images of this case" for case, path in masks.items() if case not in known
+        }
         return Source(cases, left_out=lone)
 
     def _images(self, root: Path) -> list:

@@ -46,7 +46,9 @@ class NnunetReader:
         for case, found in sorted(images.items()):
             parts = {kind: found[number] for kind, number in channels.items() if number in found}
             if "dwi" not in parts:
-                left_out[case] = f"has no channel {channels['dwi']:04d}, the DWI; add imagesTr/{case}_{channels['dwi']:04d}.nii.gz"
+                left_out[case] = (
+                    f"has no channel {channels['dwi']:04d}, the DWI; add imagesTr/{case}_{channels['dwi']:04d}.nii.gz"
+                )
                 continue
             labels = sorted(root.glob(f"labelsTr/{case}.nii*"))
             cases.append(CaseFiles(case, case, parts, labels[0] if labels else None))
