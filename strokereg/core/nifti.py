@@ -78,6 +78,10 @@ def _open(path: Path) -> Any:
         shape, kind = image.shape, image.get_data_dtype()
         claimed = float(np.prod([float(n) for n in shape])) * kind.itemsize
     except nib.filebasedimages.ImageFileError as error:
+        with path.open("rb") as handle:
+            start = handle.read(2)
+        if start in (b"", b"\x1f\x8b"):  # empty, or gzip that ends before the header does
+            raise _damaged(path, error) from error
         raise FileFault(path, "not a NIfTI image", "give a .nii or .nii.gz file") from error
     except Exception as error:  # nibabel lets errors of every kind out of a damaged header
         raise _damaged(path, error) from error
@@ -118,7 +122,7 @@ def _placed(image: Any) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> FileFault:
-    reason = str(error).split("\n")[0] or type(error).__name__
+    reason = str(error).split("\n")[0].replace(str(path), path.name) or type(error).__name__
     return FileFault(path, f"damaged or truncated ({reason})", "copy the file again")
 
 

@@ -78,7 +78,7 @@ def voxel_size(parts: Parts) -> Iterator[Finding]:
 def not_constant(parts: Parts) -> Iterator[Finding]:
     """An image shows something."""
     for part, volume in parts.images.items():
-        if volume.data.min() == volume.data.max():
+        if _is_constant(volume.data):
             fault = f"every voxel is {volume.data.flat[0]:g}"
             error = FileFault(volume.path, fault, "export the image again, or take the case out")
             yield finding_of("not_constant", parts.case, part, error)
@@ -100,7 +100,7 @@ def known_labels(parts: Parts) -> Iterator[Finding]:
 def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
     """The lesion lies where the DWI shows something; a mask stored upside down does not."""
     dwi, mask = parts.volumes.get("dwi"), parts.volumes.get("mask")
-    if dwi is None or mask is None or dwi.data.shape != mask.data.shape or not mask.data.any():
+    if dwi is None or mask is None or dwi.data.shape != mask.data.shape or not (mask.data > 0).any():
         return
     outside = float(np.mean(~foreground(dwi.data)[mask.data > 0]))
     if outside > 0.5:
@@ -111,7 +111,7 @@ def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
 def adc_unit(parts: Parts) -> Iterator[Finding]:
     """ADC is in 10⁻³ mm²/s."""
     adc = parts.volumes.get("adc")
-    if adc is None or _swapped(parts) or (unit := unit_of(adc.data)) == UNIT:
+    if adc is None or _is_constant(adc.data) or _swapped(parts) or (unit := unit_of(adc.data)) == UNIT:
         return
     if unit is None:
         known = ", ".join(UNITS)
@@ -126,6 +126,10 @@ def not_swapped(parts: Parts) -> Iterator[Finding]:
     if _swapped(parts):
         fault = "looks like an ADC map and the ADC file like a DWI (fluid is bright here and dark there)"
         yield parts.warn("not_swapped", "dwi", fault, "swap the two files")
+
+
+def _is_constant(image: np.ndarray) -> bool:
+    return bool(image.min() == image.max())
 
 
 def _swapped(parts: Parts) -> bool:

@@ -137,7 +137,7 @@ def missing_parts(cohort: Cohort) -> Iterator[Finding]:
         ),
     ):
         if without:
-            named = without[0] + (f" and {len(without) - 1} more cases have" if len(without) > 1 else " has")
+            named = without[0] + (f" and {len(without) - 1} more have" if len(without) > 1 else " has")
             error = FileFault(cohort.root, f"{named} no {what}", mend)
             yield finding_of("missing_parts", "", "", error, severe=False)
     if cohort.table is None and any(case.dseg for case in cohort.cases):

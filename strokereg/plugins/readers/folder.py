@@ -78,11 +78,13 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
             f"{option} {pattern}: has no *, which stands for the name of the case; for example '*_dwi.nii.gz'"
         )
     anywhere = "/" not in pattern
-    expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in re.split(r"\*+", pattern)))
+    pieces = re.split(r"\*+", re.sub(r"\.nii(\*|\.gz)?$", "", pattern))
+    expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in pieces))
     found: dict[str, Path] = {}
     for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
-        fit = expression.fullmatch(path.name if anywhere else path.relative_to(root).as_posix())
-        if fit is None or ending_of(path) is None or not (path.is_file() or path.is_symlink()):
+        told = path.name if anywhere else path.relative_to(root).as_posix()
+        fit = expression.fullmatch(told.removesuffix(ending_of(path) or ""))
+        if fit is None or ending_of(path) is None or path.is_dir():
             continue
         key = "-".join(word for word in fit.groups() if word) or path.parent.name
         if key in found:
