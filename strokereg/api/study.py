@@ -57,6 +57,7 @@ def compare(
     workers: int | None = None,
     watcher: Watcher | None = None,
     command: str = "",
+    fold: int | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -70,6 +71,7 @@ def compare(
         workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
         watcher: told how the study goes; see `core.study.executor.Watcher`.
         command: as the report shows it.
+        fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -98,7 +100,7 @@ def compare(
     watcher = watcher or Silent()
     workers = workers or default_workers(choose_device(settings.device))
     abroad = read_folder(external) if external else None  # a wrong folder should show before an hour of training
-    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
+    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher), fold)
     return run_study(
         settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
         LocalExecutor(workers), watcher, abroad, command,

@@ -12,9 +12,7 @@ from strokereg.core.case import CaseFiles
 from strokereg.core.errors import FileFault, InputError
 from strokereg.core.labels import LabelTable
 from strokereg.core.source import Source
-from strokereg.core.split import PARTS, Split
-
-SPLIT_FILE = "split.tsv"
+from strokereg.core.split import PARTS, SPLIT_FILE, Split, split_file
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Cohort:
     Attributes:
         simulated: the images came from the simulator, as the dataset's own description says.
         split: None where the folder holds none (a cohort only judged on).
+        fold: whose split it is, counted from 1; None for `split.tsv`.
     """
 
     root: Path
@@ -31,11 +30,12 @@ class Cohort:
     table: LabelTable | None
     split: Split | None
     simulated: bool
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        """Folder name, as shown in tables."""
-        return self.root.name
+        """Folder name, as shown in tables, with the fold where there is one."""
+        return self.root.name if self.fold is None else f"{self.root.name}, fold {self.fold}"
 
     def part(self, name: str) -> tuple[CaseFiles, ...]:
         """Cases of `train`, `val` or `test`, in the split's order."""
@@ -46,8 +46,11 @@ class Cohort:
         return tuple(case for subject in self.split.part(name) for case in by_subject[subject])
 
 
-def open_cohort(root: Path | str) -> Cohort:
+def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
     """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.data`).
+
+    Args:
+        fold: of a cross-validation, counted from 1; None for `split.tsv`.
 
     Raises:
         InputError: no such folder, another layout, no cases, or a split that does not fit the cases.
@@ -60,14 +63,20 @@ def open_cohort(root: Path | str) -> Cohort:
             f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
             f"bring in a folder of another layout with 'strokereg data import {root} --out COHORT'"
         )
-    return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)))
+    cohort = cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
+    if fold is not None and cohort.split is None:
+        raise InputError(
+            f"--fold {fold}: {root} has no {split_file(fold)}; see what 'strokereg data split --folds' wrote"
+        )
+    return cohort
 
 
-def cohort_of(root: Path, source: Source, split: bool = True) -> Cohort:
+def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None = None) -> Cohort:
     """The cohort of a folder whose cases are listed.
 
     Args:
-        split: read `split.tsv` too; a check reads it on its own, to tell its faults with all others.
+        split: read the split too; a check reads it on its own, to tell its faults with all others.
+        fold: whose split; None for `split.tsv`.
 
     Raises:
         InputError: no cases, a damaged label table, or a split that does not fit the cases.
@@ -78,18 +87,19 @@ def cohort_of(root: Path, source: Source, split: bool = True) -> Cohort:
         root=root,
         cases=tuple(source.cases),
         table=LabelTable.read(source.table) if source.table else None,
-        split=read_split(root, source.cases) if split else None,
+        split=read_split(root, source.cases, fold) if split else None,
         simulated=_is_simulated(root),
+        fold=fold,
     )
 
 
-def read_split(root: Path, cases: Sequence[CaseFiles]) -> Split | None:
-    """The split of a cohort, or None where it has none.
+def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) -> Split | None:
+    """The split of a cohort or of one fold, or None where it has none.
 
     Raises:
         FileFault: not a table, one subject in two parts, or a subject that the cohort does not have.
     """
-    path = root / SPLIT_FILE
+    path = root / split_file(fold)
     if not path.is_file():
         return None
     split = Split.read(path)
@@ -110,7 +120,9 @@ def require_trainable(cohort: Cohort) -> None:
         raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with 'strokereg data split {cohort.root}'")
     for part in PARTS:
         if not cohort.split.part(part):
-            raise InputError(f"{cohort.root / SPLIT_FILE}: has no subject in '{part}'; give it at least one")
+            raise InputError(
+                f"{cohort.root / split_file(cohort.fold)}: has no subject in '{part}'; give it at least one"
+            )
     if cohort.table is None:
         raise InputError(f"{cohort.root}: has no derivatives/*/dseg.tsv; add the label table of its label maps")
     used = [case for part in PARTS for case in cohort.part(part)]

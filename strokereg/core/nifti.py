@@ -87,11 +87,15 @@ def _open(path: Path) -> Any:
         raise _damaged(path, error) from error
     if kind.kind not in "iuf":
         raise FileFault(path, f"its voxels are of type {kind}", "give an image of plain numbers")
+    files = [
+        Path(part.filename) for part in image.file_map.values() if part.filename
+    ]  # a .hdr has its voxels in an .img
+    size = sum(file.stat().st_size for file in files if file.is_file())
     packed = path.suffix.lower() in (".gz", ".bz2", ".zst", ".mgz")
     # Before memory is asked for: a damaged header can claim terabytes.
-    if claimed > path.stat().st_size * (_GZIP_BEST if packed else 1):
-        size = f"{claimed / 1e6:.3g} MB of voxels, more than it can hold"
-        raise FileFault(path, f"damaged or truncated (its header claims {size})", "copy the file again")
+    if claimed > size * (_GZIP_BEST if packed else 1):
+        told = f"{claimed / 1e6:.3g} MB of voxels, more than it can hold"
+        raise FileFault(path, f"damaged or truncated (its header claims {told})", "copy the file again")
     return image
 
 
@@ -122,6 +126,8 @@ def _placed(image: Any) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> FileFault:
+    if isinstance(error, PermissionError):
+        return FileFault(path, "cannot be read (permission denied)", "see whether you may read it")
     reason = str(error).split("\n")[0].replace(str(path), path.name) or type(error).__name__
     return FileFault(path, f"damaged or truncated ({reason})", "copy the file again")
 

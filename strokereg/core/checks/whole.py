@@ -12,10 +12,10 @@ from typing import Any
 from strokereg.core.case import CaseFiles
 from strokereg.core.checks.finding import Finding, finding_of
 from strokereg.core.checks.inspect import Inspection, inspect_cases
-from strokereg.core.cohort import SPLIT_FILE, Cohort, read_split
+from strokereg.core.cohort import Cohort, read_split
 from strokereg.core.errors import FileFault, InputError
 from strokereg.core.prepare import content_keys
-from strokereg.core.split import PARTS, Split
+from strokereg.core.split import PARTS, SPLIT_FILE, Split, folds_of
 
 log = logging.getLogger("strokereg")
 
@@ -69,12 +69,18 @@ def check_cohort(
     """
     seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases), cache, on_case)
     findings = [finding for inspection in seen for finding in inspection.findings]
-    split = None
-    try:
-        split = read_split(cohort.root, cohort.cases)
-    except FileFault as error:
-        findings.append(finding_of("split", "", "", error))
-    findings += [*duplicates(cohort.cases, seen, split), *missing_parts(cohort)]
+    splits = []
+    for fold in (None, *folds_of(cohort.root)):
+        try:
+            splits.append(read_split(cohort.root, cohort.cases, fold))
+        except FileFault as error:
+            findings.append(finding_of("split", "", "", error))
+    twins: dict[str, Finding] = {}
+    for split in splits or [None]:
+        for twin in duplicates(cohort.cases, seen, split):
+            if twin.case not in twins or twin.severe:
+                twins[twin.case] = twin
+    findings += [*twins.values(), *missing_parts(cohort)]
     empty = tuple(inspection.case for inspection in seen if inspection.lesion_ml == 0)
     return Checked(cohort.root, len(cohort.cases), empty, tuple(findings))
 
@@ -143,7 +149,7 @@ def missing_parts(cohort: Cohort) -> Iterator[Finding]:
     if cohort.table is None and any(case.dseg for case in cohort.cases):
         error = FileFault(cohort.root, "has label maps and no derivatives/*/dseg.tsv", "add the label table")
         yield finding_of("missing_parts", "", "", error, severe=False)
-    if not (cohort.root / SPLIT_FILE).is_file():
+    if not (cohort.root / SPLIT_FILE).is_file() and not folds_of(cohort.root):
         error = FileFault(cohort.root, f"has no {SPLIT_FILE}", f"write one with 'strokereg data split {cohort.root}'")
         yield finding_of("missing_parts", "", "", error, severe=False)
 

@@ -26,7 +26,7 @@ _COLUMNS = {
     "anatomy": "Label map that the head was made from",
     "lesion": "Lesion mask that was brought into the head, or the volume that was grown",
 }
-_IGNORE = "split.tsv\n**/*_adc.nii.gz\n"
+_IGNORE = "split*.tsv\n**/*_adc.nii.gz\n"
 
 
 def facts_of(out: Path, subject: str) -> dict[str, Any] | None:
