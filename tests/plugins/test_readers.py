@@ -11,6 +11,7 @@ import pytest
 
 from strokereg.api import import_data, read_folder, read_source
 from strokereg.core.errors import InputError
+from strokereg.core.intake.naming import name_visits
 from strokereg.core.nifti import write_volume
 
 ISLES = "sub-strokecase0001/ses-0001"
@@ -179,6 +180,16 @@ def test_a_folder_of_any_naming(tmp_path):
     assert list(source.left_out) == [str(root / "b/p3_lesion.nii.gz")]
     _, source = read_source(root, "folder", {"images": "a/*_dwi.nii.gz", "masks": "b/*_lesion.nii.gz"})
     assert [case.name for case in source.cases] == ["p1"]
+
+
+def test_subjects_of_a_folder_are_told_by_their_names(tmp_path):
+    root = touch(tmp_path, "sub-r1_ses-2_space-MNI_T1w.nii.gz", "p07-late_b1000.nii", "p07-early_b1000.nii")
+    _, source = read_source(root, "folder", {"images": "*_T1w.nii.gz"})
+    assert [(case.name, case.subject) for case in source.cases] == [("sub-r1_ses-2", "sub-r1")]
+    _, source = read_source(root, "folder", {"images": "*_b1000.nii", "subject": r"p\d+"})
+    visits, left_out = name_visits(source.cases)
+    assert [visit.name for visit in visits] == ["sub-p07_ses-early", "sub-p07_ses-late"]
+    assert left_out == {}
 
 
 def broken_json(root):

@@ -40,8 +40,7 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
     left_out: dict[str, str] = {}
     for files in cases:
         subject = _label(files.subject.removeprefix("sub-"))
-        rest = files.name.removeprefix(files.subject).removeprefix("_ses-") if files.name != files.subject else ""
-        session = _label(rest)
+        session = _label(files.name.replace(files.subject, "", 1).removeprefix("_ses-"))
         if not subject:
             left_out[files.name] = "its name holds no letter or digit; rename its files"
             continue

@@ -13,7 +13,7 @@ from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import ending_of
+from strokereg.plugins.readers.names import ending_of, parse_name
 
 
 class FolderReader:
@@ -26,6 +26,8 @@ class FolderReader:
             images: of the DWI, or of whatever contrast stands in its place.
             masks, adc, labels: of lesion masks, ADC maps and tissue label maps; "" for none.
             table: label table (BIDS dseg.tsv) of the label maps.
+            subject: regular expression of the subject in a case's name, where a subject has several; names of the form
+                `sub-…_ses-…` say it themselves, and otherwise each case counts as a subject.
         """
 
         images: str = ""
@@ -33,8 +35,13 @@ class FolderReader:
         adc: str = ""
         labels: str = ""
         table: Path | None = None
+        subject: str = ""
 
     def __init__(self, options: FolderReader.Options) -> None:
+        try:
+            re.compile(options.subject)
+        except re.error as error:
+            raise InputError(f"--set subject={options.subject}: not a regular expression ({error})") from error
         self.options = options
 
     def recognises(self, root: Path) -> bool:
@@ -67,8 +74,16 @@ class FolderReader:
         for key, path in sorted(images.items()):
             adc = rest["adc"].get(key)
             found = {"dwi": path} | ({"adc": adc} if adc else {})
-            cases.append(CaseFiles(key, key, found, rest["mask"].get(key), rest["dseg"].get(key)))
+            name, subject = self._named(key, path)
+            cases.append(CaseFiles(name, subject, found, rest["mask"].get(key), rest["dseg"].get(key)))
         return Source(cases, options.table, left_out)
+
+    def _named(self, key: str, path: Path) -> tuple[str, str]:
+        """Case and subject."""
+        if self.options.subject and (fit := re.search(self.options.subject, key)):
+            return key, fit[1] if fit.re.groups and fit[1] else fit[0]
+        bids = parse_name(path)
+        return (bids.case, bids.visit[0]) if bids else (key, key)
 
 
 def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> dict[str, Path]:
