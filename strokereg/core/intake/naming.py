@@ -29,6 +29,10 @@ class Visit:
         """Below the cohort, and below each derivative."""
         return layout.folder_of(self.subject, self.session)
 
+    def is_in(self, cohort: Path) -> bool:
+        """Whether a cohort has it: by its DWI, which is put there last."""
+        return any((cohort / self.folder).glob(f"{self.name}_dwi.nii*"))
+
 
 def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]]:
     """Give each case a BIDS name: letters and digits of its subject and of its session.

@@ -6,32 +6,30 @@ counts as a cohort, comes last. Called again, cases that are there are not touch
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from strokereg.core import layout
+from filelock import FileLock, Timeout
+
 from strokereg.core.checks.finding import Finding
 from strokereg.core.checks.inspect import inspect_case
-from strokereg.core.cohort_folder import open_folder, write_description, write_text
+from strokereg.core.cohort_folder import open_folder, write_description
 from strokereg.core.errors import FileFault, InputError
+from strokereg.core.intake.describe import DERIVED, bring_splits, describe, write_tables
 from strokereg.core.intake.naming import Visit, name_visits
 from strokereg.core.intake.settings import Settings
 from strokereg.core.intake.transfer import transfer
 from strokereg.core.labels import LabelTable
-from strokereg.core.record import write_json
 from strokereg.core.source import Source
 
-MAKER = "strokereg data import"
-_DERIVED = Path("derivatives") / "imported"
 _STAGING = ".importing"
-_IGNORE = "split*.tsv\n**/*_adc.nii.gz\n**/*_adc.nii\n"
 
 
 @dataclass(frozen=True)
@@ -78,12 +76,25 @@ def import_source(
         raise InputError(f"--out {out}: lies in the source {root}, which is not altered; give a folder outside it")
     table, no_labels = _table(source)
     visits, left_out = name_visits(source.cases)
-    description = _description(root, settings)
-    open_folder(out, description)
+    open_folder(out, describe(root, settings))
+    with _alone(out):
+        return _import(root, source, out, settings, on_case, visits, left_out | no_labels, table)
+
+
+def _import(
+    root: Path,
+    source: Source,
+    out: Path,
+    settings: Settings,
+    on_case: Callable[[int, int], None],
+    visits: list[Visit],
+    left_out: dict[str, str],
+    table: LabelTable | None,
+) -> Imported:
     staging = out / _STAGING
     shutil.rmtree(staging, ignore_errors=True)
-    found = tuple(visit.name for visit in visits if _is_there(out, visit))
-    missing = [visit for visit in visits if not _is_there(out, visit)]
+    found = tuple(visit.name for visit in visits if visit.is_in(out))
+    missing = [visit for visit in visits if not visit.is_in(out)]
     outcomes: dict[str, list[Finding] | str] = {}
     on_case(len(found), len(visits))
 
@@ -97,14 +108,16 @@ def import_source(
     try:
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
             list(pool.map(one, missing))
-        _write_tables(out, root, visits, table)
-        write_description(out, description)
+        write_tables(out, root, visits, table)
+        left_out |= bring_splits(root, source, out)
+        if any(visit.is_in(out) for visit in visits):
+            write_description(out, describe(root, settings))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); make room, and call again to go on") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     sources = {visit.name: visit.files.name for visit in visits}
-    left_out |= source.left_out | no_labels
+    left_out |= source.left_out
     left_out |= {sources[name]: said for name, said in sorted(outcomes.items()) if isinstance(said, str)}
     warnings = tuple(f for _, said in sorted(outcomes.items()) if not isinstance(said, str) for f in said)
     imported = tuple(name for name, said in sorted(outcomes.items()) if not isinstance(said, str))
@@ -127,10 +140,23 @@ def _bring(visit: Visit, out: Path, building: Path, settings: Settings, table: L
         raise FileFault(errors[0].file, errors[0].fault, mend)
     _copy_sidecars(visit, raw)
     if any(derived.iterdir()):
-        _move(derived, out / _DERIVED / visit.folder)
+        shutil.rmtree(out / DERIVED / visit.folder, ignore_errors=True)  # left by a call that was cut short
+        _move(derived, out / DERIVED / visit.folder)
     _move(raw, out / visit.folder)  # last: it is by the images that a case is there
     shutil.rmtree(building)
     return findings
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second import out of the same cohort while one is at work."""
+    path = out / f"{_STAGING}.lock"
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"{out}: another import is at work in it; wait for its end") from error
+    path.unlink(missing_ok=True)
 
 
 def _of_source(finding: Finding, visit: Visit) -> Finding:
@@ -151,12 +177,7 @@ def _copy_sidecars(visit: Visit, raw: Path) -> None:
 
 def _move(folder: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(place, ignore_errors=True)  # left by a call that was cut short
     os.replace(folder, place)
-
-
-def _is_there(out: Path, visit: Visit) -> bool:
-    return any((out / visit.folder).glob(f"{visit.name}_dwi.nii*"))
 
 
 def _table(source: Source) -> tuple[LabelTable | None, dict[str, str]]:
@@ -169,37 +190,3 @@ def _table(source: Source) -> tuple[LabelTable | None, dict[str, str]]:
         return LabelTable.read(source.table), {}
     except InputError as error:
         return None, {"label maps": f"{error}; or bring them in with 'strokereg data label'"}
-
-
-def _write_tables(out: Path, root: Path, visits: list[Visit], table: LabelTable | None) -> None:
-    images: dict[str, list[str]] = {}
-    for visit in visits:
-        if _is_there(out, visit):
-            images.setdefault(visit.subject, []).append(_below(root, visit.files.images["dwi"]))
-    told = (f"{subject}\t{' '.join(paths)}\n" for subject, paths in sorted(images.items()))
-    write_text(out / layout.PARTICIPANTS, "participant_id\tsource\n" + "".join(told))
-    column = {"Description": "DWI that each visit was imported from, below the source folder"}
-    write_json(out / "participants.json", {"source": column})
-    write_text(out / "README", f"Imported by '{MAKER}'; {layout.DESCRIPTION} says from where and how.\n")
-    write_text(out / ".bidsignore", _IGNORE)
-    if table is not None and (out / _DERIVED).is_dir():
-        table.write(out / _DERIVED / layout.TABLE)
-    if (out / _DERIVED).is_dir():
-        derived = {"Name": "Lesion masks and label maps", "BIDSVersion": "1.10.0", "DatasetType": "derivative"}
-        write_json(out / _DERIVED / layout.DESCRIPTION, {**derived, "GeneratedBy": [{"Name": MAKER}]})
-
-
-def _below(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def _description(root: Path, settings: Settings) -> dict[str, Any]:
-    return {
-        "Name": root.resolve().name,
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "raw",
-        "GeneratedBy": [
-            {"Name": MAKER, "Version": metadata.version("strokereg"), "Settings": settings.plain()},
-        ],
-        "SourceDatasets": [{"URL": root.resolve().as_uri()}],
-    }

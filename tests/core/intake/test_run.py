@@ -14,6 +14,7 @@ from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.intake import run
 from strokereg.core.nifti import read_volume
+from strokereg.core.split import Split
 
 PATTERNS = {"images": "*_dwi.nii.gz", "masks": "*_lesion.nii.gz", "adc": "*_adc.nii.gz"}
 AFFINE = np.diag([-2.0, 2.0, 3.0, 1.0])
@@ -101,7 +102,7 @@ def test_cut_short_it_is_no_cohort_and_goes_on(source, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_write_tables", interrupted)
+        patch.setattr(run, "write_tables", interrupted)
         with pytest.raises(KeyboardInterrupt):
             bring(source, tmp_path / "out")
     with pytest.raises(InputError, match="not a cohort folder"):
@@ -172,6 +173,37 @@ def test_label_maps_come_with_their_table_or_not_at_all(phantom, tmp_path):
     assert "number the labels 0, 1, 2" in done.left_out["label maps"]
     assert "data label" in done.left_out["label maps"]
     assert [case.dseg for case in open_cohort(tmp_path / "unlabelled").cases] == [None] * 3
+
+
+def test_a_second_import_at_the_same_time_is_refused_and_no_case_is_no_cohort(source, tmp_path):
+    out = tmp_path / "out"
+
+    def meanwhile(done, total):
+        if done == 0:
+            with pytest.raises(InputError, match="another import is at work"):
+                bring(source, out)
+
+    assert len(bring(source, out, on_case=meanwhile).imported) == 3
+    assert not list(out.glob(".importing*"))
+    for path in source.glob("*_dwi.nii.gz"):
+        path.write_bytes(b"")
+    assert bring(source, tmp_path / "none").imported == ()
+    with pytest.raises(InputError, match="not a cohort folder"):
+        open_cohort(tmp_path / "none")
+
+
+def test_a_simulated_cohort_stays_one_and_keeps_its_split(phantom, tmp_path):
+    root = shutil.copytree(phantom, tmp_path / "simulated")
+    (root / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "strokereg data simulate"}]}')
+    Split(("sub-02",), ("sub-01",), ("sub-03",)).write(root / "split.tsv")
+    assert import_data(root, tmp_path / "out").left_out == {}
+    cohort = open_cohort(tmp_path / "out")
+    assert cohort.simulated
+    assert cohort.split == Split(("sub-02",), ("sub-01",), ("sub-03",))
+    (root / "sub-02" / "dwi" / "sub-02_dwi.nii.gz").write_bytes(b"")
+    done = import_data(root, tmp_path / "fewer")
+    assert done.left_out["split.tsv"] == "names sub-02, which was not imported; mend that, or split anew"
+    assert open_cohort(tmp_path / "fewer").split is None
 
 
 @pytest.mark.parametrize(
