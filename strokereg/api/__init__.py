@@ -3,8 +3,22 @@
 Everything heavy is imported inside the functions, so that `strokereg.load` never meets torch.
 """
 
+from strokereg.api.data import check_data, draw_data, import_data, read_folder, read_source
 from strokereg.api.deploy import check_export, export, load, read_bundle
 from strokereg.api.study import compare, study_settings
 from strokereg.api.training import train
 
-__all__ = ["check_export", "compare", "export", "load", "read_bundle", "study_settings", "train"]
+__all__ = [
+    "check_data",
+    "check_export",
+    "compare",
+    "draw_data",
+    "export",
+    "import_data",
+    "load",
+    "read_bundle",
+    "read_folder",
+    "read_source",
+    "study_settings",
+    "train",
+]

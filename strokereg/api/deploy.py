@@ -94,9 +94,12 @@ def _trained(run: Path) -> tuple[Record, nn.Module, str]:
 
 
 def _samples(record: Record, model: nn.Module, run: Path | str, data: Path | str | None) -> list:
+    from strokereg.api.data import read_folder
     from strokereg.export.samples import samples_of
 
+    if record.role == "generator":
+        return []
     root = data or record.cohort.get("path")
-    if record.role != "generator" and (not root or not Path(root).is_dir()):
+    if not root or not Path(root).is_dir():
         raise InputError(f"{run}: its cohort is not where it was ({root or 'not stated'}); give one with --data DIR")
-    return samples_of(record, root, getattr(model, "noise", None)) if root else []
+    return samples_of(record, read_folder(root), getattr(model, "noise", None))

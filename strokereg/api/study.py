@@ -58,6 +58,7 @@ def compare(
     workers: int | None = None,
     watcher: Watcher | None = None,
     command: str = "",
+    fold: int | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -71,6 +72,7 @@ def compare(
         workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
         watcher: told how the study goes; see `core.study.executor.Watcher`.
         command: as the report shows it.
+        fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -78,6 +80,7 @@ def compare(
     Raises:
         InputError: unknown model, wrong options, or data that cannot be used.
     """
+    from strokereg.api.data import read_folder
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
     from strokereg.core.device import choose_device
@@ -98,13 +101,11 @@ def compare(
     settings = typed_options(settings, registered)
     watcher = watcher or Silent()
     workers = workers or default_workers(choose_device(settings.device))
-    external = Path(external) if external else None
-    if external:
-        open_cohort(external)  # a wrong folder should show before an hour of training
-    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher))
+    abroad = read_folder(external) if external else None  # a wrong folder should show before an hour of training
+    cohort = open_cohort(Path(data) if data else _embedded(settings, workers, watcher), fold)
     return run_study(
         settings, cohort, Path(out), cache_folder() / "prepared", registered, build,
-        LocalExecutor(workers), watcher, external, command,
+        LocalExecutor(workers), watcher, abroad, command,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     cases: int | None = None,
+    fold: int | None = None,
     channels: tuple[str, ...] = ("dwi",),
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
     dims: int = 2,
@@ -36,6 +37,7 @@ def train(
         options: of the architecture.
         settings: of the trainer, see `core.trainer.TrainerSettings`.
         cases: how many training cases, the first of the split; None for all.
+        fold: of a cross-validation, counted from 1; None for `split.tsv`.
         channels, spacing, dims: image contrasts, network grid in mm, 2 or 3.
         flips: a segmenter's probabilities are the mean over the image and its left-right mirror image.
         on_case, on_step: told of each prepared case, and of each step with its losses.
@@ -68,7 +70,7 @@ def train(
     if min(spacing) <= 0:
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
-    ready = make_ready(open_cohort(data), channels, spacing, dims, cache_folder() / "prepared", on_case)
+    ready = make_ready(open_cohort(data, fold), channels, spacing, dims, cache_folder() / "prepared", on_case)
     wanted = len(ready.train) if cases is None else cases
     if not 1 <= wanted <= len(ready.train):
         raise InputError(f"--cases {wanted}: {data} has {len(ready.train)} training cases; ask for 1 to that many")

@@ -18,6 +18,7 @@ from strokereg.cli.values import Cases, Names, Pairs, Seeds
 @click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
+@click.option("--fold", type=int, help="Of a cross-validation, from 1; give each its own --out.  [default: split.tsv]")
 @click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to judge on as well.")
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
@@ -39,6 +40,7 @@ def compare(
     out: Path | None,
     preset: str,
     external: Path | None,
+    fold: int | None,
     steps: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
     spacing: float | None,
@@ -71,6 +73,7 @@ def compare(
             workers,
             progress,
             command=shlex.join(["strokereg", *sys.argv[1:]]),
+            fold=fold,
             steps=dict(steps),
             options=split_options(dict(options), models[0]),
             spacing=None if spacing is None else (spacing,) * 3,

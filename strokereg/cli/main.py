@@ -18,7 +18,7 @@ DEBUG = "STROKEREG_DEBUG"
 #: name → (module:attribute, line in --help)
 COMMANDS = {
     "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
-    "data": ("strokereg.cli.data:data", "Make and split cohorts."),
+    "data": ("strokereg.cli.data:data", "Simulate, import, check and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),

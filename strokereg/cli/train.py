@@ -18,6 +18,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
 @click.option("--batch-size", type=int, help="Samples a step.  [default: 16]")
 @click.option("--cases", type=int, help="Training cases, the first of the split.  [default: all]")
+@click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--seed", type=int, help="Of everything random.  [default: 0]")
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
@@ -34,6 +35,7 @@ def train(
     out: Path | None,
     options: tuple[tuple[str, str], ...],
     cases: int | None,
+    fold: int | None,
     channels: tuple[str, ...],
     spacing: float,
     dims: int,
@@ -69,6 +71,7 @@ def train(
             options=dict(options),
             settings=trainer,
             cases=cases,
+            fold=fold,
             channels=channels,
             spacing=(spacing,) * 3,
             dims=dims,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class StrokeregError(Exception):
@@ -20,6 +21,17 @@ class InputError(StrokeregError):
     """Wrong input. The message names the file or option, the fault and the mend, in one sentence."""
 
     exit_code = 2
+
+
+class FileFault(InputError):
+    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and mend."""
+
+    def __init__(self, path: Path | str, fault: str, mend: str) -> None:
+        super().__init__(f"{path}: {fault}; {mend}")
+        self.path, self.fault, self.mend = Path(path), fault, mend
+
+    def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
+        return FileFault, (self.path, self.fault, self.mend)
 
 
 class RunFailed(StrokeregError):

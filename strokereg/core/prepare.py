@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.case import Case, CaseFiles, read_case
-from strokereg.core.errors import InputError
+from strokereg.core.errors import FileFault, InputError
 from strokereg.core.grid import Frame, Preparation, brain_median, frame_of, normalise
 from strokereg.core.labels import LabelTable
 
@@ -156,6 +156,11 @@ def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cach
 
 def _content(files: CaseFiles) -> str:
     parts = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    return digest(
-        {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in parts.items() if path is not None}
-    )
+    return digest({name: _bytes_of(path) for name, path in parts.items() if path is not None})
+
+
+def _bytes_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FileFault(path, f"cannot be read ({error.strerror})", "see whether the file is there") from error

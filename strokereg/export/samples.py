@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.cohort import Cohort
 from strokereg.core.errors import InputError
 from strokereg.core.grid import brain_median, frame_of
 from strokereg.core.record import Record
@@ -16,27 +15,26 @@ from strokereg.core.record import Record
 CASES = 2
 
 
-def samples_of(record: Record, cohort: Path | str, noise: int | None = None) -> list[dict[str, np.ndarray]]:
+def samples_of(record: Record, cohort: Cohort, noise: int | None = None) -> list[dict[str, np.ndarray]]:
     """Graph inputs of a cohort's validation cases, or of its first cases where it has no split.
 
     Args:
         record: of the run, for role, dims, channels, labels and preparation.
-        cohort: folder.
+        cohort: opened.
         noise: width of the network's noise vector, for translators that take one.
 
     Returns:
         One dict a case (see `export.graph` for names and shapes). Empty for a generator, which sees no case.
 
     Raises:
-        InputError: no such cohort, a missing contrast, or for a translator no fitting label maps.
+        InputError: a missing contrast, or for a translator no fitting label maps.
     """
     if record.role == "generator":
         return []
-    opened = open_cohort(cohort)
-    cases = opened.part("val") if opened.split is not None else opened.cases
+    cases = cohort.part("val") if cohort.split is not None else cohort.cases
     rng = np.random.default_rng(2)
     return [
-        _image(record, files) if record.role == "segmenter" else _labels(record, opened, files, noise, rng)
+        _image(record, files) if record.role == "segmenter" else _labels(record, cohort, files, noise, rng)
         for files in islice(cases, CASES)
     ]
 

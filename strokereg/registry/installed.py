@@ -7,13 +7,14 @@ strokereg itself) leaves plugins out unloaded.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 
-from strokereg.core.specs import ArchitectureSpec
+from strokereg.core.specs import Spec
 from strokereg.registry.markers import PROJECT
 from strokereg.registry.plugin import Fault, read_specs
 
@@ -22,9 +23,9 @@ DISABLE = "STROKEREG_DISABLE_PLUGINS"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered architecture and the distribution that it came with."""
+    """A registered architecture or reader and the distribution that it came with."""
 
-    spec: ArchitectureSpec
+    spec: Spec
     distribution: str
     version: str
 
@@ -91,6 +92,12 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
         else:
             entries += [Entry(spec, distribution, version) for spec in specs]
     return Installed(tuple(entries), tuple(quarantined))
+
+
+@functools.cache
+def installed() -> Installed:
+    """What this process has, loaded once, when first asked for."""
+    return load_installed()
 
 
 def _disabled(distribution: str) -> bool:

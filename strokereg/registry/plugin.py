@@ -9,7 +9,7 @@ from typing import Any
 import pluggy
 
 from strokereg.core.errors import did_you_mean
-from strokereg.core.specs import ArchitectureSpec, SpecError
+from strokereg.core.specs import Spec, SpecError
 from strokereg.registry import hooks
 from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.markers import PROJECT
@@ -23,7 +23,7 @@ class Fault(Exception):
         self.reason, self.mend = reason, mend
 
 
-def read_specs(point: EntryPoint, taken: set[str]) -> Iterator[ArchitectureSpec]:
+def read_specs(point: EntryPoint, taken: set[str]) -> Iterator[Spec]:
     """The specs of one plugin.
 
     Args:
@@ -47,7 +47,7 @@ def read_specs(point: EntryPoint, taken: set[str]) -> Iterator[ArchitectureSpec]
             yield spec
 
 
-def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[ArchitectureSpec], Any]]:
+def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[Spec], Any]]:
     """Call what the plugin implements. It has a pluggy manager to itself, so that it can harm no other."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.runs import load_model
 from strokereg.export.bundle import export_model
@@ -19,7 +20,7 @@ from strokereg.registry.catalogue import build
 @pytest.fixture(scope="module")
 def trained(unet_run, phantom):
     record, model = load_model(unet_run, build)
-    return record, model, samples_of(record, phantom)
+    return record, model, samples_of(record, open_cohort(phantom))
 
 
 def test_the_graph_itself_holds(trained):

@@ -41,7 +41,7 @@ def run_study(
     build: Build,
     executor: LocalExecutor,
     watcher: Watcher,
-    external: Path | None = None,
+    external: Cohort | None = None,
     command: str = "",
 ) -> Finished:
     """Do whatever of the study is not done yet, then write `results.json`, `results.csv` and `report.html`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
-from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.cohort import Cohort
 from strokereg.core.device import choose_device, choose_precision
 from strokereg.core.errors import InputError
 from strokereg.core.prepare import check_cases, content_keys, digest
@@ -54,7 +54,7 @@ def set_stage(
     cache: Path,
     registered: Mapping[str, Registered],
     build: Build,
-    external: Path | None = None,
+    external: Cohort | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Stage:
     """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
@@ -70,10 +70,10 @@ def set_stage(
             device that is not there, or an architecture that cannot be built as asked.
     """
     choose_precision(settings.precision, choose_device(settings.device))
-    abroad = open_cohort(external).cases if external else ()
+    abroad = external.cases if external else ()
     for case in abroad:
-        if case.mask is None:
-            raise InputError(f"{external}: {case.name} has no lesion mask to judge against; add it or take it out")
+        if external and case.mask is None:
+            raise InputError(f"{external.root}: {case.name} has no lesion mask to judge against; add it or take it out")
     available = len(cohort.split.train) if cohort.split else 0
     if cohort.split and max(settings.cases) > available:
         raise InputError(

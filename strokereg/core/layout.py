@@ -1,26 +1,29 @@
 """strokereg's own layout: BIDS raw images with label maps and lesion masks under derivatives.
 
 dataset_description.json   participants.tsv   split.tsv
-sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)
+sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
 derivatives/<name>/dseg.tsv
 derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
 
 IMAGES = ("dwi", "adc")
+DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
 
 
 def recognises(root: Path) -> bool:
     """True where the folder says that it is BIDS."""
-    return (root / "dataset_description.json").is_file()
+    return (root / DESCRIPTION).is_file()
 
 
-def read(root: Path) -> list[CaseFiles]:
+def list_cases(root: Path) -> list[CaseFiles]:
     """List the cases that have a DWI, by name."""
     cases = []
     for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
@@ -42,10 +45,20 @@ def read(root: Path) -> list[CaseFiles]:
     return cases
 
 
+def is_plain(cases: Iterable[CaseFiles]) -> bool:
+    """True where names hold subject and session alone, as in this layout; other BIDS sets say more in them."""
+    return all(re.fullmatch(r"sub-[^_]+(_ses-[^_]+)?", case.name) for case in cases)
+
+
 def table_path(root: Path) -> Path | None:
     """The label table beside the label maps, if there is one."""
-    found = sorted(root.glob("derivatives/*/dseg.tsv"))
+    found = sorted(root.glob(f"derivatives/*/{TABLE}"))
     return found[0] if found else None
+
+
+def folder_of(subject: str, session: str | None) -> Path:
+    """Where the files of one visit lie, below the cohort and below each derivative."""
+    return Path(subject, session, "dwi") if session else Path(subject, "dwi")
 
 
 def _find(folder: Path, pattern: str) -> Path | None:
