@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.box import extent
+from strokereg.core.box import extent, inner_extent
 from strokereg.core.errors import InputError
 from strokereg.core.labels import TISSUES
 from strokereg.core.nifti import read_volume
@@ -113,11 +113,7 @@ def _merge(codes: np.ndarray) -> np.ndarray:
 
 def _crop(labels: np.ndarray, spacing: np.ndarray) -> Anatomy:
     inner = np.ascontiguousarray(labels[tuple(slice(low, high + 1) for low, high in extent(labels > 0))])
-    tissue = np.isin(inner, PARENCHYMA)
-    box = np.empty((2, 3))
-    for axis in range(3):
-        share = np.cumsum(tissue.sum(tuple(b for b in range(3) if b != axis)), dtype=float)
-        box[:, axis] = np.searchsorted(share / share[-1], (0.005, 0.995)) * spacing[axis]
+    box = inner_extent(np.isin(inner, PARENCHYMA)) * spacing
     return Anatomy(inner, np.asarray(spacing, dtype=float), box)
 
 
