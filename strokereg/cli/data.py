@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.data_label import label
+
 
 @click.group()
 def data() -> None:
@@ -79,3 +81,6 @@ def split(cohort: Path, seed: int) -> None:
     from strokereg.core.divide import divide_cohort
 
     click.echo(str(divide_cohort(cohort, seed)))
+
+
+data.add_command(label)

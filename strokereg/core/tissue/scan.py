@@ -8,6 +8,7 @@ diffusion weighting, on which grey matter and fluid stand out. The ADC itself is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -18,9 +19,9 @@ from strokereg.core.case import Case
 from strokereg.core.errors import InputError
 from strokereg.core.grid import brain_median, foreground
 
-B_VALUE = 1.0  # 10³ s/mm², so that it goes with an ADC in 10⁻³ mm²/s
 _EMPTY = 0.05  # of all voxels: what a skull-stripped image holds of exact zeros at least
 _FASTEST = 3.5  # 10⁻³ mm²/s: free water at body temperature is 3.0
+_MEDIAN_ADC = 0.9
 _SMALLEST_BRAIN_ML = 200.0
 
 
@@ -56,11 +57,14 @@ class Scan:
         return nib.orientations.apply_orientation(there, _backwards(self._turn))
 
 
-def take_scan(case: Case) -> Scan:
+def take_scan(case: Case, b_value: float = 1000.0) -> Scan:
     """Find the brain of a case and what its tissues differ in.
 
+    Args:
+        b_value: of the DWI, in s/mm².
+
     Raises:
-        InputError: no brain in the DWI, or less than 200 ml of it.
+        InputError: less than 200 ml of the DWI look like brain, or the ADC is of no known unit.
     """
     dwi, adc = case.dwi, case.images.get("adc")
     turn = nib.orientations.io_orientation(dwi.affine)
@@ -76,13 +80,22 @@ def take_scan(case: Case) -> Scan:
     weighted = np.maximum(turned[0][where], 0.02 * median) / median
     channels = [np.log(weighted)]
     if adc:
-        diffusion = np.clip(turned[1][where], 0.0, _FASTEST)
-        channels = [channels[0] + B_VALUE * diffusion, diffusion]
+        diffusion = np.clip(turned[1][where] * _unit(turned[1][brain], adc.path), 0.0, _FASTEST)
+        channels = [channels[0] + b_value / 1000.0 * diffusion, diffusion]
     lesion = turned[-1][where] > 0 if case.mask is not None else np.zeros(brain[where].shape, dtype=bool)
     edges = np.array(dwi.spacing)[np.argsort(turn[:, 0])]
     return Scan(
         np.stack(channels).astype(np.float32), brain[where], lesion & brain[where], edges, where, turn, dwi.data.shape
     )
+
+
+def _unit(adc: np.ndarray, path: Path) -> float:
+    """What brings an ADC to 10⁻³ mm²/s; maps come in 10⁻³, 10⁻⁶ and 1 mm²/s, and a brain's median is 0.9."""
+    median = float(np.median(adc))
+    power = round(np.log10(max(median, 1e-12) / _MEDIAN_ADC) / 3.0)
+    if power not in (-1, 0, 1) or not 0.4 < median / 1000.0**power < 2.0:
+        raise InputError(f"{path}: its median in the brain is {median:.3g}, which no ADC map has; correct its unit")
+    return 1000.0**-power
 
 
 def find_brain(image: np.ndarray) -> np.ndarray:
