@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from strokereg.cli.data_label import label
+from strokereg.cli.data_prepare import prepare
 
 
 @click.group()
@@ -84,3 +85,4 @@ def split(cohort: Path, seed: int) -> None:
 
 
 data.add_command(label)
+data.add_command(prepare)

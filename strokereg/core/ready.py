@@ -65,10 +65,10 @@ def make_ready(
     train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
     along_z = 1 if dims == 2 else _MULTIPLE
     draft = Preparation(channels=channels, spacing=spacing, multiple=(_MULTIPLE, _MULTIPLE, along_z))
-    x, y, z = fitting_size(train, draft)
+    x, y, z = fitting_size(train, draft, cache)
     preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
     prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
-    contents = content_keys([*train, *validation, *test])
+    contents = content_keys([*train, *validation, *test], cache)
     return Ready(
         preparation=preparation,
         problem=Problem(

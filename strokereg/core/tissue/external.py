@@ -125,7 +125,13 @@ def _bring(labels: np.ndarray, source: Volume, target: Volume, count: int) -> np
     for label in range(count):
         member = ndimage.gaussian_filter((labels == label).astype(np.float32), sigma)
         share = ndimage.affine_transform(
-            member, matrix[:3, :3], matrix[:3, 3], output_shape=target.data.shape, order=1, cval=float(label == 0)
+            member,
+            matrix[:3, :3],
+            matrix[:3, 3],
+            output_shape=target.data.shape,
+            order=1,
+            mode="grid-constant",  # a hair beyond the outermost voxels still is almost them
+            cval=float(label == 0),
         )
         closer = share > best
         best[closer], winner[closer] = share[closer], label
