@@ -58,7 +58,7 @@ def label(
         click.echo(json.dumps({**told, "sheet": str(sheet)}))
         return
     click.echo(
-        f"{done.made} cases labelled, {done.found} labelled before, {done.kept} with maps of their own; look at {sheet}",
+        f"{done.made} cases labelled now, {done.found} before, {done.kept} with maps of their own; look at {sheet}",
         err=True,
     )
     click.echo(str(done.folder))

@@ -40,7 +40,7 @@ def test_a_file_is_read_once_and_again_when_it_changed(old, tmp_path):
 
 
 def test_a_file_that_has_just_changed_is_not_trusted(old, tmp_path, monkeypatch):
-    path, read = old
+    path, _ = old
     monkeypatch.undo()
     file_digest(path, tmp_path / "d")
     assert not (tmp_path / "d").exists()

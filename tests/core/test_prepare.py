@@ -76,9 +76,9 @@ def test_what_a_killed_process_left_goes_and_what_a_live_one_builds_stays(copied
     for folder in (dead, live):
         folder.mkdir(parents=True)
         (folder / "image.npy").write_bytes(b"half")
-    held = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); print(flush=True); "
+    held = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
     with subprocess.Popen(
-        [sys.executable, "-c", held + "time.sleep(60)", f"{live}.lock"], stdout=subprocess.PIPE
+        [sys.executable, "-c", held + "print(flush=True); time.sleep(60)", f"{live}.lock"], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout.readline()
         prepare_cases(copied.cases[:1], PREPARATION, copied.table, tmp_path / "cache")

@@ -55,7 +55,9 @@ class Atlas:
 
     def slopes_at(self, points: np.ndarray) -> np.ndarray:
         """Derivatives of the shares along the axes, [3, 6, N], at points [3, N]."""
-        flat = [ndimage.map_coordinates(field, points, order=1) for field in self._slopes.reshape(-1, *self.shares[0].shape)]
+        flat = [
+            ndimage.map_coordinates(field, points, order=1) for field in self._slopes.reshape(-1, *self.shares[0].shape)
+        ]
         return np.stack(flat).reshape(3, len(self.shares), -1)
 
     @cached_property

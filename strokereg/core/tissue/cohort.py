@@ -145,7 +145,9 @@ def _run(jobs: list[Job], workers: int, on_done: Callable[[int], None]) -> None:
                 done.result()
                 on_done(number + 1)
         except BrokenProcessPool as error:
-            raise RunFailed("a worker process died, for want of memory perhaps; use fewer --workers to go on") from error
+            raise RunFailed(
+                "a worker process died, for want of memory perhaps; use fewer --workers to go on"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

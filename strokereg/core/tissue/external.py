@@ -53,7 +53,9 @@ class Merge:
         if twice:
             raise InputError(f"--label-table {path}: names the code {twice[0]} twice; keep one line of it")
         if any(name == "lesion" for _, name in rows):
-            raise InputError(f"--label-table {path}: maps a code to 'lesion', which comes from the lesion masks; drop it")
+            raise InputError(
+                f"--label-table {path}: maps a code to 'lesion', which comes from the lesion masks; drop it"
+            )
         tissues = list(dict.fromkeys(name for _, name in rows if name != "background"))
         if not tissues:
             raise InputError(f"--label-table {path}: names no tissue; give lines such as '2<tab>white'")

@@ -50,7 +50,7 @@ class Field:
             self.belief = _normal(self.density + prior + self._neighbours()) * self.used
 
     def likelihood(self) -> np.ndarray:
-        """How likely each tissue makes each voxel's intensities, [5, N], up to a factor a voxel; all alike in lesions."""
+        """Of each tissue given each voxel's intensities, [5, N], up to a factor a voxel; all alike in lesions."""
         return np.where(self.used > 0, _normal(self.density), 1.0)
 
     def _fit(self, shares: np.ndarray) -> None:

@@ -22,7 +22,8 @@ def draw_tissues(files: Sequence[CaseFiles], table: LabelTable, path: Path, most
     """Draw cases spread evenly over a cohort, at most so many; `files` have their label maps."""
     chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))]
     rows: list[SheetRow] = [
-        {"label": case.name.removeprefix("sub-"), "images": _row(read_case(case, table=table), table)} for case in chosen
+        {"label": case.name.removeprefix("sub-"), "images": _row(read_case(case, table=table), table)}
+        for case in chosen
     ]
     return write_sheet({"title": "", "caption": "", "columns": _COLUMNS, "rows": rows}, path)
 

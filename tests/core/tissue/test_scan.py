@@ -48,7 +48,7 @@ def test_what_is_no_adc_and_what_is_no_brain():
 
 @pytest.mark.parametrize("codes", ["RAS", "LAS", "SAL", "PIR"])
 def test_labels_come_back_onto_the_scans_own_axes(codes):
-    brain, dwi = head()
+    _, dwi = head()
     turn = nib.orientations.ornt_transform(
         nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(tuple(codes))
     )
