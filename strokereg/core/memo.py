@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from strokereg.core.errors import InputError
 from strokereg.core.files import replacing
 
 _SETTLED = 2.0  # seconds: coarser than any file system's clock
@@ -41,7 +42,17 @@ def file_digest(path: Path, folder: Path) -> str:
 
     Args:
         folder: where digests are kept.
+
+    Raises:
+        InputError: the file cannot be read.
     """
+    try:
+        return _digest_of(path, folder)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); restore the file or its permissions") from error
+
+
+def _digest_of(path: Path, folder: Path) -> str:
     before = _state(path)
     if time.time() - max(before[2:]) / 1e9 < _SETTLED:
         return _read(path)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from strokereg.core import memo
+from strokereg.core.errors import InputError
 from strokereg.core.memo import file_digest, remember
 
 
@@ -44,6 +45,12 @@ def test_a_file_that_has_just_changed_is_not_trusted(old, tmp_path, monkeypatch)
     monkeypatch.undo()
     file_digest(path, tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_a_link_to_nowhere_is_one_sentence(tmp_path):
+    (tmp_path / "dwi.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    with pytest.raises(InputError, match=r"dwi\.nii\.gz: cannot be read"):
+        file_digest(tmp_path / "dwi.nii.gz", tmp_path)
 
 
 def test_half_a_note_is_made_anew(tmp_path):

@@ -35,13 +35,13 @@ _DESCRIPTION = "dataset_description.json"
 
 @dataclass(frozen=True)
 class Job:
-    """One case to label, and where its map goes."""
+    """One case to label, where its map goes, and for `external` the map of the other tool."""
 
     case: CaseFiles
     target: Path
     method: str
     merge: Merge
-    maps: Path | None
+    other: Path | None
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,18 @@ def label_cohort(
     settings = {"recipe": _RECIPE, "method": method, "labels": list(merge.table.names)}
     if label_table:
         settings["table"] = hashlib.sha256(label_table.read_bytes()).hexdigest()[:16]
-    _open(folder, settings, overwrite)
     targets = {case.name: _target(cohort, case) for case in cohort.cases}
     mine = [case for case in cohort.cases if case.dseg is None or case.dseg == targets[case.name]]
     jobs = [
-        Job(case, targets[case.name], method, merge, maps)
+        Job(case, targets[case.name], method, merge, find_map(maps, case.name) if maps else None)
         for case in mine
         if overwrite or not targets[case.name].is_file()
     ]
+    if not overwrite:
+        _check_same(folder, settings)
+    for job in jobs:
+        job.target.unlink(missing_ok=True)  # so that a call that is interrupted leaves no map of other settings
+    _open(folder, settings)
     found = len(mine) - len(jobs)
     on_progress(found, len(mine))
     _run(jobs, workers or os.cpu_count() or 1, lambda done: on_progress(found + done, len(mine)))
@@ -109,8 +113,8 @@ def label_cohort(
     return Labelled(folder, merge.table, len(jobs), found, len(cohort.cases) - len(mine), made)
 
 
-def label_case(job: Job) -> np.ndarray:
-    """Labels of one case on its own grid, uint8 [I, J, K].
+def label_case(job: Job) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of one case on its own grid, uint8 [I, J, K], and its 4×4 affine.
 
     Raises:
         InputError: a case that cannot be read, or that does not look like a brain.
@@ -119,17 +123,16 @@ def label_case(job: Job) -> np.ndarray:
     from strokereg.core.tissue.scan import take_scan
 
     case = read_case(job.case, tuple(name for name in ("dwi", "adc") if name in job.case.images))
-    if job.method == "external":
-        assert job.maps is not None
-        return merge_map(case, find_map(job.maps, job.case.name), job.merge)
+    if job.other is not None:
+        return merge_map(case, job.other, job.merge), case.dwi.affine
     scan = take_scan(case, _b_value(job.case.images["dwi"]))
-    return scan.restore(CLASSIFIERS[job.method](scan))
+    return scan.restore(CLASSIFIERS[job.method](scan)), case.dwi.affine
 
 
 def _do(job: Job) -> None:
-    labels = label_case(job)
+    labels, affine = label_case(job)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_volume(job.target, labels, read_case(job.case).dwi.affine)
+    write_volume(job.target, labels, affine)
 
 
 def _run(jobs: list[Job], workers: int, on_done: Callable[[int], None]) -> None:
@@ -189,17 +192,23 @@ def _check_cohort(cohort: Cohort, table: LabelTable, overwrite: bool) -> None:
             )
 
 
-def _open(folder: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Begin a derivatives folder, or go on in one of the same settings."""
+def _check_same(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse to go on in a folder of other settings."""
     path = folder / _DESCRIPTION
-    if path.is_file() and not overwrite:
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))["GeneratedBy"][0]
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise InputError(f"{path}: was not written by '{_MAKER}'; move its folder away") from error
-        if before.get("Settings") != settings:
-            method = (before.get("Settings") or {}).get("method", "something else")
-            raise InputError(f"{folder}: holds label maps made otherwise ({method}); add --overwrite to make them anew")
+    if not path.is_file():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["GeneratedBy"][0].get("Settings")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: was not written by '{_MAKER}'; move its folder away") from error
+    if before != settings:
+        method = (before or {}).get("method", "something else")
+        raise InputError(f"{folder}: holds label maps made otherwise ({method}); add --overwrite to make them anew")
+
+
+def _open(folder: Path, settings: dict[str, Any]) -> None:
+    """Write what makes it a derivatives folder with a label table."""
+    path = folder / _DESCRIPTION
     made_by = {"Name": _MAKER, "Version": metadata.version("strokereg"), "Settings": settings}
     description = {
         "Name": "Tissue labels",
