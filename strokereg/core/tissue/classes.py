@@ -28,7 +28,7 @@ def classify_hmrf(scan: Scan) -> np.ndarray:
     field.run(shares, _ROUNDS[0])
     matrix = align(matrix, scan.brain, field.likelihood(), scan.spacing)
     field.run(place_shares(matrix, scan.brain), _ROUNDS[1])
-    return _as_labels(scan, field.belief)
+    return _as_labels(scan, field.decided())
 
 
 def classify_kmeans(scan: Scan) -> np.ndarray:
