@@ -3,6 +3,7 @@
 Everything heavy is imported inside the functions, so that `strokereg.load` never meets torch.
 """
 
+from strokereg.api.cohorts import label, prepare
 from strokereg.api.data import check_data, draw_data, import_data, read_folder, read_source
 from strokereg.api.deploy import check_export, export, load, read_bundle
 from strokereg.api.study import compare, study_settings
@@ -15,7 +16,9 @@ __all__ = [
     "draw_data",
     "export",
     "import_data",
+    "label",
     "load",
+    "prepare",
     "read_bundle",
     "read_folder",
     "read_source",

@@ -76,7 +76,7 @@ def check_data(folder: Path | str, on_case: Callable[[str, int], None] = lambda 
     root, _, source = _look(folder)
     cohort = cohort_of(root, source, split=False)
     total = len(cohort.cases)
-    return check_cohort(cohort, cache_folder() / "prepared" / "checks", lambda name: on_case(name, total))
+    return check_cohort(cohort, cache_folder() / "prepared", lambda name: on_case(name, total))
 
 
 def draw_data(folder: Path | str, path: Path | str) -> Path:

@@ -9,6 +9,8 @@ import click
 
 from strokereg.cli.data_check import check
 from strokereg.cli.data_import import import_, readers
+from strokereg.cli.data_label import label
+from strokereg.cli.data_prepare import prepare
 
 
 @click.group()
@@ -16,7 +18,7 @@ def data() -> None:
     """Make, bring in, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
 
 
-for command in (import_, readers, check):
+for command in (import_, readers, check, label, prepare):
     data.add_command(command)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for so many of so many, on a terminal; gives the function that is told how far the work is."""
+    """A bar on a terminal, nothing elsewhere; gives the function that is told (finished, all)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

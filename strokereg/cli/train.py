@@ -27,6 +27,8 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
+@click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment rician=0.05.")
+@click.option("--workers", type=click.IntRange(min=0), help="Threads that draw batches ahead.  [default: 1]")
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record on stdout.")
 def train(
@@ -40,6 +42,8 @@ def train(
     spacing: float,
     dims: int,
     flips: bool,
+    augment: tuple[tuple[str, str], ...],
+    workers: int | None,
     compiled: bool,
     as_json: bool,
     **settings: object,
@@ -53,6 +57,7 @@ def train(
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     trainer = {key: value for key, value in settings.items() if value is not None} | {"compile": compiled}
+    trainer["augment"] = dict(augment)
     with Progress(
         *columns, TextColumn("{task.fields[losses]}"), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
@@ -76,6 +81,7 @@ def train(
             spacing=(spacing,) * 3,
             dims=dims,
             flips=flips,
+            workers=1 if workers is None else workers,
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
         )

@@ -19,6 +19,7 @@ from strokereg.core.split import PARTS, SPLIT_FILE, Split, folds_of
 
 log = logging.getLogger("strokereg")
 
+_FOLDER = "checks"
 _SHOWN = 5  # warnings before a training; all of them are for `data check`
 
 
@@ -58,16 +59,14 @@ class Checked:
         }
 
 
-def check_cohort(
-    cohort: Cohort, cache: Path | None = None, on_case: Callable[[str], None] = lambda name: None
-) -> Checked:
+def check_cohort(cohort: Cohort, cache: Path, on_case: Callable[[str], None] = lambda name: None) -> Checked:
     """Look for every fault in every case of a cohort that was opened without its split; nothing is raised for a fault.
 
     Args:
-        cache: folder in which inspections are kept by content.
+        cache: of prepared cases; inspections are kept beside them, by content.
         on_case: told of each case that is done.
     """
-    seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases), cache, on_case)
+    seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases, cache), cache / _FOLDER, on_case)
     findings = [finding for inspection in seen for finding in inspection.findings]
     splits = []
     for fold in (None, *folds_of(cohort.root)):
@@ -99,7 +98,7 @@ def require_sound(
     Raises:
         InputError: the first error, and how many there are.
     """
-    seen = inspect_cases(cases, cohort.table, keys, cache)
+    seen = inspect_cases(cases, cohort.table, keys, cache / _FOLDER)
     used = {*channels, "mask", "dseg", ""}
     findings = [
         replace(finding, severe=finding.severe and finding.part in used)
@@ -154,15 +153,15 @@ def missing_parts(cohort: Cohort) -> Iterator[Finding]:
         yield finding_of("missing_parts", "", "", error, severe=False)
 
 
-def _keys(cases: Sequence[CaseFiles]) -> dict[str, str]:
+def _keys(cases: Sequence[CaseFiles], cache: Path) -> dict[str, str]:
     """Content keys of the cases whose files can be read at all."""
     try:
-        return content_keys(cases)
+        return content_keys(cases, cache)
     except FileFault:  # one file is missing: then case by case
         keys: dict[str, str] = {}
     for case in cases:
         try:
-            keys |= content_keys([case])
+            keys |= content_keys([case], cache)
         except FileFault:
             continue
     return keys

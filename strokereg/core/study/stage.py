@@ -93,4 +93,4 @@ def set_stage(
     check_cases([*ready.test_files, *abroad], settings.channels)
     for name in registered:
         build(name, ready.problem, settings.options.get(name, {}))
-    return Stage(settings, ready, store, registered, build, abroad, digest(list(content_keys(abroad).values())))
+    return Stage(settings, ready, store, registered, build, abroad, digest(list(content_keys(abroad, cache).values())))
