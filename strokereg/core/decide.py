@@ -40,3 +40,9 @@ def decide(probability: np.ndarray, decision: Decision, voxel_ml: float) -> np.n
     keep = voxels * voxel_ml >= decision.smallest_ml * (1.0 - 1e-6)
     keep[0] = False
     return keep[numbered]
+
+
+def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Overlap of two bool masks of one shape, 0 … 1; two empty masks agree."""
+    both = int(prediction.sum()) + int(truth.sum())
+    return 2.0 * int((prediction & truth).sum()) / both if both else 1.0

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from torch.export import Dim
 
 from strokereg.export import exact_norm
+from strokereg.export.axes import dynamic_shapes
 from strokereg.export.graph import Graph, Inputs
 from strokereg.export.metadata import KEY
 
 OPSET = 20
-_AXES = ("depth", "height", "width")
 
 
 def write(graph: Graph, example: Inputs, path: Path) -> None:
@@ -39,7 +38,7 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
                 opset_version=OPSET,
                 input_names=list(graph.inputs),
                 output_names=list(graph.output),
-                dynamic_shapes=_dynamic_shapes(graph),
+                dynamic_shapes=dynamic_shapes(graph),
                 verbose=False,
             )
     finally:
@@ -74,21 +73,6 @@ def opened(path: Path) -> Callable[[Inputs], np.ndarray]:
 def versions() -> dict[str, str]:
     """What wrote the file."""
     return {"torch": torch.__version__, "onnx": onnx.__version__, "opset": str(OPSET)}
-
-
-def _dynamic_shapes(graph: Graph) -> tuple[dict, ...]:
-    batch = Dim("batch")
-    shapes = []
-    for name in graph.inputs:
-        axes = {0: batch}
-        if name == graph.spatial:
-            names = _AXES[-graph.record.problem.dims :]
-            sizes = zip(names, graph.sizes.steps, graph.sizes.smallest, strict=True)
-            for i, (axis, step, least) in enumerate(sizes):
-                size = Dim(axis, min=least // step)
-                axes[graph.first_axis + i] = step * size if step > 1 else size
-        shapes.append(axes)
-    return tuple(shapes)
 
 
 def _strip(model: onnx.ModelProto) -> None:

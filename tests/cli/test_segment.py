@@ -59,7 +59,7 @@ def test_an_adc_that_the_model_does_not_take(exported, scan, capsys):
 
 def test_a_model_that_is_none(scan, tmp_path, capsys):
     assert "no such file" in refused(capsys, tmp_path / "none.onnx", scan)
-    assert "not a model that onnxruntime can open" in refused(capsys, scan, scan)
+    assert "not an ONNX model, or a truncated one" in refused(capsys, scan, scan)
 
 
 def test_an_image_that_is_none_or_would_be_overwritten(exported, scan, tmp_path, capsys):
