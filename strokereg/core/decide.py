@@ -7,7 +7,6 @@ cases means the same thing at the bedside.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from strokereg.core.record import Decision
 
@@ -20,6 +19,8 @@ def lesions(mask: np.ndarray) -> tuple[np.ndarray, int]:
     Returns:
         int32 [X, Y, Z] with 0 outside and 1 … n inside, and n.
     """
+    from scipy import ndimage  # here, because it is half of the runtime's start-up
+
     return ndimage.label(mask, structure=NEIGHBOURS)  # type: ignore[return-value]
 
 

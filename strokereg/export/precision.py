@@ -22,8 +22,6 @@ from strokereg.export.probe import Inputs
 from strokereg.export.session import OnnxRuntime, OpenVino
 
 _HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# In half precision, beside the products: what lies between them and cannot overflow.
-_HALF = {*_HEAVY, "LeakyRelu", "Relu", "PRelu", "Elu", "Concat", "Resize", "MaxPool", "Pad"}
 _CALIBRATION_BATCH = 8
 
 
@@ -47,13 +45,45 @@ def engine_of(path: Path, precision: str) -> Callable[[Inputs], np.ndarray]:
 
 
 def _to_half(full: Path, out: Path, calibration: list[Inputs]) -> None:
+    """Cast what goes into convolutions and matrix products to half precision, and what comes out back."""
     import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load(full)
-    blocked = sorted({node.op_type for node in model.graph.node} - _HALF)
-    half = convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked, disable_shape_infer=True)
-    out.write_bytes(half.SerializeToString())
+    graph = model.graph
+    weights = {weight.name: weight for weight in graph.initializer}
+    half: dict[str, str] = {}  # tensor → the same in half precision
+    nodes: list[onnx.NodeProto] = []
+
+    def halved(name: str) -> str:
+        if name and name not in half:
+            half[name] = f"{name}_half"
+            if name in weights:
+                array = numpy_helper.to_array(weights[name]).astype(np.float16)
+                graph.initializer.append(numpy_helper.from_array(array, half[name]))
+            else:
+                nodes.append(helper.make_node("Cast", [name], [half[name]], f"{name}_to_half", to=TensorProto.FLOAT16))
+        return half.get(name, name)
+
+    for node in [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]:
+        if node.op_type not in _HEAVY:
+            nodes.append(node)
+            continue
+        inputs = [halved(name) for name in node.input]
+        result = node.output[0]
+        node.ClearField("input")
+        node.input.extend(inputs)
+        node.output[0] = f"{result}_in_half"
+        back = helper.make_node("Cast", list(node.output), [result], f"{result}_to_float", to=TensorProto.FLOAT)
+        nodes += [node, back]
+    used = {name for node in nodes for name in node.input}
+    kept = [weight for weight in graph.initializer if weight.name in used]
+    kept = [onnx.TensorProto.FromString(weight.SerializeToString()) for weight in kept]
+    for field, entries in (("node", nodes), ("initializer", kept)):
+        graph.ClearField(field)
+        getattr(graph, field).extend(entries)
+    graph.ClearField("value_info")
+    out.write_bytes(model.SerializeToString())
 
 
 def _to_bfloat(full: Path, out: Path, calibration: list[Inputs]) -> None:
