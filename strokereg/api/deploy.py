@@ -138,7 +138,7 @@ def export(
 
     formats = check_formats(formats)
     precisions = check_precisions(precisions, formats)
-    record, model, licence = _trained(Path(run))
+    record, model, licence = trained(Path(run))
 
     from strokereg.export.bundle import export_model
 
@@ -178,7 +178,7 @@ def check_export(
     run = run or _home(path)
     if run is None:
         return _check_alone(path, kind)
-    record, model, _ = _trained(Path(run))
+    record, model, _ = trained(Path(run))
 
     from strokereg.export.check import check_file, read_file
 
@@ -235,7 +235,7 @@ def _check_alone(path: Path, kind: str) -> tuple[Parity, None, str]:
     return check_answers(run, bundle, path), None, f"its network's answers in the file, on {engine}"
 
 
-def _trained(run: Path) -> tuple[Record, nn.Module, str]:
+def trained(run: Path) -> tuple[Record, nn.Module, str]:
     """Record, trained network and licence of a finished run."""
     from strokereg.core.runs import load_model
     from strokereg.registry.catalogue import build, find

@@ -27,6 +27,7 @@ COMMANDS = {
         "strokereg.cli.synthesize:synthesize",
         "Images of label maps with an exported model; needs no torch.",
     ),
+    "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model by every engine of this machine."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
 }
 

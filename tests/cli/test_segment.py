@@ -35,7 +35,7 @@ def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, ca
     assert (found["threshold"], found["smallest_ml"]) == (0.4, 0.1)
     assert found["provider"] == "CPU" or found["provider"] in printed.err
     assert "trained on simulated images; not a medical device" in printed.err
-    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.json", "mask.nii.gz"]
 
 
 def test_without_an_output_only_numbers(exported, scan, tmp_path, capsys, monkeypatch):
