@@ -29,6 +29,7 @@ class Graph(nn.Module, abc.ABC):
         sizes: spatial sizes that the network takes.
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
+        program: what `export.program` made of it, kept for the next format.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """
@@ -44,6 +45,7 @@ class Graph(nn.Module, abc.ABC):
         self.record = record
         self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
         self.inputs: dict[str, str] = {}
+        self.program: torch.export.ExportedProgram | None = None
         self.noise: int | None = getattr(network, "noise", None) if record.role != "segmenter" else None
 
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:

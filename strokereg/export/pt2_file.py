@@ -8,7 +8,6 @@ and example inputs of a stranger's file where that asks for it, so `require_plai
 from __future__ import annotations
 
 import json
-import logging
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy as np
 import torch
 
 from strokereg.core.errors import InputError
-from strokereg.export.axes import dynamic_shapes
 from strokereg.export.graph import Graph, Inputs
 from strokereg.export.metadata import KEY
+from strokereg.export.program import program_of, quiet
 
 EXTRA = f"{KEY}.json"
 _CODE = ("custom_obj", "opaque_obj")  # constants that torch would bring back by running code
@@ -31,9 +30,7 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
     """
-    with _quiet():
-        inputs = tuple(torch.from_numpy(example[name]) for name in graph.inputs)
-        program = torch.export.export(graph, inputs, dynamic_shapes=dynamic_shapes(graph))
+    program = program_of(graph, example)
     program.example_inputs = None  # the only part that would be pickled
     for node in program.graph.nodes:
         # Stack traces carry paths of the exporting machine.
@@ -95,17 +92,5 @@ def _asks_for_pickle(text: bytes) -> bool:
 
 def _load(path: Path) -> torch.export.ExportedProgram:
     require_plain(path)
-    with _quiet():
+    with quiet():
         return torch.export.load(path)
-
-
-class _quiet:
-    """torch.export tells of its own deprecations and caches through warnings and its log."""
-
-    def __enter__(self) -> None:
-        self.log = logging.getLogger("torch.export")
-        self.level = self.log.level
-        self.log.setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        self.log.setLevel(self.level)
