@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-ROUNDS = 5
-
 MONAI = """
 import sys
 import torch
@@ -85,8 +83,8 @@ def scan() -> Path:
     return found[0]
 
 
-@pytest.mark.parametrize("count", [1, 20])
-def test_segment_beside_monai(files, scan, tmp_path, count, capsys):
+@pytest.mark.parametrize(("count", "rounds"), [(1, 5), (20, 2)], ids=["one scan", "twenty scans"])
+def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
     (tmp_path / "in").mkdir()
     scans = [tmp_path / "in" / f"sub-{number:02}_dwi.nii.gz" for number in range(count)]
     for link in scans:
@@ -98,7 +96,7 @@ def test_segment_beside_monai(files, scan, tmp_path, count, capsys):
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     peak: dict[str, float] = {}
-    for _ in range(ROUNDS if count == 1 else 2):
+    for _ in range(rounds):
         for name, words in commands.items():
             took, peak[name] = _run(words)
             seconds[name].append(took)
