@@ -32,9 +32,9 @@ def bench(
     are timed beside it. Rounds go through all ways in turn, so the ratios hold on a busy machine too; the
     milliseconds do not.
     """
-    from strokereg.api.bench import bench as measure
+    from strokereg import api
 
-    timings = measure(target, rounds, batch, size, threads, compiled)
+    timings = api.bench(target, rounds, batch, size, threads, compiled)
     if as_json:
         click.echo(timings.model_dump_json(indent=2))
         return

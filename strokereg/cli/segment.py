@@ -43,11 +43,11 @@ def segment(
 
     Not a medical device: for research and engineering only.
     """
-    from strokereg.api import deploy
+    from strokereg import api
 
     *places, out = images if len(images) > 1 else (*images, None)
     findings = Findings(as_json, alone=len(places) == 1 and not places[0].is_dir())
-    deploy.segment(
+    api.segment(
         model,
         places,
         out,

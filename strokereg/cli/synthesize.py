@@ -45,11 +45,11 @@ def synthesize(
     A map that cannot be used is told at the end and the others are done: exit code 1. A single one that cannot be
     used is exit code 2.
     """
-    from strokereg.api import deploy
+    from strokereg import api
 
     places = [*labels, *more]
     findings = Findings(as_json, alone=len(places) == 1 and not places[0].is_dir())
-    deploy.synthesize(
+    api.synthesize(
         model,
         places,
         out,

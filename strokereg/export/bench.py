@@ -1,7 +1,7 @@
 """How fast the same network is by every way that this machine has, as ratios of one interleaved run.
 
 Rounds go through all ways in turn, so whatever else the machine does meanwhile slows each of them alike; a ratio is the
-median over rounds of two times taken seconds apart. No torch here: `api.bench` brings the ways that need it.
+median over rounds of two times taken seconds apart. No torch here: `strokereg.api` brings the ways that need it.
 """
 
 from __future__ import annotations
