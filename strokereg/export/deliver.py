@@ -180,7 +180,6 @@ def _together(image: Path, qc: bool) -> Iterator[tuple[Path, Path, Path | None]]
             picture = stack.enter_context(replacing(beside.with_name(f"{beside.name}.png"))) if qc else None
             yield names[0], names[1], picture
     except (InputError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error.__cause__ and error.__cause__.strerror)
-        raise OutputFailed(
-            f"{image}: cannot be written ({reason or error}); make room or choose another folder"
-        ) from error
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = getattr(cause, "strerror", None) or error
+        raise OutputFailed(f"{image}: cannot be written ({reason}); make room or choose another folder") from error

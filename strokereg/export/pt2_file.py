@@ -82,7 +82,7 @@ def require_plain(path: Path) -> None:
             if pickled or coded or (name.endswith("_config.json") and _asks_for_pickle(archive.read(name))):
                 raise InputError(
                     f"{path}: holds pickled objects ({inner}), which could run code when loaded; "
-                    "export the run again with torch 2.9 or newer"
+                    "export the run again with a newer torch"
                 )
 
 
