@@ -76,7 +76,7 @@ def export_model(
     formats, precisions = check_formats(formats), check_precisions(precisions, formats)
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
-    work = _Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
+    work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
@@ -95,7 +95,7 @@ def export_model(
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """One network on its way into files."""
 
     reference: nn.Module

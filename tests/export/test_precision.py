@@ -5,11 +5,15 @@ import onnx
 import pytest
 
 from strokereg import api
-from strokereg.cli.main import main
 from strokereg.core.errors import InputError, RunFailed
+from strokereg.core.runs import load_model
 from strokereg.export import gate as gates
 from strokereg.export import precision
+from strokereg.export.bundle import Lower, Work
+from strokereg.export.graph import graph_of, plain_copy
 from strokereg.export.runtime import load
+from strokereg.export.samples import cases_of
+from strokereg.registry.catalogue import build
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +65,25 @@ def test_check_measures_a_lower_precision_again(reduced, unet_run):
     assert api.check_export(reduced["int8"])[0].largest_difference > 0.0
 
 
-def test_a_loss_above_the_gate_is_refused(unet_run, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def work(unet_run, phantom, reduced, tmp_path):
+    """A function that reduces the file in float32, as `export` would, and the export that does it."""
+    record, model = load_model(unet_run, build)
+    full = tmp_path / "unet.onnx"
+    full.write_bytes(reduced["fp32"].read_bytes())
+
+    def reduce(precision, force=False):
+        lower = Lower(cases=cases_of(phantom, count=1), force=force)
+        work = Work(plain_copy(model), graph_of(model, record), record, [], "", lower)
+        return work.reduce(full, precision)
+
+    return reduce
+
+
+def test_a_loss_above_the_gate_is_refused_with_its_numbers(work, monkeypatch):
     monkeypatch.setattr(gates, "ALLOWED_DICE", -1.0)  # no file can be that much better
-    assert main(["export", str(unet_run), "--precision", "fp32,fp16", "--out", str(tmp_path / "out")]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("Error: unet in fp16 loses")
-    assert "mean Dice" in told
-    assert list((tmp_path / "out").iterdir()) == []
+    with pytest.raises(RunFailed, match=r"unet in fp16 loses 0\.\d+ \(mean Dice .* on 1 cases\), allowed is -1"):
+        work("fp16")
 
 
 def test_what_cannot_be(unet_run, make_run, tmp_path):
@@ -89,14 +105,14 @@ def test_translators_and_generators_have_a_gate_too(make_run, tmp_path, name, me
     assert bundle.gate.measure.startswith(measure)
 
 
-def test_bf16_is_the_same_graph_for_openvino_and_a_forced_file_says_so(unet_run, tmp_path, monkeypatch):
+def test_bf16_is_the_same_graph_for_openvino_and_a_forced_file_says_so(work, monkeypatch):
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(RunFailed, match="has no bf16"):
-            api.export(unet_run, out=tmp_path, precisions=("bf16",))
+            work("bf16")
         return
     monkeypatch.setattr(gates, "ALLOWED_DICE", -1.0)
-    (file,) = api.export(unet_run, out=tmp_path, precisions=("bf16",), force=True)
+    file = work("bf16", force=True)
     assert load(file).provider == "OpenVINO"
     gate = api.read_bundle(file).gate
     assert gate.forced
