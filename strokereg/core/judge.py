@@ -91,9 +91,9 @@ def choose_decision(
     for threshold in THRESHOLDS:
         for smallest in SMALLEST_ML:
             decision = Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
-            dice = float(np.mean([dice(j.mask(decision), j.truth) for j in judged]))
-            if dice > best_dice + 1e-9:
-                best, best_dice = decision, dice
+            mean = float(np.mean([dice(j.mask(decision), j.truth) for j in judged]))
+            if mean > best_dice + 1e-9:
+                best, best_dice = decision, mean
     return best, best_dice
 
 
