@@ -158,6 +158,7 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
         version=record.version,
         dims=record.problem.dims,  # type: ignore[arg-type]
         size=record.problem.size,
+        steps=graph.sizes.steps if graph.spatial else (),
         noise=graph.noise,
         inputs=graph.inputs,
         output=graph.output,

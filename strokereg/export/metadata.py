@@ -21,7 +21,7 @@ TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1
 AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 # 2: `size` and `decision.flips`; without them a reader would segment otherwise than was judged.
-# 3: `precision`, `gate`, `probe`, `noise`, `overlap`, `sigma`.
+# 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
 SCHEMA_VERSION = 3
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
@@ -133,6 +133,7 @@ class Bundle(_Part):
         dims: 2 (a batch of axial slices) or 3 (a volume).
         size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.window`).
             Empty in files of schema version 1, whose scans go in whole.
+        steps: what each spatial edge of an input is a multiple of, [Z,] Y, X; empty for generators.
         overlap, sigma: of neighbouring windows, and of their Gaussian weights, as shares of a window's edge.
         noise: width of the noise vector; None where the graph takes none.
         precision: of the network inside; inputs and outputs are float32 whatever it is.
@@ -155,6 +156,7 @@ class Bundle(_Part):
     version: str
     dims: Literal[2, 3]
     size: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
     overlap: float = OVERLAP
     sigma: float = SIGMA
     noise: int | None = None

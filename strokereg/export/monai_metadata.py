@@ -20,7 +20,7 @@ _TASKS = {
 
 def monai_json(bundle: Bundle) -> str:
     """The text of `metadata.json`."""
-    spatial = [f"{step}*n" for step in bundle.preparation.multiple[::-1][-bundle.dims :]]
+    spatial = [f"{step}*n" for step in bundle.steps] or list(bundle.size)
     ((output, meaning),) = bundle.output.items()
     values = [-1, 1] if bundle.role == "translator" else [0, 1]
     channels = len(bundle.channels) if bundle.role == "translator" else 1
