@@ -5,11 +5,13 @@ Everything heavy is imported inside the functions, so that `strokereg.load` neve
 
 from strokereg.api.cohorts import label, prepare
 from strokereg.api.data import check_data, draw_data, import_data, read_folder, read_source
-from strokereg.api.deploy import check_export, export, load, read_bundle
+from strokereg.api.deploy import check_export, export, load, read_bundle, segment, synthesize
 from strokereg.api.study import compare, study_settings
+from strokereg.api.timing import bench
 from strokereg.api.training import train
 
 __all__ = [
+    "bench",
     "check_data",
     "check_export",
     "compare",
@@ -22,6 +24,8 @@ __all__ = [
     "read_bundle",
     "read_folder",
     "read_source",
+    "segment",
     "study_settings",
+    "synthesize",
     "train",
 ]

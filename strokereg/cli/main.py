@@ -23,6 +23,11 @@ COMMANDS = {
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
+    "synthesize": (
+        "strokereg.cli.synthesize:synthesize",
+        "Images of label maps with an exported model; needs no torch.",
+    ),
+    "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model by every engine of this machine."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
 }
 

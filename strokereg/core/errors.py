@@ -1,6 +1,7 @@
-"""The two ways a command can end badly, told apart by exit code.
+"""The ways a command can end badly, told apart by exit code.
 
 `InputError`  the user gave something wrong: one sentence with file, fault and mend; exit code 2.
+`OutputFailed` a full disk, a folder that went away; exit code 2.
 `RunFailed`   the input was right but the work did not hold (NaN loss, parity missed); exit code 1.
 """
 
@@ -32,6 +33,12 @@ class FileFault(InputError):
 
     def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
         return FileFault, (self.path, self.fault, self.mend)
+
+
+class OutputFailed(StrokeregError):
+    """An output cannot be written, which ends the work: the next one could not be written either."""
+
+    exit_code = 2
 
 
 class RunFailed(StrokeregError):

@@ -70,7 +70,7 @@ def test_translator_graph_takes_labels(make_run, name, inputs):
     record, model = load_model(folder, build)
     graph = graph_of(model, record)
     assert list(graph.inputs) == inputs
-    image = run(graph, graph.random(2, (32, 32), np.random.default_rng(0)))
+    image = run(graph, graph.random(2, (32, 32), np.random.RandomState(0)))
     assert image.shape == (2, 1, 32, 32)
     assert abs(image).max() <= 1.0
 

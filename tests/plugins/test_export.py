@@ -1,4 +1,4 @@
-"""Every translator leaves as TorchScript and ONNX and stays the network that it was."""
+"""Every translator leaves as TorchScript, ONNX and .pt2 and stays the network that it was."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from strokereg import api
-from strokereg.export.bundle import read_file
+from strokereg.export.check import read_file
 from strokereg.registry.catalogue import find
 
 
@@ -20,6 +20,7 @@ def lively(model, record):
 def test_a_translator_exports(translator, dims, make_run, phantom, tmp_path):
     spec = find(translator.name).spec
     formats = [name for name in ("onnx", "torchscript") if getattr(spec, name)]
+    formats += ["pt2"] if spec.onnx else []  # both go through torch.export
     run = make_run(translator.name, dims=dims, fit=lively, **translator.options)
     files = api.export(run, formats=tuple(formats), out=tmp_path)
     assert len(files) == len(formats)

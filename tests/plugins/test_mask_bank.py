@@ -12,7 +12,7 @@ from strokereg.core.nifti import write_volume
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, noise
 from strokereg.core.runs import load_model
-from strokereg.export.bundle import read_file
+from strokereg.export.check import read_file
 from strokereg.plugins.mask_library import MaskLibrary, extent
 from strokereg.plugins.mask_warp import MaskWarp
 from strokereg.registry.catalogue import build
