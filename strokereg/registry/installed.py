@@ -22,11 +22,16 @@ DISABLE = "STROKEREG_DISABLE_PLUGINS"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered architecture and the distribution that it came with."""
+    """A registered architecture and the distribution that it came with.
+
+    Attributes:
+        installed: False for one that is not of an installed distribution: a file given with `--plugin`, a bare class.
+    """
 
     spec: ArchitectureSpec
     distribution: str
     version: str
+    installed: bool = True
 
     @property
     def qualified(self) -> str:
