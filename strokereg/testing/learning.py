@@ -38,6 +38,7 @@ class _Enough(Exception):
     """Ends a training early."""
 
 
+@torch.enable_grad()
 def learn(subject: Subject, folder: Path) -> Learnt:
     """Train on one batch until the distance is half of what it was.
 
