@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, RunFailed, did_you_mean
 from strokereg.core.specs import ROLES
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
+from strokereg.registry.local import add_files, load_local
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,11 +32,16 @@ class Catalogue:
     """Everything that is installed, sorted by role and name.
 
     Args:
-        installed: the outcome of loading; by default all plugins of this Python.
+        installed: the outcome of loading; by default all plugins of this Python, and the project's own files.
+
+    Raises:
+        InputError: a file of the project that cannot be loaded; see `registry.local`.
     """
 
     def __init__(self, installed: Installed | None = None) -> None:
-        installed = load_installed() if installed is None else installed
+        if installed is None:
+            found = load_installed()
+            installed = Installed(found.entries + load_local(), found.quarantined)
         self.entries = tuple(
             sorted(installed.entries, key=lambda e: (ROLES.index(e.spec.role), e.spec.name, canonical(e.distribution)))
         )
@@ -145,6 +152,17 @@ def _roles(role: Roles) -> tuple[str, ...]:
 def catalogue() -> Catalogue:
     """The catalogue of this process, loaded once, when first asked for."""
     return Catalogue()
+
+
+def add_plugin(*paths: Path | str) -> None:
+    """Load architectures from Python files, or folders with an `__init__.py`, as `strokereg --plugin` does.
+
+    Raises:
+        InputError: no such file, or one that cannot be loaded; see `registry.local`.
+    """
+    add_files(paths)
+    catalogue.cache_clear()
+    catalogue()
 
 
 def available(pattern: str = "*", role: Roles = None) -> list[str]:

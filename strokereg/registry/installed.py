@@ -89,7 +89,7 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
             continue
         taken = {entry.spec.name for entry in entries if canonical(entry.distribution) == canonical(distribution)}
         try:
-            specs = list(read_specs(point, taken))
+            specs = list(read_specs(point.load, taken))
         except Fault as fault:
             mend = fault.mend or f"report this to the authors of {distribution}, or uninstall it"
             quarantined.append(Quarantined(point.name, distribution, version, fault.reason, mend))

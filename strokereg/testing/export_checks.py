@@ -36,8 +36,7 @@ def onnx_as_claimed(subject: Subject) -> None:
 
 
 def _as_claimed(subject: Subject, form: str, claimed: bool) -> None:
-    # A trained network where there is one: fresh weights may be zero where it counts.
-    model = subject.learnt.model if subject.ready.players() else subject.ready  # type: ignore[operator]
+    model = subject.lively
     record = _record(subject, int(getattr(model, "multiple", subject.edge // 2)))
     samples = _samples(subject, record, model)
     with subject.folder() as folder:

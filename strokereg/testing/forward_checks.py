@@ -28,6 +28,7 @@ def shapes_and_ranges(subject: Subject) -> None:
     "it can be built for two contrasts (problem.channels), such as DWI and ADC",
     "size the first or the last layer by problem.channels",
     ("translator", "segmenter"),
+    needs=("shapes-and-ranges",),
 )
 @torch.no_grad()
 def two_channels(subject: Subject) -> None:
@@ -71,8 +72,7 @@ def eval_repeats(subject: Subject) -> None:
 def noise_counts(subject: Subject) -> None:
     if not subject.stochastic:
         raise Unfit("it takes no noise")
-    # Fresh weights may well ignore z, for example where a last layer starts at zero.
-    model, batch = subject.learnt.model if subject.ready.players() else subject.ready, subject.batch(4)
+    model, batch = subject.lively, subject.batch(4)
     *given, z = subject.inputs(model, batch)
     given = [value[:1].expand(4, *value.shape[1:]) for value in given]
     out = model(*given, z)

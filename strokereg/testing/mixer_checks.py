@@ -39,8 +39,11 @@ def _fits(made: Scan | None, host: Scan) -> None:
 )
 def mixes_on_the_hosts_grid(subject: Subject) -> None:
     for channels in (1, 2):
-        host, donor = head(lesion=None, channels=channels), head(seed=1, channels=channels)
-        made = [_mix(subject, host, donor, seed) for seed in range(_TRIES)]
+        host = head(lesion=None, channels=channels)
+        made = [
+            _mix(subject, head(lesion=None, channels=channels), head(seed=1, channels=channels), seed)
+            for seed in range(_TRIES)
+        ]
         for one in made:
             _fits(one, host)
         changed = [one for one in made if one is not None and (one.image != host.image).any()]

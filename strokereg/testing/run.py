@@ -57,7 +57,9 @@ class Suite:
                 )
             if not reason.strip():
                 raise InputError(f"{name!r} is expected to fail without a reason; say why")
-        self.checks = [check for check in CHECKS.values() if subject.role in check.roles]
+        order = [module.__name__ for module in MODULES]
+        known = sorted(CHECKS.values(), key=lambda check: order.index(check.run.__module__))
+        self.checks = [check for check in known if subject.role in check.roles]
         self._outcomes: dict[str, Outcome] = {}
 
     def __iter__(self) -> Iterator[Outcome]:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from strokereg.core.options import Options, parse
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, noise
 from strokereg.core.trainer import OnStep, Trainer, TrainerSettings
-from strokereg.registry.factory import build_entry
+from strokereg.registry.factory import build_entry, load_class
 from strokereg.registry.installed import Entry
 from strokereg.testing.learning import Learnt, learn
 from strokereg.testing.toys import LABELS, brains
@@ -57,6 +58,14 @@ class Subject:
                 continue
             return edge
         return _EDGES[self.dims][0]
+
+    def require_options(self) -> None:
+        """Hold the options against the architecture's table.
+
+        Raises:
+            InputError: an unknown option or a wrong value.
+        """
+        parse(getattr(load_class(self.entry), "Options", Options), self.options, self.spec.name)
 
     def problem(self, channels: int = 1) -> Problem:
         """What it is built for."""
@@ -102,6 +111,17 @@ class Subject:
         """What a short training on one batch came to."""
         with self.folder() as folder:
             return learn(self, folder)
+
+    @functools.cached_property
+    def lively(self) -> nn.Module:
+        """In eval mode, away from its first weights, which may be zero where it counts; where it cannot be trained, not.
+
+        That it cannot is told by checks of the training.
+        """
+        try:
+            return self.learnt.model if self.ready.players() else self.ready  # type: ignore[operator]
+        except Exception:
+            return self.ready
 
     def trainer(
         self,

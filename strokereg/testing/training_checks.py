@@ -124,7 +124,7 @@ def moves_change_their_player_only(subject: Subject) -> None:
 @rule(
     "one seed gives one network: the same first weights and the same training",
     "draw everything random from torch, NumPy or Python's global generators, which the trainer seeds",
-    needs=("builds", "moves-name-players"),
+    needs=("losses-are-finite-scalars",),
 )
 def one_seed_one_network(subject: Subject) -> None:
     differs = same(subject.build(seed=3), subject.build(seed=3))
@@ -201,7 +201,7 @@ def one_batch_is_learnt(subject: Subject) -> None:
 @rule(
     "it trains under bfloat16 autocast",
     "call .float() before losses, logarithms and sums over many voxels, or say bf16=False in the spec",
-    needs=("one-seed-one-network", "losses-are-finite-scalars"),
+    needs=("one-seed-one-network",),
 )
 def bf16(subject: Subject) -> None:
     if not subject.spec.bf16:
@@ -219,12 +219,11 @@ def bf16(subject: Subject) -> None:
     "an edit of the label map changes the image where the edit is, more than anywhere else",
     "let the labels reach every place of the image; one-hot them rather than taking them for intensities",
     ("translator",),
-    needs=("one-batch-is-learnt",),
+    needs=("eval-repeats", "one-batch-is-learnt"),
 )
 @torch.no_grad()
 def label_edits_show(subject: Subject) -> None:
-    model = subject.learnt.model if subject.ready.players() else subject.ready  # type: ignore[operator]
-    batch = subject.batch(2)
+    model, batch = subject.lively, subject.batch(2)
     labels = batch.labels.clone()
     place = (slice(None), *(slice(3 * subject.edge // 16, 6 * subject.edge // 16),) * subject.dims)
     inside = torch.zeros_like(labels, dtype=torch.bool)
