@@ -37,6 +37,7 @@ def add_files(paths: Iterable[Path | str]) -> None:
     loaded = {_split(item)[0] for item in known}
     for path in (Path(path).resolve() for path in paths):
         if path not in loaded:
+            loaded.add(path)
             known.append(f"{path}@{_digest(path)}")
     os.environ[FILES] = os.pathsep.join(known)
 

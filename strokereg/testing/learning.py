@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,10 +65,8 @@ def learn(subject: Subject, folder: Path) -> Learnt:
         trainer.players[name] = dataclasses.replace(player, lr=rate, schedule="constant")
     what, measure = _measure(subject, trainer.model, batch, curves)
     start = measure()
-    try:
+    with contextlib.suppress(_Enough):
         trainer.fit()
-    except _Enough:
-        pass
     return Learnt(trainer.model.eval(), what, start, now[0], int(now[1]))
 
 

@@ -65,7 +65,6 @@ def parametrize_with_checks(
     Raises:
         InputError: an unknown name, role or check.
     """
-    import pytest
 
     suites = [
         suite

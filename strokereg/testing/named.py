@@ -46,7 +46,7 @@ def _entry(name: str, role: str | None, dims: tuple[int, ...] | None) -> Entry:
     if not _CLASS.fullmatch(name) or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", kind):
         return find(name, role)
     if role is None:
-        raise InputError(f"{name} is a class that is not registered: say which role it has, for example --role {ROLES[1]}")
+        raise InputError(f"{name} is a class that is not registered; say which role it has, as in --role {ROLES[1]}")
     try:
         found = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError) as error:

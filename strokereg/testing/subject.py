@@ -114,9 +114,9 @@ class Subject:
 
     @functools.cached_property
     def lively(self) -> nn.Module:
-        """In eval mode, away from its first weights, which may be zero where it counts; where it cannot be trained, not.
+        """In eval mode, after the short training: first weights may be zero where it counts.
 
-        That it cannot is told by checks of the training.
+        Where it cannot be trained, as other checks tell, with its first weights all the same.
         """
         try:
             return self.learnt.model if self.ready.players() else self.ready  # type: ignore[operator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
@@ -175,10 +176,8 @@ def resumes_exactly(subject: Subject) -> None:
             if trainer.step == 0:
                 raise Unfit("untrained, and looks at no batch: there is nothing to take up")
             return
-        try:
+        with contextlib.suppress(_Stopped):
             subject.trainer(folder / "cut", on_step=stop).fit()
-        except _Stopped:
-            pass
         # Other first weights: all that counts must come from the checkpoint of step 2.
         resumed = subject.trainer(folder / "cut", seed=7).fit()
     differs = same(whole, resumed)

@@ -12,7 +12,7 @@ from strokereg.testing import CHECKS, Subject, Suite
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
-# class → the one check that it fails. The forward of those in TRAINING is that of Sound, which is exported to ONNX once.
+# class → the one check that it fails. Those in TRAINING have the forward of Sound, which is exported to ONNX once.
 TRAINING = {
     "NoMoves": "builds",
     "NoDefault": "builds-with-defaults",
