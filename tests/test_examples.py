@@ -58,4 +58,4 @@ def test_the_finished_plugin_installs_and_conforms(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(site)
     catalogue.cache_clear()
     small = {"width": 4, "growth": 4, "layers": 2, "blocks": 1, "ndf": 4}
-    assert faults(*suites_of("residual-dense", options=small)) == []
+    assert faults(*suites_of("residual-dense", dims=(2,), options=small)) == []
