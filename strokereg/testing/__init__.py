@@ -9,7 +9,7 @@ For the tests of a plugin::
     def test_conformance(check):
         check()
 
-`strokereg check mynet` prints the same as a table. Every built-in passes; `docs/checks.md` says what each check asks.
+`strokereg check mynet` prints the same as a table. Every built-in passes; `CHECKS` holds each rule with its mend.
 """
 
 from strokereg.testing.check import CHECKS, Broken, Check

@@ -31,7 +31,7 @@ import strokereg
 
 def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monkeypatch):
     (points,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-    hooks, network, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    hooks, network, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     package, info = tmp_path / "acme_sr", tmp_path / "acme_sr-1.2.dist-info"
     package.mkdir()
     info.mkdir()
@@ -54,7 +54,7 @@ def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monk
 
 
 def test_the_mixer_of_the_page_mixes():
-    _, _, mixer, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    _, _, mixer, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     known: dict[str, type] = {}
     exec(IMPORTS + mixer, known)
     acme = known["Acme"](Problem(labels=4), None)
@@ -67,7 +67,14 @@ def test_the_mixer_of_the_page_mixes():
     assert (host.labels == 1).all()
 
 
-def test_the_tables_name_every_hook_and_field():
-    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in TEXT.splitlines() if line[:1] == "|")))
+def test_the_tables_name_every_hook_field_and_public_name():
+    """A name that is added is documented, and one that is documented is there."""
+    contract, _, public = TEXT.partition("## What is public")
     fields = {field.name for spec in SPEC_OF_ROLE.values() for field in dataclasses.fields(spec)}
-    assert set(SPEC_OF_HOOK) | fields == named
+    assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
+    assert set(strokereg.__all__) == named_in(public, column=2)
+
+
+def named_in(text, column):
+    cells = [line.split("|")[column] for line in text.splitlines() if line[:1] == "|"]
+    return set(re.findall(r"`(\w+)`", "\n".join(cells)))
