@@ -21,5 +21,6 @@ def new_plugin(name: str, role: str, out: Path | None) -> None:
     from strokereg import api
 
     folder = api.new_plugin(name, role, out)
-    click.echo(f"Install it with: pip install -e {folder}   and try it with: strokereg check {name}", err=True)
+    path = folder if folder.is_absolute() else f"./{folder}"  # without a slash pip would look for it on an index
+    click.echo(f"Install it with: pip install -e {path}   and try it with: strokereg check {name}", err=True)
     click.echo(str(folder))

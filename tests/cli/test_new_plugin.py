@@ -23,7 +23,8 @@ def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monk
         assert main(["new-plugin", f"my-{role}", "--role", role]) == 0
     folders = capsys.readouterr().out.split()
     assert folders == [f"strokereg-my-{role}" for role in ROLES]
-    subprocess.run([*PIP, "--disable-pip-version-check", "--target", "site", *folders], check=True, timeout=240)
+    paths = [f"./{folder}" for folder in folders]
+    subprocess.run([*PIP, "--disable-pip-version-check", "--target", "site", *paths], check=True, timeout=240)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])}
 
     def run(*words):
