@@ -4,14 +4,17 @@ Everything heavy is imported inside the functions, so that `strokereg.load` neve
 """
 
 from strokereg.api.cohorts import label, prepare
+from strokereg.api.conformance import check
 from strokereg.api.data import check_data, draw_data, import_data, read_folder, read_source
 from strokereg.api.deploy import check_export, export, load, read_bundle, segment, synthesize
+from strokereg.api.scaffold import new_plugin
 from strokereg.api.study import compare, study_settings
 from strokereg.api.timing import bench
 from strokereg.api.training import train
 
 __all__ = [
     "bench",
+    "check",
     "check_data",
     "check_export",
     "compare",
@@ -20,6 +23,7 @@ __all__ = [
     "import_data",
     "label",
     "load",
+    "new_plugin",
     "prepare",
     "read_bundle",
     "read_folder",

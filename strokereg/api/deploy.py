@@ -237,12 +237,29 @@ def _check_alone(path: Path, kind: str) -> tuple[Parity, None, str]:
 
 
 def trained(run: Path) -> tuple[Record, nn.Module, str]:
-    """Record, trained network and licence of a finished run."""
+    """Record, trained network and licence of a finished run.
+
+    Raises:
+        InputError: also where the network's code is a file of its own, which is not given or has changed.
+    """
+    from strokereg.core.record import Record
     from strokereg.core.runs import load_model
     from strokereg.registry.catalogue import build, find
 
-    record, model = load_model(run, build)
-    return record, model, find(record.architecture, record.role).spec.licence
+    record = Record.read(run)
+    try:
+        entry = find(record.architecture, record.role)
+    except InputError as error:
+        if not record.version.startswith("sha256:"):
+            raise
+        named = f"strokereg --plugin {record.distribution} export …"
+        raise InputError(f"{run}: was trained by the file {record.distribution}; name it: {named}") from error
+    if not entry.installed and entry.version != record.version:
+        raise InputError(
+            f"{run}: was trained by {record.distribution} as it was ({record.version}), and it is now "
+            f"{entry.version}; bring the old file back, or train again"
+        )
+    return *load_model(run, build), entry.spec.licence
 
 
 def _samples(record: Record, model: nn.Module, run: Path | str, data: Path | str | None) -> list:

@@ -18,6 +18,8 @@ DEBUG = "STROKEREG_DEBUG"
 #: name → (module:attribute, line in --help)
 COMMANDS = {
     "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
+    "check": ("strokereg.cli.check:check", "Hold one architecture to the contract of its role."),
+    "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Write a complete plugin distribution to start from."),
     "data": ("strokereg.cli.data:data", "Simulate, import, check and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
@@ -78,6 +80,22 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
         os.environ[DEBUG] = "1"  # the environment, so that worker processes have it too
 
 
+def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
+    if not paths or ctx.resilient_parsing:
+        return
+    from strokereg.registry.catalogue import add_plugin, catalogue
+    from strokereg.registry.local import FILES
+
+    before = os.environ.get(FILES)
+
+    def restore() -> None:
+        os.environ.pop(FILES, None) if before is None else os.environ.update({FILES: before})
+        catalogue.cache_clear()
+
+    ctx.call_on_close(restore)
+    add_plugin(*paths)
+
+
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
@@ -92,6 +110,14 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
     expose_value=False,
     callback=_keep_debug,
     help=f"Show the traceback of errors (also {DEBUG}=1).",
+)
+@click.option(
+    "--plugin",
+    type=click.Path(),
+    multiple=True,
+    expose_value=False,
+    callback=_add_plugins,
+    help="Load architectures from this Python file, or folder with an __init__.py.",
 )
 def cli() -> None:
     """Synthetic stroke images as training data: register, train, compare, export."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, RunFailed, did_you_mean
@@ -18,6 +19,7 @@ from strokereg.core.specs import ROLES, ReaderSpec
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
 from strokereg.registry.installed import installed as installed_here
+from strokereg.registry.local import add_files, load_local
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,12 +35,15 @@ class Catalogue:
     """Everything of these roles that is installed, sorted by role and name.
 
     Args:
-        installed: the outcome of loading; by default all plugins of this Python.
+        installed: the outcome of loading; by default all plugins of this Python, and the project's own files.
         roles: those of architectures, or readers alone.
+
+    Raises:
+        InputError: a file of the project that cannot be loaded; see `registry.local`.
     """
 
     def __init__(self, installed: Installed | None = None, roles: tuple[str, ...] = ROLES) -> None:
-        installed = load_installed() if installed is None else installed
+        installed = _with_files(load_installed()) if installed is None else installed
         self.roles = roles
         self.entries = tuple(
             sorted(
@@ -152,13 +157,29 @@ def _roles(role: Roles) -> tuple[str, ...]:
 @functools.cache
 def catalogue() -> Catalogue:
     """The architectures of this process, loaded once, when first asked for."""
-    return Catalogue(installed_here())
+    return Catalogue(_with_files(installed_here()))
 
 
 @functools.cache
 def readers() -> Catalogue:
     """The readers of this process, likewise."""
-    return Catalogue(installed_here(), READERS)
+    return Catalogue(_with_files(installed_here()), READERS)
+
+
+def _with_files(found: Installed) -> Installed:
+    return Installed(found.entries + load_local(), found.quarantined)
+
+
+def add_plugin(*paths: Path | str) -> None:
+    """Load architectures and readers from Python files, or folders with an `__init__.py`, as `strokereg --plugin` does.
+
+    Raises:
+        InputError: no such file, or one that cannot be loaded; see `registry.local`.
+    """
+    add_files(paths)
+    catalogue.cache_clear()
+    readers.cache_clear()
+    catalogue()
 
 
 def available(pattern: str = "*", role: Roles = None) -> list[str]:

@@ -23,11 +23,16 @@ DISABLE = "STROKEREG_DISABLE_PLUGINS"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered architecture or reader and the distribution that it came with."""
+    """A registered architecture or reader and the distribution that it came with.
+
+    Attributes:
+        installed: False for one that is not of an installed distribution: a file given with `--plugin`, a bare class.
+    """
 
     spec: Spec
     distribution: str
     version: str
+    installed: bool = True
 
     @property
     def qualified(self) -> str:
@@ -85,7 +90,7 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
             continue
         taken = {entry.spec.name for entry in entries if canonical(entry.distribution) == canonical(distribution)}
         try:
-            specs = list(read_specs(point, taken))
+            specs = list(read_specs(point.load, taken))
         except Fault as fault:
             mend = fault.mend or f"report this to the authors of {distribution}, or uninstall it"
             quarantined.append(Quarantined(point.name, distribution, version, fault.reason, mend))

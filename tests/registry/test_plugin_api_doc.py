@@ -71,7 +71,7 @@ def test_the_mixer_of_the_page_mixes():
 
 
 def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
-    *_, reader, hook, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    _, _, _, reader, hook, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     info = tmp_path / "acme_sr-1.2.dist-info"
     info.mkdir()
     (tmp_path / "acme_sr.py").write_text(f"import strokereg\n{reader}\n{hook}".replace("acme_sr.reader", "acme_sr"))
@@ -95,7 +95,14 @@ def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
     assert not build_reader(known.find("acme-lab")).recognises(root)
 
 
-def test_the_tables_name_every_hook_and_field():
-    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in TEXT.splitlines() if line[:1] == "|")))
+def test_the_tables_name_every_hook_field_and_public_name():
+    """A name that is added is documented, and one that is documented is there."""
+    contract, _, public = TEXT.partition("## What is public")
     fields = {field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec) for field in dataclasses.fields(spec)}
-    assert set(SPEC_OF_HOOK) | fields == named
+    assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
+    assert set(strokereg.__all__) == named_in(public, column=2)
+
+
+def named_in(text, column):
+    cells = [line.split("|")[column] for line in text.splitlines() if line[:1] == "|"]
+    return set(re.findall(r"`(\w+)`", "\n".join(cells)))
