@@ -17,8 +17,9 @@ export PIP_NO_INPUT := 1
 demo: $(VENV)/installed
 	$(BIN)/strokereg compare --models $(MODELS)
 
+# One process a core, each with torch on one thread; a file's tests stay together, so they share what they set up.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

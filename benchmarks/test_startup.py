@@ -13,6 +13,7 @@ COMMANDS = {
     "strokereg --help": ["-m", "strokereg", "--help"],
     "strokereg models": ["-m", "strokereg", "models"],
     "strokereg models --json": ["-m", "strokereg", "models", "--json"],
+    "import strokereg.export.runtime": ["-c", "import strokereg.export.runtime"],
     "import torch": ["-c", "import torch"],
 }
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "strokereg"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 REGISTRY_MAY = tuple(f"strokereg.core.{name}" for name in ("specs", "errors", "options", "problem"))
+API_MAY = ("strokereg.core", "strokereg.registry", "strokereg.export", "strokereg.testing")
 
 # room → what its files may import of strokereg, beside the room itself
 ARROWS = {
@@ -20,8 +21,9 @@ ARROWS = {
     "registry": REGISTRY_MAY,
     "plugins": ("strokereg.core", "strokereg.registry.markers"),
     "export": ("strokereg.core",),
-    "api": ("strokereg.core", "strokereg.registry", "strokereg.export"),
-    "cli": ("strokereg.core", "strokereg.registry", "strokereg.export", "strokereg.api", "strokereg.__version__"),
+    "testing": ("strokereg.core", "strokereg.registry", "strokereg.export"),
+    "api": (*API_MAY, "strokereg.__version__"),
+    "cli": (*API_MAY, "strokereg.api", "strokereg.__version__"),
 }
 
 

@@ -65,6 +65,7 @@ def compare(
     command: str = "",
     store: Path | str | None = None,
     executor: str = "local",
+    fold: int | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -81,6 +82,7 @@ def compare(
         store: where trainings and databases lie; by default `runs` in `out`. Finished work of other studies on this
             machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
+        fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -96,10 +98,10 @@ def compare(
     _scheduler(executor)
     settings, registered = settle(models, data, preset, **changes)
     workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
-    cohort, external = _open(settings, data, external, workers, watcher)
+    cohort, abroad = _open(settings, data, external, workers, watcher, fold)
     return run_study(
         settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
-        _executor(executor, workers), watcher, external, command,
+        _executor(executor, workers), watcher, abroad, command,
         Path(store or Path(out) / "runs").absolute(), cache_folder(),
     )  # fmt: skip
 
@@ -113,6 +115,7 @@ def estimate(
     workers: int | None = None,
     watcher: Watcher | None = None,
     store: Path | str | None = None,
+    fold: int | None = None,
     **changes: Any,
 ) -> Estimate:
     """What `compare` would do with these arguments, and for how long; the data are made ready, nothing is trained.
@@ -129,10 +132,10 @@ def estimate(
 
     settings, registered = settle(models, data, preset, **changes)
     workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
-    cohort, external = _open(settings, data, external, workers, watcher)
+    cohort, abroad = _open(settings, data, external, workers, watcher, fold)
     place = Path(store) if store else Path(out) / "runs"
     prepared = cache_folder() / "prepared"
-    stage = set_stage(settings, cohort, place, prepared, registered, build, external, watcher.preparing)
+    stage = set_stage(settings, cohort, place, prepared, registered, build, abroad, watcher.preparing)
     return estimate_study(stage, workers, known_stores(cache_folder()))
 
 
@@ -228,16 +231,20 @@ def _device(settings: StudySettings) -> torch.device:
 
 
 def _open(
-    settings: StudySettings, data: Path | str | None, external: Path | str | None, workers: int, watcher: Watcher
-) -> tuple[Cohort, Path | None]:
-    """The cohort, made first where none is given, and the folder of the external one."""
+    settings: StudySettings,
+    data: Path | str | None,
+    external: Path | str | None,
+    workers: int,
+    watcher: Watcher,
+    fold: int | None,
+) -> tuple[Cohort, Cohort | None]:
+    """The cohort, made first where none is given, and the external one."""
+    from strokereg.api.data import read_folder
     from strokereg.core.cohort import open_cohort
 
-    if external:
-        open_cohort(external)  # a wrong folder should show before an hour of training
-    # Absolute, because the workers of a cluster stand elsewhere.
-    cohort = open_cohort((Path(data) if data else _embedded(settings, workers, watcher)).absolute())
-    return cohort, Path(external).absolute() if external else None
+    # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.
+    abroad = read_folder(Path(external).absolute()) if external else None
+    return open_cohort((Path(data) if data else _embedded(settings, workers, watcher)).absolute(), fold), abroad
 
 
 def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:

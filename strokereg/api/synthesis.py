@@ -71,7 +71,7 @@ def synthesize(
         raise InputError(f"{cohort}: its labels are {opened.table.names}, those of {translator} {record.labels}")
     cache, train = cache_folder() / "prepared", opened.part("train")
     cases = prepare_cases(train, record.preparation, opened.table, cache)
-    heads, about = cases, {"cohort": opened.name, "content": digest(list(content_keys(train).values()))[:16]}
+    heads, about = cases, {"cohort": opened.name, "content": digest(list(content_keys(train, cache).values()))[:16]}
     if anatomies is not None:
         public = gather_public(Path(anatomies), None, opened, opened.table, record.preparation, cache)
         heads, about = list(public.anatomies), {**about, "anatomies": Path(anatomies).name, "heads": public.key[:16]}

@@ -20,10 +20,12 @@ def train(
     options: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     cases: int | None = None,
+    fold: int | None = None,
     channels: tuple[str, ...] = ("dwi",),
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
     dims: int = 2,
     flips: bool = False,
+    workers: int = 1,
     on_case: Callable[[str], None] = lambda case: None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> tuple[Path, Record]:
@@ -36,8 +38,10 @@ def train(
         options: of the architecture.
         settings: of the trainer, see `core.trainer.TrainerSettings`.
         cases: how many training cases, the first of the split; None for all.
+        fold: of a cross-validation, counted from 1; None for `split.tsv`.
         channels, spacing, dims: image contrasts, network grid in mm, 2 or 3.
         flips: a segmenter's probabilities are the mean over the image and its left-right mirror image.
+        workers: threads that draw batches ahead; they change nothing in the result.
         on_case, on_step: told of each prepared case, and of each step with its losses.
 
     Returns:
@@ -47,13 +51,14 @@ def train(
         InputError: unknown name, wrong options or data, or a folder that holds another run.
         RunFailed: a loss became NaN or infinite.
     """
+    from strokereg.core.ahead import Ahead
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
     from strokereg.core.company import join_company
     from strokereg.core.judge import choose_decision
     from strokereg.core.options import parse
     from strokereg.core.ready import make_ready
-    from strokereg.core.recipe import sampler_of
+    from strokereg.core.recipe import augmentation_of, sampler_of
     from strokereg.core.record import Record
     from strokereg.core.runs import train_run
     from strokereg.core.trainer import TrainerSettings
@@ -69,7 +74,8 @@ def train(
     if min(spacing) <= 0:
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
-    ready = make_ready(open_cohort(data), channels, spacing, dims, cache_folder() / "prepared", on_case)
+    augmentation_of(entry.spec.role, trainer)  # a wrong one should show before the cases are prepared
+    ready = make_ready(open_cohort(data, fold), channels, spacing, dims, cache_folder() / "prepared", on_case)
     wanted = len(ready.train) if cases is None else cases
     if not 1 <= wanted <= len(ready.train):
         raise InputError(f"--cases {wanted}: {data} has {len(ready.train)} training cases; ask for 1 to that many")
@@ -88,7 +94,11 @@ def train(
         trainer=trainer.model_dump(),
     )
     sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
-    model = train_run(folder, record, build, sampler.batch, on_step)
+    ahead = Ahead(sampler.batch, workers)
+    try:
+        model = train_run(folder, record, build, ahead.batch, on_step)
+    finally:
+        ahead.close()
     if entry.spec.role == "segmenter" and join_company().leads:
         decision, _ = choose_decision(model, ready.validation_files, ready.preparation, ready.problem.size, flips)
         Record.read(folder).model_copy(update={"decision": decision}).write(folder)

@@ -26,6 +26,7 @@ from strokereg.core.errors import InputError
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Size of each synthetic database.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
+@click.option("--fold", type=int, help="Of a cross-validation, from 1; give each its own --out.  [default: split.tsv]")
 @click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to judge on as well.")
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Samples a step of a role: segmenter=16.")
@@ -56,6 +57,7 @@ def compare(
     file: Path | None,
     out: Path | None,
     store: Path | None,
+    fold: int | None,
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
@@ -101,13 +103,20 @@ def compare(
         from strokereg.cli.estimate import print_estimate
 
         with StudyProgress(Console(stderr=True)) as progress:
-            found = api.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store)
+            found = api.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store, fold=fold)
         print_estimate(found, as_json)
         return
     with StudyProgress(Console(stderr=True)) as progress:
         command = shlex.join(["strokereg", *sys.argv[1:]])
         finished = api.compare(
-            **asked, out=out or OUT, workers=workers, watcher=progress, command=command, store=store, executor=executor
+            **asked,
+            out=out or OUT,
+            workers=workers,
+            watcher=progress,
+            command=command,
+            store=store,
+            executor=executor,
+            fold=fold,
         )
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""`strokereg data`: make and divide cohorts."""
+"""`strokereg data`: make, bring in, check and divide cohorts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.data_check import check
+from strokereg.cli.data_import import import_, readers
+from strokereg.cli.data_label import label
+from strokereg.cli.data_prepare import prepare
+
 
 @click.group()
 def data() -> None:
-    """Make, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
+    """Make, bring in, check and divide cohorts (BIDS folders of DWI with lesion masks)."""
+
+
+for command in (import_, readers, check, label, prepare):
+    data.add_command(command)
 
 
 @data.command(
@@ -68,14 +77,17 @@ def simulate(
     click.echo(str(out))
 
 
-@data.command(epilog="Example: strokereg data split cohorts/mine")
+@data.command(epilog="Example: strokereg data split cohorts/mine --folds 5")
 @click.argument("cohort", type=click.Path(path_type=Path))
+@click.option("--folds", type=int, help="Write split_fold-1.tsv … for a cross-validation instead.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle among lesions of like size.")
-def split(cohort: Path, seed: int) -> None:
+def split(cohort: Path, folds: int | None, seed: int) -> None:
     """Write split.tsv for COHORT: about 60 : 10 : 30 subjects for training, validation and test.
 
-    Subjects of like lesion volume are spread over the parts. An existing split is never overwritten.
+    Subjects of like lesion volume are spread over the parts. With --folds each subject is tested in one fold; train on
+    one with --fold. An existing split is never overwritten.
     """
     from strokereg.core.divide import divide_cohort
 
-    click.echo(str(divide_cohort(cohort, seed)))
+    for path in divide_cohort(cohort, seed, folds):
+        click.echo(str(path))

@@ -7,17 +7,48 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.values import Names
 
-@click.command(epilog="Example: strokereg export runs/unet --format onnx,torchscript")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "formats", default="onnx", show_default=True, help="onnx, torchscript, or both by comma.")
+
+@click.command(
+    epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
+    "strokereg export runs/unet --precision fp32,int8 · strokereg export --check unet.onnx"
+)
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--format", "formats", type=Names(), default="onnx", show_default=True, help="Of onnx, torchscript, pt2, by comma."
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=Names(),
+    default="fp32",
+    show_default=True,
+    help="Of fp32, fp16, bf16, int8, by comma; below fp32 as ONNX, after its loss on validation cases was measured.",
+)
+@click.option("--force", is_flag=True, help="Write a lower precision whose loss is too large; its metadata say so.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: RUN/export]")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Cohort to measure parity on.  [default: the run's own cohort]"
 )
-@click.option("--check", type=click.Path(path_type=Path), help="Write nothing; measure this exported file again.")
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write nothing; measure FILE again: against RUN, else the run in whose folder it lies, else the network's "
+    "answers that it carries.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def export(run: Path, formats: str, out: Path | None, data: Path | None, check: Path | None, as_json: bool) -> None:
+def export(
+    run: Path | None,
+    formats: tuple[str, ...],
+    precisions: tuple[str, ...],
+    force: bool,
+    out: Path | None,
+    data: Path | None,
+    check: Path | None,
+    as_json: bool,
+) -> None:
     """Turn a finished run into files that run without its training code.
 
     Each file holds normalisation, network and activation, and says in its metadata how to use it. It is
@@ -27,14 +58,29 @@ def export(run: Path, formats: str, out: Path | None, data: Path | None, check: 
     from strokereg import api
 
     if check is not None:
-        measured = {check: api.check_export(check, run, data=data)}
+        stored = api.read_bundle(check)
+        parity, gate, against = api.check_export(check, run, data=data)
+        told = [
+            f"against {against}",
+            f"stored at export: {stored.parity}" + (f"; {stored.gate}" if stored.gate else ""),
+        ]
+        measured = [(check, parity, gate, told)]
+    elif run is None:
+        raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
-        files = api.export(run, formats=formats.split(","), out=out, data=data)
-        measured = {file: api.read_bundle(file).parity for file in files}
+        files = api.export(run, formats, out, data, precisions, force)
+        bundles = [(file, api.read_bundle(file)) for file in files]
+        measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
     if as_json:
-        click.echo(
-            json.dumps([{"file": str(f), "parity": p.model_dump(mode="json")} for f, p in measured.items()], indent=2)
-        )
+        content = [
+            {
+                "file": str(file),
+                "parity": parity.model_dump(mode="json"),
+                "gate": gate.model_dump(mode="json") if gate else None,
+            }
+            for file, parity, gate, _ in measured
+        ]
+        click.echo(json.dumps(content, indent=2))
         return
-    for file, parity in measured.items():
-        click.echo(f"{file}\n  {parity}")
+    for file, parity, gate, told in measured:
+        click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *told]))

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option("--models", type=Names(), help="Translators, comma separated.  [default: all that fit]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-images]")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps of each translator.  [default: the preset's]")
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Samples a step of each translator.  [default: the preset's]"
-)
+@click.option("--batch-size", type=click.IntRange(1), help="Samples a step of every network.  [default: the preset's]")
 @click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
 @click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
@@ -73,7 +71,7 @@ def images(
             progress,
             command=shlex.join(["strokereg", *sys.argv[1:]]),
             steps={"translator": steps} if steps else {},
-            batch_sizes={"translator": batch_size} if batch_size else {},
+            batch_sizes=dict.fromkeys(("translator", "segmenter"), batch_size) if batch_size else {},
             options=split_options(dict(options), (models or ("pix2pix",))[0]),
             spacing=None if spacing is None else (spacing,) * 3,
             seeds=(seed,),

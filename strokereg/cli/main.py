@@ -18,17 +18,20 @@ DEBUG = "STROKEREG_DEBUG"
 #: name → (module:attribute, line in --help)
 COMMANDS = {
     "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
-    "data": ("strokereg.cli.data:data", "Make and split cohorts."),
+    "check": ("strokereg.cli.check:check", "Hold one architecture to the contract of its role."),
+    "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Write a complete plugin distribution to start from."),
+    "data": ("strokereg.cli.data:data", "Simulate, import, check and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
     "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
     "synthesize": (
         "strokereg.cli.synthesize:synthesize",
-        "Write a synthetic cohort as a product of its own.",
+        "Make images of label maps, or a synthetic cohort as a product of its own.",
     ),
     "headroom": ("strokereg.cli.headroom:headroom", "Find the step count from which on more data help at all."),
     "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
     "runs": ("strokereg.cli.runs:runs", "List, show and clear away what studies have trained."),
     "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
+    "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model by every engine of this machine."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
 }
 
@@ -79,6 +82,22 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
         os.environ[DEBUG] = "1"  # the environment, so that worker processes have it too
 
 
+def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
+    if not paths or ctx.resilient_parsing:
+        return
+    from strokereg.registry.catalogue import add_plugin, catalogue
+    from strokereg.registry.local import FILES
+
+    before = os.environ.get(FILES)
+
+    def restore() -> None:
+        os.environ.pop(FILES, None) if before is None else os.environ.update({FILES: before})
+        catalogue.cache_clear()
+
+    ctx.call_on_close(restore)
+    add_plugin(*paths)
+
+
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
@@ -93,6 +112,14 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
     expose_value=False,
     callback=_keep_debug,
     help=f"Show the traceback of errors (also {DEBUG}=1).",
+)
+@click.option(
+    "--plugin",
+    type=click.Path(),
+    multiple=True,
+    expose_value=False,
+    callback=_add_plugins,
+    help="Load architectures from this Python file, or folder with an __init__.py.",
 )
 def cli() -> None:
     """Synthetic stroke images as training data: register, train, compare, export."""

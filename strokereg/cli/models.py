@@ -12,7 +12,7 @@ import click
 
 from strokereg.core.errors import InputError
 from strokereg.core.specs import ROLES
-from strokereg.registry.catalogue import Catalogue, catalogue
+from strokereg.registry.catalogue import Catalogue, catalogue, readers
 from strokereg.registry.installed import Entry
 
 
@@ -32,8 +32,9 @@ def models(pattern: str, role: str | None, as_json: bool, as_markdown: bool, bro
     known = catalogue()
     if strict:
         known.check()
+        readers().check()
     if broken:
-        rows = [dataclasses.asdict(fault) for fault in known.quarantined] + _clashes(known)
+        rows = [dataclasses.asdict(fault) for fault in known.quarantined] + _clashes(known) + _clashes(readers())
     else:
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
     if as_json:

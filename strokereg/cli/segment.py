@@ -1,53 +1,68 @@
-"""`strokereg segment`: an exported model and a scan → a lesion mask on the scan's own grid."""
+"""`strokereg segment`: an exported model and scans → lesion masks on the scans' own grids."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from strokereg.cli.findings import Findings
+
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(epilog="Example: strokereg segment unet.onnx sub-01_dwi.nii.gz sub-01_lesion.nii.gz")
+@click.command(
+    epilog="Examples: strokereg segment unet.onnx sub-01_dwi.nii.gz sub-01_lesion.nii.gz · "
+    "strokereg segment unet.onnx cohort/ masks/ --qc"
+)
 @click.argument("model", type=_FILE)
-@click.argument("image", type=_FILE)
-@click.argument("out", type=_FILE, required=False)
-@click.option("--adc", type=_FILE, help="ADC map on the grid of IMAGE, for a model that takes one.")
+@click.argument("images", type=_FILE, nargs=-1, required=True, metavar="IN... [OUT]")
+@click.option("--adc", type=_FILE, help="ADC map on the grid of a single IN; else the file named _adc beside it.")
 @click.option("--threshold", type=float, help="Lesion from this probability on.  [default: the model's own]")
+@click.option("--qc", is_flag=True, help="Draw a picture of slices with the lesion outlined, beside each mask.")
+@click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
 def segment(
-    model: Path, image: Path, out: Path | None, adc: Path | None, threshold: float | None, as_json: bool
+    ctx: click.Context,
+    model: Path,
+    images: tuple[Path, ...],
+    adc: Path | None,
+    threshold: float | None,
+    qc: bool,
+    backend: str,
+    as_json: bool,
 ) -> None:
-    """Segment the DWI scan IMAGE with an exported MODEL and write the lesion mask to OUT.
+    """Segment the DWI scans IN with an exported MODEL and write the lesion masks to OUT.
 
-    OUT has the shape and affine of IMAGE. Without OUT only the numbers are printed. Needs no torch.
+    IN are files, folders and cohorts. OUT is a folder, or for a single scan a file; each mask has the shape and
+    affine of its scan and a JSON beside it. With one IN and no OUT only the numbers are printed. Needs no torch.
+
+    A scan that cannot be used is told at the end and the others are done: exit code 1. A single one that cannot be
+    used is exit code 2.
+
     Not a medical device: for research and engineering only.
     """
     from strokereg import api
 
-    segmenter = api.load(model)
-    click.echo(_about(segmenter), err=True)
-    found = segmenter.segment({"dwi": image} | ({"adc": adc} if adc else {}), out=out, threshold=threshold)
-    if as_json:
-        content = {
-            "model": str(model),
-            "image": str(image),
-            "mask": str(out) if out else None,
-            "volume_ml": round(found.volume_ml, 6),
-            "lesions": found.lesions,
-            "threshold": found.decision.threshold,
-            "smallest_ml": found.decision.smallest_ml,
-            "provider": segmenter.provider,
-        }
-        click.echo(json.dumps(content, indent=2))
-    else:
-        where = f", mask in {out}" if out else ""
-        click.echo(f"{found.volume_ml:.2f} ml in {found.lesions} lesion{'' if found.lesions == 1 else 's'}{where}")
+    *places, out = images if len(images) > 1 else (*images, None)
+    findings = Findings(as_json, alone=len(places) == 1 and not places[0].is_dir())
+    api.segment(
+        model,
+        places,
+        out,
+        adc=adc,
+        threshold=threshold,
+        qc=qc,
+        backend=backend,
+        on_start=lambda segmenter: findings.start(segmenter.bundle, segmenter.provider),
+        on_done=lambda content: findings.add(content, _sentence(content)),
+        on_failure=findings.fail,
+    )
+    ctx.exit(findings.end())
 
 
-def _about(segmenter) -> str:
-    bundle = segmenter.bundle
-    simulated = ", trained on simulated images" if bundle.training.simulated else ""
-    return f"{bundle.architecture} on {segmenter.provider}{simulated}; not a medical device"
+def _sentence(content: dict) -> str:
+    where = f", mask in {content['mask']}" if content["mask"] else ""
+    lesions = f"{content['lesions']} lesion{'' if content['lesions'] == 1 else 's'}"
+    return f"{content['volume_ml']:.2f} ml in {lesions}{where}"

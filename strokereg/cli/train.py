@@ -18,6 +18,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
 @click.option("--batch-size", type=int, help="Samples a step.  [default: 16]")
 @click.option("--cases", type=int, help="Training cases, the first of the split.  [default: all]")
+@click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--seed", type=int, help="Of everything random.  [default: 0]")
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
@@ -26,6 +27,8 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
+@click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment rician=0.05.")
+@click.option("--workers", type=click.IntRange(min=0), help="Threads that draw batches ahead.  [default: 1]")
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record on stdout.")
 def train(
@@ -34,10 +37,13 @@ def train(
     out: Path | None,
     options: tuple[tuple[str, str], ...],
     cases: int | None,
+    fold: int | None,
     channels: tuple[str, ...],
     spacing: float,
     dims: int,
     flips: bool,
+    augment: tuple[tuple[str, str], ...],
+    workers: int | None,
     compiled: bool,
     as_json: bool,
     **settings: object,
@@ -57,6 +63,7 @@ def train(
     console = Console(stderr=True, quiet=not leads)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     trainer = {key: value for key, value in settings.items() if value is not None} | {"compile": compiled}
+    trainer["augment"] = dict(augment)
     with Progress(
         *columns, TextColumn("{task.fields[losses]}"), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
@@ -75,10 +82,12 @@ def train(
             options=dict(options),
             settings=trainer,
             cases=cases,
+            fold=fold,
             channels=channels,
             spacing=(spacing,) * 3,
             dims=dims,
             flips=flips,
+            workers=1 if workers is None else workers,
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
         )

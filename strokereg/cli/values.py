@@ -7,6 +7,11 @@ from typing import Any
 import click
 
 
+def counted(number: int, word: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 class Names(click.ParamType):
     """Comma-separated words: `pix2pix,spade`."""
 

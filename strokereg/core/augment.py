@@ -29,6 +29,10 @@ class Augmentation(Options):
         bias: coil shading from one side to the other, as share.
         noise: standard deviation, in units of the [-1, 1] range.
         blur: share of samples that are smoothed.
+        thick: share of samples that are smoothed along one axis alone, as by a thick slice or a long read-out; off in
+            the recipes, as are the next two.
+        ghost: strength of a Nyquist ghost, the image once more at half the field of view along Y, as share.
+        rician: standard deviation of Rician noise, which magnitude images have, in units of the [-1, 1] range.
     """
 
     rotate: float = Field(default=5.0, ge=0)
@@ -42,6 +46,9 @@ class Augmentation(Options):
     bias: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0, le=1)
+    thick: float = Field(default=0.0, ge=0, le=1)
+    ghost: float = Field(default=0.0, ge=0, lt=1)
+    rician: float = Field(default=0.0, ge=0)
 
 
 #: Movements only: for translators, which must learn the intensities as they are, and for generators.
@@ -110,7 +117,7 @@ def _affine(dims: int, how: Augmentation, generator: torch.Generator) -> Tensor:
 
 
 def _shade(image: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    if not (how.gain or how.gamma or how.bias or how.noise or how.blur):
+    if not (how.gain or how.gamma or how.bias or how.noise or how.blur or how.thick or how.ghost or how.rician):
         return image
     count, dims = len(image), image.ndim - 2
     each = (count, *(1,) * (image.ndim - 1))
@@ -124,6 +131,11 @@ def _shade(image: Tensor, how: Augmentation, generator: torch.Generator) -> Tens
         smooth = (F.avg_pool2d if dims == 2 else F.avg_pool3d)(signal, 3, 1, 1)
         chosen = torch.rand(each, generator=generator) < how.blur
         signal = torch.where(chosen, 0.5 * (signal + smooth), signal)
+    if how.thick:
+        signal = _thicken(signal, how.thick, generator)
+    if how.ghost:
+        strength = torch.rand(each, generator=generator) * how.ghost
+        signal = (1.0 - strength) * signal + strength * signal.roll(signal.shape[-2] // 2, -2)
     signal = signal.clamp(min=1e-6).pow(1.0 + draw(how.gamma)) * (1.0 + draw(how.gain))
     if how.bias:
         for axis in range(2, image.ndim):
@@ -134,5 +146,24 @@ def _shade(image: Tensor, how: Augmentation, generator: torch.Generator) -> Tens
     if how.noise:
         spread = torch.rand(each, generator=generator) * how.noise / 2.0
         signal = signal + spread * torch.randn(image.shape, generator=generator)
+    if how.rician:
+        spread = torch.rand(each, generator=generator) * how.rician / 2.0
+        real, imaginary = (spread * torch.randn(image.shape, generator=generator) for _ in range(2))
+        signal = torch.hypot(signal + real, imaginary)
     # Background stays exactly empty, as in the skull-stripped scans.
     return torch.where(inside, signal * 2.0 - 1.0, -1.0).clamp(-1.0, 1.0)
+
+
+def _thicken(signal: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Smooth some samples over five voxels along one axis each."""
+    chosen = torch.rand(len(signal), generator=generator) < share
+    axes = torch.randint(signal.ndim - 2, (len(signal),), generator=generator)
+    pool = F.avg_pool2d if signal.ndim == 4 else F.avg_pool3d
+    for axis in range(signal.ndim - 2):
+        members = chosen & (axes == axis)
+        if members.any():
+            kernel = [5 if a == axis else 1 for a in range(signal.ndim - 2)]
+            padding = [2 if a == axis else 0 for a in range(signal.ndim - 2)]
+            signal = signal.clone()
+            signal[members] = pool(signal[members], kernel, 1, padding, count_include_pad=False)
+    return signal

@@ -12,6 +12,15 @@ def extent(mask: np.ndarray) -> np.ndarray:
     return np.array([np.flatnonzero(mask.any(tuple(b for b in range(3) if b != a)))[[0, -1]] for a in range(3)])
 
 
+def inner_extent(mask: np.ndarray, beyond: float = 0.005) -> np.ndarray:
+    """Where a mask lies but for a share `beyond` of it at either end of each axis: [low, high] × 3, in voxels."""
+    box = np.empty((2, 3))
+    for axis in range(3):
+        share = np.cumsum(mask.sum(tuple(b for b in range(3) if b != axis)), dtype=float)
+        box[:, axis] = np.searchsorted(share / share[-1], (beyond, 1.0 - beyond))
+    return box
+
+
 @dataclass(frozen=True)
 class Box:
     """The brain's first and last voxel along (z, y, x), as floats [3]."""

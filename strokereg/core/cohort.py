@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from strokereg.core import layout
 from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError
+from strokereg.core.errors import FileFault, InputError
 from strokereg.core.labels import LabelTable
-from strokereg.core.readers import bids, isles22
-from strokereg.core.split import PARTS, Split
+from strokereg.core.source import Source
+from strokereg.core.split import PARTS, SPLIT_FILE, Split, split_file
 
-SPLIT_FILE = "split.tsv"
 #: Who made a dataset in which no patient was scanned.
 SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
 
@@ -24,6 +25,7 @@ class Cohort:
     Attributes:
         simulated: no patient was scanned for the images, as the dataset's own description says.
         split: None where the folder holds none (a cohort only judged on).
+        fold: whose split it is, counted from 1; None for `split.tsv`.
     """
 
     root: Path
@@ -31,11 +33,12 @@ class Cohort:
     table: LabelTable | None
     split: Split | None
     simulated: bool
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        """Folder name, as shown in tables."""
-        return self.root.name
+        """Folder name, as shown in tables, with the fold where there is one."""
+        return self.root.name if self.fold is None else f"{self.root.name}, fold {self.fold}"
 
     def part(self, name: str) -> tuple[CaseFiles, ...]:
         """Cases of `train`, `val` or `test`, in the split's order."""
@@ -46,39 +49,68 @@ class Cohort:
         return tuple(case for subject in self.split.part(name) for case in by_subject[subject])
 
 
-def open_cohort(root: Path | str) -> Cohort:
-    """Open a cohort folder of any known layout; files are listed, no voxel is read.
+def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
+    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.data`).
+
+    Args:
+        fold: of a cross-validation, counted from 1; None for `split.tsv`.
 
     Raises:
-        InputError: no such folder, no known layout, no cases, or a split that does not fit the cases.
+        InputError: no such folder, another layout, no cases, or a split that does not fit the cases.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a cohort folder, or make one with 'strokereg data simulate'")
-    reader = next((reader for reader in (bids, isles22) if reader.recognises(root)), None)
-    if reader is None:
+    if not layout.recognises(root):
         raise InputError(
-            f"{root}: not a cohort folder; it needs a dataset_description.json and sub-*/dwi/*_dwi.nii.gz (BIDS), "
-            "or ISLES'22's rawdata and derivatives"
+            f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
+            f"bring in a folder of another layout with 'strokereg data import {root} --out COHORT'"
         )
-    cases = tuple(reader.read(root))
-    if not cases:
-        raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
-    table_path = bids.table_path(root)
-    split_path = root / SPLIT_FILE
-    cohort = Cohort(
-        root=root,
-        cases=cases,
-        table=LabelTable.read(table_path) if table_path else None,
-        split=Split.read(split_path) if split_path.is_file() else None,
-        simulated=_is_simulated(root),
-    )
-    if cohort.split is not None:
-        known = {case.subject for case in cases}
-        stray = [s for part in PARTS for s in cohort.split.part(part) if s not in known]
-        if stray:
-            raise InputError(f"{split_path}: names {stray[0]}, which has no DWI in {root}; correct the split")
+    cohort = cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
+    if fold is not None and cohort.split is None:
+        raise InputError(
+            f"--fold {fold}: {root} has no {split_file(fold)}; see what 'strokereg data split --folds' wrote"
+        )
     return cohort
+
+
+def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None = None) -> Cohort:
+    """The cohort of a folder whose cases are listed.
+
+    Args:
+        split: read the split too; a check reads it on its own, to tell its faults with all others.
+        fold: whose split; None for `split.tsv`.
+
+    Raises:
+        InputError: no cases, a damaged label table, or a split that does not fit the cases.
+    """
+    if not source.cases:
+        raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
+    return Cohort(
+        root=root,
+        cases=tuple(source.cases),
+        table=LabelTable.read(source.table) if source.table else None,
+        split=read_split(root, source.cases, fold) if split else None,
+        simulated=_is_simulated(root),
+        fold=fold,
+    )
+
+
+def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) -> Split | None:
+    """The split of a cohort or of one fold, or None where it has none.
+
+    Raises:
+        FileFault: not a table, one subject in two parts, or a subject that the cohort does not have.
+    """
+    path = root / split_file(fold)
+    if not path.is_file():
+        return None
+    split = Split.read(path)
+    known = {case.subject for case in cases}
+    stray = [s for part in PARTS for s in split.part(part) if s not in known]
+    if stray:
+        raise FileFault(path, f"names {stray[0]}, which has no DWI in {root}", "correct the split")
+    return split
 
 
 def require_trainable(cohort: Cohort) -> None:
@@ -91,7 +123,9 @@ def require_trainable(cohort: Cohort) -> None:
         raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with 'strokereg data split {cohort.root}'")
     for part in PARTS:
         if not cohort.split.part(part):
-            raise InputError(f"{cohort.root / SPLIT_FILE}: has no subject in '{part}'; give it at least one")
+            raise InputError(
+                f"{cohort.root / split_file(cohort.fold)}: has no subject in '{part}'; give it at least one"
+            )
     if cohort.table is None:
         raise InputError(f"{cohort.root}: has no derivatives/*/dseg.tsv; add the label table of its label maps")
     used = [case for part in PARTS for case in cohort.part(part)]
@@ -109,7 +143,7 @@ def require_trainable(cohort: Cohort) -> None:
 
 
 def _is_simulated(root: Path) -> bool:
-    description = root / "dataset_description.json"
+    description = root / layout.DESCRIPTION
     if not description.is_file():
         return False
     try:

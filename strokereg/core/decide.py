@@ -7,7 +7,6 @@ cases means the same thing at the bedside.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from strokereg.core.record import Decision
 
@@ -20,6 +19,8 @@ def lesions(mask: np.ndarray) -> tuple[np.ndarray, int]:
     Returns:
         int32 [X, Y, Z] with 0 outside and 1 … n inside, and n.
     """
+    from scipy import ndimage  # here, because it is half of the runtime's start-up
+
     return ndimage.label(mask, structure=NEIGHBOURS)  # type: ignore[return-value]
 
 
@@ -40,3 +41,9 @@ def decide(probability: np.ndarray, decision: Decision, voxel_ml: float) -> np.n
     keep = voxels * voxel_ml >= decision.smallest_ml * (1.0 - 1e-6)
     keep[0] = False
     return keep[numbered]
+
+
+def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Overlap of two bool masks of one shape, 0 … 1; two empty masks agree."""
+    both = int(prediction.sum()) + int(truth.sum())
+    return 2.0 * int((prediction & truth).sum()) / both if both else 1.0

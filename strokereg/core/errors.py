@@ -1,6 +1,7 @@
-"""The two ways a command can end badly, told apart by exit code.
+"""The ways a command can end badly, told apart by exit code.
 
 `InputError`  the user gave something wrong: one sentence with file, fault and mend; exit code 2.
+`OutputFailed` a full disk, a folder that went away; exit code 2.
 `RunFailed`   the input was right but the work did not hold (NaN loss, parity missed); exit code 1.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class StrokeregError(Exception):
@@ -18,6 +20,23 @@ class StrokeregError(Exception):
 
 class InputError(StrokeregError):
     """Wrong input. The message names the file or option, the fault and the mend, in one sentence."""
+
+    exit_code = 2
+
+
+class FileFault(InputError):
+    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and mend."""
+
+    def __init__(self, path: Path | str, fault: str, mend: str) -> None:
+        super().__init__(f"{path}: {fault}; {mend}")
+        self.path, self.fault, self.mend = Path(path), fault, mend
+
+    def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
+        return FileFault, (self.path, self.fault, self.mend)
+
+
+class OutputFailed(StrokeregError):
+    """An output cannot be written, which ends the work: the next one could not be written either."""
 
     exit_code = 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it takes the place of `path` when the block ends well, and goes otherwise.
 
-    The name keeps the ending, by which some writers choose the format, and is this process's own.
+    The name keeps the ending, by which some writers choose the format, and is this thread's own.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 from pydantic import Field
-from scipy import ndimage
 
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import Volume
@@ -77,6 +76,8 @@ class Frame:
         sigma = [max(0.0, (ratio - 1.0) / 2.0) for ratio in self.shrink]
         source = np.asarray(scan, dtype=np.float32)
         if any(sigma):
+            from scipy import ndimage
+
             source = ndimage.gaussian_filter(source, sigma)
         return self._sample(source)
 
@@ -95,6 +96,8 @@ class Frame:
 
     def back(self, prediction: np.ndarray) -> np.ndarray:
         """Network grid [Z, Y, X] → scan grid [I, J, K], linear; zero where the network saw nothing."""
+        from scipy import ndimage  # in functions, because it is half of the runtime's start-up
+
         inverse = np.linalg.inv(self.matrix)
         return ndimage.affine_transform(
             np.asarray(prediction, dtype=np.float32).transpose(2, 1, 0),
@@ -105,6 +108,8 @@ class Frame:
         )
 
     def _sample(self, source: np.ndarray) -> np.ndarray:
+        from scipy import ndimage
+
         xyz = ndimage.affine_transform(
             source, self.matrix[:3, :3], self.matrix[:3, 3], output_shape=self.shape[::-1], order=1
         )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.decide import decide
+from strokereg.core.decide import decide, dice
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
 from strokereg.core.metrics import CaseMetrics, score
@@ -91,17 +91,12 @@ def choose_decision(
     for threshold in THRESHOLDS:
         for smallest in SMALLEST_ML:
             decision = Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
-            dice = float(np.mean([_dice(j.mask(decision), j.truth) for j in judged]))
-            if dice > best_dice + 1e-9:
-                best, best_dice = decision, dice
+            mean = float(np.mean([dice(j.mask(decision), j.truth) for j in judged]))
+            if mean > best_dice + 1e-9:
+                best, best_dice = decision, mean
     return best, best_dice
 
 
 def judge_case(judged: Judged, decision: Decision) -> CaseMetrics:
     """All metrics of one case."""
     return score(judged.mask(decision), judged.truth, judged.dwi.spacing)
-
-
-def _dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    both = int(prediction.sum()) + int(truth.sum())
-    return 2.0 * int((prediction & truth).sum()) / both if both else 1.0

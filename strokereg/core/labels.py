@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.errors import InputError, did_you_mean
+from strokereg.core.errors import FileFault, did_you_mean
 
 _FLUID = ("background", "csf", "ventricle", "lesion")
 
@@ -49,38 +49,36 @@ class LabelTable:
         """Read a BIDS dseg.tsv.
 
         Raises:
-            InputError: missing columns, gaps in the indices, no background first or no lesion last.
+            FileFault: missing columns, gaps in the indices, no background first or no lesion last.
         """
         try:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle, delimiter="\t"))
             indices, names = [int(row["index"]) for row in rows], [row["name"].strip() for row in rows]
         except OSError as error:
-            raise InputError(f"{path}: the label table cannot be read ({error.strerror})") from error
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path}: not a label table; give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
-            ) from error
+            raise FileFault(path, f"the label table cannot be read ({error.strerror})", "write it anew") from error
+        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            mend = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
+            raise FileFault(path, "not a label table", mend) from error
         if indices != list(range(len(indices))):
-            raise InputError(f"{path}: the indices are {indices}; number the labels 0, 1, 2, … without gaps")
+            raise FileFault(path, f"the indices are {indices}", "number the labels 0, 1, 2, … without gaps")
         if len(names) < 3 or names[0] != "background" or names[-1] != "lesion":
             hint = did_you_mean("lesion", names[-1:])
-            raise InputError(f"{path}: the first label must be 'background' and the last 'lesion'{hint}")
+            fault = f"its labels are {', '.join(names)}"
+            raise FileFault(path, fault, f"the first label must be 'background' and the last 'lesion'{hint}")
         return cls(tuple(names))
 
     def check(self, labels: np.ndarray, where: Path | str) -> None:
         """Refuse a label map that holds a value outside the table.
 
         Raises:
-            InputError: names the file, the stray values and the table's range.
+            FileFault: names the file, the stray values and the table's range.
         """
         stray = sorted({int(v) for v in np.unique(labels)} - set(range(self.count)))
         if stray:
             shown = ", ".join(map(str, stray[:5])) + (" …" if len(stray) > 5 else "")
-            raise InputError(
-                f"{where}: holds the label value {shown}, but the label table ends at {self.lesion}; "
-                "correct the map or add the label to the dseg.tsv"
-            )
+            fault = f"holds the label value {shown}, but the label table ends at {self.lesion}"
+            raise FileFault(where, fault, "correct the map or add the label to the dseg.tsv")
 
 
 #: The table of simulated cohorts: enough tissues to carry diffusion contrast, few enough for any label source.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from strokereg.core.results import Arm, Headroom, Quality, Results
 from strokereg.core.stats import FEWEST_CASES, Contrast, Spread
 
@@ -89,6 +91,19 @@ def reading(results: Results) -> list[str]:
     sentences = [sentence for arm in results.arms if (sentence := arm_sentence(arm))]
     unjudged = [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in results.arms if not arm.seeds]
     return sentences + unjudged + [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+
+
+_NOTES = {"redrawn": "times drawn again", "given_up": "given up", "held_out_l1": "L1 to held-out images"}
+
+
+def synthesis_sentence(notes: Mapping[str, float]) -> str:
+    """How a synthetic database came to be: `912 lesions, 3,052 times drawn again, 157 given up, …`."""
+
+    def words(note: str, value: float) -> str:
+        name = _NOTES.get(note, note.replace("_", " "))
+        return f"{value:,.0f} {name}" if float(value).is_integer() else f"{name} {value:.3g}"
+
+    return ", ".join(words(note, value) for note, value in notes.items())
 
 
 def quality_name(quality: Quality, results: Results) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from strokereg.core.case import CaseFiles
+from strokereg.core.checks.whole import require_sound
 from strokereg.core.cohort import Cohort, require_trainable
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
@@ -63,12 +64,13 @@ def make_ready(
         raise InputError(f"patch {patch}: {dims} edges are needed, each a multiple of {_MULTIPLE} voxels")
     assert cohort.table is not None
     train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
+    contents = content_keys([*train, *validation, *test], cache)
+    require_sound(cohort, [*train, *validation, *test], channels, contents, cache)
     along_z = 1 if dims == 2 else _MULTIPLE
     draft = Preparation(channels=channels, spacing=spacing, multiple=(_MULTIPLE, _MULTIPLE, along_z))
-    x, y, z = fitting_size(train, draft)
+    x, y, z = fitting_size(train, draft, cache)
     preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
     prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
-    contents = content_keys([*train, *validation, *test])
     return Ready(
         preparation=preparation,
         problem=Problem(

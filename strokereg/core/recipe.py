@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from strokereg.core.augment import FULL, MOVEMENTS
+from strokereg.core.augment import FULL, MOVEMENTS, Augmentation
+from strokereg.core.options import parse
 from strokereg.core.prepare import PreparedCase
 from strokereg.core.problem import Problem
 from strokereg.core.sampler import Sampler, Source
@@ -36,4 +37,13 @@ def sampler_of(
     if synthetic:
         sources.append(Source(synthetic, synthetic_share if clinical else 1.0, lesion_share))
     paired = spec.paired if isinstance(spec, TranslatorSpec) else True
-    return Sampler(sources, problem, settings.batch_size, settings.seed, _AUGMENTATION[spec.role], paired)
+    return Sampler(sources, problem, settings.batch_size, settings.seed, augmentation_of(spec.role, settings), paired)
+
+
+def augmentation_of(role: str, settings: TrainerSettings) -> Augmentation:
+    """The role's augmentation with the changes that were asked for.
+
+    Raises:
+        InputError: no such kind, or a value that does not fit.
+    """
+    return parse(Augmentation, {**_AUGMENTATION[role].model_dump(), **settings.augment}, "--augment")

@@ -45,7 +45,7 @@ class Record(BaseModel):
 
     Attributes:
         architecture, role, distribution, version: who trained, from which installed distribution.
-        code: digest of the source of that class, where a study keeps it; see `core.source`.
+        code: digest of the source of that class, where a study keeps it; see `core.code`.
         factory: the class behind the name, for the reader; never imported from here.
         labels: names of the label table, lesion last.
         cohort: name and content key of the cohort, and whether it is simulated.

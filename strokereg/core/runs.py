@@ -64,8 +64,8 @@ def train_run(
                 before = Record.read(folder)
                 if _identity(before) != _identity(record):
                     raise InputError(
-                        f"{folder}: holds another run of {before.architecture} (other options, data or "
-                        "settings); choose another --out or remove it"
+                        f"{folder}: holds another run of {before.architecture} (other code, options, data "
+                        "or settings); choose another --out or remove it"
                     )
                 if before.done:
                     company.wait()

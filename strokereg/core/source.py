@@ -1,27 +1,42 @@
-"""The source behind a network's class: who edits an architecture wants its results anew, not those of before."""
+"""A folder of another layout, as a reader tells of it. Readers come from plugins; the core knows only this contract."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-_FOREIGN = ("builtins", "typing", "torch", "abc", "collections")
+from strokereg.core.case import CaseFiles
 
 
-def source_key(thing: object) -> str:
-    """Digest of the files that define the class of an object and its base classes; empty where there is none.
+@dataclass(frozen=True)
+class Source:
+    """What a folder holds.
 
-    What those files import does not count: an installed distribution says by its version that it changed.
+    Attributes:
+        cases: those that have a DWI, by name.
+        table: the label table (`dseg.tsv`) of the label maps, if there is one.
+        left_out: what looked like a case and is none → why, in words that end with the mend.
     """
-    files: dict[str, str] = {}
-    for part in type(thing).__mro__:
-        if part.__module__.partition(".")[0] in _FOREIGN:
-            continue
-        try:
-            path = Path(inspect.getfile(part))
-            files[part.__module__] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (TypeError, OSError):  # made at run time, or shipped without source
-            continue
-    joined = "\n".join(f"{name} {files[name]}" for name in sorted(files))
-    return hashlib.sha256(joined.encode()).hexdigest()[:16] if files else ""
+
+    cases: Sequence[CaseFiles]
+    table: Path | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A reader of one layout. Built as `Class(options)`; its options are the class's own table `Options`, if any."""
+
+    def recognises(self, root: Path) -> bool:
+        """True where the folder has this layout. Looks at names and small text files, at no voxel; alters nothing."""
+        ...
+
+    def read(self, root: Path) -> Source:
+        """List the cases.
+
+        Raises:
+            InputError: the folder has this layout and cannot be read all the same.
+        """
+        ...

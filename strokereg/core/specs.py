@@ -23,19 +23,15 @@ class SpecError(StrokeregError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchitectureSpec:
-    """What the registry knows of an architecture before any of its code is loaded.
+class Spec:
+    """What the registry knows of anything before any of its code is loaded.
 
     Args:
-        name: lower-case words joined by hyphens, as typed after `--models`.
-        factory: `"package.module:Class"`; called as `Class(problem, options)` (see `core.roles`).
-        summary: one line for `strokereg models`.
+        name: lower-case words joined by hyphens, as typed on the command line.
+        factory: `"package.module:Class"`.
+        summary: one line for lists.
         paper: citation or URL of the source.
         licence: licence of the implementation or of what it was built after.
-        dims: spatial dimensions that it can be built for, a subset of (2, 3).
-        stochastic: its forward takes a noise vector.
-        torchscript, onnx: exports and holds parity; False claims that the export fails.
-        bf16: trains under bfloat16 autocast.
         api: version of the plugin contract that it was written for.
 
     Raises:
@@ -47,11 +43,6 @@ class ArchitectureSpec:
     summary: str
     paper: str = ""
     licence: str = ""
-    dims: tuple[int, ...] = (2,)
-    stochastic: bool = False
-    torchscript: bool = True
-    onnx: bool = True
-    bf16: bool = True
     api: int = API
 
     role: ClassVar[str] = ""
@@ -61,10 +52,43 @@ class ArchitectureSpec:
             raise SpecError(f"the name {self.name!r} is not lower-case words joined by hyphens")
         if not _FACTORY.fullmatch(self.factory):
             raise SpecError(f"{self.name}: the factory {self.factory!r} is not of the form 'package.module:Class'")
-        if not self.dims or not set(self.dims) <= {2, 3}:
-            raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
         if self.api != API:
             raise SpecError(f"{self.name}: written for plugin api {self.api}; this strokereg speaks api {API}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSpec(Spec):
+    """A reader of one folder layout; its factory is called as `Class(options)` (see `core.source`).
+
+    Args:
+        general: the layout is a broad one, such as BIDS: it is asked only where no other reader knows the folder.
+    """
+
+    general: bool = False
+    role: ClassVar[str] = "reader"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSpec(Spec):
+    """An architecture; its factory is called as `Class(problem, options)` (see `core.roles`).
+
+    Args:
+        dims: spatial dimensions that it can be built for, a subset of (2, 3).
+        stochastic: its forward takes a noise vector.
+        torchscript, onnx: exports and holds parity; False claims that the export fails.
+        bf16: trains under bfloat16 autocast.
+    """
+
+    dims: tuple[int, ...] = (2,)
+    stochastic: bool = False
+    torchscript: bool = True
+    onnx: bool = True
+    bf16: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.dims or not set(self.dims) <= {2, 3}:
+            raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,34 @@
 """Which subject belongs to training, validation and test: written once, obeyed ever after.
 
 Kept beside the cohort as `split.tsv` with columns `participant_id` and `split`. A subject has one place,
-whatever its number of sessions.
+whatever its number of sessions. The folds of a cross-validation are kept likewise, one file a fold.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.errors import InputError
+from strokereg.core.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
+SPLIT_FILE = "split.tsv"
+
+
+def split_file(fold: int | None = None) -> str:
+    """`split.tsv`, or the file of a fold, counted from 1: `split_fold-1.tsv`."""
+    return SPLIT_FILE if fold is None else f"split_fold-{fold}.tsv"
+
+
+def folds_of(root: Path) -> list[int]:
+    """The folds whose files lie in a cohort's folder."""
+    found = (re.fullmatch(r"split_fold-([1-9]\d*)\.tsv", path.name) for path in root.glob("split_fold-*.tsv"))
+    return sorted(int(fit[1]) for fit in found if fit)
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,16 @@ class Split:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle, delimiter="\t"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read as a table ({error}); write the split anew") from error
+            raise FileFault(path, f"cannot be read as a table ({error})", "write the split anew") from error
         parts: dict[str, list[str]] = {part: [] for part in PARTS}
         seen: dict[str, str] = {}
         for row in rows:
             subject, part = row.get("participant_id"), row.get("split")
             if subject is None or part not in parts:
-                raise InputError(f"{path}: each row needs a participant_id and a split of train, val or test")
+                fault = f"has a row with participant_id {subject} and split {part}"
+                raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
             if subject in seen:
-                raise InputError(f"{path}: {subject} stands in {seen[subject]} and in {part}; keep it in one")
+                raise FileFault(path, f"{subject} stands in {seen[subject]} and in {part}", "keep it in one")
             seen[subject] = part
             parts[part].append(subject)
         return cls(*(tuple(parts[part]) for part in PARTS))
@@ -84,3 +98,41 @@ def make_split(subjects: Iterable[str], volumes_ml: Sequence[float], seed: int =
             parts[part].append(subject)
     rng.shuffle(parts["train"])
     return Split(tuple(parts["train"]), tuple(sorted(parts["val"])), tuple(sorted(parts["test"])))
+
+
+def make_folds(subjects: Iterable[str], volumes_ml: Sequence[float], folds: int, seed: int = 0) -> list[Split]:
+    """Cross-validation: each subject is tested in exactly one fold, and each fold has small and large lesions.
+
+    Of the subjects that a fold does not test, one in eight neighbours in size validates; the others train.
+
+    Args:
+        subjects: one name a subject.
+        volumes_ml: lesion volume of each.
+        folds: how many, at least 2.
+        seed: of the shuffle inside strata and of the order of the training cases.
+
+    Raises:
+        InputError: fewer than 2 folds, or too few subjects for them.
+    """
+    names = list(subjects)
+    if folds < 2:
+        raise InputError(f"--folds {folds}: a cross-validation needs at least 2; leave --folds out for a single split")
+    if len(names) < max(3, folds) or len(names) - -(-len(names) // folds) < 2:
+        raise InputError(f"--folds {folds}: this cohort has {len(names)} subjects; ask for fewer folds or add cases")
+    rng = np.random.default_rng(seed)
+    by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
+    tested: dict[str, int] = {}
+    for start in range(0, len(by_size), folds):
+        stratum = by_size[start : start + folds]
+        tested.update(zip(stratum, rng.permutation(folds)[: len(stratum)].tolist(), strict=True))
+    made = []
+    for fold in range(folds):
+        rest = [name for name in by_size if tested[name] != fold]
+        val = {rest[start + int(rng.integers(len(rest[start : start + 8])))] for start in range(0, len(rest), 8)}
+        if len(val) == len(rest):
+            val = {rest[0]}
+        train = [name for name in rest if name not in val]
+        rng.shuffle(train)
+        test = [name for name in names if tested[name] == fold]
+        made.append(Split(tuple(train), tuple(sorted(val)), tuple(sorted(test))))
+    return made

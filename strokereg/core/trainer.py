@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import nn
 
 from strokereg.core.checkpoint import load_tree, save_tree
@@ -39,6 +39,7 @@ class TrainerSettings(Options):
         compile: run the network through torch.compile.
         threads: of torch on a CPU; part of the settings because sums over threads round differently.
         checkpoint_every: steps between checkpoints.
+        augment: changes to the role's own augmentation, for example rician 0.05; see `core.augment.Augmentation`.
     """
 
     steps: int = Field(default=1000, ge=1)
@@ -50,6 +51,15 @@ class TrainerSettings(Options):
     compile: bool = False
     threads: int = Field(default=1, ge=1)
     checkpoint_every: int = Field(default=200, ge=1)
+    augment: dict[str, float] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without changes the settings read as ever, so a run of the usual recipe is known by the same key."""
+        content = handler(self)
+        if not self.augment:
+            content.pop("augment", None)
+        return content
 
 
 class Trainer:

@@ -22,7 +22,14 @@ SIGMA = 1 / 8  # of the Gaussian, as a share of the window's edge; both as in nn
 _SLICES = 16  # slices a call: enough to keep the cores busy, little memory at any number of slices
 
 
-def slide(run: Run, image: np.ndarray, patch: tuple[int, ...], flips: bool = False) -> np.ndarray:
+def slide(
+    run: Run,
+    image: np.ndarray,
+    patch: tuple[int, ...],
+    flips: bool = False,
+    overlap: float = OVERLAP,
+    sigma: float = SIGMA,
+) -> np.ndarray:
     """Lesion probability of a scan on its network grid.
 
     Args:
@@ -32,13 +39,14 @@ def slide(run: Run, image: np.ndarray, patch: tuple[int, ...], flips: bool = Fal
             is taken whole.
         flips: mean of the probabilities of the image and of its left-right mirror image. That is the one symmetry
             that brains have and that training shows to networks.
+        overlap, sigma: of neighbouring windows and of the Gaussian, as shares of a window's edge.
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
     """
     items = image.transpose(1, 0, 2, 3) if len(patch) == 2 else image[None]
     size = items.shape[2:]
-    windows = [_windows(edge, min(edge, want)) for edge, want in zip(size, patch, strict=True)]
+    windows = [_windows(edge, min(edge, want), overlap, sigma) for edge, want in zip(size, patch, strict=True)]
     blended = np.zeros((len(items), *size), dtype=np.float32)
     for part in _parts(len(items), _SLICES if len(patch) == 2 else 1):
         for places in itertools.product(*windows):
@@ -56,11 +64,11 @@ def _call(run: Run, windows: np.ndarray, flips: bool) -> np.ndarray:
     return probability[:, 0]
 
 
-def _windows(edge: int, patch: int) -> list[tuple[slice, np.ndarray]]:
+def _windows(edge: int, patch: int, overlap: float, sigma: float) -> list[tuple[slice, np.ndarray]]:
     """Where the windows lie along an edge, and their weights, which sum to one at every voxel."""
-    count = 1 if edge == patch else 1 + int(np.ceil((edge - patch) / (patch * (1.0 - OVERLAP))))
+    count = 1 if edge == patch else 1 + int(np.ceil((edge - patch) / (patch * (1.0 - overlap))))
     starts = np.round(np.linspace(0, edge - patch, count)).astype(int)
-    bell = np.exp(-0.5 * ((np.arange(patch) - (patch - 1) / 2) / (SIGMA * patch)) ** 2)
+    bell = np.exp(-0.5 * ((np.arange(patch) - (patch - 1) / 2) / (sigma * patch)) ** 2)
     total = np.zeros(edge)
     for start in starts:
         total[start : start + patch] += bell

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
 from torch import nn
 
+from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError, RunFailed, StrokeregError
 from strokereg.core.record import Decision, Record
-from strokereg.export import onnx_file, torchscript_file
-from strokereg.export.formats import SUFFIXES, check_formats, format_of
+from strokereg.export import onnx_file, pt2_file, torchscript_file
+from strokereg.export.formats import SUFFIXES, check_formats, check_precisions
+from strokereg.export.gate import measure_gate
 from strokereg.export.graph import Graph, Inputs, graph_of, plain_copy
-from strokereg.export.metadata import Bundle, Parity, Training, read_bundle
-from strokereg.export.parity import AGREEMENT, TOLERANCE, holds, measure
+from strokereg.export.metadata import AGREEMENT, TOLERANCE, Bundle, Gate, Parity, Training
+from strokereg.export.parity import measure
+from strokereg.export.probe import SEED, make_probe
 
-_WRITERS: dict[str, ModuleType] = {"onnx": onnx_file, "torchscript": torchscript_file}
+WRITERS: dict[str, ModuleType] = {"onnx": onnx_file, "torchscript": torchscript_file, "pt2": pt2_file}
+
+
+@dataclass(frozen=True)
+class Lower:
+    """What precisions below fp32 need.
+
+    Attributes:
+        calibration: graph inputs of training cases, on which int8 ranges are found.
+        cases: validation cases with lesion masks, on which a segmenter's Dice is measured.
+        force: write a file whose loss is not allowed all the same; its metadata say so.
+    """
+
+    calibration: list[Inputs] = field(default_factory=list)
+    cases: list[CaseFiles] = field(default_factory=list)
+    force: bool = False
 
 
 def export_model(
@@ -30,8 +50,10 @@ def export_model(
     out: Path,
     formats: Iterable[str] = ("onnx",),
     licence: str = "",
+    precisions: Iterable[str] = ("fp32",),
+    lower: Lower | None = None,
 ) -> list[Path]:
-    """Write a trained network as `<architecture>.onnx`, `.pt` …; all files appear, or none.
+    """Write a trained network as `<architecture>.onnx`, `.int8.onnx`, `.pt` …; all files appear, or none.
 
     Args:
         model: as built and loaded; it is copied, never changed.
@@ -40,24 +62,30 @@ def export_model(
         out: folder, made where missing.
         formats: names out of `formats.SUFFIXES`.
         licence: of the architecture's implementation.
+        precisions: names out of `formats.PRECISIONS`; those below fp32 are written as ONNX.
+        lower: cases for them.
 
     Returns:
-        The files, in the order of `formats`.
+        The files, in the order of `formats`, each with its precisions.
 
     Raises:
-        InputError: unfinished run, unknown format, or a folder that cannot be written.
-        RunFailed: the network cannot be exported, or the file is not the network (with the numbers).
+        InputError: unfinished run, unknown format or precision, or a folder that cannot be written.
+        RunFailed: the network cannot be exported, or the file is not the network, or a lower precision costs too
+            much (with the numbers).
     """
-    formats = check_formats(formats)
+    formats, precisions = check_formats(formats), check_precisions(precisions, formats)
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
-    samples = list(samples)
-    reference = plain_copy(model)
-    graph = graph_of(model, record)
+    work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
-            written = [_export(name, graph, reference, record, samples, Path(folder), licence) for name in formats]
+            written = []
+            for name in formats:
+                full = work.write(name, Path(folder))
+                written += [full] if "fp32" in precisions else []
+                if name == "onnx":
+                    written += [work.reduce(full, precision) for precision in precisions if precision != "fp32"]
             finished = [out / path.name for path in written]
             for path, target in zip(written, finished, strict=True):
                 os.replace(path, target)
@@ -66,53 +94,59 @@ def export_model(
     return finished
 
 
-def check_file(path: Path, model: nn.Module, record: Record, samples: Iterable[Inputs]) -> Parity:
-    """Measure an exported file against its run again.
+@dataclass(frozen=True)
+class Work:
+    """One network on its way into files."""
 
-    Raises:
-        InputError: the file cannot be opened, or holds another architecture.
-        RunFailed: parity does not hold (with the numbers).
-    """
-    bundle = read_file(path)
-    if (bundle.role, bundle.architecture) != (record.role, record.architecture):
-        raise InputError(f"{path}: holds {bundle.architecture}, the run {record.architecture}; give the file's own run")
-    run = _WRITERS[format_of(path)].opened(path)
-    parity = measure(run, graph_of(model, record), plain_copy(model), samples, _decision(record).threshold)
-    _require(parity, str(path))
-    return parity
+    reference: nn.Module
+    graph: Graph
+    record: Record
+    samples: list[Inputs]
+    licence: str
+    lower: Lower
 
+    def write(self, name: str, folder: Path) -> Path:
+        """The file of one format, in float32, with its parity measured and held."""
+        writer = WRITERS[name]
+        path = folder / f"{self.record.architecture.replace(':', '-')}{SUFFIXES[name]}"
+        example = self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
+        with _failing(f"{self.record.architecture}: cannot be exported to {name}"):
+            writer.write(self.graph, example, path)
+            run = writer.opened(path)
+            parity = self._measure(run)
+        require(parity, f"{self.record.architecture}: the {name} file")
+        writer.annotate(path, self._describe(parity, run, writer.versions()).to_json())
+        return path
 
-def read_file(path: Path) -> Bundle:
-    """The metadata of an exported file of any format.
+    def reduce(self, full: Path, precision: str) -> Path:
+        """The file `full` (ONNX) in another precision, with its loss measured and allowed, or forced."""
+        from strokereg.export.precision import convert, engine_of
 
-    Raises:
-        InputError: no such file, no such format, a file that cannot be opened, or no metadata in it.
-    """
-    writer = _WRITERS[format_of(path)]
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a file that 'strokereg export' wrote")
-    try:
-        text = writer.read_text(path)
-    except Exception as error:  # protobuf and torch.jit raise errors of many kinds
-        raise InputError(f"{path}: cannot be opened ({_first_line(error)}); export the run again") from error
-    return read_bundle(text, path)
+        path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
+        with _failing(f"{self.record.architecture}: cannot be brought to {precision}"):
+            convert(full, path, precision, self.lower.calibration)
+            run = engine_of(path, precision)
+            parity = self._measure(run)
+            bundle = self._describe(parity, run, onnx_file.versions(), precision)
+            gate = measure_gate(onnx_file.opened(full), run, bundle, self.lower.cases, self.samples)
+        calibrated = len(self.lower.calibration) if precision == "int8" else 0
+        gate = gate.model_copy(update={"calibrated_on": calibrated, "forced": self.lower.force and not gate.holds})
+        if not gate.holds and not self.lower.force:
+            raise RunFailed(refusal(f"{self.record.architecture} in {precision}", gate))
+        onnx_file.annotate(path, bundle.model_copy(update={"gate": gate}).to_json())
+        return path
 
+    def _measure(self, run: Callable[[Inputs], np.ndarray]) -> Parity:
+        return measure(run, self.graph, self.reference, self.samples, decision_of(self.record).threshold)
 
-def _export(
-    name: str, graph: Graph, reference: nn.Module, record: Record, samples: list[Inputs], folder: Path, licence: str
-) -> Path:
-    writer = _WRITERS[name]
-    path = folder / f"{record.architecture.replace(':', '-')}{SUFFIXES[name]}"
-    try:
-        writer.write(graph, graph.random(2, graph.sizes.example, np.random.default_rng(1)), path)
-        parity = measure(writer.opened(path), graph, reference, samples, _decision(record).threshold)
-    except (StrokeregError, OSError):
-        raise
-    except Exception as error:  # exporters and tracers raise whatever the network's code makes them raise
-        raise RunFailed(f"{record.architecture}: cannot be exported to {name} ({_first_line(_root(error))})") from error
-    _require(parity, f"{record.architecture}: the {name} file")
-    writer.annotate(path, describe_bundle(graph, record, parity, writer.versions(), licence).to_json())
-    return path
+    def _describe(self, parity: Parity, run, versions: dict[str, str], precision: str = "fp32") -> Bundle:
+        size = self.graph.sizes.smallest if self.graph.spatial else ()
+        inputs = self.graph.random(2, size, np.random.RandomState(SEED))
+        with torch.inference_mode():
+            expected = self.graph.reference(self.reference, inputs).numpy()
+        bundle = describe_bundle(self.graph, self.record, parity, versions, self.licence)
+        probe = make_probe(inputs, size, expected, run)
+        return bundle.model_copy(update={"precision": precision, "probe": probe})
 
 
 def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict[str, str], licence: str) -> Bundle:
@@ -124,12 +158,14 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
         version=record.version,
         dims=record.problem.dims,  # type: ignore[arg-type]
         size=record.problem.size,
+        steps=graph.sizes.steps if graph.spatial else (),
+        noise=graph.noise,
         inputs=graph.inputs,
         output=graph.output,
         channels=record.preparation.channels,
         labels=record.labels,
         preparation=record.preparation,
-        decision=_decision(record) if record.role == "segmenter" else None,
+        decision=decision_of(record) if record.role == "segmenter" else None,
         training=Training(
             cohort=str(record.cohort.get("name", "")),
             simulated=record.cohort.get("simulated"),
@@ -141,16 +177,44 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
     )
 
 
-def _require(parity: Parity, what: str) -> None:
-    if not holds(parity):
+def require(parity: Parity, what: str) -> None:
+    """Refuse a float32 file that is not the network.
+
+    Raises:
+        RunFailed: with the numbers.
+    """
+    if not parity.holds:
         raise RunFailed(
             f"{what} is not the trained network: {parity}; allowed are {TOLERANCE:g} and "
             f"{100 * AGREEMENT:g} % of voxels"
         )
 
 
-def _decision(record: Record) -> Decision:
+def refusal(what: str, gate: Gate) -> str:
+    """The sentence of a file that costs too much."""
+    return (
+        f"{what} loses {gate.loss:.4f} ({gate}), allowed is {gate.allowed:g}; "
+        "nothing is written, --force writes it all the same"
+    )
+
+
+def decision_of(record: Record) -> Decision:
+    """The rule of a run, or the default one."""
     return record.decision or Decision()
+
+
+class _failing:
+    """Exporters and tracers raise whatever the network's code makes them raise: it becomes one sentence."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error: BaseException | None, trace) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (StrokeregError, OSError)):
+            raise RunFailed(f"{self.what} ({first_line(_root(error))})") from error
 
 
 def _root(error: BaseException) -> BaseException:
@@ -160,5 +224,6 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of a message that says anything."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

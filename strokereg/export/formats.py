@@ -1,4 +1,4 @@
-"""The formats that a run can be exported to. No torch here: the command line checks names before any work."""
+"""The formats and precisions that a run can be exported to. No torch here: names are checked before any work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from strokereg.core.errors import InputError, did_you_mean
 
 #: Format → ending of its files.
-SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt"}
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2"}
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 def check_formats(names: Iterable[str]) -> tuple[str, ...]:
@@ -17,13 +18,19 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: an unknown format, or none at all.
     """
-    formats = tuple(dict.fromkeys(name.strip().lower() for name in names if name.strip()))
-    for name in formats:
-        if name not in SUFFIXES:
-            raise InputError(f"--format {name}: unknown{did_you_mean(name, SUFFIXES)}; known are {', '.join(SUFFIXES)}")
-    if not formats:
-        raise InputError(f"--format: names no format; known are {', '.join(SUFFIXES)}")
-    return formats
+    return _known(names, tuple(SUFFIXES), "--format")
+
+
+def check_precisions(names: Iterable[str], formats: Iterable[str]) -> tuple[str, ...]:
+    """The precisions asked for, each once, in the order given.
+
+    Raises:
+        InputError: an unknown precision, none at all, or one below fp32 without ONNX among the formats.
+    """
+    precisions = _known(names, PRECISIONS, "--precision")
+    if "onnx" not in formats and precisions != ("fp32",):
+        raise InputError(f"--precision {','.join(precisions)}: below fp32 only ONNX is written; add --format onnx")
+    return precisions
 
 
 def format_of(path: Path | str) -> str:
@@ -36,4 +43,15 @@ def format_of(path: Path | str) -> str:
     for name, suffix in SUFFIXES.items():
         if path.suffix == suffix:
             return name
-    raise InputError(f"{path}: not an exported model; give a file that ends in {' or '.join(SUFFIXES.values())}")
+    *others, last = SUFFIXES.values()
+    raise InputError(f"{path}: not an exported model; give a file that ends in {', '.join(others)} or {last}")
+
+
+def _known(names: Iterable[str], known: tuple[str, ...], option: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(name.strip().lower() for name in names if name.strip()))
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"{option} {name}: unknown{did_you_mean(name, known)}; known are {', '.join(known)}")
+    if not chosen:
+        raise InputError(f"{option}: names no {option.removeprefix('--')}; known are {', '.join(known)}")
+    return chosen

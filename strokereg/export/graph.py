@@ -17,9 +17,8 @@ from torch.nn.utils import parametrize
 
 from strokereg.core.grid import normalise
 from strokereg.core.record import Record
+from strokereg.export.probe import Inputs, draw_inputs
 from strokereg.export.shapes import sizes_of
-
-Inputs = dict[str, np.ndarray]  # graph input name → array, batch first
 
 
 class Graph(nn.Module, abc.ABC):
@@ -29,6 +28,8 @@ class Graph(nn.Module, abc.ABC):
         inputs: tensor name → meaning, in the order of `forward`.
         sizes: spatial sizes that the network takes.
         output: the one output's name → its meaning.
+        noise: width of the noise vector, or None.
+        program: what `export.program` made of it, kept for the next format.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """
@@ -44,10 +45,13 @@ class Graph(nn.Module, abc.ABC):
         self.record = record
         self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
         self.inputs: dict[str, str] = {}
+        self.program: torch.export.ExportedProgram | None = None
+        self.noise: int | None = getattr(network, "noise", None) if record.role != "segmenter" else None
 
-    @abc.abstractmethod
-    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
+    def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:
         """Random inputs of the right ranges: `batch` items of spatial `size`."""
+        problem = self.record.problem
+        return draw_inputs(self.record.role, problem.channels, problem.labels, self.noise, batch, size, rng)
 
     @abc.abstractmethod
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
@@ -73,12 +77,6 @@ class SegmenterGraph(Graph):
         scale = (2.0 / (self.ceiling * median)).reshape(*median.shape, *([1] * self.dims))
         return torch.sigmoid(self.network(torch.clamp(image * scale - 1.0, -1.0, 1.0)))
 
-    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
-        channels = self.record.problem.channels
-        median = rng.uniform(20.0, 400.0, (batch, channels)).astype(np.float32)
-        image = rng.gamma(2.0, 0.6, (batch, channels, *size)) * median.reshape(batch, channels, *([1] * self.dims))
-        return {"image": image.astype(np.float32), "median": median}
-
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
         # The numpy normalisation that prepares training data, so a slip in `forward` cannot hide.
         items = zip(inputs["image"], inputs["median"], strict=True)
@@ -96,19 +94,12 @@ class TranslatorGraph(Graph):
 
     def __init__(self, network: nn.Module, record: Record) -> None:
         super().__init__(network, record)
-        self.noise = getattr(network, "noise", None)
         self.inputs = {"labels": "label map on the network grid, int64 [N, *S]"}
         if self.noise:
             self.inputs["noise"] = f"standard normal, float32 [N, {self.noise}]"
 
     def forward(self, labels: Tensor, noise: Tensor | None = None) -> Tensor:
         return self.network(labels) if noise is None else self.network(labels, noise)
-
-    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
-        inputs: Inputs = {"labels": rng.integers(0, self.record.problem.labels, (batch, *size))}
-        if self.noise:
-            inputs["noise"] = rng.standard_normal((batch, self.noise), dtype=np.float32)
-        return inputs
 
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
         return model(*(torch.from_numpy(array) for array in inputs.values()))
@@ -121,14 +112,10 @@ class GeneratorGraph(Graph):
 
     def __init__(self, network: nn.Module, record: Record) -> None:
         super().__init__(network, record)
-        self.noise = int(network.noise)  # type: ignore[arg-type]
         self.inputs = {"noise": f"standard normal, float32 [N, {self.noise}]"}
 
     def forward(self, noise: Tensor) -> Tensor:
         return torch.sigmoid(self.network(noise))
-
-    def random(self, batch: int, size: tuple[int, ...], rng: np.random.Generator) -> Inputs:
-        return {"noise": rng.standard_normal((batch, self.noise), dtype=np.float32)}
 
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
         return torch.sigmoid(model(torch.from_numpy(inputs["noise"])))

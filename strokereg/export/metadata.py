@@ -14,9 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
 from strokereg.core.record import Decision
+from strokereg.core.window import OVERLAP, SIGMA
 
 KEY = "strokereg"
-SCHEMA_VERSION = 2  # 2: `size` and `decision.flips`; without them a reader would segment otherwise than was judged
+TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
+AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+# 2: `size` and `decision.flips`; without them a reader would segment otherwise than was judged.
+# 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
+SCHEMA_VERSION = 3
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
     "Research and engineering only. Not a medical device: not cleared by any authority, not for diagnosis, "
@@ -44,10 +50,64 @@ class Parity(_Part):
     cases: int
     shapes: tuple[tuple[int, ...], ...]
 
+    @property
+    def holds(self) -> bool:
+        """True where a float32 file may be released; NaN may not."""
+        agreeing = 1.0 if self.agreeing_voxels is None else self.agreeing_voxels
+        return self.largest_difference <= TOLERANCE and agreeing >= AGREEMENT
+
     def __str__(self) -> str:
         masks = "" if self.agreeing_voxels is None else f", masks agree on {100 * self.agreeing_voxels:.4f} % of voxels"
         cases = f"{self.cases} case{'' if self.cases == 1 else 's'}"
         return f"largest difference {self.largest_difference:.2g}{masks}, on {cases} and {len(self.shapes)} sizes"
+
+
+class Gate(_Part):
+    """What a lower precision costs, measured on validation cases before the file was released.
+
+    Attributes:
+        measure: what `full`, `reduced` and `loss` are; mean Dice over the cases for segmenters.
+        full, reduced: of the file in float32, and of this one.
+        loss: how much worse this one is; `allowed` at most, or the file was refused.
+        cases: validation cases measured on.
+        calibrated_on: training cases on which int8 ranges were found; 0 for other precisions.
+        forced: the loss was not allowed and the file was written all the same (`--force`).
+    """
+
+    measure: str
+    full: float
+    reduced: float
+    loss: float
+    allowed: float
+    cases: int
+    calibrated_on: int = 0
+    forced: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """True where a lower precision may be released; NaN may not."""
+        return self.loss <= self.allowed
+
+    def __str__(self) -> str:
+        forced = ", forced" if self.forced else ""
+        return f"{self.measure} {self.full:.4f} → {self.reduced:.4f} on {self.cases} cases{forced}"
+
+
+class Probe(_Part):
+    """Inputs that anyone can make again and the trained network's answers: a file can be checked without its run.
+
+    Attributes:
+        seed: of `numpy.random.RandomState`, whose stream never changes; `export.probe` draws the inputs.
+        batch, size: of the inputs; `size` is [Z,] Y, X, empty for generators.
+        values: the network's output at evenly spaced places of the flattened array.
+        difference: how far the file was from them at export, on the CPU.
+    """
+
+    seed: int
+    batch: int
+    size: tuple[int, ...]
+    values: tuple[float, ...]
+    difference: float
 
 
 class Training(_Part):
@@ -73,23 +133,34 @@ class Bundle(_Part):
         dims: 2 (a batch of axial slices) or 3 (a volume).
         size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.window`).
             Empty in files of schema version 1, whose scans go in whole.
+        steps: what each spatial edge of an input is a multiple of, [Z,] Y, X; empty for generators.
+        overlap, sigma: of neighbouring windows, and of their Gaussian weights, as shares of a window's edge.
+        noise: width of the noise vector; None where the graph takes none.
+        precision: of the network inside; inputs and outputs are float32 whatever it is.
         inputs, output: names of the graph's tensors → their meaning.
         channels: image contrasts in the order of the channel axis.
         labels: names of the label table in order, lesion last.
         axes: of the network grid.
         preparation: from a scan to the network grid; intensities go in raw, the graph normalises them.
         decision: from probability to mask, on the scan's own grid; None where there is no mask to decide.
+        gate: what a precision below fp32 costs; None for fp32.
+        probe: None in files before schema version 3.
         versions: of strokereg, torch and the format's own tools at export time.
         licence: of the architecture's implementation.
     """
 
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
     role: Literal["generator", "translator", "segmenter"]
     architecture: str
     distribution: str
     version: str
     dims: Literal[2, 3]
     size: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
+    overlap: float = OVERLAP
+    sigma: float = SIGMA
+    noise: int | None = None
+    precision: Precision = "fp32"
     inputs: dict[str, str]
     output: dict[str, str]
     channels: tuple[str, ...] = Field(min_length=1)
@@ -99,6 +170,8 @@ class Bundle(_Part):
     decision: Decision | None
     training: Training
     parity: Parity
+    gate: Gate | None = None
+    probe: Probe | None = None
     versions: dict[str, str]
     licence: str
     intended_use: str = INTENDED_USE

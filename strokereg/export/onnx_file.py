@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from torch.export import Dim
 
 from strokereg.export import exact_norm
 from strokereg.export.graph import Graph, Inputs
 from strokereg.export.metadata import KEY
+from strokereg.export.program import dynamic_shapes, program_of, quiet
 
 OPSET = 20
-_AXES = ("depth", "height", "width")
 
 
 def write(graph: Graph, example: Inputs, path: Path) -> None:
@@ -26,27 +24,20 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
     """
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                graph,
-                tuple(torch.from_numpy(example[name]) for name in graph.inputs),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=list(graph.inputs),
-                output_names=list(graph.output),
-                dynamic_shapes=_dynamic_shapes(graph),
-                verbose=False,
-            )
-    finally:
-        quiet.setLevel(level)
+    exported = program_of(graph, example)
+    with quiet():
+        program = torch.onnx.export(
+            exported,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.output),
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     _strip(model)
+    _name_axes(model, graph)
     exact_norm.rewrite(model)
     path.write_bytes(model.SerializeToString())
 
@@ -76,19 +67,18 @@ def versions() -> dict[str, str]:
     return {"torch": torch.__version__, "onnx": onnx.__version__, "opset": str(OPSET)}
 
 
-def _dynamic_shapes(graph: Graph) -> tuple[dict, ...]:
-    batch = Dim("batch")
-    shapes = []
-    for name in graph.inputs:
-        axes = {0: batch}
-        if name == graph.spatial:
-            names = _AXES[-graph.record.problem.dims :]
-            sizes = zip(names, graph.sizes.steps, graph.sizes.smallest, strict=True)
-            for i, (axis, step, least) in enumerate(sizes):
-                size = Dim(axis, min=least // step)
-                axes[graph.first_axis + i] = step * size if step > 1 else size
-        shapes.append(axes)
-    return tuple(shapes)
+def _name_axes(model: onnx.ModelProto, graph: Graph) -> None:
+    """Call free axes by name: torch.export numbers them (`16*s89`), readers of the file want `16*height`."""
+    names: dict[str, str] = {}
+    for entry, free in zip(model.graph.input, dynamic_shapes(graph), strict=True):
+        for axis, dim in free.items():
+            symbol = re.search(r"s\d+", entry.type.tensor_type.shape.dim[axis].dim_param)
+            if symbol:
+                names[symbol[0]] = re.sub(r"^\d+\*", "", dim.__name__)
+    for entry in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for edge in entry.type.tensor_type.shape.dim:
+            if edge.dim_param:
+                edge.dim_param = re.sub(r"\bs\d+\b", lambda found: names.get(found[0], found[0]), edge.dim_param)
 
 
 def _strip(model: onnx.ModelProto) -> None:

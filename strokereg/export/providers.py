@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+from strokereg.core.cache import cache_folder
+
 PREFERRED = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider")
 
 
@@ -23,6 +25,22 @@ def usable_providers() -> list[str]:
     elif not _loads("libnvinfer.so.10" if sys.platform != "win32" else "nvinfer_10.dll"):
         usable = [name for name in usable if name != PREFERRED[0]]
     return usable
+
+
+def provider_options(provider: str, precision: str) -> dict[str, str]:
+    """What a provider must be told to compute a file in its own precision."""
+    if provider == "CUDAExecutionProvider":
+        # TF32 keeps ten bits of a float32's fraction, which would miss the parity that the file was released with.
+        return {"use_tf32": "0" if precision == "fp32" else "1"}
+    if provider == "TensorrtExecutionProvider":
+        # Engines take minutes to build; kept, the next start takes seconds.
+        return {
+            "trt_fp16_enable": "1" if precision == "fp16" else "0",
+            "trt_int8_enable": "1" if precision == "int8" else "0",
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(cache_folder() / "tensorrt"),
+        }
+    return {}
 
 
 def short_name(provider: str) -> str:

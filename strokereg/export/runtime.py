@@ -1,4 +1,4 @@
-"""Run an exported segmenter on NIfTI scans with onnxruntime. No torch here, and none is imported.
+"""Run an exported segmenter on NIfTI scans. No torch here, and none is imported.
 
 segmentation = load("unet.onnx").segment("dwi.nii.gz", out="mask.nii.gz")
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from strokereg.core.grid import brain_median, frame_of
 from strokereg.core.nifti import Volume, check_same_grid, read_volume, write_volume
 from strokereg.core.record import Decision
 from strokereg.core.window import slide
-from strokereg.export.metadata import KEY, Bundle, read_bundle
-from strokereg.export.providers import short_name, usable_providers
+from strokereg.export.metadata import Bundle
+from strokereg.export.session import Session, open_file
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -55,13 +55,13 @@ class Segmenter:
 
     Attributes:
         bundle: the file's metadata.
-        provider: the onnxruntime provider in use, e.g. `CPU`.
+        provider: what it runs on, e.g. `CPU`, `CUDA` or `OpenVINO`.
     """
 
-    def __init__(self, path: Path, session, bundle: Bundle) -> None:
+    def __init__(self, path: Path, session: Session, bundle: Bundle) -> None:
         self.path = path
         self.bundle = bundle
-        self.provider = short_name(session.get_providers()[0])
+        self.provider = session.provider
         self._session = session
 
     def segment(self, images: Images, out: Path | str | None = None, threshold: float | None = None) -> Segmentation:
@@ -76,21 +76,36 @@ class Segmenter:
             InputError: wrong number of images, unreadable image, images on different grids, no brain in an
                 image, an output that cannot be written or would overwrite an image.
         """
-        paths = self._paths(images)
+        decision = self.decision(threshold)
+        paths = self.paths(images)
         if out is not None:
             out = check_output(Path(out), paths)
+        found = self.find(read_scans(paths), decision)
+        if out is not None:
+            write_volume(out, found.mask.astype(np.uint8), found.affine)
+        return replace(found, path=out)
+
+    def decision(self, threshold: float | None = None) -> Decision:
+        """The rule that travels with the file, with another threshold where one is given.
+
+        Raises:
+            InputError: a threshold that is no probability.
+        """
         decision = self.bundle.decision or Decision()
-        if threshold is not None:
-            if not 0.0 < threshold <= 1.0:
-                raise InputError(f"threshold {threshold:g}: a probability is needed; give a number above 0, up to 1")
-            decision = decision.model_copy(update={"threshold": threshold})
-        scans = [read_volume(path) for path in paths]
-        for scan in scans[1:]:
-            check_same_grid(scans[0], scan)
+        if threshold is None:
+            return decision
+        if not 0.0 < threshold <= 1.0:
+            raise InputError(f"threshold {threshold:g}: a probability is needed; give a number above 0, up to 1")
+        return decision.model_copy(update={"threshold": threshold})
+
+    def find(self, scans: Sequence[Volume], decision: Decision) -> Segmentation:
+        """Segment scans that are in memory, one a channel; see `segment`.
+
+        Raises:
+            InputError: a scan holds no positive voxels.
+        """
         probability = self.probability(scans, decision.flips)
         mask = decide(probability, decision, scans[0].voxel_ml)
-        if out is not None:
-            write_volume(out, mask.astype(np.uint8), scans[0].affine)
         return Segmentation(
             mask=mask,
             probability=probability,
@@ -98,7 +113,6 @@ class Segmenter:
             volume_ml=float(mask.sum()) * scans[0].voxel_ml,
             lesions=lesions(mask)[1],
             decision=decision,
-            path=out,
         )
 
     def probability(self, scans: Sequence[Volume], flips: bool = False) -> np.ndarray:
@@ -120,12 +134,17 @@ class Segmenter:
         def run(windows: np.ndarray) -> np.ndarray:
             # Every window is scaled by the median of its whole volume.
             feeds = {"image": windows, "median": np.repeat(median, len(windows), axis=0)}
-            return self._session.run(["probability"], feeds)[0]
+            return self._session.run(feeds)
 
         size = self.bundle.size or frame.shape[-self.bundle.dims :]
-        return frame.back(slide(run, image, size, flips))
+        return frame.back(slide(run, image, size, flips, self.bundle.overlap, self.bundle.sigma))
 
-    def _paths(self, images: Images) -> list[Path]:
+    def paths(self, images: Images) -> list[Path]:
+        """One path a channel, in the order of `bundle.channels`.
+
+        Raises:
+            InputError: a channel too many or too few.
+        """
         channels = self.bundle.channels
         if isinstance(images, (str, Path)):
             images = [images]
@@ -142,31 +161,32 @@ class Segmenter:
         return [Path(image) for image in images]
 
 
-def load(path: Path | str) -> Segmenter:
-    """Open an exported segmenter (ONNX) on the best provider of this machine; the choice is logged.
+def load(path: Path | str, backend: str = "auto", scans: int = 1) -> Segmenter:
+    """Open an exported segmenter (ONNX) on the best engine of this machine; the choice is logged.
+
+    Args:
+        backend: "onnxruntime", "openvino" or "auto"; see `export.session`.
+        scans: how many are waiting, by which "auto" decides.
 
     Raises:
         InputError: no such file, not ONNX, no strokereg metadata, not a segmenter.
     """
-    import onnxruntime
-
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a model that 'strokereg export' wrote")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=usable_providers())
-    except Exception as error:  # onnxruntime's errors share no base but Exception
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{path}: not a model that onnxruntime can open ({reason}); give an .onnx file") from error
-    bundle = read_bundle(session.get_modelmeta().custom_metadata_map.get(KEY), path)
-    if bundle.role != "segmenter":
-        raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported segmenter")
-    _check_graph(path, session, bundle)
-    segmenter = Segmenter(path, session, bundle)
-    log.info("%s runs on %s", path.name, segmenter.provider)
-    return segmenter
+    session, bundle = open_file(path, backend, role="segmenter", scans=scans)
+    log.info("%s runs on %s", path.name, session.provider)
+    return Segmenter(path, session, bundle)
+
+
+def read_scans(paths: Sequence[Path]) -> list[Volume]:
+    """Read the scans of one case.
+
+    Raises:
+        InputError: an unreadable image, or images on different grids.
+    """
+    scans = [read_volume(path) for path in paths]
+    for scan in scans[1:]:
+        check_same_grid(scans[0], scan)
+    return scans
 
 
 def check_output(out: Path, images: Sequence[Path]) -> Path:
@@ -184,16 +204,6 @@ def check_output(out: Path, images: Sequence[Path]) -> Path:
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise InputError(f"{out}: cannot be written; choose another folder or name")
     return out
-
-
-def _check_graph(path: Path, session, bundle: Bundle) -> None:
-    """The graph must be the one that the metadata speaks of."""
-    shapes = {tensor.name: tensor.shape for tensor in session.get_inputs()}
-    outputs = [tensor.name for tensor in session.get_outputs()]
-    channels = len(bundle.channels)
-    fits = set(shapes) == {"image", "median"} and outputs == ["probability"]
-    if not fits or len(shapes["image"]) != 2 + bundle.dims or shapes["image"][1] != channels:
-        raise InputError(f"{path}: its graph does not fit its strokereg metadata; export the run again")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,44 +1,59 @@
-"""Cases of a cohort as inputs of a graph: what parity is measured on. No torch here."""
+"""Cases of a cohort as inputs of a graph: what parity is measured and int8 calibrated on. No torch here."""
 
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.cohort import Cohort
 from strokereg.core.errors import InputError
 from strokereg.core.grid import brain_median, frame_of
 from strokereg.core.record import Record
 
-CASES = 2
+CASES = 2  # for parity
+GATE_CASES = 20  # for the loss of a lower precision
+CALIBRATION_CASES = 8  # for the ranges of int8
 
 
-def samples_of(record: Record, cohort: Path | str, noise: int | None = None) -> list[dict[str, np.ndarray]]:
+def samples_of(
+    record: Record, cohort: Cohort, noise: int | None = None, part: str = "val", count: int = CASES
+) -> list[dict[str, np.ndarray]]:
     """Graph inputs of a cohort's validation cases, or of its first cases where it has no split.
 
     Args:
         record: of the run, for role, dims, channels, labels and preparation.
-        cohort: folder.
+        cohort: opened.
         noise: width of the network's noise vector, for translators that take one.
+        part: `train` gives training cases instead, or its last cases where the cohort has no split.
+        count: cases at most.
 
     Returns:
         One dict a case (see `export.graph` for names and shapes). Empty for a generator, which sees no case.
 
     Raises:
-        InputError: no such cohort, a missing contrast, or for a translator no fitting label maps.
+        InputError: a missing contrast, or for a translator no fitting label maps.
     """
     if record.role == "generator":
         return []
-    opened = open_cohort(cohort)
-    cases = opened.part("val") if opened.split is not None else opened.cases
     rng = np.random.default_rng(2)
     return [
-        _image(record, files) if record.role == "segmenter" else _labels(record, opened, files, noise, rng)
-        for files in islice(cases, CASES)
+        _image(record, files) if record.role == "segmenter" else _labels(record, cohort, files, noise, rng)
+        for files in islice(_part(cohort, part), count)
     ]
+
+
+def cases_of(cohort: Cohort, part: str = "val", count: int = GATE_CASES) -> list[CaseFiles]:
+    """The first cases of a part of a cohort, or of the whole cohort where it has no split."""
+    return list(islice(_part(cohort, part), count))
+
+
+def _part(cohort: Cohort, part: str) -> tuple[CaseFiles, ...]:
+    if cohort.split is not None:
+        return cohort.part(part)
+    # Without a split nothing is known to be unseen; ranges are at least found on other cases than the loss.
+    return cohort.cases[::-1] if part == "train" else cohort.cases
 
 
 def _image(record: Record, files: CaseFiles) -> dict[str, np.ndarray]:

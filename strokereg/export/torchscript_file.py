@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from strokereg.export import monai_metadata
 from strokereg.export.graph import Graph, Inputs
-from strokereg.export.metadata import KEY
+from strokereg.export.metadata import KEY, read_bundle
 
 EXTRA = f"{KEY}.json"
 
@@ -23,9 +24,10 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
 
 
 def annotate(path: Path, text: str) -> None:
-    """Put the metadata text into a written file, as the extra file `strokereg.json`."""
+    """Put the metadata text into a written file, as the extra file `strokereg.json`; and what MONAI reads of it."""
+    extra = {EXTRA: text, monai_metadata.NAME: monai_metadata.monai_json(read_bundle(text, path))}
     with _quiet():
-        torch.jit.save(torch.jit.load(path, map_location="cpu"), path, _extra_files={EXTRA: text})
+        torch.jit.save(torch.jit.load(path, map_location="cpu"), path, _extra_files=extra)
 
 
 def read_text(path: Path) -> str | None:

@@ -1,10 +1,10 @@
-"""The built-in architectures, registered through the same hooks as a stranger's. No torch at import."""
+"""The built-in architectures and readers, registered through the same hooks as a stranger's. No torch at import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strokereg.core.specs import GeneratorSpec, MixerSpec, SegmenterSpec, TranslatorSpec
+from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, TranslatorSpec
 from strokereg.registry.markers import hookimpl
 
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
@@ -141,4 +141,59 @@ def strokereg_mixers() -> Iterator[MixerSpec]:
         summary="untrained: the relative signal of a real lesion, warped into another real brain",
         paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
         licence="Apache-2.0",
+    )
+
+
+@hookimpl
+def strokereg_readers() -> Iterator[ReaderSpec]:
+    """Readers of folder layouts."""
+    readers = "strokereg.plugins.readers"
+    yield ReaderSpec(
+        name="strokereg",
+        factory=f"{readers}.own:OwnReader",
+        summary="a cohort that strokereg simulated or imported",
+    )
+    yield ReaderSpec(
+        name="isles22",
+        factory=f"{readers}.isles22:Isles22Reader",
+        summary="public set of ISLES'22: rawdata and derivatives, or sub-*/ses-*/dwi and derivatives",
+        paper="Hernandez Petzsche et al. 2022, doi:10.1038/s41597-022-01875-5",
+    )
+    yield ReaderSpec(
+        name="isles24",
+        factory=f"{readers}.isles24:Isles24Reader",
+        summary="public set of ISLES'24: follow-up DWI and ADC with the final infarct",
+        paper="Riedel et al. 2024, arXiv 2408.11142",
+    )
+    yield ReaderSpec(
+        name="nnunet",
+        factory=f"{readers}.nnunet:NnunetReader",
+        summary="nnU-Net raw data set: dataset.json, imagesTr/*_0000.nii.gz, labelsTr",
+        paper="Isensee et al. 2021, doi:10.1038/s41592-020-01008-z",
+    )
+    yield ReaderSpec(
+        name="medical-decathlon",
+        factory=f"{readers}.decathlon:DecathlonReader",
+        summary="Medical Segmentation Decathlon task: dataset.json with training pairs",
+        paper="Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9",
+    )
+    yield ReaderSpec(
+        name="bids",
+        factory=f"{readers}.bids:BidsReader",
+        summary="BIDS raw data with lesion masks and label maps under derivatives, such as SOOP",
+        paper="Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44",
+        general=True,
+    )
+    yield ReaderSpec(
+        name="dicom",
+        factory=f"{readers}.dicom:DicomReader",
+        summary="DICOM series, one folder a patient, converted with dcm2niix",
+        paper="Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001",
+        general=True,
+    )
+    yield ReaderSpec(
+        name="folder",
+        factory=f"{readers}.folder:FolderReader",
+        summary="any files, paired by patterns: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'",
+        general=True,
     )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from strokereg.core.errors import InputError
+from strokereg.core.sizes import require_multiple as require_multiple  # for the architectures, beside these blocks
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 UP_CONV = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -39,18 +39,6 @@ def halvings(size: tuple[int, ...], most: int, smallest: int = 4) -> int:
     while times < most and all(n % 2 ** (times + 1) == 0 and n // 2 ** (times + 1) >= smallest for n in size):
         times += 1
     return times
-
-
-def require_multiple(shape: torch.Size, multiple: int, name: str) -> None:
-    """Refuse a spatial size that the network cannot halve evenly.
-
-    Raises:
-        InputError: names the network, the size and the multiple that it needs.
-    """
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return
-    if any(int(n) % multiple for n in shape):
-        raise InputError(f"{name}: the size {tuple(shape)} must be multiples of {multiple}; pad the image")
 
 
 class PatchDiscriminator(nn.Module):

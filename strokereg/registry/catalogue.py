@@ -1,6 +1,7 @@
-"""The catalogue: what is registered, by name, and the way from a name to a network.
+"""The catalogue: what is registered, by name, and the way from a name to a network or a reader.
 
-A name is unique over all roles, because commands such as `train NAME` take any of them. Where two
+A name is unique over all roles of architectures, because commands such as `train NAME` take any of them; readers have
+names of their own. Where two
 distributions claim one name, the bare name is an error and `distribution:name` picks one; neither wins by
 being built in or by being installed later.
 """
@@ -10,12 +11,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, RunFailed, did_you_mean
-from strokereg.core.specs import ROLES
+from strokereg.core.specs import ROLES, ReaderSpec
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
+from strokereg.registry.installed import installed as installed_here
+from strokereg.registry.local import add_files, load_local
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,19 +28,28 @@ if TYPE_CHECKING:
 
 #: A role, several, or any.
 Roles = str | tuple[str, ...] | None
+READERS = (ReaderSpec.role,)
 
 
 class Catalogue:
-    """Everything that is installed, sorted by role and name.
+    """Everything of these roles that is installed, sorted by role and name.
 
     Args:
-        installed: the outcome of loading; by default all plugins of this Python.
+        installed: the outcome of loading; by default all plugins of this Python, and the project's own files.
+        roles: those of architectures, or readers alone.
+
+    Raises:
+        InputError: a file of the project that cannot be loaded; see `registry.local`.
     """
 
-    def __init__(self, installed: Installed | None = None) -> None:
-        installed = load_installed() if installed is None else installed
+    def __init__(self, installed: Installed | None = None, roles: tuple[str, ...] = ROLES) -> None:
+        installed = _with_files(load_installed()) if installed is None else installed
+        self.roles = roles
         self.entries = tuple(
-            sorted(installed.entries, key=lambda e: (ROLES.index(e.spec.role), e.spec.name, canonical(e.distribution)))
+            sorted(
+                (entry for entry in installed.entries if entry.spec.role in roles),
+                key=lambda e: (roles.index(e.spec.role), e.spec.name, canonical(e.distribution)),
+            )
         )
         self.quarantined = installed.quarantined
 
@@ -59,9 +72,9 @@ class Catalogue:
         """
         wanted = _roles(role)
         for one in wanted:
-            if one not in ROLES:
+            if one not in self.roles:
                 raise InputError(
-                    f"there is no role {one!r}{did_you_mean(one, ROLES)}; the roles are {', '.join(ROLES)}"
+                    f"there is no role {one!r}{did_you_mean(one, self.roles)}; the roles are {', '.join(self.roles)}"
                 )
         return [
             entry
@@ -101,7 +114,7 @@ class Catalogue:
             if entry.spec.name == bare and (not colon or canonical(entry.distribution) == canonical(distribution))
         ]
         wanted = _roles(role)
-        kind = " or ".join(wanted) or "model"
+        kind = " or ".join(wanted) or ("reader" if self.roles == READERS else "model")
         if not claims:
             listed = ", ".join(known) or "none"
             broken = "; some plugins are broken, see 'strokereg models --broken'" if self.quarantined else ""
@@ -143,8 +156,30 @@ def _roles(role: Roles) -> tuple[str, ...]:
 
 @functools.cache
 def catalogue() -> Catalogue:
-    """The catalogue of this process, loaded once, when first asked for."""
-    return Catalogue()
+    """The architectures of this process, loaded once, when first asked for."""
+    return Catalogue(_with_files(installed_here()))
+
+
+@functools.cache
+def readers() -> Catalogue:
+    """The readers of this process, likewise."""
+    return Catalogue(_with_files(installed_here()), READERS)
+
+
+def _with_files(found: Installed) -> Installed:
+    return Installed(found.entries + load_local(), found.quarantined)
+
+
+def add_plugin(*paths: Path | str) -> None:
+    """Load architectures and readers from Python files, or folders with an `__init__.py`, as `strokereg --plugin` does.
+
+    Raises:
+        InputError: no such file, or one that cannot be loaded; see `registry.local`.
+    """
+    add_files(paths)
+    catalogue.cache_clear()
+    readers.cache_clear()
+    catalogue()
 
 
 def available(pattern: str = "*", role: Roles = None) -> list[str]:

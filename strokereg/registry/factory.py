@@ -1,4 +1,4 @@
-"""From an entry to a network: the only place of the registry where an architecture's own code is loaded."""
+"""From an entry to a network or a reader: the only place of the registry where a plugin's own code is loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError
-from strokereg.core.specs import MixerSpec
+from strokereg.core.specs import ArchitectureSpec, MixerSpec
 from strokereg.registry.installed import Entry
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: unknown keys or wrong values, or a factory that cannot be loaded.
     """
-    return _table(load_class(entry), options, entry).model_dump(mode="json", include=set(options))
+    return _table(load_class(entry), options, entry.spec.name).model_dump(mode="json", include=set(options))
 
 
 def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -75,11 +75,12 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
         InputError: dimensions that the spec does not offer, wrong options, a factory that cannot be loaded or
             that gives something else.
     """
+    assert isinstance(entry.spec, ArchitectureSpec)
     if problem.dims not in entry.spec.dims:
         offered = " and ".join(f"{dims}D" for dims in entry.spec.dims)
         raise InputError(f"{entry.spec.name} is built for {offered}, not {problem.dims}D; choose --dims accordingly")
     factory = load_class(entry)
-    model = factory(problem, _table(factory, options or {}, entry))
+    model = factory(problem, _table(factory, options or {}, entry.spec.name))
     wanting = _wanting(entry.spec.role, model)
     if wanting:
         raise InputError(
@@ -89,10 +90,34 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
     return model
 
 
-def _table(factory: Any, options: Mapping[str, Any], entry: Entry) -> Options:
+def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
+    """Build one reader as `Class(options)`.
+
+    Args:
+        options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
+
+    Returns:
+        An object with the methods `recognises(root)` and `read(root)`; see `core.source.Reader`.
+
+    Raises:
+        InputError: wrong options, a factory that cannot be loaded or that gives something else.
+    """
+    factory = load_class(entry)
+    reader = factory(_table(factory, options or {}, f"reader {entry.spec.name}"))
+    for method in ("recognises", "read"):
+        if not callable(getattr(reader, method, None)):
+            raise InputError(
+                f"{entry.spec.name} ({entry.origin}) builds a {type(reader).__name__} without the method "
+                f"{method}(root); report this to the authors of {entry.distribution}"
+            )
+    return reader
+
+
+def _table(factory: Any, options: Mapping[str, Any], owner: str) -> Options:
+    """The class's own table with these values; a class without one takes none."""
     from strokereg.core.options import Options, parse
 
-    return parse(getattr(factory, "Options", Options), options, entry.spec.name)
+    return parse(getattr(factory, "Options", Options), options, owner)
 
 
 def _wanting(role: str, model: Any) -> str:

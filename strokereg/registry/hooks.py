@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strokereg.core.specs import ArchitectureSpec, GeneratorSpec, MixerSpec, SegmenterSpec, TranslatorSpec
+from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, Spec, TranslatorSpec
 from strokereg.registry.markers import PROJECT, hookspec
 
 
@@ -28,6 +28,11 @@ def strokereg_mixers() -> Iterable[MixerSpec]:  # type: ignore[empty-body]
     """Yield one `MixerSpec` for each method that mixes two real cases into a new one."""
 
 
-SPEC_OF_HOOK: dict[str, type[ArchitectureSpec]] = {
-    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
+@hookspec
+def strokereg_readers() -> Iterable[ReaderSpec]:  # type: ignore[empty-body]
+    """Yield one `ReaderSpec` for each folder layout from which cases can be imported."""
+
+
+SPEC_OF_HOOK: dict[str, type[Spec]] = {
+    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec, ReaderSpec)
 }

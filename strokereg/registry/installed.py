@@ -7,13 +7,14 @@ strokereg itself) leaves plugins out unloaded.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 
-from strokereg.core.specs import ArchitectureSpec
+from strokereg.core.specs import Spec
 from strokereg.registry.markers import PROJECT
 from strokereg.registry.plugin import Fault, read_specs
 
@@ -22,11 +23,16 @@ DISABLE = "STROKEREG_DISABLE_PLUGINS"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered architecture and the distribution that it came with."""
+    """A registered architecture or reader and the distribution that it came with.
 
-    spec: ArchitectureSpec
+    Attributes:
+        installed: False for one that is not of an installed distribution: a file given with `--plugin`, a bare class.
+    """
+
+    spec: Spec
     distribution: str
     version: str
+    installed: bool = True
 
     @property
     def qualified(self) -> str:
@@ -84,13 +90,19 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
             continue
         taken = {entry.spec.name for entry in entries if canonical(entry.distribution) == canonical(distribution)}
         try:
-            specs = list(read_specs(point, taken))
+            specs = list(read_specs(point.load, taken))
         except Fault as fault:
             mend = fault.mend or f"report this to the authors of {distribution}, or uninstall it"
             quarantined.append(Quarantined(point.name, distribution, version, fault.reason, mend))
         else:
             entries += [Entry(spec, distribution, version) for spec in specs]
     return Installed(tuple(entries), tuple(quarantined))
+
+
+@functools.cache
+def installed() -> Installed:
+    """What this process has, loaded once, when first asked for."""
+    return load_installed()
 
 
 def _disabled(distribution: str) -> bool:

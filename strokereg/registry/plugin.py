@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pluggy
 
 from strokereg.core.errors import did_you_mean
-from strokereg.core.specs import ArchitectureSpec, SpecError
+from strokereg.core.specs import Spec, SpecError
 from strokereg.registry import hooks
 from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.markers import PROJECT
@@ -23,20 +22,20 @@ class Fault(Exception):
         self.reason, self.mend = reason, mend
 
 
-def read_specs(point: EntryPoint, taken: set[str]) -> Iterator[ArchitectureSpec]:
+def read_specs(load: Callable[[], Any], taken: set[str]) -> Iterator[Spec]:
     """The specs of one plugin.
 
     Args:
-        point: the entry point that names the plugin.
+        load: imports the plugin and gives it, such as an entry point's `load`.
         taken: names that its distribution has claimed before; those of this plugin are added.
 
     Raises:
         Fault: whatever is wrong with the plugin; nothing that a plugin does gets past this.
     """
     try:
-        plugin = point.load()
+        plugin = load()
     except (Exception, SystemExit) as error:
-        raise Fault(f"cannot be imported ({_told(error)})", _mend_of_import(error)) from error
+        raise Fault(f"cannot be imported ({told(error)})", _mend_of_import(error)) from error
     for hook, kind, result in _call_hooks(plugin):
         for spec in _iterate(hook, result):
             if not isinstance(spec, kind):
@@ -47,7 +46,7 @@ def read_specs(point: EntryPoint, taken: set[str]) -> Iterator[ArchitectureSpec]
             yield spec
 
 
-def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[ArchitectureSpec], Any]]:
+def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[Spec], Any]]:
     """Call what the plugin implements. It has a pluggy manager to itself, so that it can harm no other."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)
@@ -94,7 +93,7 @@ def _iterate(hook: str, result: Any) -> Iterator[Any]:
 def _broken_hook(hook: str, error: Exception) -> Fault:
     if isinstance(error, SpecError):
         return Fault(f"gives a wrong spec: {error}", "install a version of it that fits this strokereg")
-    return Fault(f"fails in {hook} ({_told(error)})")
+    return Fault(f"fails in {hook} ({told(error)})")
 
 
 def _mend_of_import(error: BaseException) -> str:
@@ -103,7 +102,7 @@ def _mend_of_import(error: BaseException) -> str:
     return ""
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """Kind and first line of an error, short enough for one sentence."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

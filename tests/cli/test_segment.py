@@ -35,7 +35,7 @@ def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, ca
     assert (found["threshold"], found["smallest_ml"]) == (0.4, 0.1)
     assert found["provider"] == "CPU" or found["provider"] in printed.err
     assert "trained on simulated images; not a medical device" in printed.err
-    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.json", "mask.nii.gz"]
 
 
 def test_without_an_output_only_numbers(exported, scan, tmp_path, capsys, monkeypatch):
@@ -59,7 +59,7 @@ def test_an_adc_that_the_model_does_not_take(exported, scan, capsys):
 
 def test_a_model_that_is_none(scan, tmp_path, capsys):
     assert "no such file" in refused(capsys, tmp_path / "none.onnx", scan)
-    assert "not a model that onnxruntime can open" in refused(capsys, scan, scan)
+    assert "not an ONNX model, or a truncated one" in refused(capsys, scan, scan)
 
 
 def test_an_image_that_is_none_or_would_be_overwritten(exported, scan, tmp_path, capsys):

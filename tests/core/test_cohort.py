@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from strokereg.api import read_folder
 from strokereg.core.case import read_case
 from strokereg.core.cohort import open_cohort, require_trainable
 from strokereg.core.errors import InputError
@@ -111,7 +112,9 @@ def test_sessions_belong_to_their_subject(root, tmp_path):
 
 
 def test_the_public_layout_of_isles22(real_data):
-    cohort = open_cohort(real_data / "isles22")
+    with pytest.raises(InputError, match=r"not a cohort folder.*strokereg data import"):
+        open_cohort(real_data / "isles22")
+    cohort = read_folder(real_data / "isles22")
     (case,) = cohort.cases
     assert (case.name, case.subject) == ("sub-strokecase0009_ses-0001", "sub-strokecase0009")
     assert set(case.images) == {"dwi", "adc"}

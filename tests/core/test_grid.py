@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from strokereg.api import read_folder
 from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation, brain_median, foreground, frame_of, normalise
 from strokereg.core.nifti import Volume
@@ -97,7 +97,7 @@ def test_an_empty_scan_is_one_sentence():
 
 
 def test_the_real_case_comes_back_to_the_voxel(real_data):
-    case = read_case(open_cohort(real_data / "isles22").cases[0], ("dwi", "adc"))
+    case = read_case(read_folder(real_data / "isles22").cases[0], ("dwi", "adc"))
     assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=1e-3)
     frame = frame_of(case.dwi, Preparation(spacing=(2.0, 2.0, 2.0)))
     assert np.array_equal(frame.back(frame.image(case.mask)) > 0.5, case.mask)

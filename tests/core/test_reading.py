@@ -77,3 +77,10 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     text = " ".join(reading.nature(results.model_copy(update={"study": study})))
     assert "Simulated" not in text
     assert "saw all training cases" in text
+
+
+def test_how_a_synthetic_database_came_to_be() -> None:
+    notes = {"lesions": 912, "redrawn": 3052, "given_up": 157, "held_out_l1": 0.07754}
+    assert reading.synthesis_sentence(notes) == (
+        "912 lesions, 3,052 times drawn again, 157 given up, L1 to held-out images 0.0775"
+    )

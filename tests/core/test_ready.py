@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from strokereg.core.cohort import open_cohort
+from strokereg.core.errors import InputError
 from strokereg.core.ready import make_ready
 from strokereg.core.recipe import sampler_of
 from strokereg.core.specs import GeneratorSpec, SegmenterSpec, TranslatorSpec
+from strokereg.core.split import Split
 from strokereg.core.trainer import TrainerSettings
 
 
@@ -80,3 +82,21 @@ def test_only_an_unpaired_translator_gets_strangers(ready):
         batch = sampler_of(spec, ready.problem, TrainerSettings(batch_size=16), ready.train).batch(0)
         assert torch.equal(batch.mask[:, 0] > 0, batch.labels == ready.problem.lesion) == paired
         assert np.isfinite(batch.image.numpy()).all()
+
+
+def test_a_faulty_case_stops_before_any_training_and_warnings_are_logged(phantom, tmp_path, caplog):
+    root = shutil.copytree(phantom, tmp_path / "cohort")
+    Split(("sub-01",), ("sub-02",), ("sub-03",)).write(root / "split.tsv")
+    cache = tmp_path / "cache"
+    make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3  # one for each case's ADC, which is in 10⁻⁶ mm²/s
+    assert all("is in 10⁻⁶ mm²/s" in line for line in told)
+    adc, dwi = (root / "sub-03" / "dwi" / f"sub-03_{kind}.nii.gz" for kind in ("adc", "dwi"))
+    adc.write_bytes(adc.read_bytes()[:-50])
+    make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)  # not used, so no reason to stop
+    with pytest.raises(InputError, match=r"sub-03: .*sub-03_adc\.nii\.gz: damaged or truncated"):
+        make_ready(open_cohort(root), ("dwi", "adc"), (6.0,) * 3, 2, cache)
+    shutil.copy(root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", dwi)
+    with pytest.raises(InputError, match=r"sub-03_dwi.*same voxels as sub-01, in train and in test; take one"):
+        make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 from strokereg.core.case import Case
+from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.judge import predict
 from strokereg.core.nifti import read_volume
@@ -48,7 +49,7 @@ def test_segmenter_graph_takes_raw_intensities(unet_run, phantom):
     record, model = load_model(unet_run, build)
     scan = read_volume(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
     image, _ = prepare_image(Case("sub-01", {"dwi": scan}, None, None), record.preparation)
-    sample = samples_of(record, phantom)[0]
+    sample = samples_of(record, open_cohort(phantom))[0]
     probability = run(graph_of(model, record), sample)
     assert sample["image"].max() > 50  # raw, not normalised
     assert probability.shape == (image.shape[1], 1, *image.shape[2:])
@@ -69,7 +70,7 @@ def test_translator_graph_takes_labels(make_run, name, inputs):
     record, model = load_model(folder, build)
     graph = graph_of(model, record)
     assert list(graph.inputs) == inputs
-    image = run(graph, graph.random(2, (32, 32), np.random.default_rng(0)))
+    image = run(graph, graph.random(2, (32, 32), np.random.RandomState(0)))
     assert image.shape == (2, 1, 32, 32)
     assert abs(image).max() <= 1.0
 
@@ -80,4 +81,4 @@ def test_samples_of_a_cohort_without_its_cases_say_what_is_missing(unet_run, pha
         update={"preparation": record.preparation.model_copy(update={"channels": ("dwi", "t2")})}
     )
     with pytest.raises(InputError, match="sub-01: has no t2 image"):
-        samples_of(wanted, phantom)
+        samples_of(wanted, open_cohort(phantom))

@@ -67,9 +67,9 @@ def test_the_network_is_shown_its_own_size_only(segmenter, large, monkeypatch):
     seen = []
 
     class Watched:
-        def run(self, names, feeds):
+        def run(self, feeds):
             seen.append(feeds["image"].shape)
-            return [feeds["image"] * 0]
+            return feeds["image"] * 0
 
     monkeypatch.setattr(segmenter, "_session", Watched())
     segmenter.segment(large.images["dwi"])

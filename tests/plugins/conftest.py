@@ -1,8 +1,8 @@
 """Every built-in in small, found through the registry: a new one is tested without a line here.
 
-A test that asks for `variant` (or `translator`) runs for each built-in network, and once for every value of an option
-that has a choice of words (the losses of `mask-gan`); one that asks for `dims` as well runs in each of its dimensions.
-Mixers are no networks; a test asks for them as `mixer`.
+A test that asks for `translator` runs for each built-in translator, and once for every value of an option that has a
+choice of words (the generators of `pix2pix`); one that asks for `mixer` runs for each mixer, and one that asks for
+`check` for every check of the conformance kit on every built-in.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Scan
 from strokereg.registry.catalogue import build, catalogue
 from strokereg.registry.factory import load_class
+from strokereg.testing import BoundCheck, suites_of, toys
 
 # Whatever of these an architecture has is made this small.
 SMALL = {
@@ -40,6 +41,7 @@ SMALL = {
     "blocks": 2,
     "bank": 16,
     "looks": 5,
+    "sampling_steps": 2,
     "lr": 2e-3,
 }
 EDGE = 16
@@ -51,10 +53,12 @@ class Variant:
 
     name: str
     role: str
-    stochastic: bool
-    dims: tuple[int, ...]
     options: dict[str, Any]
     choice: str = ""
+
+    @property
+    def title(self) -> str:
+        return "-".join(filter(None, (self.name, self.choice)))
 
     def problem(self, dims: int = 2) -> Problem:
         return Problem(dims=dims, labels=5, channels=1, size=(EDGE,) * dims)
@@ -62,13 +66,6 @@ class Variant:
     def build(self, dims: int = 2, seed: int = 0, **options: Any) -> nn.Module:
         torch.manual_seed(seed)
         return build(self.name, self.problem(dims), {**self.options, **options})
-
-    def ready(self, dims: int = 2) -> nn.Module:
-        """In eval mode; an untrained one has looked at what it must know, a trained one has fresh weights."""
-        model = self.build(dims).eval()
-        for step in range(getattr(model, "looks", 0)):
-            list(model.moves(make_brains(dims, 4, step)))
-        return model
 
 
 def variants() -> Iterator[Variant]:
@@ -84,8 +81,7 @@ def variants() -> Iterator[Variant]:
         words = [(name, word) for name, known in choices.items() for word in known]
         for option, word in words or [("", "")]:
             more = {option: word} if option else {}
-            spec = entry.spec
-            yield Variant(spec.name, spec.role, spec.stochastic, spec.dims, {**small, **more}, word)
+            yield Variant(entry.spec.name, entry.spec.role, {**small, **more}, word)
 
 
 @functools.cache
@@ -104,55 +100,40 @@ def mni_masks() -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    asked = next((name for name in ("variant", "translator", "mixer") if name in metafunc.fixturenames), None)
-    if asked is None:
-        return
-    known = [v for v in variants() if asked == v.role or (asked == "variant" and v.role != "mixer")]
-    names = ["-".join(filter(None, (v.name, v.choice))) for v in known]
-    if "dims" not in metafunc.fixturenames:
-        metafunc.parametrize(asked, known, ids=names)
-        return
-    rows = [(v, d, f"{name}-{d}D") for v, name in zip(known, names, strict=True) for d in v.dims]
-    metafunc.parametrize((asked, "dims"), [row[:2] for row in rows], ids=[row[2] for row in rows])
+    if "check" in metafunc.fixturenames:
+        metafunc.parametrize("check", list(checks()))
+    role = next((name for name in ("translator", "mixer") if name in metafunc.fixturenames), None)
+    if role is not None:
+        known = [variant for variant in variants() if variant.role == role]
+        metafunc.parametrize(role, known, ids=[variant.title for variant in known])
+
+
+def checks() -> Iterator[Any]:
+    """Every check that concerns a built-in, in each of its dimensions."""
+    seen = set()
+    for variant in variants():
+        expected = {"builds-with-defaults": "needs a folder of masks"} if "folder" in variant.options else {}
+        # The losses of a generator are a choice of words too, and its exported graph is one and the same.
+        drawn = variant.role == "generator" and variant.name in seen
+        seen.add(variant.name)
+        for suite in suites_of(variant.name, options=variant.options, edge=EDGE, expected=expected):
+            name = f"{variant.title}-{suite.subject.dims}D"
+            for check in suite.checks:
+                exports = check.name.endswith("-as-claimed")
+                # ONNX takes most of the time, so it is tried in one dimension; `strokereg check` tries it in both.
+                twice = check.name.startswith("onnx") and suite.subject.dims == 2 and 3 in suite.subject.spec.dims
+                if not (exports and (drawn or twice)):
+                    marks = [pytest.mark.slow] if exports else []
+                    yield pytest.param(BoundCheck(suite, check), id=f"{name}-{check.name}", marks=marks)
 
 
 @pytest.fixture
 def brains() -> Callable[..., Batch]:
-    """`brains(dims, count, seed)`: round heads of four tissues with a lesion each, and the image that belongs to it."""
-    return make_brains
-
-
-def make_brains(dims: int = 2, count: int = 2, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    axes = torch.meshgrid(*[torch.linspace(-1, 1, EDGE)] * dims, indexing="ij")
-    radius = sum(axis**2 for axis in axes).sqrt()
-    labels = torch.zeros(count, *radius.shape, dtype=torch.int64)
-    for row in labels:
-        row[radius < 0.9], row[radius < 0.7], row[radius < 0.3] = 1, 2, 3
-        centre = torch.rand(dims, generator=generator) * 0.6 - 0.3
-        row[sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)).sqrt() < 0.35] = 4
-    shades = torch.tensor([-1.0, -0.7, -0.4, -0.5, 0.6])
-    noise = 0.02 * torch.randn(labels.shape, generator=generator) * (labels > 0)
-    return Batch(labels, (shades[labels] + noise)[:, None].clamp(-1, 1), (labels == 4).float()[:, None])
+    """`brains(dims, count, seed)`: see `strokereg.testing.toys`."""
+    return toys.brains
 
 
 @pytest.fixture
 def head() -> Callable[..., Scan]:
-    """`head(shape, lesion=(centre, radius), seed, channels)`: a scan for mixers; see `make_head`."""
-    return make_head
-
-
-def ball(shape: tuple[int, ...], centre: tuple[float, ...], radius: float) -> np.ndarray:
-    return sum((axis - c) ** 2 for axis, c in zip(np.indices(shape), centre, strict=True)) <= radius**2
-
-
-def make_head(shape=(16, 24, 20), lesion=((8, 12, 14), 3.0), seed=0, channels=1) -> Scan:
-    """A round brain (2) around a ball of fluid (1), with noise, and a lesion (4) of 1.6 times the signal around it."""
-    rng = np.random.default_rng(seed)
-    middle = tuple(n / 2 for n in shape)
-    labels = np.where(ball(shape, middle, 0.46 * min(shape)), 2, 0).astype(np.uint8)
-    labels[ball(shape, middle, 2)] = 1
-    if lesion is not None:
-        labels[ball(shape, *lesion) & (labels == 2)] = 4
-    signal = np.array([0.0, 0.15, 0.5, 0.5, 0.8])[labels] * (1 + 0.02 * rng.standard_normal((channels, *shape)))
-    return Scan((signal - 1).clip(-1, 1).astype(np.float32), labels, (2, 3))
+    """`head(shape, lesion=(centre, radius), seed, channels)`: see `strokereg.testing.toys`."""
+    return toys.head

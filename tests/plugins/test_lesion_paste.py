@@ -77,13 +77,13 @@ def test_the_edge_fades(head):
 
 
 def test_a_real_lesion_keeps_its_contrast_elsewhere_in_its_brain(real_data):
+    from strokereg.api import read_folder
     from strokereg.core.case import read_case
-    from strokereg.core.cohort import open_cohort
     from strokereg.core.grid import Preparation
     from strokereg.core.prepare import prepare_image
     from strokereg.core.roles import Scan
 
-    case = read_case(open_cohort(real_data / "isles22").cases[0])
+    case = read_case(read_folder(real_data / "isles22").cases[0])
     image, frame = prepare_image(case, Preparation())
     brain = image[0] > -0.85
     labels = brain.astype(np.uint8)

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from strokereg import api
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import write_volume
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, noise
 from strokereg.core.runs import load_model
-from strokereg.export.bundle import read_file
 from strokereg.plugins.mask_library import MaskLibrary, extent
 from strokereg.plugins.mask_warp import MaskWarp
 from strokereg.registry.catalogue import build
@@ -107,18 +105,6 @@ def look(model, record):
         for row, start in zip(mask, starts.tolist(), strict=True):
             row[(0, *(slice(s, s + 7) for s in start))] = 1.0
         list(model.moves(Batch(brain, brain[:, None].float(), mask)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", ["mask-warp", "mask-library"])
-def test_banks_export(name, dims, make_run, lesions, tmp_path):
-    options = {"bank": 16, "folder": str(lesions)} if name == "mask-library" else {"bank": 16}
-    run = make_run(name, dims=dims, fit=look, **options)
-    for path in api.export(run, formats=("onnx", "torchscript"), out=tmp_path):
-        parity = read_file(path).parity
-        assert parity.largest_difference <= 1e-4
-        assert parity.agreeing_voxels == 1.0
 
 
 @pytest.fixture(scope="module")

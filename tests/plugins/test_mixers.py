@@ -1,4 +1,4 @@
-"""What holds for every built-in mixer."""
+"""What holds for every built-in mixer beside the contract, which `test_conformance` holds it to."""
 
 from __future__ import annotations
 
@@ -23,18 +23,12 @@ def mixed(mixer, host, donor, seed=0, channels=1, **options):
 def test_a_lesion_more_on_the_hosts_own_grid(mixer, head, channels):
     host = head(lesion=((8, 8, 7), 2.0), channels=channels)
     donor = head((14, 26, 20), ((7, 15, 14), 2.5), seed=1, channels=channels)
-    kept = [array.copy() for array in (host.image, host.labels, donor.image, donor.labels)]
     out = mixed(mixer, host, donor, channels=channels)
-    assert (out.image.shape, out.image.dtype) == (host.image.shape, np.float32)
-    assert (out.labels.shape, out.labels.dtype) == (host.labels.shape, np.uint8)
-    assert np.abs(out.image).max() <= 1
     new = (out.labels == LESION) & (host.labels != LESION)
     assert new.sum() > 10
     sound = (out.labels == TISSUE) & (host.labels == TISSUE)
     for image in out.image + 1:
         assert image[new].mean() > 1.3 * image[sound].mean()
-    for before, now in zip(kept, (host.image, host.labels, donor.image, donor.labels), strict=True):
-        assert np.array_equal(before, now)  # what came in is left as it was
 
 
 def test_background_stays_and_nothing_far_off_changes(mixer, head):
@@ -47,14 +41,6 @@ def test_background_stays_and_nothing_far_off_changes(mixer, head):
         changed = (out.image != host.image).any(axis=0)
         assert changed.any()
         assert changed.mean() < 0.3
-
-
-def test_the_generator_decides(mixer, head):
-    host, donor = head(lesion=None), head(seed=1)
-    first, again, other = (mixed(mixer, host, donor, seed) for seed in (0, 0, 1))
-    assert np.array_equal(first.image, again.image)
-    assert np.array_equal(first.labels, again.labels)
-    assert not np.array_equal(first.image, other.image)
 
 
 def test_a_donor_without_lesion_is_refused(mixer, head):

@@ -10,7 +10,6 @@ import torch
 import strokereg
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.problem import Problem
-from strokereg.core.roles import Mixer
 from strokereg.registry import catalogue as module
 from strokereg.registry.catalogue import Catalogue, find
 from strokereg.registry.factory import read_options
@@ -125,25 +124,6 @@ def test_create_from_the_package(default):
     ]:
         with pytest.raises(InputError, match=words):
             strokereg.create("acme", **sizes)
-
-
-NEEDED = {"mask-library": {"folder": "masks"}}  # options without which nothing is built; read at the first look only
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", Catalogue().available("strokereg:*"))
-def test_every_built_in_is_built_in_every_offered_dimension(name, dims):
-    known = Catalogue()
-    problem = Problem(dims=dims, size=(32,) * dims)
-    if dims in known.find(name).spec.dims:
-        model = known.build(name, problem, NEEDED.get(name))
-        if known.find(name).spec.role == "mixer":
-            assert isinstance(model, Mixer)
-        else:
-            assert not model.players() or sum(parameter.numel() for parameter in model.parameters()) > 0
-    else:
-        with pytest.raises(InputError, match="is built for"):
-            known.build(name, problem)
 
 
 def test_build_can_be_sent_to_worker_processes():

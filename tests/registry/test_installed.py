@@ -55,7 +55,7 @@ def test_all_faults_at_once(catalogue_with):
 
 def test_every_fixture_is_tested():
     folders = {path.name for path in PLUGINS.iterdir() if path.is_dir()}
-    assert folders == set(FAULTS) | {"good", "clashing", "bad_factories"}
+    assert folders == set(FAULTS) | {"good", "clashing", "bad_factories", "heavy_hooks"}
 
 
 def test_a_plugin_that_exits_while_imported_is_quarantined(tmp_path, monkeypatch):

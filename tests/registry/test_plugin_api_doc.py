@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 import textwrap
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import torch
 import strokereg
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Mixer
-from strokereg.core.specs import SPEC_OF_ROLE
-from strokereg.registry.catalogue import Catalogue
+from strokereg.core.source import Reader
+from strokereg.core.specs import SPEC_OF_ROLE, ReaderSpec
+from strokereg.registry.catalogue import READERS, Catalogue
+from strokereg.registry.factory import build_reader
 from strokereg.registry.hooks import SPEC_OF_HOOK
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugin-api.md").read_text(encoding="utf-8")
@@ -31,7 +34,7 @@ import strokereg
 
 def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monkeypatch):
     (points,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-    hooks, network, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    hooks, network, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     package, info = tmp_path / "acme_sr", tmp_path / "acme_sr-1.2.dist-info"
     package.mkdir()
     info.mkdir()
@@ -54,7 +57,7 @@ def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monk
 
 
 def test_the_mixer_of_the_page_mixes():
-    _, _, mixer, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    _, _, mixer, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     known: dict[str, type] = {}
     exec(IMPORTS + mixer, known)
     acme = known["Acme"](Problem(labels=4), None)
@@ -67,7 +70,39 @@ def test_the_mixer_of_the_page_mixes():
     assert (host.labels == 1).all()
 
 
-def test_the_tables_name_every_hook_and_field():
-    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in TEXT.splitlines() if line[:1] == "|")))
-    fields = {field.name for spec in SPEC_OF_ROLE.values() for field in dataclasses.fields(spec)}
-    assert set(SPEC_OF_HOOK) | fields == named
+def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
+    _, _, _, reader, hook, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    info = tmp_path / "acme_sr-1.2.dist-info"
+    info.mkdir()
+    (tmp_path / "acme_sr.py").write_text(f"import strokereg\n{reader}\n{hook}".replace("acme_sr.reader", "acme_sr"))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sr\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[strokereg]\nacme = acme_sr\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "acme_sr", raising=False)
+
+    known = Catalogue(roles=READERS)
+    assert not known.quarantined
+    root = tmp_path / "scans"
+    for path in ("p1/late/b1000.nii.gz", "p1/late/infarct.nii.gz", "p2/late/b1000.nii.gz"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    acme = build_reader(known.find("acme-lab"), {"visit": "late"})
+    assert isinstance(acme, Reader)
+    assert acme.recognises(root)
+    source = acme.read(root)
+    assert [case.name for case in source.cases] == ["p1"]
+    assert source.left_out == {"p2": "has no infarct.nii.gz; draw it"}
+    assert not build_reader(known.find("acme-lab")).recognises(root)
+
+
+def test_the_tables_name_every_hook_field_and_public_name():
+    """A name that is added is documented, and one that is documented is there."""
+    contract, _, public = TEXT.partition("## What is public")
+    fields = {field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec) for field in dataclasses.fields(spec)}
+    assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
+    assert set(strokereg.__all__) == named_in(public, column=2)
+
+
+def named_in(text, column):
+    cells = [line.split("|")[column] for line in text.splitlines() if line[:1] == "|"]
+    return set(re.findall(r"`(\w+)`", "\n".join(cells)))

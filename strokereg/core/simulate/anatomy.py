@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.box import extent
+from strokereg.core.box import extent, inner_extent
 from strokereg.core.errors import InputError
 from strokereg.core.labels import TISSUES
 from strokereg.core.nifti import read_volume
@@ -78,7 +78,7 @@ def load_anatomy(path: Path | None) -> Anatomy:
     codes = volume.data.astype(np.int32)
     if codes.min() < 0 or not (codes == volume.data).all():
         raise InputError(f"{path}: not a label map (fractional or negative values); give FreeSurfer-coded labels")
-    labels = _merge(codes)
+    labels = merge_codes(codes)
     held = np.bincount(labels.ravel(), minlength=LESION)[list(PARENCHYMA)].sum() * volume.voxel_ml
     if held < _SMALLEST_BRAIN_ML:
         raise InputError(
@@ -102,7 +102,7 @@ def _gaps(brain: np.ndarray) -> np.ndarray:
     return (closed >= 2) & ~brain
 
 
-def _merge(codes: np.ndarray) -> np.ndarray:
+def merge_codes(codes: np.ndarray) -> np.ndarray:
     """FreeSurfer codes → tissue labels; cortical parcels 1000–2999 and white ones 3000–4999 included."""
     lookup = np.zeros(max(5003, int(codes.max()) + 1), dtype=np.uint8)
     lookup[1000:3000], lookup[3000:5003] = CORTEX, WHITE
@@ -113,11 +113,7 @@ def _merge(codes: np.ndarray) -> np.ndarray:
 
 def _crop(labels: np.ndarray, spacing: np.ndarray) -> Anatomy:
     inner = np.ascontiguousarray(labels[tuple(slice(low, high + 1) for low, high in extent(labels > 0))])
-    tissue = np.isin(inner, PARENCHYMA)
-    box = np.empty((2, 3))
-    for axis in range(3):
-        share = np.cumsum(tissue.sum(tuple(b for b in range(3) if b != axis)), dtype=float)
-        box[:, axis] = np.searchsorted(share / share[-1], (0.005, 0.995)) * spacing[axis]
+    box = inner_extent(np.isin(inner, PARENCHYMA)) * spacing
     return Anatomy(inner, np.asarray(spacing, dtype=float), box)
 
 

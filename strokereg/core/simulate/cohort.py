@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from strokereg.core.cohort_folder import open_folder
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.simulate.anatomy import load_anatomy
-from strokereg.core.simulate.folder import GENERATOR, close_folder, facts_of, open_folder, write_subject
+from strokereg.core.simulate.folder import GENERATOR, close_folder, facts_of, write_subject
 from strokereg.core.simulate.lesions import load_lesion
 from strokereg.core.simulate.plan import CasePlan, Plan, draw_plan, list_sources
 from strokereg.core.simulate.subject import simulate_subject

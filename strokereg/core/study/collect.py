@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ def collect(
     cohort: Cohort,
     failures: Mapping[str, str],
     command: str,
-    external: Path | None,
+    external: Cohort | None,
     curves: Mapping[str, Curves],
 ) -> Results:
     """All that a study found; the same for the same work, whenever and in whichever order it was done.
@@ -119,7 +118,7 @@ def _scores(said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: said[name] for name in ("decision", "cases", "external")}
 
 
-def _study(stage: Stage, cohort: Cohort, external: Path | None) -> Study:
+def _study(stage: Stage, cohort: Cohort, external: Cohort | None) -> Study:
     settings = stage.settings
     parts = {"train": stage.ready.train_files, "val": stage.ready.validation_files, "test": stage.ready.test_files}
     return Study(

@@ -43,7 +43,7 @@ def run_study(
     build: Build,
     executor: Executor,
     watcher: Watcher,
-    external: Path | None = None,
+    external: Cohort | None = None,
     command: str = "",
     store: Path | None = None,
     notes: Path | None = None,

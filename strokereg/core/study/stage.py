@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
-from strokereg.core.cohort import Cohort, open_cohort
+from strokereg.core.code import source_key
+from strokereg.core.cohort import Cohort
 from strokereg.core.device import choose_device, choose_precision
 from strokereg.core.duplicates import refuse_leaks
 from strokereg.core.errors import InputError
 from strokereg.core.prepare import check_cases, content_keys, digest
 from strokereg.core.ready import Ready, make_ready
 from strokereg.core.runs import Build
-from strokereg.core.source import source_key
 from strokereg.core.specs import MixerSpec, Registered
 from strokereg.core.study.arms import LIBRARY
 from strokereg.core.study.public import Public, gather_public
@@ -62,7 +62,7 @@ def set_stage(
     cache: Path,
     registered: Mapping[str, Registered],
     build: Build,
-    external: Path | None = None,
+    external: Cohort | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Stage:
     """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
@@ -79,10 +79,10 @@ def set_stage(
             that cannot be built as asked.
     """
     choose_precision(settings.precision, choose_device(settings.device))
-    abroad = open_cohort(external).cases if external else ()
+    abroad = external.cases if external else ()
     for case in abroad:
-        if case.mask is None:
-            raise InputError(f"{external}: {case.name} has no lesion mask to judge against; add it or take it out")
+        if external and case.mask is None:
+            raise InputError(f"{external.root}: {case.name} has no lesion mask to judge against; add it or take it out")
     available = len(cohort.split.train) if cohort.split else 0
     if cohort.split and max(settings.cases) > available:
         raise InputError(
@@ -111,5 +111,5 @@ def set_stage(
         options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **folder}}
         settings = settings.model_copy(update={"options": options})
     code = {name: source_key(build(name, ready.problem, settings.options.get(name, {}))) for name in registered}
-    abroad_key = digest(list(content_keys(abroad).values()))
+    abroad_key = digest(list(content_keys(abroad, cache).values()))
     return Stage(settings, ready, store, registered, build, abroad, abroad_key, public, code)

@@ -92,10 +92,10 @@ def test_a_finished_cohort_is_left_alone(cohort, grid):
 
 
 def test_folders_with_something_else_are_refused(cohort, tmp_path, grid):
-    with pytest.raises(InputError, match="simulated with seed 3 instead of 4"):
+    with pytest.raises(InputError, match="made with seed 3 instead of 4"):
         simulate_cohort(cohort, 10, seed=4, **grid)
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(InputError, match="not empty and not a simulated cohort"):
+    with pytest.raises(InputError, match="not empty and 'strokereg data simulate' did not begin it"):
         simulate_cohort(tmp_path, 5, **grid)
     foreign = tmp_path / "foreign"
     foreign.mkdir()

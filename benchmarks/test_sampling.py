@@ -1,0 +1,147 @@
+"""Training batches, 16 axial slices a step with full augmentation, beside MONAI's CacheDataset and DataLoader.
+
+Both hold the same cases in memory (memory-mapped or cached), cut the same slices (every second around a lesion) and
+augment alike: flip, affine map, gain, gamma, coil shading, noise, blur. Each may use two cores.
+
+pytest benchmarks/test_sampling.py --benchmark-group-by=group
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from strokereg.core.ahead import Ahead
+from strokereg.core.augment import FULL
+from strokereg.core.prepare import PreparedCase, write_prepared
+from strokereg.core.problem import Problem
+from strokereg.core.sampler import Sampler, Source
+
+SIZE, SLICES, CASES, BATCH, LESION = (112, 112), 73, 12, 16, 6
+BATCHES = 20  # a round
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[PreparedCase]:
+    """Smooth heads of ISLES'22 size with a lesion each."""
+    folder = tmp_path_factory.mktemp("cases")
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in (SLICES, *SIZE)), indexing="ij")
+    made = []
+    for number in range(CASES):
+        rng = np.random.default_rng(number)
+        labels = np.where((x / 0.7) ** 2 + (y / 0.85) ** 2 + (z / 0.9) ** 2 < 1, 1 + (abs(x) < 0.3), 0)
+        centre = rng.uniform(-0.4, 0.4, 3)
+        labels[((x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2 < 0.02) & (labels > 0)] = LESION
+        image = np.where(labels > 0, -0.6 + 0.1 * labels + rng.normal(0, 0.03, labels.shape), -1.0)
+        made.append(write_prepared(folder / str(number), str(number), image[None], labels, LESION))
+    return made
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def ours(cases: list[PreparedCase], workers: int) -> tuple[Ahead, Iterator[Any]]:
+    problem = Problem(dims=2, labels=LESION + 1, size=SIZE)
+    ahead = Ahead(Sampler([Source(cases)], problem, BATCH, 0, FULL).batch, workers)
+    return ahead, (ahead.batch(step) for step in itertools.count())
+
+
+def monai(cases: list[PreparedCase], workers: int) -> Iterator[Any]:
+    from monai import transforms as t
+    from monai.data import CacheDataset, DataLoader
+
+    keys, turn = ["image", "labels"], math.radians(FULL.rotate)
+    change = t.Compose(
+        [
+            t.RandCropByPosNegLabeld(keys, "lesion", (1, *SIZE), pos=1, neg=1, num_samples=BATCH // 2),
+            t.SqueezeDimd(keys, dim=1),
+            t.RandAffined(
+                keys,
+                prob=1.0,
+                rotate_range=turn,
+                scale_range=(FULL.zoom,) * 2,
+                shear_range=(FULL.shear,) * 2,
+                translate_range=tuple(FULL.shift * n for n in SIZE),
+                mode=("bilinear", "nearest"),
+                padding_mode="border",
+            ),
+            t.RandFlipd(keys, 0.5, spatial_axis=1),
+            t.RandGaussianSmoothd("image", prob=FULL.blur),
+            t.RandScaleIntensityd("image", FULL.gain, prob=1.0),
+            t.RandAdjustContrastd("image", prob=1.0, gamma=(1 - FULL.gamma, 1 + FULL.gamma)),
+            t.RandBiasFieldd("image", prob=1.0, degree=1, coeff_range=(0.0, FULL.bias)),
+            t.RandGaussianNoised("image", prob=1.0, std=FULL.noise / 2),
+        ]
+    )
+    data = [
+        {
+            "image": torch.from_numpy(np.array(c.image)),
+            "labels": torch.from_numpy(np.array(c.labels))[None],
+            "lesion": torch.from_numpy(c.mask)[None],
+        }
+        for c in cases
+    ] * 50  # an epoch that outlasts the benchmark, so that starting workers is not timed
+    dataset = CacheDataset(data, change, cache_rate=1.0, progress=False)
+    # Two cases of eight slices a batch, which spares MONAI half of the searching for lesions.
+    loader = DataLoader(dataset, batch_size=2, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    return (batch for _ in itertools.count() for batch in loader)
+
+
+def draw(batches: Iterator[Any]) -> int:
+    return sum(
+        len(batch["image"] if isinstance(batch, dict) else batch.image) for batch in itertools.islice(batches, BATCHES)
+    )
+
+
+@pytest.mark.benchmark(group="batches of 16 slices")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sampler(benchmark: Any, cases: list[PreparedCase], one_thread: None, workers: int) -> None:
+    ahead, batches = ours(cases, workers)
+    assert benchmark.pedantic(draw, (batches,), rounds=5, warmup_rounds=1) == BATCHES * BATCH
+    ahead.close()
+
+
+@pytest.mark.benchmark(group="batches of 16 slices")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_monai(benchmark: Any, cases: list[PreparedCase], one_thread: None, workers: int) -> None:
+    batches = monai(cases, workers)
+    assert benchmark.pedantic(draw, (batches,), rounds=3, warmup_rounds=1) == BATCHES * BATCH
+
+
+def test_prepare(benchmark: Any, tmp_path: Path) -> None:
+    """One case of ISLES'22 size onto the 2 mm grid, files included."""
+    from strokereg.core.case import CaseFiles
+    from strokereg.core.grid import Preparation
+    from strokereg.core.labels import TISSUES
+    from strokereg.core.prepare import prepare_cases
+    from strokereg.core.simulate.anatomy import load_anatomy
+    from strokereg.core.simulate.folder import write_subject
+    from strokereg.core.simulate.subject import simulate_subject
+
+    write_subject(tmp_path, "sub-1", simulate_subject(np.random.default_rng(0), load_anatomy(None), 10.0))
+    derived = tmp_path / "derivatives" / "strokereg" / "sub-1" / "dwi"
+    case = CaseFiles(
+        "sub-1",
+        "sub-1",
+        {"dwi": tmp_path / "sub-1" / "dwi" / "sub-1_dwi.nii.gz"},
+        derived / "sub-1_desc-lesion_mask.nii.gz",
+        derived / "sub-1_dseg.nii.gz",
+    )
+    preparation, caches = Preparation(spacing=(2.0, 2.0, 2.0)), map(str, itertools.count())
+
+    def prepare() -> int:
+        return len(prepare_cases([case], preparation, TISSUES, tmp_path / "cache" / next(caches)))
+
+    assert benchmark.pedantic(prepare, rounds=5, warmup_rounds=1) == 1

@@ -1,0 +1,131 @@
+"""`strokereg segment`, process start to file written, beside a MONAI script that loads, infers and saves.
+
+The same U-Net (default widths) on the same scan and network grid: MONAI loads the TorchScript file of the same export,
+resamples to 3 mm, runs its `SlidingWindowInferer` over axial slices and writes the mask on the scan's own grid. Read
+the ratio: `pytest benchmarks/test_segment_command.py`; rounds are interleaved, so a busy machine hits both alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MONAI = """
+import sys
+import torch
+from monai.data import MetaTensor
+from monai.inferers import SlidingWindowInferer
+from monai.transforms import Compose, EnsureChannelFirst, Invert, LoadImage, Orientation, SaveImage, Spacing
+
+model, out, *scans = sys.argv[1:]
+network = torch.jit.load(model).eval()
+way = Compose([LoadImage(), EnsureChannelFirst(), Orientation("RAS", labels=None), Spacing((3.0, 3.0, 3.0))])
+back = Invert(transform=way)
+save = SaveImage(output_dir=out, output_postfix="mask", separate_folder=False, resample=False, print_log=False)
+windows = SlidingWindowInferer(roi_size=(80, 80, 1), sw_batch_size=16, overlap=(0.5, 0.5, 0), mode="gaussian")
+for path in scans:
+    image = way(path)
+    positive = image[image > 0]
+    median = image[image > 0.05 * torch.quantile(positive[:: max(1, positive.numel() // 100_000)], 0.99)].median()
+
+    def run(patches):
+        return network(patches[..., 0], median.expand(len(patches), 1).as_tensor())[..., None]
+
+    with torch.inference_mode():
+        probability = windows(image[None], run)[0]
+    found = MetaTensor(probability.as_tensor(), meta=image.meta, applied_operations=image.applied_operations)
+    probability = back(found)
+    save((probability > 0.5).to(torch.uint8))
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """The network as ONNX and TorchScript."""
+    import torch
+
+    from strokereg.core.grid import Preparation
+    from strokereg.core.labels import TISSUES
+    from strokereg.core.problem import Problem
+    from strokereg.core.record import Decision, Record
+    from strokereg.export.bundle import export_model
+    from strokereg.registry.catalogue import build
+
+    record = Record(
+        architecture="unet",
+        role="segmenter",
+        problem=Problem(size=(80, 80)),
+        preparation=Preparation(),
+        labels=TISSUES.names,
+        decision=Decision(),
+        done=True,
+    )
+    torch.manual_seed(0)
+    network = build("unet", record.problem, {}).eval()
+    out = tmp_path_factory.mktemp("model")
+    return dict(
+        zip(("onnx", "torchscript"), export_model(network, record, [], out, ("onnx", "torchscript")), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def scan() -> Path:
+    folder = Path(os.environ.get("STROKEREG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    found = list(folder.glob("isles22/rawdata/*/*/*_dwi.nii.gz"))
+    if not found:
+        pytest.skip(f"the real case was not found in {folder}; set STROKEREG_TEST_DATA to its folder")
+    return found[0]
+
+
+@pytest.mark.parametrize(("count", "rounds"), [(1, 5), (20, 2)], ids=["one scan", "twenty scans"])
+def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
+    (tmp_path / "in").mkdir()
+    scans = [tmp_path / "in" / f"sub-{number:02}_dwi.nii.gz" for number in range(count)]
+    for link in scans:
+        link.symlink_to(scan)
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    commands = {
+        "strokereg": [sys.executable, "-m", "strokereg", "segment", files["onnx"], tmp_path / "in", ours],
+        "monai": [sys.executable, "-c", MONAI, files["torchscript"], theirs, *scans],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    peak: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, words in commands.items():
+            took, peak[name] = _run(words)
+            seconds[name].append(took)
+    assert len(list(ours.glob("*_mask.nii.gz"))) == len(list(theirs.glob("*_mask.nii.gz"))) == count
+    ratios = [a / b for a, b in zip(seconds["strokereg"], seconds["monai"], strict=True)]
+    table = {
+        "scans": count,
+        "ratio, median of rounds": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "seconds": {name: round(statistics.median(values), 2) for name, values in seconds.items()},
+        "peak memory, MB": {name: round(value) for name, value in peak.items()},
+    }
+    with capsys.disabled():
+        print(f"\n{json.dumps(table, indent=2)}")
+
+
+# A process begins its life with its parent's memory in the books; a parent as small as this one does not show.
+_LAUNCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(done.returncode, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
+
+
+def _run(words: list) -> tuple[float, float]:
+    """Run to the end: seconds, and peak memory in MB."""
+    launch = [sys.executable, "-c", _LAUNCH, *map(str, words)]
+    done = subprocess.run(launch, capture_output=True, text=True, check=True)
+    code, seconds, peak = done.stdout.split()
+    assert code == "0", done.stderr
+    return float(seconds), float(peak)

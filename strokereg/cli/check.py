@@ -1,0 +1,74 @@
+"""`strokereg check`: does an architecture keep the contract of its role?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from strokereg.cli.values import Numbers, Pairs
+from strokereg.core.specs import ROLES
+
+if TYPE_CHECKING:
+    from strokereg.testing.run import Outcome
+
+_SIGNS = {"held": "ok", "failed": "FAILED", "skipped": "–", "expected": "expected"}
+
+
+@click.command(epilog="Example: strokereg check mynet --set width=4")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), help="Role of a class that is not registered.")
+@click.option("--dims", type=Numbers(), help="2, 3 or 2,3.  [default: all that its spec offers]")
+@click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set width=4.")
+@click.option("--size", type=click.IntRange(8), help="Voxels a side of the toy brains.  [default: 16 where it can]")
+@click.option("--expect", type=Pairs(), multiple=True, help="A check that may fail, and why: --expect bf16=reason.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(
+    name: str,
+    role: str | None,
+    dims: tuple[int, ...] | None,
+    options: tuple[tuple[str, str], ...],
+    size: int | None,
+    expect: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> int:
+    """Hold one architecture to the contract of its role, in every dimension that it offers.
+
+    NAME is what 'strokereg models' lists, or package.module:Class with --role. It is built, trained for a few steps
+    on toy brains, taken up again, exported and compared; a small network takes well under a minute. Exit code 1 where
+    a rule does not hold, with the rule, what was seen and the mend.
+    """
+    from strokereg import api
+
+    outcomes = api.check(
+        name, role, dims, dict(options), size, dict(expect), (lambda outcome: None) if as_json else _print
+    )
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if as_json:
+        click.echo(json.dumps([_row(outcome) for outcome in outcomes], indent=2))
+    elif failed:
+        click.echo("")
+        for outcome in failed:
+            click.echo(outcome.message)
+    held = sum(outcome.status == "held" for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    other = len(outcomes) - held - len(failed)
+    click.echo(f"{name}: {held} held, {len(failed)} failed, {other} not tried, in {seconds:.0f} s", err=True)
+    return 1 if failed else 0
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    fields = ("check", "dims", "status", "seconds", "message")
+    return {name: getattr(outcome, name) for name in fields} | {"seconds": round(outcome.seconds, 3)}
+
+
+def _print(outcome: Outcome) -> None:
+    """A line of the table as soon as it is known; tab-separated where a program reads."""
+    words = [_SIGNS[outcome.status], f"{outcome.dims}D", outcome.check, f"{outcome.seconds:.2f} s"]
+    words.append("" if outcome.status == "failed" else outcome.message)
+    if sys.stdout.isatty():
+        click.echo("{:<9}{:<4}{:<32}{:>8}  {}".format(*words).rstrip())
+    else:
+        click.echo("\t".join(words))

@@ -1,0 +1,1 @@
+"""What can be wrong with a cohort: one small function a fault (`rules`), looked for in every case (`inspect`)."""

@@ -1,0 +1,66 @@
+"""strokereg's own layout: BIDS raw images with label maps and lesion masks under derivatives.
+
+dataset_description.json   participants.tsv   split.tsv
+sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
+derivatives/<name>/dseg.tsv
+derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from strokereg.core.case import CaseFiles
+
+IMAGES = ("dwi", "adc")
+DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
+
+
+def recognises(root: Path) -> bool:
+    """True where the folder says that it is BIDS."""
+    return (root / DESCRIPTION).is_file()
+
+
+def list_cases(root: Path) -> list[CaseFiles]:
+    """List the cases that have a DWI, by name."""
+    cases = []
+    for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
+        stem = dwi.name.split("_dwi.nii")[0]
+        folder = dwi.parent.relative_to(root)
+        images = {name: path for name in IMAGES if (path := _find(dwi.parent, f"{stem}_{name}.nii*"))}
+        derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
+        masks = [found for d in derived if (found := _find(d / folder, f"{stem}_desc-lesion_mask.nii*"))]
+        dsegs = [found for d in derived if (found := _find(d / folder, f"{stem}_dseg.nii*"))]
+        cases.append(
+            CaseFiles(
+                name=stem,
+                subject=stem.split("_")[0],
+                images=images,
+                mask=masks[0] if masks else None,
+                dseg=dsegs[0] if dsegs else None,
+            )
+        )
+    return cases
+
+
+def is_plain(cases: Iterable[CaseFiles]) -> bool:
+    """True where names hold subject and session alone, as in this layout; other BIDS sets say more in them."""
+    return all(re.fullmatch(r"sub-[^_]+(_ses-[^_]+)?", case.name) for case in cases)
+
+
+def table_path(root: Path) -> Path | None:
+    """The label table beside the label maps, if there is one."""
+    found = sorted(root.glob(f"derivatives/*/{TABLE}"))
+    return found[0] if found else None
+
+
+def folder_of(subject: str, session: str | None) -> Path:
+    """Where the files of one visit lie, below the cohort and below each derivative."""
+    return Path(subject, session, "dwi") if session else Path(subject, "dwi")
+
+
+def _find(folder: Path, pattern: str) -> Path | None:
+    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    return found[0] if found else None

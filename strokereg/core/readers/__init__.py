@@ -1,1 +1,0 @@
-"""Cohort readers: each recognises one folder layout and lists its cases. One layout a file."""

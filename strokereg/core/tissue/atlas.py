@@ -1,0 +1,184 @@
+"""Where tissues lie: shares of each tissue at each place, from MNI152, brought over a brain.
+
+First by the brain's extent, as lesions are elsewhere; then by the affine map under which the tissues that the scan
+shows are most likely (the idea of Ashburner and Friston 2005, doi:10.1016/j.neuroimage.2005.02.018, without its warps).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from strokereg.core.box import inner_extent
+from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, PARENCHYMA, VENTRICLE, load_anatomy
+
+TISSUES = LESION  # background and five tissues
+_STEP = 2  # mm: the grid of the shares
+_MARGIN = 20  # mm around the brain
+_SPREAD = 3.0  # mm: how far heads differ after an affine map
+# Least share of background and each tissue everywhere, since heads differ; ventricles and nuclei stay where they are.
+_LEAST = np.array([2e-3, 2e-3, 2e-4, 2e-3, 2e-4, 2e-3], np.float32)[:, None]
+# Centres (x, y, z) and radii in MNI mm, on either side.
+_STRIATUM = ((25, 2, 1, 10, 20, 13), (13, 14, 5, 8, 11, 13), (15, -2, 18, 7, 16, 8), (9, 11, -7, 5, 6, 5))
+_CORE = ((11, -19, 7, 11, 15, 10), (20, -4, -1, 6, 9, 7), (10, -14, -9, 9, 9, 6))
+_VENTRICLES = (
+    (12, 5, 14, 14, 34, 18),  # frontal horn and body
+    (24, -42, 10, 15, 24, 18),  # trigone and occipital horn
+    (32, -20, -14, 9, 20, 9),  # temporal horn
+    (0, -14, 2, 6, 18, 14),  # third
+    (0, -45, -30, 11, 12, 17),  # fourth
+)
+_CISTERNS = ((0, -42, 0, 12, 14, 12), (0, -15, -22, 14, 18, 10))
+_COARSE = 8.0  # mm between the points that the affine map is found on
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Tissue shares on a grid of 2 mm along R, A, S.
+
+    Attributes:
+        shares: float32 [6, X, Y, Z], background first; they sum to one.
+        box: where the middle 99 % of the parenchyma lie, in voxels: [low, high] × 3.
+    """
+
+    shares: np.ndarray
+    box: np.ndarray
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Shares [6, N] at points [3, N] in voxels of this grid; background beyond it."""
+        return np.stack(
+            [ndimage.map_coordinates(s, points, order=1, cval=float(k == 0)) for k, s in enumerate(self.shares)]
+        )
+
+    def slopes_at(self, points: np.ndarray) -> np.ndarray:
+        """Derivatives of the shares along the axes, [3, 6, N], at points [3, N]."""
+        flat = [
+            ndimage.map_coordinates(field, points, order=1) for field in self._slopes.reshape(-1, *self.shares[0].shape)
+        ]
+        return np.stack(flat).reshape(3, len(self.shares), -1)
+
+    @cached_property
+    def _slopes(self) -> np.ndarray:
+        return np.stack(np.gradient(self.shares, axis=(1, 2, 3)))
+
+
+@lru_cache(maxsize=1)
+def embedded_atlas() -> Atlas:
+    """The atlas from the MNI152 tissue maps that nilearn ships."""
+    head = load_anatomy(None)
+    thin = (slice(None, None, _STEP),) * 3
+    labels = np.pad(head.labels, _MARGIN)[thin]
+    places = head.to_mni(np.indices(labels.shape, dtype=np.float32) * np.float32(_STEP) - np.float32(_MARGIN))
+    # The simulator's head has a coarser idea of what is deep; here each nucleus and each ventricle has its place.
+    labels[labels == DEEP] = CORTEX
+    labels[labels == VENTRICLE] = CSF
+    solid = np.isin(labels, PARENCHYMA)
+    labels[_within(places, _STRIATUM) & (labels == CORTEX)] = DEEP
+    labels[_within(places, _CORE) & solid] = DEEP
+    inner = _often(_within(places, _VENTRICLES) & ~_within(places, _CISTERNS))
+    shares = [_often(labels == tissue) for tissue in range(TISSUES)]
+    shares[VENTRICLE], shares[CSF] = shares[CSF] * inner, shares[CSF] * (1.0 - inner)
+    return Atlas(np.stack(shares), (head.box + _MARGIN) / _STEP)
+
+
+def _within(places: np.ndarray, ellipsoids: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    """Where places [3, …] in MNI mm lie in one of these or its mirror image; each is a centre and three radii."""
+    inside = np.zeros(places.shape[1:], dtype=bool)
+    for x, y, z, across, along, up in ellipsoids:
+        far = ((abs(places[0]) - x) / across) ** 2 + ((places[1] - y) / along) ** 2 + ((places[2] - z) / up) ** 2
+        inside |= far < 1.0
+    return inside
+
+
+def _often(member: np.ndarray) -> np.ndarray:
+    """How often a place belongs, over heads that differ by some mm after an affine map."""
+    return ndimage.gaussian_filter(member.astype(np.float32), _SPREAD / _STEP)
+
+
+def bring_by_extent(parenchyma: np.ndarray) -> np.ndarray:
+    """The map from scan voxels to atlas voxels under which the middle 99 % of the parenchyma agree.
+
+    Args:
+        parenchyma: bool [X, Y, Z], grey and white matter of the scan as far as known.
+
+    Returns:
+        3×4.
+    """
+    atlas, own = embedded_atlas(), inner_extent(parenchyma)
+    ratio = (atlas.box[1] - atlas.box[0]) / np.maximum(own[1] - own[0], 1.0)
+    return np.column_stack([np.diag(ratio), atlas.box[0] - ratio * own[0]])
+
+
+def place_shares(matrix: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Shares of the five tissues (not background) in each brain voxel, float32 [5, N] that sum to one.
+
+    Args:
+        matrix: 3×4, scan voxel → atlas voxel.
+        brain: bool [X, Y, Z] with N voxels.
+    """
+    shares = embedded_atlas().at(_apply(matrix, np.argwhere(brain).T))[1:] + _LEAST[1:]
+    return shares / shares.sum(axis=0)
+
+
+def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Improve a map by making what the scan shows likely.
+
+    Args:
+        matrix: 3×4, scan voxel → atlas voxel, to start from.
+        brain: bool [X, Y, Z] with N voxels.
+        likelihood: [5, N] of each tissue given the intensities of each voxel, up to a factor a voxel.
+        spacing: voxel edges of the scan in mm.
+
+    Returns:
+        3×4; an affine map with at most moderate shear and scale against the first.
+    """
+    atlas = embedded_atlas()
+    stride = np.maximum(1, np.rint(_COARSE / spacing)).astype(int)
+    margin = [(int(np.ceil(8.0 / edge)),) * 2 for edge in spacing]
+    inside = np.pad(brain, margin)
+    index = np.pad(np.cumsum(brain.ravel()).reshape(brain.shape) - 1, margin)
+    thin = tuple(slice(None, None, step) for step in stride)
+    chosen = inside[thin].ravel()
+    grid = np.indices(inside.shape)[(slice(None), *thin)].reshape(3, -1) - np.array([[m[0]] for m in margin])
+    seen = likelihood[:, index[thin].ravel()[chosen]]
+    seen = seen / np.maximum(seen.sum(axis=0), 1e-30)
+    start = _apply(matrix, grid)
+    centre = atlas.box.mean(axis=0)[:, None]
+    half = (atlas.box[1] - atlas.box[0])[:, None] / 2.0
+
+    spread = (start - centre) / half
+
+    def unlikely(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Minus the mean log likelihood of the points, and its derivatives."""
+        change = parameters.reshape(3, 4)
+        moved = start + 0.1 * half * (change[:, :3] @ spread) + change[:, 3:]
+        shares, slopes = atlas.at(moved) + _LEAST, atlas.slopes_at(moved)
+        value, slope = shares[0], slopes[:, 0]
+        value[chosen] = (shares[1:, chosen] * seen).sum(axis=0)
+        slope[:, chosen] = (slopes[:, 1:, chosen] * seen).sum(axis=1)
+        pull = slope / value
+        gradient = np.column_stack([0.1 * half * (pull @ spread.T), pull.sum(axis=1)]).ravel()
+        # The brain is held loosely to its first place: tilts and shears of a few per cent are common, more is not.
+        hold = 0.01 / 12.0
+        return (
+            -float(np.log(value).mean()) + hold * float((parameters**2).sum()),
+            -gradient / len(chosen) + 2.0 * hold * parameters,
+        )
+
+    found = optimize.minimize(unlikely, np.zeros(12), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x
+    change = found.reshape(3, 4)
+    linear = np.eye(3) + 0.1 * half * change[:, :3] / half.T
+    offset = centre - linear @ centre + change[:, 3:]
+    return np.column_stack([linear @ matrix[:, :3], linear @ matrix[:, 3:] + offset])
+
+
+def parenchyma_share(shares: np.ndarray) -> np.ndarray:
+    """Share of grey and white matter [N] in shares of the five tissues [5, N]."""
+    return shares[[tissue - 1 for tissue in PARENCHYMA]].sum(axis=0)
+
+
+def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return matrix[:, :3] @ points + matrix[:, 3:]

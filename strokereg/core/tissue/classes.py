@@ -1,0 +1,84 @@
+"""Tissue classes of a scan, three ways: a hidden Markov random field, k-means, or the atlas alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, VENTRICLE, WHITE
+from strokereg.core.tissue.atlas import align, bring_by_extent, place_shares
+from strokereg.core.tissue.field import Field
+from strokereg.core.tissue.scan import Scan
+
+TISSUES = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)  # rows of shares, beliefs and likelihoods
+_ROUNDS = (6, 10)  # of the field before the atlas is aligned to what was found, and after
+_FLUID_ADC = 1.4  # 10⁻³ mm²/s, between parenchyma and fluid
+_FLUID_DWI = 0.6  # of the brain's median, between fluid and parenchyma
+_DOUBT = 0.05  # of a first look at the intensities
+
+
+def classify_hmrf(scan: Scan) -> np.ndarray:
+    """Tissue labels by intensities, neighbours and place: uint8 [X, Y, Z], lesion included."""
+    matrix = _begin(scan)
+    shares = place_shares(matrix, scan.brain)
+    fluid = _looks_fluid(scan)[scan.brain]
+    first = shares * _doubted(np.stack([fluid] * 2 + [~fluid] * 3))
+    field = Field(scan, (first / first.sum(axis=0)).astype(np.float32))
+    field.run(shares, _ROUNDS[0])
+    matrix = align(matrix, scan.brain, field.likelihood(), scan.spacing)
+    field.run(place_shares(matrix, scan.brain), _ROUNDS[1])
+    return _as_labels(scan, field.decided())
+
+
+def classify_kmeans(scan: Scan) -> np.ndarray:
+    """Tissue labels by three clusters of intensity; place parts fluid and grey matter in two each."""
+    from sklearn.cluster import KMeans
+
+    values = scan.channels[:, scan.brain].T
+    used = scan.fitted[scan.brain]
+    spread = values[used].std(axis=0)
+    found = KMeans(3, n_init=4, random_state=0).fit(values[used] / spread)
+    centres = found.cluster_centers_
+    fluid = int(centres[:, 1].argmax() if values.shape[1] == 2 else centres[:, 0].argmin())
+    grey = max(set(range(3)) - {fluid}, key=lambda cluster: centres[cluster, 0])
+    cluster = found.predict(values / spread)
+    white = (cluster != fluid) & (cluster != grey)
+    # Deep nuclei fall on either side of what parts cortex from white matter: place alone tells them.
+    seen = np.stack([cluster == fluid] * 2 + [cluster == grey, cluster != fluid, white])
+    matrix = align(_begin(scan), scan.brain, np.where(used, _doubted(seen), 1.0), scan.spacing)
+    return _as_labels(scan, place_shares(matrix, scan.brain) * seen)
+
+
+def classify_atlas(scan: Scan) -> np.ndarray:
+    """Tissue labels by place alone: the tissue that lies there most often, after the brain's extent."""
+    return _as_labels(scan, place_shares(_begin(scan), scan.brain))
+
+
+#: Method → how it classifies.
+METHODS: dict[str, Callable[[Scan], np.ndarray]] = {
+    "hmrf": classify_hmrf,
+    "kmeans": classify_kmeans,
+    "atlas": classify_atlas,
+}
+
+
+def _begin(scan: Scan) -> np.ndarray:
+    """The atlas by the extent of what looks like parenchyma."""
+    return bring_by_extent(scan.brain & ~_looks_fluid(scan))
+
+
+def _looks_fluid(scan: Scan) -> np.ndarray:
+    """Where a first look says fluid, bool [X, Y, Z]: by fast diffusion, or without ADC by a dark DWI."""
+    return scan.channels[1] > _FLUID_ADC if len(scan.channels) == 2 else scan.channels[0] < np.log(_FLUID_DWI)
+
+
+def _doubted(seen: np.ndarray) -> np.ndarray:
+    return np.where(seen, 1.0, _DOUBT)
+
+
+def _as_labels(scan: Scan, belief: np.ndarray) -> np.ndarray:
+    labels = np.zeros(scan.brain.shape, dtype=np.uint8)
+    labels[scan.brain] = np.array(TISSUES, dtype=np.uint8)[belief.argmax(axis=0)]
+    labels[scan.lesion] = LESION
+    return labels

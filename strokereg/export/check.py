@@ -1,0 +1,69 @@
+"""An exported file, opened and measured against its run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from strokereg.core.errors import InputError, RunFailed
+from strokereg.core.record import Record
+from strokereg.export.bundle import WRITERS, Lower, decision_of, first_line, refusal, require
+from strokereg.export.formats import format_of
+from strokereg.export.gate import measure_gate
+from strokereg.export.graph import Inputs, graph_of, plain_copy
+from strokereg.export.graph import run as run_graph
+from strokereg.export.metadata import Bundle, Gate, Parity, read_bundle
+from strokereg.export.parity import measure
+
+
+def check_file(
+    path: Path, model: nn.Module, record: Record, samples: Iterable[Inputs], lower: Lower | None = None
+) -> tuple[Parity, Gate | None]:
+    """Measure an exported file against its run again; for a lower precision the loss on validation cases too.
+
+    Raises:
+        InputError: the file cannot be opened, or holds another architecture.
+        RunFailed: parity does not hold, or the loss is not allowed and was not forced (with the numbers).
+    """
+    bundle = read_file(path)
+    if (bundle.role, bundle.architecture) != (record.role, record.architecture):
+        raise InputError(f"{path}: holds {bundle.architecture}, the run {record.architecture}; give the file's own run")
+    run, samples = opened(path, bundle), list(samples)
+    graph, reference, threshold = graph_of(model, record), plain_copy(model), decision_of(record).threshold
+    parity = measure(run, graph, reference, samples, threshold)
+    if bundle.precision == "fp32":
+        require(parity, str(path))
+        return parity, None
+
+    gate = measure_gate(lambda inputs: run_graph(graph, inputs), run, bundle, (lower or Lower()).cases, samples)
+    if not gate.holds and not (bundle.gate and bundle.gate.forced):
+        raise RunFailed(refusal(str(path), gate).partition(";")[0])
+    return parity, gate
+
+
+def read_file(path: Path) -> Bundle:
+    """The metadata of an exported file of any format.
+
+    Raises:
+        InputError: no such file, no such format, a file that cannot be opened, or no metadata in it.
+    """
+    writer = WRITERS[format_of(path)]
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a file that 'strokereg export' wrote")
+    try:
+        text = writer.read_text(path)
+    except Exception as error:  # protobuf, zip and torch.jit raise errors of many kinds
+        raise InputError(f"{path}: cannot be opened ({first_line(error)}); export the run again") from error
+    return read_bundle(text, path)
+
+
+def opened(path: Path, bundle: Bundle) -> Callable[[Inputs], np.ndarray]:
+    """A function that runs an exported file of any format on the CPU."""
+    if format_of(path) == "onnx" and bundle.precision != "fp32":
+        from strokereg.export.precision import engine_of
+
+        return engine_of(path, bundle.precision)
+    return WRITERS[format_of(path)].opened(path)

@@ -1,0 +1,69 @@
+"""What MONAI's tools look for in a TorchScript file: `metadata.json` in the form of a MONAI bundle.
+
+With it `monai.data.load_net_with_metadata` opens the file and says what goes in and what comes out. Everything that a
+MONAI bundle has no word for stays in `strokereg.json` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+
+from strokereg.export.metadata import Bundle
+
+NAME = "metadata.json"
+_TASKS = {
+    "segmenter": "stroke lesion segmentation of DWI",
+    "translator": "synthesis of DWI from label maps",
+    "generator": "synthesis of stroke lesion masks",
+}
+
+
+def monai_json(bundle: Bundle) -> str:
+    """The text of `metadata.json`."""
+    spatial = [f"{step}*n" for step in bundle.steps] or list(bundle.size)
+    ((output, meaning),) = bundle.output.items()
+    values = [-1, 1] if bundle.role == "translator" else [0, 1]
+    channels = len(bundle.channels) if bundle.role == "translator" else 1
+    inputs = {
+        name: {"type": _kind(name), "format": what, "num_channels": _channels(name, bundle)}
+        | ({"spatial_shape": spatial, "dtype": "int64" if name == "labels" else "float32"} if name in _KINDS else {})
+        for name, what in bundle.inputs.items()
+    }
+    content = {
+        "version": bundle.version,
+        "monai_version": "1.4",
+        "pytorch_version": bundle.versions.get("torch", ""),
+        "numpy_version": "",
+        "name": bundle.architecture,
+        "task": _TASKS[bundle.role],
+        "description": f"{bundle.architecture}, trained on {bundle.training.cohort or 'a cohort that is not named'}",
+        "intended_use": bundle.intended_use,
+        "copyright": bundle.licence,
+        "network_data_format": {
+            "inputs": inputs,
+            "outputs": {
+                output: {
+                    "type": "image" if bundle.role == "translator" else "probabilities",
+                    "format": meaning,
+                    "num_channels": channels,
+                    "spatial_shape": spatial,
+                    "dtype": "float32",
+                    "value_range": values,
+                }
+            },
+        },
+    }
+    return json.dumps(content)
+
+
+_KINDS = {"image": "image", "labels": "label"}
+
+
+def _kind(name: str) -> str:
+    return _KINDS.get(name, "vector")
+
+
+def _channels(name: str, bundle: Bundle) -> int:
+    if name in ("image", "median"):
+        return len(bundle.channels)
+    return bundle.noise or 0 if name == "noise" else 1

@@ -1,0 +1,111 @@
+"""BIDS: raw diffusion images, and under `derivatives` the lesion masks and label maps of the same visits.
+
+dataset_description.json
+sub-01/[ses-1/]dwi/sub-01_dwi.nii.gz          or _rec-TRACE_dwi (SOOP), or _trace
+sub-01/[ses-1/]dwi/sub-01_ADC.nii.gz          or _adc, or _rec-ADC_dwi
+derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_space-TRACE_desc-lesion_mask.nii.gz     `lesion`, `stroke` or `infarct`
+derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_dseg.nii.gz    and derivatives/<any>/dseg.tsv
+
+Files in a template's space (`space-MNI…`) are left. Of a 4D image with its `.bval` the one volume with the highest
+b-value is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from strokereg.core import layout
+from strokereg.core.case import CaseFiles
+from strokereg.core.options import Options
+from strokereg.core.source import Source
+from strokereg.plugins.readers.names import Name, parse_all, strongest_volume
+
+_RAW = ("sub-*/dwi/*.nii*", "sub-*/ses-*/dwi/*.nii*")
+_LESION = re.compile("lesion|stroke|infarct", re.IGNORECASE)
+
+
+class BidsReader:
+    """Raw data and derivatives, matched by subject and session."""
+
+    class Options(Options):
+        """Where the names leave a choice.
+
+        Args:
+            dwi, mask: shell patterns that the file name must fit, where a visit has several.
+        """
+
+        dwi: str = "*"
+        mask: str = "*"
+
+    def __init__(self, options: BidsReader.Options) -> None:
+        self.options = options
+
+    def recognises(self, root: Path) -> bool:
+        """True where the folder says that it is BIDS and holds diffusion images."""
+        return (root / layout.DESCRIPTION).is_file() and any(any(root.glob(pattern)) for pattern in _RAW)
+
+    def read(self, root: Path) -> Source:
+        """List the visits that have a DWI."""
+        raw = _by_case(parse_all(path for pattern in _RAW for path in root.glob(pattern)))
+        derived = _by_case(n for n in parse_all(root.glob("derivatives/**/sub-*.nii*")) if not _in_template(n))
+        cases, left_out = [], {}
+        for case, names in sorted(raw.items()):
+            try:
+                found = self._case(case, names, derived.get(case, []))
+            except ValueError as error:
+                left_out[case] = str(error)
+            else:
+                if found:
+                    cases.append(found)
+        return Source(cases, layout.table_path(root), left_out)
+
+    def _case(self, case: str, raw: Sequence[Name], derived: Sequence[Name]) -> CaseFiles | None:
+        adc = [name for name in raw if name.suffix.lower() == "adc" or name.entities.get("rec", "").lower() == "adc"]
+        dwi = [name for name in raw if name.suffix in ("dwi", "trace") and name not in adc]
+        trace = [name for name in dwi if name.suffix == "trace" or "trace" in "".join(name.entities.values()).lower()]
+        dwi = [name for name in trace or dwi if fnmatchcase(name.path.name, self.options.dwi)]
+        if not dwi:
+            return None
+        chosen = _only(dwi, "DWI", "dwi")
+        masks = [n for n in derived if _is_lesion(n) and fnmatchcase(n.path.name, self.options.mask)]
+        exact = [n for n in masks if n.entities.get("desc", "").lower() == "lesion"]
+        dsegs = [n for n in derived if n.suffix == "dseg"]
+        images = {"dwi": chosen.path} | ({"adc": adc[0].path} if adc else {})
+        volume = strongest_volume(chosen.path)
+        return CaseFiles(
+            case,
+            chosen.visit[0],
+            images,
+            _only(exact or masks, "lesion mask", "mask").path if masks else None,
+            dsegs[0].path if dsegs else None,
+            {} if volume is None else {"dwi": volume},
+        )
+
+
+def _by_case(names) -> dict[str, list[Name]]:  # type: ignore[no-untyped-def]
+    grouped: dict[str, list[Name]] = {}
+    for name in names:
+        grouped.setdefault(name.case, []).append(name)
+    return grouped
+
+
+def _in_template(name: Name) -> bool:
+    return name.entities.get("space", "").upper().startswith(("MNI", "FSAVERAGE", "TALAIRACH"))
+
+
+def _is_lesion(name: Name) -> bool:
+    said = "".join(name.entities.get(key, "") for key in ("desc", "label"))
+    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(said)) or name.suffix in (
+        "lesion",
+        "lesion-msk",
+    )
+
+
+def _only(names: Sequence[Name], what: str, option: str) -> Name:
+    if len(names) > 1:
+        files = " and ".join(name.path.name for name in names[:3])
+        raise ValueError(f"has {len(names)} files for its {what}, {files}; choose with --set {option}=PATTERN")
+    return names[0]

@@ -1,0 +1,145 @@
+"""DICOM series, converted with dcm2niix (Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001) where it is installed.
+
+patient-1/…/*.dcm     any depth, any file names; each folder at the top is a patient
+
+The NIfTI files are kept in strokereg's cache by names, sizes and times of the DICOM files. DWI and ADC are told apart
+by the sidecars that dcm2niix writes. DICOM brings no lesion masks: add them to the cohort afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from strokereg.core.cache import cache_folder
+from strokereg.core.case import CaseFiles
+from strokereg.core.errors import InputError
+from strokereg.core.options import Options
+from strokereg.core.prepare import digest
+from strokereg.core.source import Source
+from strokereg.plugins.readers.names import strongest_volume
+
+_LOOK = 200  # files that are looked at before a folder counts as not DICOM
+_LIMIT = 1800  # seconds for one patient
+
+
+class DicomReader:
+    """One case a patient: the trace image and the ADC map among the series."""
+
+    class Options(Options):
+        """Which series to take.
+
+        Args:
+            dwi, adc: regular expressions, in any case, that a series' description or image type must fit.
+        """
+
+        dwi: str = "trace|dwi|diff|b.?1000"
+        adc: str = r"\badc|apparent"
+
+    def __init__(self, options: DicomReader.Options) -> None:
+        for option in ("dwi", "adc"):
+            try:
+                re.compile(getattr(options, option))
+            except re.error as error:
+                raise InputError(
+                    f"--set {option}={getattr(options, option)}: not a regular expression ({error})"
+                ) from error
+        self.options = options
+
+    def recognises(self, root: Path) -> bool:
+        """True where DICOM files lie in the folder or below."""
+        return any(_is_dicom(path) for path in islice(_files(root), _LOOK))
+
+    def read(self, root: Path) -> Source:
+        """Convert what is not converted yet, and list a case a patient.
+
+        Raises:
+            InputError: dcm2niix is not installed.
+        """
+        program = _dcm2niix()
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and next(_files(path), None))
+        cases, left_out = [], {}
+        for patient in folders or [root]:
+            try:
+                converted = _convert(program, patient)
+                cases.append(self._case(patient.resolve().name, converted))
+            except ValueError as error:
+                left_out[str(patient)] = str(error)
+        return Source(cases, left_out=left_out)
+
+    def _case(self, name: str, folder: Path) -> CaseFiles:
+        series = {path: _description(path) for path in sorted(folder.glob("*.nii.gz"))}
+        adc = [path for path, said in series.items() if re.search(self.options.adc, said, re.IGNORECASE)]
+        dwi = [p for p, said in series.items() if p not in adc and re.search(self.options.dwi, said, re.IGNORECASE)]
+        dwi = [path for path in dwi if "trace" in series[path].lower()] or dwi
+        if len(dwi) != 1:
+            told = "; ".join(series.values()) or "none"
+            raise ValueError(f"has {len(dwi)} series that could be the DWI, of {told}; choose with --set dwi=WORDS")
+        volume = strongest_volume(dwi[0])
+        images = {"dwi": dwi[0]} | ({"adc": adc[0]} if adc else {})
+        return CaseFiles(name, name, images, volumes={} if volume is None else {"dwi": volume})
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _dcm2niix() -> str:
+    if found := shutil.which("dcm2niix"):
+        return found
+    try:
+        import dcm2niix  # type: ignore[import-not-found]
+    except ImportError:
+        raise InputError(
+            "these are DICOM files, and dcm2niix, which converts them, is not installed; install it with "
+            "'pip install strokereg[dicom]' or from your system, or convert the series to NIfTI yourself"
+        ) from None
+    return str(dcm2niix.bin)
+
+
+def _convert(program: str, patient: Path) -> Path:
+    """NIfTI files and sidecars of one patient, made once."""
+    listed = [(str(p.relative_to(patient)), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(_files(patient))]
+    home = cache_folder() / "dicom"
+    done = home / digest([str(patient.resolve()), listed])[:32]
+    if done.is_dir():
+        return done
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".converting-") as building:
+        words = [program, "-z", "y", "-b", "y", "-ba", "y", "-f", "%s_%d", "-o", building, str(patient)]
+        try:
+            ran = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ValueError(f"dcm2niix did not end well ({error}); convert the series yourself") from error
+        if not any(Path(building).glob("*.nii.gz")):
+            last = ((ran.stderr or ran.stdout).strip().splitlines() or ["it said nothing"])[-1]
+            raise ValueError(f"dcm2niix made no image of it ({last}); see whether the series is whole")
+        if not done.is_dir():
+            shutil.copytree(building, done.with_name(f"{done.name}.part"), dirs_exist_ok=True)
+            done.with_name(f"{done.name}.part").rename(done)
+    return done
+
+
+def _description(image: Path) -> str:
+    """What dcm2niix says of a series: description, protocol and image type."""
+    sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
+    try:
+        said = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return image.name
+    words = [said.get("SeriesDescription", ""), said.get("ProtocolName", ""), *said.get("ImageType", [])]
+    return " ".join(str(word) for word in words if word)

@@ -1,0 +1,52 @@
+"""The public layouts of ISLES'22 (Hernandez Petzsche et al. 2022, doi:10.1038/s41597-022-01875-5).
+
+rawdata/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0001_dwi.nii.gz (+ _adc)       the challenge's repository
+sub-strokecase0001/ses-0001/dwi/sub-strokecase0001_ses-0001_dwi.nii.gz (+ _adc)           the archive
+derivatives/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0001_msk.nii.gz            both
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strokereg.core.case import CaseFiles
+from strokereg.core.options import Options
+from strokereg.core.source import Source
+from strokereg.plugins.readers.names import parse_all
+
+_IMAGES = ("rawdata/sub-*/ses-*/*.nii*", "sub-*/ses-*/dwi/*.nii*")
+_MASKS = "derivatives/sub-*/ses-*/*_msk.nii*"
+
+
+class Isles22Reader:
+    """DWI and ADC with an expert's lesion mask; FLAIR lies on another grid and is left."""
+
+    def __init__(self, options: Options) -> None:
+        pass
+
+    def recognises(self, root: Path) -> bool:
+        """True where images and `_msk` files lie as in the challenge's public set."""
+        return any(root.glob(_MASKS)) and any(name.suffix == "dwi" for name in self._images(root))
+
+    def read(self, root: Path) -> Source:
+        """List the cases, by name."""
+        images: dict[str, dict[str, Path]] = {}
+        subjects: dict[str, str] = {}
+        for name in self._images(root):
+            if name.suffix in ("dwi", "adc"):
+                images.setdefault(name.case, {}).setdefault(name.suffix, name.path)
+                subjects[name.case] = name.visit[0]
+        masks = {name.case: name.path for name in parse_all(root.glob(_MASKS))}
+        cases = [
+            CaseFiles(case, subjects[case], found, masks.get(case))
+            for case, found in sorted(images.items())
+            if "dwi" in found
+        ]
+        known = {case.name for case in cases}
+        lone = {
+            str(path): "has no DWI; fetch the images of this case" for case, path in masks.items() if case not in known
+        }
+        return Source(cases, left_out=lone)
+
+    def _images(self, root: Path) -> list:
+        return parse_all(path for pattern in _IMAGES for path in root.glob(pattern))

@@ -1,0 +1,63 @@
+"""File names of BIDS and near it: `key-value` pairs joined by underscores, then a suffix.
+
+An own split of ten lines rather than a library: pybids brings twelve packages, SQLAlchemy among them, and ancpbids
+4 MB of schema, and both refuse names that public stroke sets have (`…_lesion-msk.nii.gz`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ENDINGS = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Name:
+    """`sub-01_ses-1_rec-TRACE_dwi.nii.gz` → entities sub, ses, rec and the suffix dwi."""
+
+    path: Path
+    entities: dict[str, str]
+    suffix: str
+
+    @property
+    def visit(self) -> tuple[str, str]:
+        """Subject and session, each with its key, as in `("sub-01", "ses-1")`; an absent session is ""."""
+        subject, session = self.entities.get("sub", ""), self.entities.get("ses", "")
+        return f"sub-{subject}", f"ses-{session}" if session else ""
+
+    @property
+    def case(self) -> str:
+        """Subject and session as one word."""
+        return "_".join(word for word in self.visit if word)
+
+
+def ending_of(path: Path) -> str | None:
+    """`.nii.gz` or `.nii`, or None for another file."""
+    return next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+
+
+def parse_name(path: Path) -> Name | None:
+    """The parts of a NIfTI file's name; None for another file or one without a subject."""
+    ending = ending_of(path)
+    if ending is None:
+        return None
+    *pairs, suffix = path.name.removesuffix(ending).split("_")
+    entities = {key: value for key, dash, value in (pair.partition("-") for pair in pairs) if dash}
+    return Name(path, entities, suffix) if entities.get("sub") else None
+
+
+def parse_all(paths: Iterable[Path]) -> list[Name]:
+    """The NIfTI files among these with a subject in their name, in the order of their paths; hidden ones are left."""
+    return [name for path in sorted(paths) if not path.name.startswith(".") and (name := parse_name(path))]
+
+
+def strongest_volume(image: Path) -> int | None:
+    """Which volume has the highest b-value, by the `.bval` beside the image; None where it holds one or several."""
+    bval = image.with_name(image.name.removesuffix(ending_of(image) or "") + ".bval")
+    try:
+        values = [float(word) for word in bval.read_text(encoding="ascii").split()]
+    except (OSError, ValueError):
+        return None
+    return values.index(max(values)) if len(values) > 1 and values.count(max(values)) == 1 else None

@@ -1,0 +1,55 @@
+"""A raw data set of nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), of version 1 or 2.
+
+dataset.json                              channel_names (or modality), labels
+imagesTr/stroke_001_0000.nii.gz           channel 0000, 0001, …
+labelsTr/stroke_001.nii.gz
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from strokereg.core.case import CaseFiles
+from strokereg.core.source import Source
+from strokereg.plugins.readers.channels import DATASET, ChannelOptions, channels_of, read_dataset
+from strokereg.plugins.readers.names import ending_of
+
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+
+
+class NnunetReader:
+    """Training cases; `imagesTs` is left, since its labels are not part of the set."""
+
+    Options = ChannelOptions
+
+    def __init__(self, options: ChannelOptions) -> None:
+        self.options = options
+
+    def recognises(self, root: Path) -> bool:
+        """True where images carry a channel number."""
+        return (root / DATASET).is_file() and any(root.glob("imagesTr/*_[0-9][0-9][0-9][0-9].nii*"))
+
+    def read(self, root: Path) -> Source:
+        """List the training cases.
+
+        Raises:
+            InputError: a damaged `dataset.json`, or no channel that is known to be the DWI.
+        """
+        channels = channels_of(root, read_dataset(root), self.options)
+        images: dict[str, dict[int, Path]] = {}
+        for path in sorted(root.glob("imagesTr/*.nii*")):
+            fit = _CHANNEL.fullmatch(path.name.removesuffix(ending_of(path) or ""))
+            if fit:
+                images.setdefault(fit["case"], {})[int(fit["channel"])] = path
+        cases, left_out = [], {}
+        for case, found in sorted(images.items()):
+            parts = {kind: found[number] for kind, number in channels.items() if number in found}
+            if "dwi" not in parts:
+                left_out[case] = (
+                    f"has no channel {channels['dwi']:04d}, the DWI; add imagesTr/{case}_{channels['dwi']:04d}.nii.gz"
+                )
+                continue
+            labels = sorted(root.glob(f"labelsTr/{case}.nii*"))
+            cases.append(CaseFiles(case, case, parts, labels[0] if labels else None))
+        return Source(cases, left_out=left_out)

@@ -1,0 +1,30 @@
+"""A cohort that strokereg simulated or imported: its own layout, as `core.layout` says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from strokereg.core import layout
+from strokereg.core.options import Options
+from strokereg.core.source import Source
+
+
+class OwnReader:
+    """strokereg's own cohorts."""
+
+    def __init__(self, options: Options) -> None:
+        pass
+
+    def recognises(self, root: Path) -> bool:
+        """True where the description says that strokereg made the folder."""
+        try:
+            said = json.loads((root / layout.DESCRIPTION).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        makers = said.get("GeneratedBy") if isinstance(said, dict) else None
+        return any(isinstance(m, dict) and str(m.get("Name", "")).startswith("strokereg") for m in makers or [])
+
+    def read(self, root: Path) -> Source:
+        """List the cases, with their label table."""
+        return Source(layout.list_cases(root), layout.table_path(root))

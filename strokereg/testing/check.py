@@ -1,0 +1,74 @@
+"""What a check is: one rule of the contract, tried on one architecture, with the mend for whoever breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strokereg.core.errors import StrokeregError
+
+if TYPE_CHECKING:
+    from strokereg.testing.subject import Subject
+
+NETWORKS = ("generator", "translator", "segmenter")
+
+
+class Broken(AssertionError):
+    """A rule does not hold; the message says what was seen."""
+
+
+class Unfit(Exception):
+    """A check has nothing to try on this architecture; the message says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule.
+
+    Attributes:
+        name: words joined by hyphens, as in expected failures and on the command line.
+        rule: what must hold, as a sentence.
+        mend: what to do where it does not.
+        roles: whom it concerns.
+        needs: names of checks without which this one says nothing.
+        run: raises `Broken` where the rule does not hold, `Unfit` where there is nothing to try.
+    """
+
+    name: str
+    rule: str
+    mend: str
+    roles: tuple[str, ...]
+    needs: tuple[str, ...]
+    run: Callable[[Subject], None]
+
+
+#: Every check by name, in the order in which they are tried.
+CHECKS: dict[str, Check] = {}
+
+
+def rule(
+    text: str, mend: str, roles: tuple[str, ...] = NETWORKS, needs: tuple[str, ...] = ("builds",)
+) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+    """Register a function as a check; its name, with hyphens, becomes the check's."""
+
+    def register(run: Callable[[Subject], None]) -> Callable[[Subject], None]:
+        name = run.__name__.replace("_", "-")
+        CHECKS[name] = Check(name, text, mend, roles, needs, run)
+        return run
+
+    return register
+
+
+def require(held: object, seen: str) -> None:
+    """Raise `Broken` with what was seen, unless it held."""
+    if not held:
+        raise Broken(seen)
+
+
+def told(error: BaseException) -> str:
+    """An error in a few words: its first line, with its kind where that line is not meant for users."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, (Broken, Unfit, StrokeregError)):
+        return first or type(error).__name__
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

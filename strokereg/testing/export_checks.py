@@ -1,0 +1,75 @@
+"""Checks of the export: what the spec claims is tried, so that the table of capabilities cannot lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from strokereg.core.errors import RunFailed
+from strokereg.core.grid import Preparation
+from strokereg.core.record import Record
+from strokereg.export.bundle import export_model
+from strokereg.export.graph import Inputs
+from strokereg.testing.check import Broken, require, rule, told
+from strokereg.testing.subject import Subject
+from strokereg.testing.toys import LABELS
+
+_MEDIAN = 100.0  # of the toy scans' brains
+
+
+@rule(
+    "torchscript=True exports by tracing and holds parity; torchscript=False really fails",
+    "write forward without branches on values and without hidden randomness, or mend the spec",
+    needs=("eval-repeats", "rows-are-independent"),
+)
+def torchscript_as_claimed(subject: Subject) -> None:
+    _as_claimed(subject, "torchscript", subject.spec.torchscript)
+
+
+@rule(
+    "onnx=True exports, runs on onnxruntime and holds parity; onnx=False really fails",
+    "write forward with plain tensor operations of dynamic size, or mend the spec",
+    needs=("eval-repeats", "rows-are-independent"),
+)
+def onnx_as_claimed(subject: Subject) -> None:
+    _as_claimed(subject, "onnx", subject.spec.onnx)
+
+
+def _as_claimed(subject: Subject, form: str, claimed: bool) -> None:
+    model = subject.lively
+    record = _record(subject, int(getattr(model, "multiple", subject.edge // 2)))
+    samples = _samples(subject, record, model)
+    with subject.folder() as folder:
+        try:
+            export_model(model, record, samples, folder, (form,))
+        except RunFailed as error:
+            if claimed:
+                raise Broken(told(error)) from error
+            return
+    require(claimed, f"the spec says {form}=False, and the export holds")
+
+
+def _record(subject: Subject, multiple: int) -> Record:
+    """A run on the toy brains; sizes go up in small steps, as what is tried does not depend on them."""
+    edge = subject.edge
+    return Record(
+        architecture=subject.spec.name,
+        role=subject.role,
+        problem=subject.problem(),
+        preparation=Preparation(size=(edge,) * 3, multiple=(multiple,) * 3),
+        labels=LABELS,
+        cohort={"name": "toy brains", "simulated": True},
+        done=True,
+    )
+
+
+def _samples(subject: Subject, record: Record, model: torch.nn.Module) -> list[Inputs]:
+    """The toy brains as the exported graph takes them; a generator sees none."""
+    batch = subject.batch()
+    if subject.role == "generator":
+        return []
+    if subject.role == "segmenter":
+        raw = (batch.image.numpy() + 1.0) * (0.5 * record.preparation.ceiling * _MEDIAN)
+        return [{"image": raw, "median": np.full((len(raw), 1), _MEDIAN, dtype=np.float32)}]
+    given = subject.inputs(model, batch)
+    return [dict(zip(("labels", "noise"), (value.numpy() for value in given), strict=False))]

@@ -1,0 +1,106 @@
+"""Each planted fault trips exactly its own check, and what is sound trips none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strokereg.core.specs import SPEC_OF_ROLE
+from strokereg.registry.installed import Entry
+from strokereg.testing import CHECKS, Subject, Suite
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+# class → the one check that it fails. Those in TRAINING have the forward of Sound, which is exported to ONNX once.
+TRAINING = {
+    "NoMoves": "builds",
+    "NoDefault": "builds-with-defaults",
+    "Orphan": "one-player-a-parameter",
+    "WrongName": "moves-name-players",
+    "LossOfEachVoxel": "losses-are-finite-scalars",
+    "Meddler": "moves-change-their-player-only",
+    "OwnDice": "one-seed-one-network",
+    "Forgetful": "resumes-exactly",
+    "WrongSign": "one-batch-is-learnt",
+    "NotInBfloat": "bf16",
+    "OneContrast": "two-channels",
+    "DeafToNoise": "noise-counts",
+}
+FORWARD = {
+    "Sound": None,
+    "NeedsFour": None,
+    "TooLoud": "shapes-and-ranges",
+    "LiveDropout": "eval-repeats",
+    "BatchMean": "rows-are-independent",
+    "EvenOnly": "odd-sizes",
+    "HiddenScale": "weights-round-trip",
+    "Mirrored": "label-edits-show",
+    "Branching": "onnx-as-claimed",
+}
+MIXERS = {
+    "SoundMixer": None,
+    "WideMixer": "mixes-on-the-hosts-grid",
+    "SameShapeMixer": "takes-other-shapes",
+    "WritingMixer": "leaves-its-cases-alone",
+    "LoadedDice": "the-generator-decides",
+}
+
+
+@pytest.fixture(autouse=True)
+def faults(monkeypatch):
+    monkeypatch.syspath_prepend(FIXTURES)
+
+
+def suite(name, role="translator", options=None, **fields):
+    spec = SPEC_OF_ROLE[role](name="acme", factory=f"acme_faults:{name}", summary="", **fields)
+    return Suite(Subject(Entry(spec, "acme", "1", installed=False), spec.dims[-1], options))
+
+
+def failed(checks, *without):
+    outcomes = [checks.outcome(check) for check in checks.checks if check.name not in without]
+    return {outcome.check: outcome.message for outcome in outcomes if outcome.status == "failed"}
+
+
+@pytest.mark.parametrize(("name", "check"), [*TRAINING.items(), *FORWARD.items()])
+def test_a_fault_trips_its_own_check_only(name, check):
+    tried = suite(name, stochastic=name == "DeafToNoise", options={"width": 8} if name == "NoDefault" else None)
+    trips = failed(tried, *(["onnx-as-claimed"] if name in TRAINING else []))
+    assert set(trips) == ({check} if check else set()), trips
+    for message in trips.values():
+        assert message.startswith(f"acme, 2D: {check}. Rule: {CHECKS[check].rule}. Seen: ")
+        assert message.endswith(f"Mend: {CHECKS[check].mend}.")
+
+
+@pytest.mark.parametrize(("name", "check"), MIXERS.items())
+def test_a_fault_of_a_mixer(name, check):
+    assert set(failed(suite(name, "mixer"))) == ({check} if check else set())
+
+
+def test_a_segmenter_of_two_classes():
+    [(check, message)] = failed(suite("TwoClasses", "segmenter")).items()
+    assert check == "shapes-and-ranges"
+    assert "the shape is (3, 2, 16, 16) where (3, 1, 16, 16) is asked for" in message
+
+
+def test_a_claim_not_to_export_is_tried():
+    tried = suite("Sound", torchscript=False)
+    assert failed(tried, "onnx-as-claimed")["torchscript-as-claimed"].count("torchscript=False, and the export holds")
+    tried = suite("Branching", onnx=False)
+    assert failed(tried) == {}
+
+
+def test_every_check_has_a_fault(catalogue_of_heavy_hooks):
+    tripped = {*TRAINING.values(), *FORWARD.values(), *MIXERS.values(), "torchscript-as-claimed"} - {None}
+    entry = catalogue_of_heavy_hooks.find("acme-heavy")
+    trips = failed(Suite(Subject(entry, 2)), *(name for name in CHECKS if name != "spec-is-lazy"))
+    assert "loading the hooks of acme-heavy imports torch" in trips["spec-is-lazy"]
+    assert tripped | {"spec-is-lazy"} == set(CHECKS)
+
+
+@pytest.fixture
+def catalogue_of_heavy_hooks(monkeypatch):
+    from strokereg.registry.catalogue import Catalogue
+
+    monkeypatch.syspath_prepend(FIXTURES / "plugins" / "heavy_hooks")
+    return Catalogue()
