@@ -1,6 +1,7 @@
 # make demo   set up, then run the study on the embedded default cohort
 # make test   set up with the development tools, then everything that CI checks
 # make lint   ruff and mypy only            make bench  the benchmarks
+# make docs   the documentation as a site in build/site
 # make clean  build products and caches     make distclean  .venv too
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ MODELS ?= pix2pix,spade
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test lint bench clean distclean
+.PHONY: demo test lint docs bench clean distclean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -25,6 +26,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	$(BIN)/mkdocs build
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m pytest benchmarks
