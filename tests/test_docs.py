@@ -1,4 +1,4 @@
-"""The documentation builds as a site: every link leads somewhere, every reference is there, nothing comes from elsewhere."""
+"""The documentation builds as a site: every link and reference leads somewhere, nothing comes from elsewhere."""
 
 from __future__ import annotations
 

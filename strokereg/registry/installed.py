@@ -2,7 +2,8 @@
 
 A plugin that does anything wrong is quarantined whole, with its reason, its distribution and the mend; the
 others go on. `STROKEREG_DISABLE_PLUGINS` (names of distributions, comma separated, or `*` for all but
-strokereg itself) leaves plugins out unloaded.
+strokereg itself) leaves plugins out unloaded. `STROKEREG_TRACE=1` tells on stderr what was loaded, and how long that
+took.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,7 +21,7 @@ from strokereg.core.specs import Spec
 from strokereg.registry.markers import PROJECT
 from strokereg.registry.plugin import Fault, read_specs
 
-DISABLE = "STROKEREG_DISABLE_PLUGINS"
+DISABLE, TRACE = "STROKEREG_DISABLE_PLUGINS", "STROKEREG_TRACE"
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,20 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
         distribution = (point.dist.name if point.dist else None) or "unknown"
         version = (point.dist.version if point.dist else None) or "unknown"
         if _disabled(distribution):
+            _trace(point, distribution, version, f"left out by {DISABLE}")
             continue
+        begun = time.perf_counter()
         taken = {entry.spec.name for entry in entries if canonical(entry.distribution) == canonical(distribution)}
         try:
             specs = list(read_specs(point.load, taken))
         except Fault as fault:
             mend = fault.mend or f"report this to the authors of {distribution}, or uninstall it"
             quarantined.append(Quarantined(point.name, distribution, version, fault.reason, mend))
+            told = f"quarantined: {fault.reason}"
         else:
             entries += [Entry(spec, distribution, version) for spec in specs]
+            told = ", ".join(f"{spec.role} {spec.name}" for spec in specs)
+        _trace(point, distribution, version, f"{told} ({(time.perf_counter() - begun) * 1e3:.0f} ms)")
     return Installed(tuple(entries), tuple(quarantined))
 
 
@@ -103,6 +111,11 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
 def installed() -> Installed:
     """What this process has, loaded once, when first asked for."""
     return load_installed()
+
+
+def _trace(point: metadata.EntryPoint, distribution: str, version: str, told: str) -> None:
+    if os.environ.get(TRACE):
+        print(f"strokereg: plugin {point.name} ({point.value}) of {distribution} {version}: {told}", file=sys.stderr)
 
 
 def _disabled(distribution: str) -> bool:

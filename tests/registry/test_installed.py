@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from strokereg.core.errors import RunFailed
-from strokereg.registry.installed import DISABLE, load_installed
+from strokereg.registry.installed import DISABLE, TRACE, load_installed
 
 PLUGINS = Path(__file__).parents[1] / "fixtures" / "plugins"
 
@@ -51,6 +51,18 @@ def test_all_faults_at_once(catalogue_with):
     assert {"acme", "pix2pix", "spade"} <= set(known.available(role="translator"))
     with pytest.raises(RunFailed, match=rf"and {len(FAULTS) - 1} more"):
         known.check()
+
+
+def test_loading_can_be_traced(catalogue_with, monkeypatch, capsys):
+    monkeypatch.setenv(TRACE, "1")
+    monkeypatch.setenv(DISABLE, "acme-clash")
+    catalogue_with("good", "misspelt", "clashing")
+    lines = capsys.readouterr().err.splitlines()
+    said = {line.split(" of ")[1].split()[0]: line for line in lines if line.startswith("strokereg: plugin ")}
+    assert "translator pix2pix" in said["strokereg"]
+    assert "translator acme" in said["acme-good"]
+    assert "quarantined" in said["acme-misspelt"]
+    assert DISABLE in said["acme-clash"]
 
 
 def test_every_fixture_is_tested():
