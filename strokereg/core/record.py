@@ -81,9 +81,9 @@ class Record(BaseModel):
         """Read the record of a run folder.
 
         Raises:
-            InputError: no run folder, or a record that is damaged.
+            InputError: no run folder, a record that is damaged, or one that lies elsewhere.
         """
-        path = Path(folder) / RECORD
+        path = own_file(Path(folder), RECORD)
         if not path.is_file():
             raise InputError(f"{folder}: not a run folder (no {RECORD}); give one that 'strokereg train' made")
         try:
@@ -91,6 +91,18 @@ class Record(BaseModel):
         except (ValidationError, UnicodeDecodeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise InputError(f"{path}: not a run record ({reason}); train again") from error
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """A file of a run folder, which may come from a stranger.
+
+    Raises:
+        InputError: a link that leads out of the folder: what it names is not part of the run.
+    """
+    path = folder / name
+    if path.resolve().parent != folder.resolve():
+        raise InputError(f"{path}: is a link that leads out of the run folder; put the file itself there")
+    return path
 
 
 def make_folder(folder: Path) -> Path:

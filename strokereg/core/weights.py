@@ -9,16 +9,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from strokereg.core.errors import InputError
-from strokereg.core.record import WEIGHTS
+from strokereg.core.record import WEIGHTS, own_file
 
 
 def load_weights(model: nn.Module, run: Path | str) -> None:
     """Fill `model` with the weights of a run folder.
 
     Raises:
-        InputError: missing or damaged weights, or weights of a network of another form.
+        InputError: missing or damaged weights, weights that lie elsewhere, or weights of a network of another form.
     """
-    path = Path(run) / WEIGHTS
+    path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise InputError(f"{path}: no such file; train the run again")
     try:

@@ -1,4 +1,6 @@
-"""Weights fit whole or are refused."""
+"""Weights fit whole or are refused, and nothing outside a run folder is read."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from strokereg.core.errors import InputError
-from strokereg.core.record import WEIGHTS
+from strokereg.core.record import RECORD, WEIGHTS, Record
 from strokereg.core.weights import load_weights
 
 
@@ -45,3 +47,25 @@ def test_damaged_and_missing_weights(model, tmp_path):
     (tmp_path / WEIGHTS).write_bytes(b"not weights at all")
     with pytest.raises(InputError, match="damaged weights"):
         load_weights(model, tmp_path)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, RECORD])
+def test_a_strangers_folder_leads_nowhere_else(model, tmp_path, name):
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    run.mkdir()
+    save_file(model.state_dict(), elsewhere / WEIGHTS)
+    (elsewhere / RECORD).write_text("{}")
+    (run / name).symlink_to(Path("..") / "elsewhere" / name)
+    with pytest.raises(InputError, match="leads out of the run folder"):
+        load_weights(model, run) if name == WEIGHTS else Record.read(run)
+    linked = tmp_path / "linked"
+    linked.symlink_to(elsewhere)
+    load_weights(model, linked)  # the folder itself may be a link: what is in it stays in it
+
+
+def test_a_record_is_data_and_nothing_else(tmp_path):
+    for content in ("!!python/object/apply:os.system ['true']", '{"architecture": "unet", "run": "rm"}', "\x80\x04"):
+        (tmp_path / RECORD).write_text(content)
+        with pytest.raises(InputError, match="not a run record"):
+            Record.read(tmp_path)
