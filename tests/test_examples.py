@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.registry.catalogue import add_plugin, catalogue
+from strokereg.registry.catalogue import add_plugin, forget
 from strokereg.registry.local import FILES
 from strokereg.testing import suites_of
 
@@ -18,10 +18,10 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def forget(monkeypatch):
+def nothing_stays(monkeypatch):
     monkeypatch.setenv(FILES, "")
     yield
-    catalogue.cache_clear()
+    forget()
 
 
 def faults(*suites):
@@ -56,6 +56,6 @@ def test_the_finished_plugin_installs_and_conforms(tmp_path, monkeypatch):
     row = "residual-dense\ttranslator\t2D, 3D\tresidual dense blocks, hinge + L1\tstrokereg-acme 0.1.0\n"
     assert listed.stdout == row
     monkeypatch.syspath_prepend(site)
-    catalogue.cache_clear()
+    forget()
     small = {"width": 4, "growth": 4, "layers": 2, "blocks": 1, "ndf": 4}
     assert faults(*suites_of("residual-dense", dims=(2,), options=small)) == []

@@ -85,14 +85,14 @@ def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> No
 def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
     if not paths or ctx.resilient_parsing:
         return
-    from strokereg.registry.catalogue import add_plugin, catalogue
+    from strokereg.registry.catalogue import add_plugin, forget
     from strokereg.registry.local import FILES
 
     before = os.environ.get(FILES)
 
     def restore() -> None:
         os.environ.pop(FILES, None) if before is None else os.environ.update({FILES: before})
-        catalogue.cache_clear()
+        forget()
 
     ctx.call_on_close(restore)
     add_plugin(*paths)

@@ -177,9 +177,14 @@ def add_plugin(*paths: Path | str) -> None:
         InputError: no such file, or one that cannot be loaded; see `registry.local`.
     """
     add_files(paths)
-    catalogue.cache_clear()
-    readers.cache_clear()
+    forget()
     catalogue()
+
+
+def forget() -> None:
+    """Look again at what is installed and which files were added, when next asked."""
+    for known in (installed_here, catalogue, readers):
+        known.cache_clear()
 
 
 def available(pattern: str = "*", role: Roles = None) -> list[str]:

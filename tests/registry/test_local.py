@@ -12,7 +12,8 @@ import strokereg
 from strokereg.cli.main import main
 from strokereg.core.errors import InputError
 from strokereg.core.problem import Problem
-from strokereg.registry.catalogue import Catalogue, catalogue
+from strokereg.registry.catalogue import Catalogue
+from strokereg.registry.catalogue import forget as forget_plugins
 from strokereg.registry.local import FILES, add_files
 
 MODEL = """
@@ -64,7 +65,7 @@ def forget(before=()):
     for name in set(sys.modules) - set(before):
         if name.startswith("strokereg_local_"):
             del sys.modules[name]
-    catalogue.cache_clear()
+    forget_plugins()
 
 
 def versions(path):

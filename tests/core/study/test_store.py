@@ -34,7 +34,7 @@ def test_another_study_does_nothing_again(small_study, small_notes, small_cohort
 def test_nothing_is_found_without_notes_or_for_another_key(small_notes, small_cohort, tmp_path, run_small, small_study):
     other = {"models": ("carvemix",), "steps": {"segmenter": 5}}
     _, here = run_small(small_cohort, tmp_path / "b", notes=small_notes, **other)
-    assert {task.kind for task in here.done} == {"segmenter"}
+    assert {task.kind for task in here.done} == {"segmenter", "quality"}  # a segmenter lends its features to quality
 
 
 def test_what_is_at_work_is_left_to_its_process(small_study, small_notes, small_cohort, tmp_path, run_small):
@@ -64,7 +64,8 @@ def test_garbage_is_what_no_study_names(small_study, small_cohort, tmp_path, run
     shutil.rmtree(tmp_path / "one")
     useless = collect_garbage(store, delete=False)
     left = {run.folder.name for run in list_runs(store) if run.studies}
-    assert {place.name.split("-")[0] for place in useless} == {"segmenter", "database", "generator", "translator"}
+    kinds = {"segmenter", "database", "generator", "translator", "quality"}
+    assert {place.name.split("-")[0] for place in useless} == kinds
     crashed = store / sorted(left)[0] / ".building-0"
     crashed.mkdir()
     assert main(["runs", "gc", str(tmp_path / "two")]) == 0
