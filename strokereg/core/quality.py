@@ -79,7 +79,7 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = F
     hooks = [module.register_forward_hook(watch) for module in convolutions]
     rows = []
     try:
-        for batch in torch.from_numpy(np.ascontiguousarray(images)).split(_UNITS):
+        for batch in torch.from_numpy(np.array(images)).split(_UNITS):  # a copy: prepared ones are read-only
             seen.clear()
             segmenter(batch.to(device_of(segmenter)))
             if everywhere:
