@@ -109,7 +109,10 @@ def test_interrupted_in_the_middle(exported, phantom, tmp_path):
         (tmp_path / "in" / f"s{number:04}_dwi.nii.gz").symlink_to(source)
     words = [sys.executable, "-m", "strokereg", "segment", exported["onnx"], tmp_path / "in", tmp_path / "out"]
     words += ["--backend", "onnxruntime"]
-    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)

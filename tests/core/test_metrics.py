@@ -96,10 +96,9 @@ def test_the_definitions_of_isles22_on_a_real_mask(real_data) -> None:
     """Its four metrics, written anew from the paper, and distances by scipy's distance transform."""
     from scipy.spatial.distance import dice as dissimilarity
 
-    from strokereg.core.cohort import open_cohort
     from strokereg.core.nifti import read_volume
 
-    volume = read_volume(open_cohort(real_data / "isles22").cases[0].mask)
+    volume = read_volume(read_folder(real_data / "isles22").cases[0].mask)
     truth, spacing = volume.data > 0, volume.spacing
     prediction = np.roll(truth, 2, axis=0) ^ np.roll(truth, (9, 20, 3), axis=(0, 1, 2))
     got = score(prediction, truth, spacing)
