@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from strokereg.api import read_folder
 from strokereg.core.errors import InputError
 from strokereg.core.metrics import score
 
