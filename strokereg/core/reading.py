@@ -126,7 +126,8 @@ def privacy_sentences(results: Results) -> list[str]:
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
         what = f"{near * 100:.0f} % of its images lie nearer to a training image than 95 % of other patients' images do"
-        sentences.append(f"{name}: {what}; chance gives 5 %.")
+        own = "" if quality.public else "; they stand on label maps of training cases, which brings them near"
+        sentences.append(f"{name}: {what}; chance gives 5 %{own}.")
     return sentences
 
 
