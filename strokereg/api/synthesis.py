@@ -49,7 +49,8 @@ def synthesize(
     """
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort, require_trainable
-    from strokereg.core.prepare import content_keys, digest, prepare_cases
+    from strokereg.core.memo import digest
+    from strokereg.core.prepare import content_keys, prepare_cases
     from strokereg.core.study.public import gather_public
     from strokereg.core.synthesis import write_synthesis
 

@@ -5,7 +5,6 @@ A test case among the training cases makes every score worthless, and file names
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ import numpy as np
 from strokereg.core.box import extent
 from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError
-from strokereg.core.files import replacing
+from strokereg.core.memo import digest, file_digest, remember
 from strokereg.core.nifti import Volume, read_volume
 
 _BLOCKS = 16  # along each axis
@@ -99,12 +98,5 @@ def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path)
     """
     if not path.is_file():
         return measure(read_volume(path))  # says what is wrong
-    key = hashlib.sha256(path.read_bytes()).hexdigest()
-    place = cache / "fingerprints" / key[:2] / f"{key[2:34]}-{kind}"
-    if not place.is_file():
-        found = measure(read_volume(path))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError), replacing(place) as temporary:  # another thread may be as far
-            temporary.write_text(found, encoding="ascii")
-        return found
-    return place.read_text(encoding="ascii")
+    key = digest([file_digest(path, cache), kind])
+    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path))))

@@ -33,7 +33,7 @@ def remember(folder: Path, key: str, make: Callable[[], Any]) -> Any:
         return result
 
 
-def file_digest(path: Path, folder: Path) -> str:
+def file_digest(path: Path, cache: Path) -> str:
     """SHA-256 of a file's bytes; they are read again only when the file may have changed.
 
     A file counts as the same while its path, size, inode and both its times are: unlike the time of modification, the
@@ -41,13 +41,13 @@ def file_digest(path: Path, folder: Path) -> str:
     not written down, since a second change within one tick of the clock would go unseen.
 
     Args:
-        folder: where digests are kept.
+        cache: digests are kept in a folder of it.
 
     Raises:
         FileFault: the file cannot be read.
     """
     try:
-        return _digest_of(path, folder)
+        return _digest_of(path, cache / "digests")
     except OSError as error:
         raise FileFault(path, f"cannot be read ({error.strerror})", "restore the file or its permissions") from error
 

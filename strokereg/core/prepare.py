@@ -29,7 +29,6 @@ from strokereg.core.memo import digest, file_digest, remember
 
 _FORMAT = 2  # part of every key: raise it when what is stored changes
 _BUILDING = ".building-"
-_DIGESTS = "digests"
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
     def shape(case: CaseFiles) -> list[int]:
         # Of the image alone, and known again by it: a mask that changes makes no other grid.
-        content = file_digest(case.images["dwi"], cache / _DIGESTS) if "dwi" in case.images else ""
+        content = file_digest(case.images["dwi"], cache) if "dwi" in case.images else ""
         key = digest(["shape", _FORMAT, content, preparation.model_dump()])
         return remember(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
 
@@ -225,4 +224,4 @@ def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cach
 
 def _content(files: CaseFiles, cache: Path) -> str:
     parts = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    return digest({name: file_digest(path, cache / _DIGESTS) for name, path in parts.items() if path is not None})
+    return digest({name: file_digest(path, cache) for name, path in parts.items() if path is not None})

@@ -13,7 +13,8 @@ from strokereg.core.cohort import Cohort, require_trainable
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
 from strokereg.core.labels import LabelTable
-from strokereg.core.prepare import PreparedCase, content_keys, digest, fitting_size, prepare_cases
+from strokereg.core.memo import digest
+from strokereg.core.prepare import PreparedCase, content_keys, fitting_size, prepare_cases
 from strokereg.core.problem import Problem
 
 _MULTIPLE = 16  # edges that networks halve up to four times

@@ -15,8 +15,8 @@ from strokereg.core.checks.finding import Finding, finding_of
 from strokereg.core.checks.rules import RULES, Parts
 from strokereg.core.errors import FileFault
 from strokereg.core.labels import LabelTable
+from strokereg.core.memo import digest
 from strokereg.core.nifti import read_volume
-from strokereg.core.prepare import digest
 from strokereg.core.record import write_json
 
 _FORMAT = 1  # part of every key: raise it when a rule changes

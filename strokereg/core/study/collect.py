@@ -9,7 +9,7 @@ import numpy as np
 
 from strokereg.core.cohort import Cohort
 from strokereg.core.history import series
-from strokereg.core.prepare import digest
+from strokereg.core.memo import digest
 from strokereg.core.record import HISTORY
 from strokereg.core.report import History
 from strokereg.core.results import (

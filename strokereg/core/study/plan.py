@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from strokereg.core.prepare import digest
+from strokereg.core.memo import digest
 from strokereg.core.record import Record
 from strokereg.core.study.arms import LIBRARY, Recipe, list_recipes
 from strokereg.core.study.stage import Stage

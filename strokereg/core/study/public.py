@@ -21,8 +21,9 @@ from strokereg.core.duplicates import cached, outline
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation, frame_of
 from strokereg.core.labels import TISSUES, LabelTable
+from strokereg.core.memo import digest
 from strokereg.core.nifti import Volume
-from strokereg.core.prepare import PreparedCase, digest, write_prepared
+from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.results import PublicSources
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.plan import list_sources

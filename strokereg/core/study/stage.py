@@ -13,7 +13,8 @@ from strokereg.core.cohort import Cohort
 from strokereg.core.device import choose_device, choose_precision
 from strokereg.core.duplicates import refuse_leaks
 from strokereg.core.errors import InputError
-from strokereg.core.prepare import check_cases, content_keys, digest
+from strokereg.core.memo import digest
+from strokereg.core.prepare import check_cases, content_keys
 from strokereg.core.ready import Ready, make_ready
 from strokereg.core.runs import Build
 from strokereg.core.specs import MixerSpec, Registered

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from strokereg.core.files import replacing
-from strokereg.core.prepare import digest
+from strokereg.core.memo import digest
 from strokereg.core.record import CHECKPOINT, RECORD, Record, make_folder, write_json
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.stage import Stage

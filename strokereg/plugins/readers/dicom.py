@@ -20,8 +20,8 @@ from pathlib import Path
 from strokereg.core.cache import cache_folder
 from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError
+from strokereg.core.memo import digest
 from strokereg.core.options import Options
-from strokereg.core.prepare import digest
 from strokereg.core.source import Source
 from strokereg.plugins.readers.names import strongest_volume
 
