@@ -84,19 +84,19 @@ def refuse_leaks(parts: Mapping[str, Iterable[CaseFiles]], cache: Path) -> None:
 
 def _marks(case: CaseFiles, cache: Path) -> dict[str, str]:
     """What a case is known by: image and lesion."""
-    found = {"image": cached(case.images["dwi"], "image", fingerprint, cache)}
+    found = {"image": cached(case.images["dwi"], "image", fingerprint, cache, case.volumes.get("dwi"))}
     if case.mask is not None:
         found["lesion mask"] = cached(case.mask, "outline", outline, cache)
     return {kind: mark for kind, mark in found.items() if mark}
 
 
-def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path) -> str:
-    """The measure of a file, kept by the content of the file.
+def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path, volume: int | None = None) -> str:
+    """The measure of a file, or of one volume of a 4D file, kept by the content of the file.
 
     Raises:
         InputError: a file that cannot be read.
     """
     if not path.is_file():
         return measure(read_volume(path))  # says what is wrong
-    key = digest([file_digest(path, cache), kind])
-    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path))))
+    key = digest([file_digest(path, cache), kind, volume])
+    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path, volume))))

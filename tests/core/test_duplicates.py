@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from strokereg.core.case import CaseFiles
 from strokereg.core.cohort import open_cohort
 from strokereg.core.duplicates import fingerprint, outline, refuse_leaks
 from strokereg.core.errors import InputError
@@ -74,3 +75,15 @@ def test_a_study_refuses_it_before_any_work(small_cohort, tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert f"has the same image as {train.name} of the training cases, but is among the test cases" in said
     assert not out.exists()
+
+
+def test_one_volume_of_a_4d_file_is_an_image_like_any(phantom, tmp_path):
+    """As readers of other layouts give it: an external cohort may hold all contrasts of a case in one file."""
+    first, second, _ = open_cohort(phantom).cases
+    volumes = [read_volume(first.images[name]) for name in ("adc", "dwi")]
+    path = tmp_path / "all.nii.gz"
+    nib.save(nib.Nifti1Image(np.stack([v.data for v in volumes], axis=-1), volumes[0].affine), path)
+    case = CaseFiles("sub-9", "sub-9", {"dwi": path}, volumes={"dwi": 1})
+    with pytest.raises(InputError, match="has the same image as sub-01 of the training cases"):
+        refuse_leaks({"training": [first], "external": [case]}, tmp_path / "cache")
+    refuse_leaks({"training": [second], "external": [case]}, tmp_path / "cache")
