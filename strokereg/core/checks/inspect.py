@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from strokereg.core.case import CaseFiles
 from strokereg.core.checks.finding import Finding, finding_of
 from strokereg.core.checks.rules import RULES, Parts
 from strokereg.core.errors import FileFault
 from strokereg.core.labels import LabelTable
-from strokereg.core.memo import digest
+from strokereg.core.memo import digest, remember
 from strokereg.core.nifti import read_volume
-from strokereg.core.record import write_json
 
 _FORMAT = 1  # part of every key: raise it when a rule changes
 
@@ -76,13 +75,11 @@ def inspect_cases(
     """
 
     def one(files: CaseFiles) -> Inspection:
-        kept = _entry(cache, files, table, keys)
-        found = _recall(kept, files) if kept else None
-        if found is None:
+        key = _key(files, table, keys)
+        if cache is None or key is None:
             found = inspect_case(files, table)
-            if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                write_json(kept, asdict(found))
+        else:
+            found = _here(remember(cache, key, lambda: asdict(inspect_case(files, table))), files)
         on_case(files.name)
         return found
 
@@ -90,22 +87,17 @@ def inspect_cases(
         return list(pool.map(one, cases))
 
 
-def _entry(cache: Path | None, files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) -> Path | None:
-    if cache is None or files.name not in keys:
+def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) -> str | None:
+    if files.name not in keys:
         return None
     parts = sorted([*files.images, *(["mask"] if files.mask else []), *(["dseg"] if files.dseg else [])])
-    key = digest([_FORMAT, keys[files.name], parts, dict(files.volumes), table.names if table else None])
-    return cache / key[:2] / f"{key[2:34]}.json"
+    return digest([_FORMAT, keys[files.name], parts, dict(files.volumes), table.names if table else None])
 
 
-def _recall(kept: Path, files: CaseFiles) -> Inspection | None:
+def _here(said: dict[str, Any], files: CaseFiles) -> Inspection:
     """What was seen of the same files, which may lie elsewhere by now and be called otherwise."""
-    try:
-        said = json.loads(kept.read_text(encoding="utf-8"))
-        found = [Finding(**finding) for finding in said["findings"]]
-        voxels, lesion_ml = said["voxels"], said["lesion_ml"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
     paths = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    here = tuple(replace(finding, case=files.name, file=str(paths[finding.part])) for finding in found)
-    return Inspection(files.name, here, voxels, lesion_ml)
+    found = (
+        replace(Finding(**finding), case=files.name, file=str(paths[finding["part"]])) for finding in said["findings"]
+    )
+    return Inspection(files.name, tuple(found), said["voxels"], said["lesion_ml"])
