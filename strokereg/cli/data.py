@@ -45,25 +45,12 @@ def simulate(
 
     Interrupted and called again with the same options, it makes only what is missing.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from strokereg.cli.progress import counting
     from strokereg.core.simulate import simulate_cohort
     from strokereg.core.simulate.summary import summarise
 
-    console = Console(stderr=True)
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("simulating", total=None)
-        simulate_cohort(
-            out,
-            cases,
-            labels=labels,
-            lesions=lesions,
-            seed=seed,
-            workers=workers,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with counting("simulating") as on_progress:
+        simulate_cohort(out, cases, labels=labels, lesions=lesions, seed=seed, workers=workers, on_progress=on_progress)
     summary = summarise(out)
     if as_json:
         click.echo(json.dumps(summary))

@@ -15,11 +15,12 @@ from scipy import ndimage
 from torch import nn
 
 from strokereg.core.cohort import SYNTHESIS
+from strokereg.core.cohort_folder import UNFINISHED, write_description, write_text
 from strokereg.core.compose import Tally, compose_case, render
 from strokereg.core.errors import InputError
-from strokereg.core.files import replacing
 from strokereg.core.grid import Preparation
 from strokereg.core.labels import LabelTable
+from strokereg.core.layout import DESCRIPTION
 from strokereg.core.nifti import write_volume
 from strokereg.core.placement import learn_prior
 from strokereg.core.prepare import PreparedCase
@@ -27,7 +28,6 @@ from strokereg.core.record import WEIGHTS, Record, make_folder, write_json
 from strokereg.core.split import PARTS, Split, make_split
 
 _DERIVED = Path("derivatives") / "strokereg"
-_DESCRIPTION, _UNFINISHED = "dataset_description.json", ".unfinished.json"
 _MEDIAN = 100.0  # intensity that one brain median becomes
 _COLUMNS = {
     "lesion_ml": "Volume of the lesion mask in ml",
@@ -114,17 +114,17 @@ def write_synthesis(
 def _open(out: Path, settings: dict[str, Any]) -> bool:
     """Whether the cohort is complete already; takes a new or empty folder, or one begun with the same settings."""
     make_folder(out)
-    for name in (_DESCRIPTION, _UNFINISHED):
+    for name in (DESCRIPTION, UNFINISHED):
         if (out / name).is_file():
             before = _settings_of(out / name)
             if before != settings:
                 raise InputError(
                     f"{out}: holds another dataset, or one of other settings; give a new folder with --out"
                 )
-            return name == _DESCRIPTION
+            return name == DESCRIPTION
     if any(out.iterdir()):
         raise InputError(f"{out}: is not empty and no synthetic cohort; give a new folder with --out")
-    write_json(out / _UNFINISHED, {"GeneratedBy": [{"Name": SYNTHESIS, "Settings": settings}]})
+    write_json(out / UNFINISHED, {"GeneratedBy": [{"Name": SYNTHESIS, "Settings": settings}]})
     return False
 
 
@@ -174,21 +174,20 @@ def _close(out: Path, names: Sequence[str], table: LabelTable, settings: dict[st
     facts = {name: json.loads(_sidecar(out, name).read_text(encoding="utf-8"))["Synthesis"] for name in names}
     rows = ["\t".join(("participant_id", *_COLUMNS))]
     rows += ["\t".join([name, *(_cell(facts[name][column]) for column in _COLUMNS)]) for name in names]
-    _write(out / "participants.tsv", "\n".join(rows) + "\n")
+    write_text(out / "participants.tsv", "\n".join(rows) + "\n")
     write_json(out / "participants.json", {name: {"Description": text} for name, text in _COLUMNS.items()})
     split = _split({name: said["anatomy"] for name, said in facts.items()})
     if split is not None:
         split.write(out / "split.tsv")
     table.write(out / _DERIVED / "dseg.tsv")
-    _write(out / ".bidsignore", "split.tsv\n**/*_adc.nii.gz\n")
-    _write(out / "README", "Synthetic images: no patient was scanned. See dataset_description.json.\n")
+    write_text(out / ".bidsignore", "split.tsv\n**/*_adc.nii.gz\n")
+    write_text(out / "README", "Synthetic images: no patient was scanned. See dataset_description.json.\n")
     made_by = {"Name": SYNTHESIS, "Version": metadata.version("strokereg"), "Settings": settings}
     description: dict[str, Any] = {"Name": "Synthetic stroke DWI", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     description |= {"GeneratedBy": [made_by]}
     derived = {**description, "Name": "Tissue labels and lesion masks", "DatasetType": "derivative"}
-    write_json(out / _DERIVED / _DESCRIPTION, derived)
-    write_json(out / _DESCRIPTION, description)
-    (out / _UNFINISHED).unlink(missing_ok=True)
+    write_json(out / _DERIVED / DESCRIPTION, derived)
+    write_description(out, description)
 
 
 def _split(anatomy_of: dict[str, str]) -> Split | None:
@@ -203,8 +202,3 @@ def _split(anatomy_of: dict[str, str]) -> Split | None:
 
 def _cell(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

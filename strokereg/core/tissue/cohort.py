@@ -21,6 +21,7 @@ from strokereg.core.cohort import Cohort, open_cohort
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.files import replacing
 from strokereg.core.labels import LabelTable
+from strokereg.core.layout import DESCRIPTION
 from strokereg.core.nifti import write_volume
 from strokereg.core.record import write_json
 from strokereg.core.tissue.external import Merge, find_map, merge_map
@@ -30,7 +31,6 @@ FOLDER = Path("derivatives") / "tissues"
 METHODS = ("hmrf", "kmeans", "atlas", "external")
 _MAKER = "strokereg data label"
 _RECIPE = 1  # goes up with every change that changes labels
-_DESCRIPTION = "dataset_description.json"
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _check_options(method: str, label_table: Path | None, maps: Path | None) -> 
 
 
 def _check_cohort(cohort: Cohort, table: LabelTable, overwrite: bool) -> None:
-    if not (cohort.root / _DESCRIPTION).is_file():
+    if not (cohort.root / DESCRIPTION).is_file():
         raise InputError(
             f"{cohort.root}: not a BIDS cohort, so label maps have no place in it; "
             f"import it first with 'strokereg data import {cohort.root} --out COHORT'"
@@ -194,7 +194,7 @@ def _check_cohort(cohort: Cohort, table: LabelTable, overwrite: bool) -> None:
 
 def _check_same(folder: Path, settings: dict[str, Any]) -> None:
     """Refuse to go on in a folder of other settings."""
-    path = folder / _DESCRIPTION
+    path = folder / DESCRIPTION
     if not path.is_file():
         return
     try:
@@ -208,7 +208,7 @@ def _check_same(folder: Path, settings: dict[str, Any]) -> None:
 
 def _open(folder: Path, settings: dict[str, Any]) -> None:
     """Write what makes it a derivatives folder with a label table."""
-    path = folder / _DESCRIPTION
+    path = folder / DESCRIPTION
     made_by = {"Name": _MAKER, "Version": metadata.version("strokereg"), "Settings": settings}
     description = {
         "Name": "Tissue labels",
