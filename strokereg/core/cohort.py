@@ -150,5 +150,4 @@ def _is_simulated(root: Path) -> bool:
         content = json.loads(description.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{description}: not valid JSON ({error}); correct it") from error
-    makers = content.get("GeneratedBy") if isinstance(content, dict) else None
-    return any(isinstance(m, dict) and m.get("Name") in (SIMULATION, SYNTHESIS) for m in makers or [])
+    return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in layout.makers_of(content))

@@ -8,7 +8,7 @@ from typing import Any
 
 from strokereg.core.errors import InputError
 from strokereg.core.files import replacing
-from strokereg.core.layout import DESCRIPTION
+from strokereg.core.layout import DESCRIPTION, makers_of
 from strokereg.core.record import write_json
 
 # Under this name until the last case is there, so that half a cohort is not taken for one.
@@ -58,10 +58,10 @@ def write_text(path: Path, text: str) -> None:
 
 def _check_same(out: Path, found: Any, wanted: dict[str, Any]) -> None:
     maker = wanted["GeneratedBy"][0]["Name"]
-    made_by = (found.get("GeneratedBy") if isinstance(found, dict) else None) or [{}]
-    if made_by[0].get("Name") != maker:
+    made_by = (makers_of(found) or [{}])[0]
+    if made_by.get("Name") != maker:
         raise InputError(f"{out}: holds a dataset that '{maker}' did not make; give a new folder with --out")
-    before, now = {**made_by[0].get("Settings", {}), **_source(found)}, wanted["GeneratedBy"][0]["Settings"]
+    before, now = {**made_by.get("Settings", {}), **_source(found)}, wanted["GeneratedBy"][0]["Settings"]
     now = {**now, **_source(wanted)}
     for key in now:
         if before.get(key) != now[key]:

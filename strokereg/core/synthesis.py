@@ -20,7 +20,7 @@ from strokereg.core.compose import Tally, compose_case, render
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
 from strokereg.core.labels import LabelTable
-from strokereg.core.layout import DESCRIPTION
+from strokereg.core.layout import DESCRIPTION, makers_of
 from strokereg.core.nifti import write_volume
 from strokereg.core.placement import learn_prior
 from strokereg.core.prepare import PreparedCase
@@ -134,9 +134,8 @@ def _settings_of(description: Path) -> Any:
         said = json.loads(description.read_text(encoding="utf-8"))
     except ValueError:
         return None
-    makers = said.get("GeneratedBy") if isinstance(said, dict) else None
-    first = makers[0] if isinstance(makers, list) and makers else {}
-    return first.get("Settings") if isinstance(first, dict) and first.get("Name") == SYNTHESIS else None
+    first = (makers_of(said) or [{}])[0]
+    return first.get("Settings") if first.get("Name") == SYNTHESIS else None
 
 
 def _sidecar(out: Path, name: str) -> Path:

@@ -87,8 +87,7 @@ def _makers(root: Path) -> list[Any]:
         said = json.loads((root / layout.DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    makers = said.get("GeneratedBy") if isinstance(said, dict) else None
-    return makers if isinstance(makers, list) else []
+    return layout.makers_of(said)
 
 
 def _below(root: Path, path: Path) -> str:

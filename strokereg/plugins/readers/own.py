@@ -22,8 +22,7 @@ class OwnReader:
             said = json.loads((root / layout.DESCRIPTION).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        makers = said.get("GeneratedBy") if isinstance(said, dict) else None
-        return any(isinstance(m, dict) and str(m.get("Name", "")).startswith("strokereg") for m in makers or [])
+        return any(str(maker.get("Name", "")).startswith("strokereg") for maker in layout.makers_of(said))
 
     def read(self, root: Path) -> Source:
         """List the cases, with their label table."""
