@@ -191,8 +191,11 @@ def settle(
         spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
         settings = settings.model_copy(update={"spacing": spacing})
     registered = {name: find(name, SYNTHESIS) for name in models}
-    generators = [*settings.generators, *([LIBRARY] if settings.mask_library else [])]
-    registered |= {name: find(name, "generator") for name in generators}
+    generators = {name: find(name, "generator") for name in settings.generators}
+    if settings.mask_library:
+        generators[LIBRARY] = find(LIBRARY, "generator")
+    if any(entry.spec.role == "translator" for entry in registered.values()):  # mixers bring their own lesions
+        registered |= generators
     registered |= {name: find(name, "segmenter") for name in settings.segmenters}
     for name in settings.options:
         if name not in registered and name in (changes.get("options") or {}):

@@ -71,10 +71,11 @@ def train(
             f"{name} is a mixer: it makes new cases of two real ones and has nothing to train; "
             f"compare it with 'strokereg compare --models {name}'"
         )
+    typed = read_options(entry, options or {})  # a wrong one should show before the cases are prepared
     if min(spacing) <= 0:
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
-    augmentation_of(entry.spec.role, trainer)  # a wrong one should show before the cases are prepared
+    augmentation_of(entry.spec.role, trainer)  # so should a wrong augmentation
     ready = make_ready(open_cohort(data, fold), channels, spacing, dims, cache_folder() / "prepared", on_case)
     wanted = len(ready.train) if cases is None else cases
     if not 1 <= wanted <= len(ready.train):
@@ -87,7 +88,7 @@ def train(
         version=entry.version,
         factory=entry.spec.factory,
         problem=ready.problem,
-        options=read_options(entry, options or {}),
+        options=typed,
         preparation=ready.preparation,
         labels=ready.table.names,
         cohort={**ready.facts, "training_cases": wanted},

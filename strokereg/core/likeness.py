@@ -69,25 +69,25 @@ class Measures:
     Args:
         truth: the held-out cases.
         lesion: the lesion's label.
-        look: images [n, C, *S] → features [m, F]; see `core.quality.deep_features`.
+        look: images [n, C, *S] and their brain, bool [n, *S] → features [m, F]; see `core.quality.deep_features`.
     """
 
     truth: Sequence[View]
     lesion: int
-    look: Callable[[np.ndarray], np.ndarray]
+    look: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     @cached_property
     def _true(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """Scaled features of the true images, and the mean and spread that they are scaled by."""
-        seen = [self.look(view.image) for view in self.truth]
+        seen = [self.look(view.image, view.labels > 0) for view in self.truth]
         together = np.concatenate(seen)
         mean, spread = together.mean(0), np.maximum(together.std(0), 1e-6)
         return [(features - mean) / spread for features in seen], mean, spread
 
-    def _scaled(self, image: np.ndarray) -> np.ndarray:
+    def _scaled(self, view: View) -> np.ndarray:
         """Features in units of the true images' spread, one by one, so that none counts for its size."""
         _, mean, spread = self._true
-        return (self.look(image) - mean) / spread
+        return (self.look(view.image, view.labels > 0) - mean) / spread
 
     def painted(self, images: Sequence[np.ndarray]) -> Likeness:
         """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
@@ -120,7 +120,7 @@ class Measures:
     def _likeness(
         self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
     ) -> Likeness:
-        true, features = self._true[0], [self._scaled(view.image) for view in views]
+        true, features = self._true[0], [self._scaled(view) for view in views]
 
         def sets(measure: Callable[[np.ndarray, np.ndarray], float]) -> Interval:
             def of(cases: Sequence[int]) -> float:

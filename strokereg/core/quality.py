@@ -17,6 +17,7 @@ from strokereg.core.roles import device_of
 _RANGE = 2.0  # from -1 to 1
 _UNITS = 16  # a forward pass
 _PARTS = 4  # along each axis of a volume
+_LEAST_BRAIN = 0.25  # share of a part of a volume that must be brain
 
 
 def ssim(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
@@ -56,7 +57,7 @@ def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float
 
 
 @torch.inference_mode()
-def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = False) -> np.ndarray:
+def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
     """What a segmenter sees in images: its coarsest convolution's outputs, mean over space.
 
     Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
@@ -64,10 +65,12 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = F
 
     Args:
         images: float32 [N, C, *S] in [-1, 1].
-        everywhere: for volumes, which are few: means over each of up to 4 x 4 x 4 parts of the volume, a row each.
+        brain: bool [N, *S]: means over the brain only. Otherwise the differences between much brain and little, the
+            same in true and painted images, are larger than any between the images. Volumes are few, so each gives a
+            row for each of up to 4 x 4 x 4 parts that is a quarter brain or more.
 
     Returns:
-        float64 [N, F], or [N · parts, F].
+        float64 [N, F], or [parts with brain, F] of volumes.
     """
     seen: list[torch.Tensor] = []
 
@@ -77,21 +80,36 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = F
 
     convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
     hooks = [module.register_forward_hook(watch) for module in convolutions]
+    weights = np.ones((len(images), *images.shape[2:]), np.float32) if brain is None else brain.astype(np.float32)
+    pairs = (torch.from_numpy(np.array(each)).split(_UNITS) for each in (images, weights))  # copies: may be read-only
     rows = []
     try:
-        for batch in torch.from_numpy(np.array(images)).split(_UNITS):  # a copy: prepared ones are read-only
+        for batch, weight in zip(*pairs, strict=True):
             seen.clear()
             segmenter(batch.to(device_of(segmenter)))
-            if everywhere:
-                z, y, x = (min(_PARTS, n) for n in seen[0].shape[2:])
-                found = F.adaptive_avg_pool3d(seen[0].double(), (z, y, x))
-            else:
-                found = seen[0].double().flatten(2).mean(2, keepdim=True)
-            rows.append(found.flatten(2).movedim(1, 2).flatten(0, 1).cpu().numpy())
+            rows.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), brain is not None).cpu().numpy())
     finally:
         for hook in hooks:
             hook.remove()
     return np.concatenate(rows)
+
+
+def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> torch.Tensor:
+    """Weighted means of features [N, F, *s] over space, or over parts of a volume, [rows, F].
+
+    Args:
+        weight: [N, 1, *S], the brain on the images' own grid.
+        parted: a volume in parts; those with little weight are left out.
+    """
+    pool = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
+    weight = pool(weight.double(), features.shape[2:])
+    parts = (1,) * (features.ndim - 2)
+    if parted and features.ndim == 5:
+        parts = tuple(min(_PARTS, n) for n in features.shape[2:])
+    share = pool(weight, parts)
+    means = pool(features * weight, parts) / share.clamp(min=1e-9)
+    rows, kept = means.flatten(2).movedim(1, 2).flatten(0, 1), share.flatten() >= _LEAST_BRAIN
+    return rows[kept] if len(parts) == 3 and kept.any() else rows
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,7 +8,10 @@ import pytest
 
 import strokereg
 from strokereg.cli.main import main
+from strokereg.registry.catalogue import catalogue
+from strokereg.registry.factory import load_class
 
+NETWORKS = ("generator", "translator", "segmenter")
 SMALL = {
     "unet": ["--set", "lr=2e-3"],
     "pix2pix": ["--set", "ngf=4", "--set", "ndf=4"],
@@ -52,6 +55,38 @@ def test_every_role_trains_and_is_found_finished(small_cohort, tmp_path, capsys,
 def test_wrong_input_is_one_sentence(small_cohort, tmp_path, capsys, more, said):
     asked = ["train", "unet", "--data", str(small_cohort), "--out", str(tmp_path / "run"), *more]
     assert main(asked) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("entry", catalogue().select("strokereg:*", NETWORKS), ids=lambda entry: entry.spec.name)
+def test_every_built_in_refuses_wrong_options_in_one_sentence(entry, tmp_path, capsys):
+    """Before anything is read: the cohort is not there."""
+    asked = ["train", entry.spec.name, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    fields = load_class(entry).Options.model_fields
+    first, number = next(iter(fields)), next(name for name, f in fields.items() if f.annotation in (int, float))
+    wrong = {
+        f"{first}x=1": f"{entry.spec.name} has no option '{first}x' (did you mean {first}",
+        f"{number}=-1": f"{entry.spec.name}: option {number}='-1':",
+        f"{number}=much": f"{entry.spec.name}: option {number}='much':",
+    }
+    for pair, said in wrong.items():
+        assert main([*asked, "--set", pair]) == 2
+        told = capsys.readouterr().err.strip()
+        assert said in " ".join(told.split()), told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "encoder=resnet81"], "timm knows no encoder 'resnet81' (did you mean resnet"),
+        (["--dims", "3"], "timm-unet is built for 2D, not 3D; choose --dims accordingly"),
+    ],
+)
+def test_what_a_segmenter_cannot_be_is_one_sentence(small_cohort, tmp_path, capsys, more, said):
+    few = ["--spacing", "8", "--cases", "3", "--out", str(tmp_path / "run")]
+    assert main(["train", "timm-unet", "--data", str(small_cohort), *few, *more]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
 

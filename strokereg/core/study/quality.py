@@ -44,7 +44,7 @@ def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict
         seed_everything(task.seed)
         stochastic = stage.registered[task.architecture].spec.stochastic
         painted = [render(translator, view.labels, stochastic) for view in truth]
-        measures = Measures(truth, ready.table.lesion, partial(look, everywhere=settings.dims == 3))
+        measures = Measures(truth, ready.table.lesion, look)
         said["likeness"] = _finite(measures.painted(painted).model_dump())
         said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
     return said
