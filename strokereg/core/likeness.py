@@ -122,11 +122,13 @@ class Measures:
     ) -> Likeness:
         true, features = self._true[0], [self._scaled(view) for view in views]
 
-        def sets(measure: Callable[[np.ndarray, np.ndarray], float]) -> Interval:
+        def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
             def of(cases: Sequence[int]) -> float:
                 # What was painted from a case's labels comes and goes with that case.
                 own = [features[case] for case in cases] if together else features
-                return measure(np.concatenate(own), np.concatenate([true[case] for case in cases]))
+                held = [true[case] for case in cases]
+                numbers = (_numbers(own, 0), _numbers(held, 0 if together else len(own)))
+                return measure(np.concatenate(own), np.concatenate(held), *([numbers] if by_case else []))
 
             return _without_each(of, len(self.truth))
 
@@ -135,11 +137,16 @@ class Measures:
             ssim=similarity,
             psnr=noise,
             frechet=sets(frechet_distance),
-            kernel=sets(kernel_distance),
+            kernel=sets(kernel_distance, by_case=True),
             precision=precision,
             recall=recall,
             contrast=self.contrast(views),
         )
+
+
+def _numbers(parts: Sequence[np.ndarray], first: int) -> np.ndarray:
+    """Which part each row of them all is of, counted from `first`."""
+    return np.repeat(np.arange(first, first + len(parts)), [len(part) for part in parts])
 
 
 def _mean(rows: np.ndarray) -> Interval:

@@ -47,6 +47,7 @@ class CycleGan(nn.Module):
         lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
         cycle: weight of the image's cycle loss, L1.
         label_cycle: weight of the labels' cycle loss, a cross-entropy.
+        bright: weight of what takes the identity loss's place: the lesion is as bright as the brightest of the images.
         discriminator: weight of the discriminators' losses.
         pool: fakes of each kind kept for the discriminators.
         """
@@ -58,6 +59,7 @@ class CycleGan(nn.Module):
         beta1: float = Field(default=0.5, ge=0, lt=1)
         cycle: float = Field(default=10.0, ge=0)
         label_cycle: float = Field(default=10.0, ge=0)
+        bright: float = Field(default=1.0, ge=0)
         discriminator: float = Field(default=0.5, gt=0)
         pool: int = Field(default=50, ge=0)
 
@@ -106,15 +108,16 @@ class CycleGan(nn.Module):
                 "gan_labels": o.discriminator * _game(self.label_critic, maps, shown_maps),
             },
         )
-        yield (
-            "generators",
-            {
-                "gan_image": least_squares(self.image_critic(fake_image), 1.0),
-                "gan_labels": least_squares(self.label_critic(fake_maps), 1.0),
-                "cycle_image": o.cycle * F.l1_loss(self.paint(fake_maps).float(), image),
-                "cycle_labels": o.label_cycle * F.cross_entropy(self.reader(fake_image).float(), batch.labels),
-            },
-        )
+        losses = {
+            "gan_image": least_squares(self.image_critic(fake_image), 1.0),
+            "gan_labels": least_squares(self.label_critic(fake_maps), 1.0),
+            "cycle_image": o.cycle * F.l1_loss(self.paint(fake_maps).float(), image),
+            "cycle_labels": o.label_cycle * F.cross_entropy(self.reader(fake_image).float(), batch.labels),
+        }
+        if o.bright:
+            lesion = batch.labels == self.labels - 1
+            losses["bright"] = o.bright * too_dark(fake_image[:, 0].float(), lesion, image[:, 0])
+        yield "generators", losses
 
 
 def hardened(logits: Tensor) -> Tensor:
@@ -122,6 +125,19 @@ def hardened(logits: Tensor) -> Tensor:
     soft = logits.float().softmax(1)
     hard = one_hot(soft.argmax(1), soft.shape[1])
     return hard + (soft - soft.detach())  # the bracket is exactly zero
+
+
+def too_dark(fake: Tensor, lesion: Tensor, image: Tensor) -> Tensor:
+    """Distance of the mean signal in painted lesions from that of as many voxels, the brightest, of real images.
+
+    Args:
+        fake, image: [N, *S] in [-1, 1], of different cases.
+        lesion: bool [N, *S], where `fake` was painted with a lesion; without any the distance is 0.
+    """
+    count = int(lesion.sum())
+    if not count:
+        return fake.sum() * 0.0
+    return (fake[lesion].mean() - image.flatten().topk(count).values.mean()).abs()
 
 
 def _game(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

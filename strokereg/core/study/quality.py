@@ -27,7 +27,7 @@ def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict
     for other cases and has the audit only.
     """
     kinds = {need.kind: need for need in needs.values()}
-    ready, settings, device = stage.ready, stage.settings, choose_device(stage.settings.device)
+    ready, device = stage.ready, choose_device(stage.settings.device)
     segmenter = load_model(stage.store / kinds["segmenter"].folder, stage.build)[1].to(device)
     truth = [view_case(case, ready.problem) for case in ready.validation]
     truth += [view_files(files, ready.preparation, ready.table, ready.problem) for files in ready.test_files]
