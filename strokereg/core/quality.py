@@ -5,6 +5,8 @@ Images lie in [-1, 1], where -1 is no signal (see `core.grid.normalise`), so tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -101,7 +103,7 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> torch.
         weight: [N, 1, *S], the brain on the images' own grid.
         parted: a volume in parts; those with little weight are left out.
     """
-    pool = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
+    pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
     weight = pool(weight.double(), features.shape[2:])
     parts = (1,) * (features.ndim - 2)
     if parted and features.ndim == 5:

@@ -7,12 +7,13 @@ of one case never meet.
 Departures: labels are classes and no intensities, so their cycle is judged by cross-entropy, which asks for each
 voxel's class where L1 on one-hot maps is content with the average of several. The map that was read from an image goes
 on as the most probable label a voxel, with the gradient of the probabilities (straight-through: Bengio 2013): the
-discriminator could tell soft maps from real ones at a glance, and the painter must learn on what it will be given. No
-identity loss: an image cannot be put in the place of a label map. Generators depart as `resnet_generator` says.
-A limit of the method: both cycles also close when two labels swap their intensities, and only the discriminators
-object. After 600 steps of 4 slices on a simulated cohort lesions were still darker than brain. With `label_cycle=1` and
-600 steps of 8 they were brighter, but the rest of the image hardly followed the labels (docs/judging.md). Budgets of
-the paper's kind, tens of thousands of steps, were not tried.
+discriminator could tell soft maps from real ones at a glance, and the painter must learn on what it will be given.
+Generators depart as `resnet_generator` says. An image cannot be put in the place of a label map, so there is no
+identity loss. In its place (`bright`) stands what is known of the first contrast without any pair: lesions are as
+bright as the brightest voxels of the images, counted as many as the lesions have. Both cycles also close when two
+labels swap their intensities, and only the discriminators object, too late for a short training: without this loss,
+lesions came out darker than brain. Set `bright=0` for a first contrast in which lesions are not bright. Budgets of the
+paper's kind, tens of thousands of steps, were not tried.
 """
 
 from __future__ import annotations

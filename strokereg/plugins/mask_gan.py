@@ -32,7 +32,7 @@ from strokereg.core.roles import Batch, Move, Player
 from strokereg.core.roles import noise as draw_noise
 from strokereg.plugins.layers import CONV, INSTANCE_NORM, halvings, least_squares, normal_weights
 
-_EMPTY = -1.5  # logit of a voxel in the first masks: tanh is -0.9, with enough slope left to grow from
+_EMPTY = -0.5  # of a voxel in the first masks: below 0, and tanh still has slope to grow from
 
 
 class MaskGan(nn.Module):

@@ -132,7 +132,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "pix2pix": {"ngf": 24, "ndf": 16},
             "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
             "spade-hinge": {"ngf": 16, "ndf": 16, "hidden": 32},
-            "cyclegan": {"ngf": 16, "ndf": 16, "blocks": 6},
+            "cyclegan": {"ngf": 16, "ndf": 16, "blocks": 6, "lr": 1e-3},
             "flow": {"ngf": 24},
             "dynunet": {"filters": 16},
         },
