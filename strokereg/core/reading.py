@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from strokereg.core.results import Arm, Headroom, Quality, Results
 from strokereg.core.stats import FEWEST_CASES, Contrast, Spread
@@ -86,11 +86,21 @@ def arm_sentence(arm: Arm) -> str | None:
     return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."
 
 
+def arm_sentences(arms: Iterable[Arm]) -> list[str]:
+    """One sentence per compared arm, and one per arm without any training that ended well."""
+    arms = list(arms)
+    sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
+    return sentences + [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in arms if not arm.seeds]
+
+
+def failure_sentences(results: Results) -> list[str]:
+    """One sentence per training that did not hold."""
+    return [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+
+
 def reading(results: Results) -> list[str]:
     """One sentence per compared arm, then one per failure."""
-    sentences = [sentence for arm in results.arms if (sentence := arm_sentence(arm))]
-    unjudged = [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in results.arms if not arm.seeds]
-    return sentences + unjudged + [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+    return arm_sentences(results.arms) + failure_sentences(results)
 
 
 _NOTES = {"redrawn": "times drawn again", "given_up": "given up", "held_out_l1": "L1 to held-out images"}
