@@ -27,7 +27,7 @@ class Row:
 
 
 def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
-    """Dice per arm, per cent from low to high: cases as faint dots, trainings' means as ticks, their mean in figures."""
+    """Dice per arm, per cent from low to high: cases as faint dots, means of trainings as ticks, theirs in figures."""
     arms = [arm for arm in group.arms if arm.seeds]
     tables = [scores(arm.seeds, judged_cases(arm)) * 100 for arm in arms]
     x = svg.Scale(low, high, LEFT, WIDTH - RIGHT)
