@@ -162,7 +162,21 @@ def nature(results: Results) -> list[str]:
         lines.append(f"Public {kind}: {source.used} of {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
         lines.append("Generator and translator saw all training cases, not only the arm's own.")
+    if len(study.seeds) > 1 and _shared_translators(results):
+        lines.append(
+            "One training of each translator served all seeds, so intervals hold the luck of the segmenters' trainings "
+            "and not that of the translators'."
+        )
     return [*lines, RULE]
+
+
+def _shared_translators(results: Results) -> bool:
+    """Whether each translator was trained once for several seeds; untrained ones have no luck."""
+    seeds: dict[tuple[str, int], set[int]] = {}
+    for run in results.runs:
+        if run.role == "translator" and run.steps > 0:
+            seeds.setdefault((run.architecture, run.cases), set()).add(run.seed)
+    return any(len(found) == 1 for found in seeds.values())
 
 
 def _numbers(contrast: Contrast) -> str:

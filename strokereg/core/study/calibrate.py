@@ -48,9 +48,9 @@ class _Enough(Exception):
     """Ends a training that was only begun to be timed."""
 
 
-def kind_of(task: Task) -> tuple[str, str, bool]:
-    """What tasks of one cost have in common."""
-    return task.kind, task.architecture, task.public
+def kind_of(task: Task) -> tuple[str, str, bool, int]:
+    """What tasks of one cost have in common; a step costs the same however many cases there are, looking does not."""
+    return task.kind, task.architecture, task.public, task.cases if task.kind == "quality" else 0
 
 
 def calibrate(stage: Stage, plan: Plan, tasks: Iterable[Task], workers: int) -> tuple[dict[tuple, Cost], float]:

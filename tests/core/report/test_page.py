@@ -215,6 +215,10 @@ def test_small_studies_render(build_results: Callable[..., Results], shape: dict
 def test_one_training_is_never_called_a_gain(build_results: Callable[..., Results], tmp_path: Path) -> None:
     page = write_report(tmp_path, build_results(seeds=1)).read_text(encoding="utf-8")
     assert "This study is too small to show a gain or a loss." in page
+    result = page[page.index('<section id="result">') : page.index("</section>")]
+    assert "p &lt;" not in result
+    assert "adjusted p" not in result
+    assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 
 def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
