@@ -135,6 +135,7 @@ def _judging(stage: Stage, model: nn.Module) -> float:
 
 def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     ready, device = stage.ready, choose_device(stage.settings.device)
+    started = time.perf_counter()
     makers = {
         need.kind: stage.build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
         for need in needs.values()
@@ -150,7 +151,7 @@ def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     rendered = time.perf_counter()
     # Untrained generators draw masks that fit nowhere, again and again; trained ones rarely do.
     first = tally.lesions / max(1, tally.lesions + tally.redrawn)
-    return Cost((composed - begun) * first + rendered - composed)
+    return Cost((composed - begun) * first + rendered - composed, begun - started)
 
 
 def _look(stage: Stage, task: Task) -> Cost:
