@@ -23,6 +23,7 @@ from strokereg.core.errors import InputError
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
 @click.option("--share", "shares", type=Shares(), help="Synthetic part of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option("--mixed-only", is_flag=True, help="No arms that are trained on synthetic images alone.")
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Size of each synthetic database.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
@@ -50,6 +51,7 @@ from strokereg.core.errors import InputError
 @click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
 @click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print arms, what is done, and about how long the rest takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
@@ -63,9 +65,11 @@ def compare(
     options: tuple[tuple[str, str], ...],
     spacing: float | None,
     all_for_synthesis: bool,
+    mixed_only: bool,
     flips: bool,
     workers: int | None,
     executor: str,
+    track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
     as_json: bool,
@@ -77,6 +81,7 @@ def compare(
     are not clinical ones.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from strokereg import api
     from strokereg.api.study import OUT, split_options
@@ -90,6 +95,7 @@ def compare(
         "options": split_options(dict(options), example),
         "spacing": None if spacing is None else (spacing,) * 3,
         "all_for_synthesis": all_for_synthesis or None,
+        "mixed_only": mixed_only or None,
         "flips": flips or None,
     }
     asked = merge(kept, given, flags)
@@ -117,6 +123,8 @@ def compare(
             store=store,
             executor=executor,
             fold=fold,
+            track=track,
+            on_warning=lambda sentence: progress.console.print(escape(sentence)),
         )
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))
