@@ -4,11 +4,10 @@ The mask GAN of Platscher, Zopes, Federau (arXiv 2010.02745): latent vector of 1
 upsample-and-convolve up to the mask's size; a critic of strided convolutions without normalisation; trained with
 the LSGAN (Mao 2017), Jensen-Shannon (Goodfellow 2014) or Wasserstein loss with gradient penalty 10 (Gulrajani
 2017). Departures: any size that halves evenly instead of 32 and up in cubes; masks stay in the place of the brain
-where they were drawn, so the network learns where strokes lie as well as how they look; conditioning on the lesion's
-volume, see `for_volume`, which is on unless it is switched off: without it all masks of a moment were about equally
-large, and that size swung between all of the brain and nothing, while lesions span three orders of magnitude. Learning
-rates fall to zero over the second half (as in Gulrajani's code), and the Wasserstein generator starts from masks that
-are empty rather than half of the brain, from where it overshot. On real lesions, a few voxels each, LSGAN soon drew
+where they were drawn, so the network learns where strokes lie as well as how they look; optional conditioning on the
+lesion's volume, see `for_volume`, which also keeps the masks' sizes apart and steady. Learning rates fall to zero over
+the second half (as in Gulrajani's code), and the Wasserstein generator starts from masks that are empty rather than
+half of the brain, from where it overshot. On real lesions, a few voxels each, LSGAN soon drew
 nothing but empty masks; so for it and for Jensen-Shannon the critic sees masks cut to two values (`cut`), through noise
 (as the paper's translators do, but of constant strength), and starts from weights that let it hear a small lesion
 (`_critic`).
@@ -60,7 +59,7 @@ class MaskGan(nn.Module):
         critic_noise: float = Field(default=0.5, ge=0)
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
-        volume: bool = True
+        volume: bool = False
         volume_weight: float = Field(default=10.0, ge=0)
 
     def __init__(self, problem: Problem, options: Options):
