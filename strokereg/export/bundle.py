@@ -109,9 +109,8 @@ class Work:
         """The file of one format, in float32, with its parity measured and held."""
         writer = WRITERS[name]
         path = folder / f"{self.record.architecture.replace(':', '-')}{SUFFIXES[name]}"
-        example = self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
         with _failing(f"{self.record.architecture}: cannot be exported to {name}"):
-            writer.write(self.graph, example, path)
+            writer.write(self.graph, self._example(), path)
             run = writer.opened(path)
             parity = self._measure(run)
         require(parity, f"{self.record.architecture}: the {name} file")
@@ -119,12 +118,14 @@ class Work:
         return path
 
     def reduce(self, full: Path, precision: str) -> Path:
-        """The file `full` (ONNX) in another precision, with its loss measured and allowed, or forced."""
+        """The network in another precision, its loss against the file `full` (ONNX) measured and allowed, or forced."""
         from strokereg.export.precision import convert, engine_of
 
         path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
+        plain = full.with_name(f"{full.stem}.plain{full.suffix}")
         with _failing(f"{self.record.architecture}: cannot be brought to {precision}"):
-            convert(full, path, precision, self.lower.calibration)
+            onnx_file.write_plain(self.graph, self._example(), plain)
+            convert(plain, path, precision, self.lower.calibration)
             run = engine_of(path, precision)
             parity = self._measure(run)
             bundle = self._describe(parity, run, onnx_file.versions(), precision)
@@ -135,6 +136,9 @@ class Work:
             raise RunFailed(refusal(f"{self.record.architecture} in {precision}", gate))
         onnx_file.annotate(path, bundle.model_copy(update={"gate": gate}).to_json())
         return path
+
+    def _example(self) -> Inputs:
+        return self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
 
     def _measure(self, run: Callable[[Inputs], np.ndarray]) -> Parity:
         return measure(run, self.graph, self.reference, self.samples, decision_of(self.record).threshold)

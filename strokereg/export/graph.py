@@ -30,6 +30,7 @@ class Graph(nn.Module, abc.ABC):
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
         program: what `export.program` made of it, kept for the next format.
+        onnx: what `export.onnx_file` made of it, kept for the next precision.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """
@@ -46,6 +47,7 @@ class Graph(nn.Module, abc.ABC):
         self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
         self.inputs: dict[str, str] = {}
         self.program: torch.export.ExportedProgram | None = None
+        self.onnx = b""
         self.noise: int | None = getattr(network, "noise", None) if record.role != "segmenter" else None
 
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import torch
 
-from strokereg.export import exact_norm
+from strokereg.export import exact_norm, label_tables
 from strokereg.export.graph import Graph, Inputs
 from strokereg.export.metadata import KEY
 from strokereg.export.program import dynamic_shapes, program_of, quiet
@@ -19,11 +19,30 @@ OPSET = 20
 
 
 def write(graph: Graph, example: Inputs, path: Path) -> None:
-    """Export a graph with dynamic batch and spatial sizes into a single file.
+    """Export a graph with dynamic batch and spatial sizes into a single file, exact and fast on onnxruntime.
 
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
     """
+    model = _plain(graph, example)
+    exact_norm.rewrite(model)
+    label_tables.rewrite(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def write_plain(graph: Graph, example: Inputs, path: Path) -> None:
+    """As `write`, in the operators of the exporter: what lower precisions are made from.
+
+    Their own error is far above what `exact_norm` saves, engines have one quick operator for the whole norm, and
+    convolutions gain more from a lower precision than tables do.
+    """
+    path.write_bytes(_plain(graph, example).SerializeToString())
+
+
+def _plain(graph: Graph, example: Inputs) -> onnx.ModelProto:
+    """The exporter's model, tidied up; made once a graph."""
+    if graph.onnx:
+        return onnx.load_from_string(graph.onnx)
     exported = program_of(graph, example)
     with quiet():
         program = torch.onnx.export(
@@ -38,8 +57,8 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     model = program.model_proto
     _strip(model)
     _name_axes(model, graph)
-    exact_norm.rewrite(model)
-    path.write_bytes(model.SerializeToString())
+    graph.onnx = model.SerializeToString()
+    return model
 
 
 def annotate(path: Path, text: str) -> None:
