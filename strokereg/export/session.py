@@ -16,7 +16,7 @@ import numpy as np
 from strokereg.core.errors import InputError
 from strokereg.export.metadata import KEY, Bundle, read_bundle
 from strokereg.export.onnx_header import read_header
-from strokereg.export.providers import provider_options, short_name, usable_providers
+from strokereg.export.providers import load_libraries, provider_options, short_name, usable_providers
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
 _GPU = ("TensorRT", "CUDA")
@@ -53,6 +53,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         names = usable_providers()[-1:] if cpu else usable_providers()
+        load_libraries(names)
         wanted = [(name, provider_options(name, precision)) for name in names]
         self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=wanted)
         self.provider = short_name(self._session.get_providers()[0])
