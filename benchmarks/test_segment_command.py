@@ -2,7 +2,7 @@
 
 The same U-Net (default widths) on the same scan and network grid: MONAI loads the TorchScript file of the same export,
 resamples to 3 mm, runs its `SlidingWindowInferer` over axial slices and writes the mask on the scan's own grid. Read
-the ratio: `pytest benchmarks/test_segment_command.py`; rounds are interleaved, so a busy machine hits both alike, and the
+the ratio: `pytest benchmarks/test_segment_command.py`; rounds are interleaved, so a busy machine hits both alike; the
 processor's time is told beside the clock's.
 """
 

@@ -38,7 +38,8 @@ class _End:
     """An output of a chain: a range of its channels, and a constant added to them."""
 
     name: str
-    channels: slice
+    start: int
+    stop: int
     added: np.ndarray | None = None
 
 
@@ -102,23 +103,31 @@ def _chains(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> Iterator[
         second = only_user(relu.output[0], "Conv") if relu else None
         if not (relu and second and _is_plain(second, weights) and _is_label_map(first.input[0], makers)):
             continue
-        chain = _Chain(first, second, [], [first, relu, second])
-        outputs, sizes = [second.output[0]], [weights[second.input[1]].shape[0]]
+        chain = _Chain(first, second, [_End(second.output[0], 0, weights[second.input[1]].shape[0])])
+        chain.nodes += [first, relu, second]
         split = only_user(second.output[0], "Split")
-        if split and (len(split.input) == 1 or split.input[1] in weights):
-            outputs = list(split.output)
-            sizes = weights[split.input[1]].tolist() if len(split.input) == 2 else [sizes[0] // len(outputs)] * len(outputs)
+        if split and _axis(split) == 1 and (len(split.input) == 1 or split.input[1] in weights):
+            chain.ends = _parts(split, chain.ends[0].stop, weights)
             chain.nodes.append(split)
-        edges = np.cumsum([0, *sizes]).tolist()
-        for number, name in enumerate(outputs):
-            end = _End(name, slice(edges[number], edges[number + 1]))
-            add = only_user(name, "Add")
-            other = next((x for x in add.input if x != name), "") if add else ""
+        for end in chain.ends:
+            add = only_user(end.name, "Add")
+            other = next((x for x in add.input if x != end.name), "") if add else ""
             if add and other in weights and weights[other].size == 1:
                 end.name, end.added = add.output[0], weights[other]
                 chain.nodes.append(add)
-            chain.ends.append(end)
         yield chain
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
+
+
+def _parts(split: onnx.NodeProto, channels: int, weights: dict[str, np.ndarray]) -> list[_End]:
+    """The outputs of a Split; where it names no sizes they are equal, and the last takes what is left."""
+    equal = -(-channels // len(split.output))
+    sizes = weights[split.input[1]].tolist() if len(split.input) == 2 else [equal] * len(split.output)
+    edges = np.minimum(np.cumsum([0, *sizes]), channels).tolist()
+    return [_End(name, *edges[number : number + 2]) for number, name in enumerate(split.output)]
 
 
 def _is_plain(node: onnx.NodeProto, weights: dict[str, np.ndarray]) -> bool:
@@ -163,8 +172,7 @@ def _replace(n: Nodes, chains: list[_Chain], weights: dict[str, np.ndarray]) -> 
         table = _sum_of_rows(n, [_sum_of_rows(n, tables, steps[0]) for tables in across], steps[1])
         table = n.op("Add", table, n.constant(weights[chain.second.input[2]]))
         for end in chain.ends:
-            ends = (n.constant([edge]) for edge in (end.channels.start, end.channels.stop))
-            part = n.op("Slice", table, *ends, n.constant([1]))
+            part = n.op("Slice", table, n.constant([end.start]), n.constant([end.stop]), n.constant([1]))
             if end.added is not None:
                 part = n.op("Add", part, n.constant(end.added.reshape(-1)))
             n.op("Transpose", n.op("Gather", part, numbers, axis=0), perm=[0, 3, 1, 2])
