@@ -109,8 +109,9 @@ class Work:
         """The file of one format, in float32, with its parity measured and held."""
         writer = WRITERS[name]
         path = folder / f"{self.record.architecture.replace(':', '-')}{SUFFIXES[name]}"
+        example = self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
         with _failing(f"{self.record.architecture}: cannot be exported to {name}"):
-            writer.write(self.graph, self._example(), path)
+            writer.write(self.graph, example, path)
             run = writer.opened(path)
             parity = self._measure(run)
         require(parity, f"{self.record.architecture}: the {name} file")
@@ -124,7 +125,7 @@ class Work:
         path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
         plain = full.with_name(f"{full.stem}.plain{full.suffix}")
         with _failing(f"{self.record.architecture}: cannot be brought to {precision}"):
-            onnx_file.write_plain(self.graph, self._example(), plain)
+            plain.write_bytes(self.graph.onnx)
             convert(plain, path, precision, self.lower.calibration)
             run = engine_of(path, precision)
             parity = self._measure(run)
@@ -136,9 +137,6 @@ class Work:
             raise RunFailed(refusal(f"{self.record.architecture} in {precision}", gate))
         onnx_file.annotate(path, bundle.model_copy(update={"gate": gate}).to_json())
         return path
-
-    def _example(self) -> Inputs:
-        return self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
 
     def _measure(self, run: Callable[[Inputs], np.ndarray]) -> Parity:
         return measure(run, self.graph, self.reference, self.samples, decision_of(self.record).threshold)

@@ -30,7 +30,7 @@ class Graph(nn.Module, abc.ABC):
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
         program: what `export.program` made of it, kept for the next format.
-        onnx: what `export.onnx_file` made of it, kept for the next precision.
+        onnx: what torch's ONNX exporter made of it, kept for lower precisions.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """

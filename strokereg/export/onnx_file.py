@@ -21,28 +21,13 @@ OPSET = 20
 def write(graph: Graph, example: Inputs, path: Path) -> None:
     """Export a graph with dynamic batch and spatial sizes into a single file, exact and fast on onnxruntime.
 
+    `graph.onnx` keeps it in the operators of the exporter, which lower precisions are made from: their own error is far
+    above what `exact_norm` saves, engines have one quick operator for the whole norm, and convolutions gain more from a
+    lower precision than from tables.
+
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
     """
-    model = _plain(graph, example)
-    exact_norm.rewrite(model)
-    label_tables.rewrite(model)
-    path.write_bytes(model.SerializeToString())
-
-
-def write_plain(graph: Graph, example: Inputs, path: Path) -> None:
-    """As `write`, in the operators of the exporter: what lower precisions are made from.
-
-    Their own error is far above what `exact_norm` saves, engines have one quick operator for the whole norm, and
-    convolutions gain more from a lower precision than tables do.
-    """
-    path.write_bytes(_plain(graph, example).SerializeToString())
-
-
-def _plain(graph: Graph, example: Inputs) -> onnx.ModelProto:
-    """The exporter's model, tidied up; made once a graph."""
-    if graph.onnx:
-        return onnx.load_from_string(graph.onnx)
     exported = program_of(graph, example)
     with quiet():
         program = torch.onnx.export(
@@ -58,7 +43,9 @@ def _plain(graph: Graph, example: Inputs) -> onnx.ModelProto:
     _strip(model)
     _name_axes(model, graph)
     graph.onnx = model.SerializeToString()
-    return model
+    exact_norm.rewrite(model)
+    label_tables.rewrite(model)
+    path.write_bytes(model.SerializeToString())
 
 
 def annotate(path: Path, text: str) -> None:
