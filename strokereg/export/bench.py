@@ -121,9 +121,9 @@ def time_ways(
 def head_labels(labels: int, batch: int, size: tuple[int, ...]) -> np.ndarray:
     """Label maps int64 [N, *S] with areas and borders as in a head, the last label a lesion.
 
-    Noise would not do: graphs with `label_tables` gain from what repeats, and in noise nothing does. Of 8 slices of real
-    anatomy (64 × 64, 3 mm) 39 % of the arrangements of 5 × 5 labels differ, at half size 54 %, at a quarter 79 %; of
-    these here 39, 72 and 90 %. Of 3 × 3 it is 13, 42 and 53 %, and here 3, 41 and 57 %.
+    Noise would not do: graphs with `label_tables` gain from what repeats, and in noise nothing does. Of 8 slices of
+    real anatomy (64 × 64, 3 mm) 39 % of the arrangements of 5 × 5 labels differ, at half size 54 %, at a quarter 79 %;
+    of these here 39, 72 and 90 %. Of 3 × 3 it is 13, 42 and 53 %, and here 3, 41 and 57 %.
     """
     grid = np.stack(np.meshgrid(*(np.linspace(-1.2, 1.2, edge) for edge in size), indexing="ij"))
     angle, rng = np.arctan2(grid[-2], grid[-1]), np.random.RandomState(0)
