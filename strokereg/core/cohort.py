@@ -50,7 +50,7 @@ class Cohort:
 
 
 def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.data`).
+    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.sources`).
 
     Args:
         fold: of a cross-validation, counted from 1; None for `split.tsv`.

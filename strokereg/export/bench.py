@@ -84,6 +84,7 @@ def time_ways(
             count,
             size,
             np.random.RandomState(0),
+            bundle.preparation.measured,
         )
         for run in ways.values():
             for _ in range(_WARM):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +24,7 @@ from strokereg.core.grid import Preparation
 from strokereg.core.labels import LabelTable
 from strokereg.core.nifti import read_volume, write_volume
 from strokereg.core.prepare import clear_leftovers, content_keys, fitting_size, prepare_cases, write_prepared
+from strokereg.core.ready import make_ready
 
 PREPARATION = Preparation(spacing=(6.0, 6.0, 6.0))
 
@@ -88,6 +93,57 @@ def test_what_a_killed_process_left_goes_and_what_a_live_one_builds_stays(copied
         process.kill()
     assert clear_leftovers(shelf) == 1
     assert not [path for path in shelf.iterdir() if path.name.startswith(".building")]
+
+
+HALTS = """
+import sys, time
+import numpy as np
+from strokereg.cli.main import main
+save, begun = np.save, []
+def half(path, array):
+    if path.name == "labels.npy":
+        begun.append(path)
+        if len(begun) == 3:
+            path.write_bytes(bytes(100))
+            print(path.parent, flush=True)
+            time.sleep(600)
+    save(path, array)
+np.save = half
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_the_middle_harms_no_other(small_cohort, tmp_path):
+    """Two commands prepare one cohort; one is halted while it writes and killed, the other and the next one finish."""
+    cache = tmp_path / "cache"
+    words = ["data", "prepare", str(small_cohort), "--spacing", "6", "--json"]
+    environment = {**os.environ, "STROKEREG_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+    def prepare() -> dict[str, str]:
+        run = [sys.executable, "-m", "strokereg", *words]
+        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["folders"]
+
+    halts = [sys.executable, "-c", HALTS, *words]
+    with subprocess.Popen(halts, env=environment, stdout=subprocess.PIPE, text=True) as killed:
+        half = Path(killed.stdout.readline().strip())
+        folders = prepare()
+        assert half.is_dir()  # of a live process, so it stays
+        made = entries(cache)
+        killed.send_signal(signal.SIGKILL)
+    assert half.is_dir()
+    assert prepare() == folders
+    # The half one is gone; nothing was made again but what had to be, and it all holds what it should.
+    assert not list(cache.rglob(".building-*"))
+    assert entries(cache) == {path: time for path, time in made.items() if path.parent != half}
+    cohort = open_cohort(small_cohort)
+    how = make_ready(cohort, ("dwi",), (6.0,) * 3, 2, tmp_path / "other").preparation
+    files = [*cohort.part("train"), *cohort.part("val")]
+    for case in prepare_cases(files, how, cohort.table, tmp_path / "other"):
+        for part in ("image", "labels"):
+            np.testing.assert_array_equal(np.load(Path(folders[case.name]) / f"{part}.npy"), getattr(case, part))
 
 
 def turned(volume, codes):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
+from strokereg.core.grid import Interpolation, Scaling
 from strokereg.core.options import Options
 
 Preset = Literal["smoke", "quick", "full"]
@@ -48,6 +49,7 @@ class StudySettings(Options):
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
+        interpolation, scaling: how images are brought before networks; see `core.grid.Preparation`.
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
@@ -73,6 +75,8 @@ class StudySettings(Options):
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
+    interpolation: Interpolation = "linear"
+    scaling: Scaling = "median"
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
     anatomies: Path | None = None
     mask_library: Path | None = None
