@@ -18,7 +18,6 @@ from strokereg.core.errors import InputError
 from strokereg.core.nifti import Volume
 from strokereg.core.options import Options
 
-
 Interpolation = Literal["linear", "cubic"]
 Scaling = Literal["median", "zscore", "percentile"]
 
