@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, StrokeregError
+
+_NEAR = 20  # folders below a wrong one that are looked into
 
 if TYPE_CHECKING:
     from strokereg.core.cohort import Cohort
@@ -34,7 +38,8 @@ def read_source(
 
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give the folder that holds the scans")
+        what = "is a file" if root.exists() else "no such folder"
+        raise InputError(f"{root}: {what}; give the folder that holds the scans")
     known = readers()
     entry = known.find(reader) if reader else _recognise(root)
     source = build_reader(entry, options).read(root)
@@ -58,7 +63,7 @@ def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
     from strokereg.core.cohort import cohort_of, open_cohort
 
     root, name, source = look_into(folder)
-    return open_cohort(root, fold) if name is None else cohort_of(root, source)
+    return open_cohort(root, fold) if name is None else cohort_of(root, source, fold=fold)
 
 
 def look_into(folder: Path | str) -> tuple[Path, str | None, Source]:
@@ -86,7 +91,7 @@ def _recognise(root: Path) -> Any:
     if not claims:
         listed = ", ".join(known.available())
         raise InputError(
-            f"{root}: no reader knows this layout; installed are: {listed} (see docs/data.md); "
+            f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} (see docs/data.md); "
             "for files of any other naming: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
         )
     if len(claims) > 1:
@@ -95,16 +100,27 @@ def _recognise(root: Path) -> Any:
     return claims[0]
 
 
-def _claims(root: Path) -> list[Any]:
+def _known_near(root: Path) -> str:
+    """A hint where a folder above or right below is one that a reader of a certain layout knows."""
+    with contextlib.suppress(OSError, InputError):  # a folder that cannot be listed, a reader that fails on it
+        near = [root.absolute().parent, root.absolute().parent.parent, *itertools.islice(root.iterdir(), _NEAR)]
+        for folder in near:
+            if folder.is_dir() and (claims := _claims(folder, general=False)):
+                return f", but {folder} is {claims[0].spec.name}: give that"
+    return ""
+
+
+def _claims(root: Path, general: bool = True) -> list[Any]:
+    """Readers that know a folder; the general ones, if at all, only where no other does."""
     from strokereg.registry.catalogue import readers
     from strokereg.registry.factory import build_reader
 
     claims: dict[bool, list[Any]] = {False: [], True: []}
-    for general, found in claims.items():
-        if general and claims[False]:
+    for broad, found in claims.items():
+        if broad and (claims[False] or not general):
             break
         for entry in readers().entries:
-            if entry.spec.general == general:
+            if entry.spec.general == broad:
                 try:
                     if build_reader(entry).recognises(root):
                         found.append(entry)
