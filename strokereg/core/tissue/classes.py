@@ -68,13 +68,14 @@ METHODS: dict[str, Callable[[Scan], np.ndarray]] = {
 
 
 def _line_sulci(scan: Scan, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """White matter within a cortex's width of a sulcus becomes cortex, where cortex lies more often than white matter.
+    """White matter within a cortex's width of a sulcus or of the brain's border becomes cortex, where that is likelier.
 
-    Between fluid and white matter a voxel of 2 mm seldom is cortex alone, and mixed ones look like white matter.
+    Likelier by place. Between fluid and white matter a voxel of 2 mm seldom is cortex alone; mixed ones look like white.
     """
     outer = np.zeros(scan.brain.shape, dtype=bool)
     outer[scan.brain] = shares[TISSUES.index(CORTEX)] > shares[TISSUES.index(WHITE)]
-    near = ndimage.distance_transform_edt(labels != CSF, sampling=scan.spacing) <= _CORTEX_MM
+    inner = np.pad((labels != CSF) & scan.brain, 1)  # the scan is cropped to the brain: beyond it is outside
+    near = ndimage.distance_transform_edt(inner, sampling=scan.spacing)[1:-1, 1:-1, 1:-1] <= _CORTEX_MM
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 
 
