@@ -51,6 +51,7 @@ class StudySettings(Options):
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         interpolation, scaling: how images are brought before networks; see `core.grid.Preparation`.
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
+        mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
         flips: segmenters are judged on the mean over each image and its left-right mirror image.
@@ -78,6 +79,7 @@ class StudySettings(Options):
     interpolation: Interpolation = "linear"
     scaling: Scaling = "median"
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
+    mixed_only: bool = False
     anatomies: Path | None = None
     mask_library: Path | None = None
     flips: bool = False
