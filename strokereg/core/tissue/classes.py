@@ -70,7 +70,7 @@ METHODS: dict[str, Callable[[Scan], np.ndarray]] = {
 def _line_sulci(scan: Scan, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """White matter within a cortex's width of a sulcus or of the brain's border becomes cortex, where that is likelier.
 
-    Likelier by place. Between fluid and white matter a voxel of 2 mm seldom is cortex alone; mixed ones look like white.
+    Likelier by place. Between fluid and white matter a voxel of 2 mm seldom is cortex alone; mixed ones look white.
     """
     outer = np.zeros(scan.brain.shape, dtype=bool)
     outer[scan.brain] = shares[TISSUES.index(CORTEX)] > shares[TISSUES.index(WHITE)]
