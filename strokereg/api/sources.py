@@ -73,7 +73,8 @@ def look_into(folder: Path | str) -> tuple[Path, str | None, Source]:
 
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give a cohort folder, or make one with 'strokereg data simulate'")
+        what = "is a file" if root.exists() else "no such folder"
+        raise InputError(f"{root}: {what}; give a cohort folder, or make one with 'strokereg data simulate'")
     if layout.recognises(root):
         claims, cases = _claims(root), layout.list_cases(root)
         if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
