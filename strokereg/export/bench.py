@@ -85,6 +85,7 @@ def time_ways(
             count,
             size,
             np.random.RandomState(0),
+            bundle.preparation.measured,
         )
         if bundle.role == "translator":
             inputs["labels"] = head_labels(len(bundle.labels), count, size)
