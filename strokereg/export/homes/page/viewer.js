@@ -1,0 +1,44 @@
+// The picture: scan and mask in NiiVue. Where the browser has no WebGL 2, the rest of the page works without it.
+
+const [SCAN, MASK] = [0, 1];
+const STEPS = {ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1]};
+
+/** A viewer on a canvas, or null. */
+export async function openViewer(canvas) {
+  if (!document.createElement("canvas").getContext("webgl2")) return null;
+  const {Niivue, NVImage, SLICE_TYPE} = await import("./lib/niivue.js");
+  // What lies on the page is for the page to take: NiiVue would load a dropped file as one more picture.
+  const viewer = new Niivue({dragAndDropEnabled: false, backColor: [0, 0, 0, 1], show3Dcrosshair: false, logLevel: "error"});
+  await viewer.attachToCanvas(canvas);
+  viewer.setInterpolation(true);
+  let opacity = 0.5;
+
+  canvas.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS)) return;
+    event.preventDefault();
+    viewer.moveCrosshairInVox(...STEPS[event.key]);
+  });
+
+  const put = async (file, settings) => viewer.addVolume(await NVImage.loadFromFile({file, name: file.name, ...settings}));
+  return {
+    async showScan(file) {
+      while (viewer.volumes.length) viewer.removeVolumeByIndex(viewer.volumes.length - 1);
+      await put(file, {colormap: "gray"});
+    },
+    /** `centre` is a voxel of the lesion to look at, or null. */
+    async showMask(file, centre) {
+      if (viewer.volumes.length > MASK) viewer.removeVolumeByIndex(MASK);
+      await put(file, {colormap: "red", opacity, cal_min: 0, cal_max: 1});
+      if (centre) viewer.scene.crosshairPos = viewer.vox2frac(centre, SCAN);
+      viewer.drawScene();
+    },
+    setOpacity(value) {
+      opacity = value;
+      if (viewer.volumes.length > MASK) viewer.setOpacity(MASK, value);
+    },
+    setSlices(name) {
+      const types = {multi: SLICE_TYPE.MULTIPLANAR, axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL};
+      viewer.setSliceType(types[name]);
+    },
+  };
+}
