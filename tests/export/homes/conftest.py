@@ -7,6 +7,7 @@ import functools
 import http.server
 import itertools
 import json
+import math
 import os
 import select
 import shutil
@@ -50,7 +51,7 @@ class Page:
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
         os.write(self._send, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             for event in self._events(1.0):
                 if event.get("id") == number:
@@ -72,10 +73,14 @@ class Page:
         return self.run(code, self._workers[-1])
 
     def open(self, address: str) -> None:
+        self.page("Page.navigate", url="about:blank")  # and let the page before say its last words
+        self.wait_for("location.href === 'about:blank'")
+        self.asked.clear()
+        self.said.clear()
         self.page("Page.navigate", url=address)
         self.wait_for("['ready', 'fault'].includes(document.body?.dataset.state)")
 
-    def wait_for(self, condition: str, seconds: float = 120) -> None:
+    def wait_for(self, condition: str, seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while not self.run(condition):
             if time.monotonic() > deadline:
@@ -92,6 +97,26 @@ class Page:
         for kind in ("dragEnter", "dragOver", "drop"):
             self.page("Input.dispatchDragEvent", type=kind, x=100, y=400, data=data)
 
+    def click(self, selector: str) -> None:
+        self.run(f"document.querySelector({selector!r}).click()")
+
+    def segment(self, *files: Path) -> str:
+        """Give the page the scans of one case, the first by its input and several by dropping; what it then says."""
+        self.run("document.body.dataset.state = 'waiting'")
+        self.drop(*files) if len(files) > 1 else self.choose("input[type=file]", *files)
+        self.wait_for("['done', 'fault'].includes(document.body.dataset.state)")
+        return self.run("document.getElementById('status').textContent")
+
+    def save(self, folder: Path) -> Path:
+        """Press the button that saves the mask, and wait for the file."""
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.click("#save")
+        deadline = time.monotonic() + 60
+        while not (found := list(folder.glob("*_mask.nii.gz"))):
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+        return found[0]
+
     def press(self, key: str) -> None:
         self.page("Input.dispatchKeyEvent", type="keyDown", key=key, code=key)
         self.page("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
@@ -102,14 +127,14 @@ class Page:
     def _follow_workers(self, session: str) -> None:
         self.call("Target.setAutoAttach", session, autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
 
-    def _events(self, seconds: float) -> Iterator[dict]:
+    def _events(self, seconds: float) -> list[dict]:
         if not select.select([self._receive], [], [], seconds)[0]:
-            return
+            return []
         *whole, self._left = (self._left + os.read(self._receive, 1 << 20)).split(b"\0")
-        for message in whole:
-            event = json.loads(message)
+        events = [json.loads(message) for message in whole]
+        for event in events:
             self._note(event.get("method"), event.get("params", {}))
-            yield event
+        return events
 
     def _note(self, method: str | None, params: dict) -> None:
         if method == "Network.requestWillBeSent":
@@ -122,6 +147,30 @@ class Page:
             self.said.append(str([argument.get("value") for argument in params["args"]]))
         elif method == "Target.attachedToTarget" and params["targetInfo"]["type"] == "worker":
             self._workers.append(params["sessionId"])
+
+
+@pytest.fixture(scope="session")
+def deep(make_run, phantom, tmp_path_factory) -> dict[str, Path]:
+    """Format → file of a 3D U-Net of two channels; untrained, but set so that a tenth of the phantom is lesion to it."""
+    from strokereg import api
+
+    def fit(model, record) -> None:
+        import torch
+
+        from strokereg.core.case import read_case
+        from strokereg.core.cohort import open_cohort
+        from strokereg.core.prepare import prepare_image
+
+        case = read_case(open_cohort(phantom).cases[1], ("dwi", "adc"))
+        image, _ = prepare_image(case, record.preparation)
+        with torch.no_grad():
+            logits = model.eval()(torch.from_numpy(image)[None])
+            threshold = math.log(record.decision.threshold / (1 - record.decision.threshold))
+            list(model.parameters())[-1].sub_(logits.quantile(0.9) - threshold)
+
+    run = make_run("unet", dims=3, fit=fit, channels=("dwi", "adc"), widths=[4, 8])
+    files = api.export(run, formats=("onnx", "torchscript"), out=tmp_path_factory.mktemp("deep"))
+    return dict(zip(("onnx", "torchscript"), files, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ say("Loading the model …");
 const worker = startWorker();
 worker.postMessage({model: new URL("model.onnx", location.href).href});
 worker.onmessage = ({data}) => {
-  if (data.bundle) begin(data.bundle);
+  if (data.bundle) begin(data.bundle, data.threads);
   else if (data.progress !== undefined) at("progress").value = data.progress;
   else if (data.fault) end(data.fault, true);
   else show(data.found);
@@ -25,9 +25,9 @@ function startWorker() {
   return new Worker(URL.createObjectURL(new Blob([source], {type: "text/javascript"})), {type: "module"});
 }
 
-async function begin(found) {
+async function begin(found, threads) {
   bundle = found;
-  describe();
+  describe(threads);
   for (const channel of bundle.channels) {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), {type: "file", id: `file-${channel}`, accept: ".nii,.gz"});
@@ -45,7 +45,7 @@ async function begin(found) {
   say(viewer ? "Ready." : "Ready. This browser has no WebGL 2: there will be numbers and a mask, but no picture.");
 }
 
-function describe() {
+function describe(threads) {
   const {training, preparation, decision} = bundle;
   at("architecture").textContent = `${bundle.architecture}, ${bundle.dims}D`;
   if (training.simulated) at("training").textContent = "The network was trained on simulated images.";
@@ -55,6 +55,7 @@ function describe() {
     "Looks at": `${bundle.channels.join(", ")} at ${preparation.spacing.join(" × ")} mm`,
     "A voxel is lesion from": `probability ${decision.threshold}`,
     "Smallest lesion": `${decision.smallest_ml} ml`,
+    "Computed by": `onnxruntime-web, ${threads} thread${threads === 1 ? "" : "s"}`,
     Licence: bundle.licence,
     "Intended use": bundle.intended_use,
   };

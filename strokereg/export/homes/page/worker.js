@@ -63,11 +63,11 @@ async function segment(files) {
   const blending = {flips: bundle.decision.flips, overlap: bundle.overlap, sigma: bundle.sigma};
   const onGrid = await slide(run, channels, shape, patch, blending, (share) => postMessage({progress: share}));
   const {mask, lesions, volumeMl} = decide(fromGrid(onGrid, frame, scans[0]), scans[0].shape, bundle.decision, scans[0].voxelMl);
-  return {lesions, volumeMl, centre: middle(mask, scans[0].shape), mask: maskFile(scans[0], mask)};
+  return {lesions, volumeMl, centre: middle(mask, scans[0]), mask: maskFile(scans[0], mask)};
 }
 
-/** A voxel of the slice (along Z) with most lesion, to look at first; null without any. */
-function middle(mask, [width, height, depth]) {
+/** A point, in mm, of the slice (along Z) with most lesion, to look at first; null without any. */
+function middle(mask, {shape: [width, height, depth], affine}) {
   const size = width * height;
   const counts = Array.from({length: depth}, (_, z) => mask.subarray(z * size, (z + 1) * size).reduce((sum, value) => sum + value, 0));
   const z = counts.indexOf(Math.max(...counts));
@@ -75,5 +75,6 @@ function middle(mask, [width, height, depth]) {
   const members = [];
   mask.subarray(z * size, (z + 1) * size).forEach((value, i) => value && members.push(i));
   const i = members[members.length >> 1];
-  return [i % width, Math.floor(i / width), z];
+  const voxel = [i % width, Math.floor(i / width), z, 1];
+  return affine.slice(0, 3).map((row) => row.reduce((sum, value, k) => sum + value * voxel[k], 0));
 }
