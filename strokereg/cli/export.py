@@ -12,7 +12,8 @@ from strokereg.cli.values import Names
 
 @click.command(
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
-    "strokereg export runs/unet --format web · strokereg export runs/unet --precision fp32,int8 · strokereg export --check unet.onnx"
+    "strokereg export runs/unet --format web · strokereg export runs/unet --precision fp32,int8 · "
+    "strokereg export --check unet.onnx"
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(

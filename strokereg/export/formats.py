@@ -10,7 +10,11 @@ from strokereg.core.errors import InputError, did_you_mean
 #: Format → ending of its files.
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2"}
 #: Format that is a folder → the format of the model file in it, and where that lies.
-HOMES = {"triton": ("onnx", "*/1/model.onnx"), "monai": ("torchscript", "models/model.ts"), "web": ("onnx", "model.onnx")}
+HOMES = {
+    "triton": ("onnx", "*/1/model.onnx"),
+    "monai": ("torchscript", "models/model.ts"),
+    "web": ("onnx", "model.onnx"),
+}
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 

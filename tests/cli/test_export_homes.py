@@ -74,9 +74,13 @@ def npm_that(folder: Path, does: str) -> str:
 def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))
     packs = 'for word; do place="$word"; done; mkdir package; echo evil > package/x; tar czf "$place/a.tgz" package'
+    fails = "echo 'npm error no network' >&2; exit 1"
     for path, said in [
         (str(tmp_path), "--format web: needs npm once, for the two libraries of the page, and it is not on PATH"),
-        (npm_that(tmp_path / "a", "echo 'npm error no network' >&2; exit 1"), "could not fetch onnxruntime-web@1.30.0 (no network)"),
+        (
+            npm_that(tmp_path / "a", "echo 'npm error no network' >&2; exit 1"),
+            "could not fetch onnxruntime-web@1.30.0 (no network)",
+        ),
         (npm_that(tmp_path / "b", packs), "from npm does not hold the file that was tested"),
     ]:
         monkeypatch.setenv("PATH", path)
@@ -122,7 +126,17 @@ def test_what_was_there_stays_where_the_new_cannot_take_its_place(unet_run, tmp_
 
 @pytest.mark.slow
 def test_interrupted_in_the_middle(unet_run, tmp_path):
-    words = [sys.executable, "-m", "strokereg", "export", unet_run, "--format", "triton,monai", "--out", tmp_path / "out"]
+    words = [
+        sys.executable,
+        "-m",
+        "strokereg",
+        "export",
+        unet_run,
+        "--format",
+        "triton,monai",
+        "--out",
+        tmp_path / "out",
+    ]
     process = subprocess.Popen(
         list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from strokereg.core.errors import InputError
-from strokereg.export.formats import HOMES, model_in
+from strokereg.export.formats import model_in
 from strokereg.export.metadata import Bundle
 
 _SEGMENTERS = {"monai": "the bundle", "web": "the page"}

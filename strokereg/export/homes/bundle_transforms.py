@@ -1,4 +1,4 @@
-"""MONAI's side of the bundle: `scripts/lesions.py` of every bundle is this file. Neither strokereg nor pydantic is needed.
+"""MONAI's side of the bundle: `scripts/lesions.py` of every bundle is this file. It runs without strokereg.
 
 The arithmetic is in `scripts/scan.py` and `scripts/window.py`, which are strokereg's own functions.
 """

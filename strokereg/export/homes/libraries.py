@@ -1,7 +1,7 @@
 """The two JavaScript libraries of the web page, fetched by npm once and kept in the cache.
 
-They are 17 MB, so they lie in no repository and no wheel. npm checks what it fetched against the registry, and here each
-file is held to the digest it had when the page was tested: another file is never put into a page.
+They are 17 MB, so they lie in no repository and no wheel. npm checks what it fetched against the registry, and here
+each file is held to the digest it had when the page was tested: another file is never put into a page.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _fetch(library: Library, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as place:
             words = [npm, "pack", wanted, "--silent", "--ignore-scripts", "--pack-destination", place]
-            done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=place)
+            done = subprocess.run(
+                words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=place
+            )
             packed = next(Path(place).glob("*.tgz"), None)
             if done.returncode or packed is None:
                 raise InputError(f"--format web: npm could not fetch {wanted}{_reason(done.stderr)}; try again online")

@@ -1,7 +1,7 @@
 """A MONAI bundle: a folder that MONAI's own tools open and run, without strokereg.
 
-Scripts that prepare a scan and decide on its mask must agree with the runtime to the voxel, so they are the runtime's own
-functions, written out as text.
+Scripts that prepare a scan and decide on its mask must agree with the runtime to the voxel, so they are the runtime's
+own functions, written out as text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FUNCTIONS = (
     decide.lesions,
     decide.decide,
 )
-_HEAD = '''"""From a scan to the network grid and back, and from probability to mask: written out from strokereg {version}."""
+_HEAD = '''"""From a scan to the network grid and back, and from probability to mask: functions of strokereg {version}."""
 
 from __future__ import annotations
 
@@ -111,7 +111,11 @@ def _inference(bundle: Bundle) -> dict:
         "images": f"$sorted(glob.glob(@dataset_dir + '/*_{first}.nii.gz'))",
         "datalist": f"$[{{'image': [path.removesuffix('{first}.nii.gz') + name + '.nii.gz' for name in @channels]}} "
         "for path in @images]",
-        "network_def": {"_target_": "torch.jit.load", "f": "$@bundle_root + '/models/model.ts'", "map_location": "@device"},
+        "network_def": {
+            "_target_": "torch.jit.load",
+            "f": "$@bundle_root + '/models/model.ts'",
+            "map_location": "@device",
+        },
         "network": "$@network_def.eval()",
         "preprocessing": {
             "_target_": "Compose",
@@ -150,7 +154,8 @@ def _inference(bundle: Bundle) -> dict:
             ],
         },
         "run": [
-            "$[@postprocessing({'pred': found}) for batch in @dataloader for found in @inferer(batch['image'], @network)]"
+            "$[@postprocessing({'pred': found}) for batch in @dataloader "
+            "for found in @inferer(batch['image'], @network)]"
         ],
     }
 

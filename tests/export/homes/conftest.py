@@ -22,8 +22,8 @@ import pytest
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--headless --no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --disable-dev-shm-usage --use-angle=swiftshader --enable-unsafe-swiftshader --remote-debugging-pipe "
-    "--window-size=1280,900"
+    "--disable-sync --disable-dev-shm-usage --use-angle=swiftshader --enable-unsafe-swiftshader "
+    "--remote-debugging-pipe --window-size=1280,900"
 )
 
 
@@ -151,7 +151,7 @@ class Page:
 
 @pytest.fixture(scope="session")
 def deep(make_run, phantom, tmp_path_factory) -> dict[str, Path]:
-    """Format → file of a 3D U-Net of two channels; untrained, but set so that a tenth of the phantom is lesion to it."""
+    """Format → file of a 3D U-Net of two channels, untrained, to which a tenth of the phantom is lesion."""
     from strokereg import api
 
     def fit(model, record) -> None:

@@ -1,4 +1,4 @@
-"""The MONAI bundle: MONAI's own tools open and run it where strokereg cannot be imported, and the mask is the runtime's."""
+"""The MONAI bundle: MONAI's own tools run it where strokereg cannot be imported, and the mask is the runtime's."""
 
 from __future__ import annotations
 

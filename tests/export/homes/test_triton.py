@@ -1,16 +1,22 @@
-"""The Triton repository: parsed by Triton's own message definitions, run by onnxruntime, and used over its HTTP protocol."""
+"""The Triton repository: parsed by Triton's own message definitions, run by onnxruntime, used over HTTP."""
 
 from __future__ import annotations
 
+import http.server
 import importlib.metadata
 import importlib.util
 import json
+import re
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import onnxruntime
 import pytest
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 
 from strokereg import api
 from strokereg.export.formats import model_in
@@ -18,6 +24,7 @@ from strokereg.export.homes import build
 from strokereg.export.metadata import KEY
 from strokereg.export.metadata import read_bundle as parse
 from strokereg.export.probe import probe_inputs
+from strokereg.export.runtime import load
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +92,64 @@ def test_a_translator_in_3d(make_run, tmp_path, messages):
     session = onnxruntime.InferenceSession(model_in(place), providers=["CPUExecutionProvider"])
     inputs = probe_inputs(api.read_bundle(place))
     assert np.isfinite(session.run(None, inputs)[0]).all()
+
+
+@pytest.fixture
+def server(exported, tmp_path, messages):
+    """Speaks as much of Triton's HTTP protocol as a client needs, from the repository's own files."""
+    place = repository(exported["onnx"], tmp_path)
+    config = json_format.MessageToDict(config_of(place, messages), preserving_proto_field_name=True)
+    session = onnxruntime.InferenceSession(model_in(place), providers=["CPUExecutionProvider"])
+    header = "Inference-Header-Content-Length"
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *words) -> None:
+            pass
+
+        def answer(self, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(200)
+            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            assert self.path == "/v2/models/unet/config"
+            self.answer(json.dumps(config).encode(), {"Content-Type": "application/json"})
+
+        def do_POST(self) -> None:
+            assert self.path == "/v2/models/unet/infer"
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked, raw = json.loads(body[: int(self.headers[header])]), body[int(self.headers[header]) :]
+            feeds = {}
+            for entry in asked["inputs"]:
+                assert entry["datatype"] == "FP32"
+                assert entry["shape"][0] <= config["max_batch_size"]
+                size = entry["parameters"]["binary_data_size"]
+                feeds[entry["name"]] = np.frombuffer(raw[:size], np.float32).reshape(entry["shape"])
+                raw = raw[size:]
+            assert raw == b""
+            (found,) = session.run([entry["name"] for entry in asked["outputs"]], feeds)
+            told = {"name": "probability", "datatype": "FP32", "shape": found.shape}
+            told["parameters"] = {"binary_data_size": found.nbytes}
+            head = json.dumps({"model_name": "unet", "model_version": "1", "outputs": [told]}).encode()
+            self.answer(head + found.tobytes(), {header: str(len(head))})
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_address[1]}/v2/models/unet"
+    running.shutdown()
+    running.server_close()
+
+
+def test_the_client_of_the_documentation_gives_the_runtimes_mask(server, exported, phantom, tmp_path):
+    page = Path(__file__).parents[3] / "docs" / "deploy-elsewhere.md"
+    (client,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    scan, mask = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", tmp_path / "mask.nii.gz"
+    words = [sys.executable, "-c", f"import sys\nsys.modules['torch'] = None\n{client}", server, scan, mask]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = load(exported["onnx"], "onnxruntime").segment(scan)
+    assert found.mask.any()
+    assert np.array_equal(np.asarray(nib.load(mask).dataobj).astype(bool), found.mask)
+    assert done.stdout == f"{found.volume_ml:.2f} ml in {found.lesions} lesions\n"

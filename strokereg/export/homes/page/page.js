@@ -31,6 +31,7 @@ async function begin(found, threads) {
   for (const channel of bundle.channels) {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), {type: "file", id: `file-${channel}`, accept: ".nii,.gz"});
+    input.addEventListener("click", () => (input.value = "")); // or the same file could not be chosen twice
     input.addEventListener("change", () => input.files.length && take([[channel, input.files[0]]]));
     label.append(`${channel.toUpperCase()} scan `, input);
     at("channels").append(label);
@@ -69,6 +70,7 @@ function describe(threads) {
 /** Take files, [channel, File] each, and begin when every channel has one. */
 async function take(pairs) {
   if (at("drop").inert) return;
+  if (!chosen.size) forget(bundle.channels.filter((channel) => !pairs.some(([taken]) => taken === channel)));
   for (const [channel, file] of pairs) chosen.set(channel, file);
   const missing = bundle.channels.filter((channel) => !chosen.has(channel));
   if (missing.length) return say(`Now the ${missing.map((name) => name.toUpperCase()).join(" and ")} scan of the same case.`);
@@ -108,11 +110,15 @@ async function show({volumeMl, lesions, mask, centre}) {
 function end(sentence, fault) {
   at("progress").hidden = true;
   at("drop").inert = false;
-  if (fault) chosen.clear();
-  for (const input of document.querySelectorAll("input[type=file]")) input.value = "";
+  chosen.clear();
+  if (fault && bundle) forget(bundle.channels);
   say(sentence, fault);
   document.body.dataset.state = fault ? "fault" : "done";
-  if (!fault) chosen.clear();
+}
+
+/** Empty the inputs of channels, so that none names a scan of another case. */
+function forget(channels) {
+  for (const channel of channels) at(`file-${channel}`).value = "";
 }
 
 function say(sentence, fault = false) {

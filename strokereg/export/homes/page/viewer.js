@@ -32,7 +32,7 @@ export async function openViewer(canvas) {
     async showMask(file, centre) {
       if (viewer.volumes.length > MASK) viewer.removeVolumeByIndex(MASK);
       await put(file, {colormap: "red", opacity, cal_min: 0, cal_max: 1});
-      if (centre) viewer.scene.crosshairPos = viewer.mm2frac(centre);
+      if (centre) viewer.scene.crosshairPos = viewer.mm2frac(centre, 0, true);
       viewer.drawScene();
     },
     setOpacity(value) {
