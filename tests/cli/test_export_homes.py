@@ -77,10 +77,7 @@ def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, ca
     fails = "echo 'npm error no network' >&2; exit 1"
     for path, said in [
         (str(tmp_path), "--format web: needs npm once, for the two libraries of the page, and it is not on PATH"),
-        (
-            npm_that(tmp_path / "a", "echo 'npm error no network' >&2; exit 1"),
-            "could not fetch onnxruntime-web@1.30.0 (no network)",
-        ),
+        (npm_that(tmp_path / "a", fails), "could not fetch onnxruntime-web@1.30.0 (no network)"),
         (npm_that(tmp_path / "b", packs), "from npm does not hold the file that was tested"),
     ]:
         monkeypatch.setenv("PATH", path)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from types import CodeType, FunctionType
 
 from strokereg.core import decide, grid, nifti, window
 from strokereg.core.record import Decision
@@ -18,17 +20,8 @@ from strokereg.export.metadata import Bundle
 from strokereg.export.monai_metadata import monai_json
 
 _TRANSFORMS = Path(__file__).with_name("bundle_transforms.py")
-_FUNCTIONS = (
-    nifti.Volume,
-    grid.foreground,
-    grid.brain_median,
-    grid.Frame,
-    grid.frame_of,
-    grid._others,
-    decide.lesions,
-    decide.decide,
-)
-_HEAD = '''"""From a scan to the network grid and back, and from probability to mask: functions of strokereg {version}."""
+_ROOTS = (nifti.Volume, grid.frame_of, grid.brain_median, decide.decide)
+_HEAD = '''"""From a scan to the network grid and back, from probability to mask: functions of strokereg {version}."""
 
 from __future__ import annotations
 
@@ -82,7 +75,7 @@ def write(model: Path, bundle: Bundle, folder: Path) -> None:
     (scripts / "__init__.py").write_text("", encoding="utf-8")
     shutil.copyfile(_TRANSFORMS, scripts / "lesions.py")
     shutil.copyfile(str(window.__file__), scripts / "window.py")
-    text = "\n\n".join(inspect.getsource(function) for function in _FUNCTIONS)
+    text = "\n\n".join(inspect.getsource(part) for part in _with_what_they_call(_ROOTS))
     (scripts / "scan.py").write_text(_HEAD.format(version=version("strokereg")) + text, encoding="utf-8")
     first, *others = bundle.channels
     told = _README.format(
@@ -95,6 +88,31 @@ def write(model: Path, bundle: Bundle, folder: Path) -> None:
         licence=bundle.licence,
     )
     (folder / "docs" / "README.md").write_text(told, encoding="utf-8")
+
+
+def _with_what_they_call(roots: Iterable[type | FunctionType]) -> list[type | FunctionType]:
+    """Functions and classes, and those of `core` that they call, in turn."""
+    found: list[type | FunctionType] = []
+    waiting = list(roots)
+    while waiting:
+        part = waiting.pop(0)
+        if part in found:
+            continue
+        found.append(part)
+        inside = vars(part).values() if isinstance(part, type) else [part]
+        for function in (one for one in inside if isinstance(one, FunctionType)):
+            called = [function.__globals__.get(name) for name in _names(function.__code__)]
+            waiting += [one for one in called if isinstance(one, (type, FunctionType)) and _is_ours(one)]
+    return found
+
+
+def _names(code: CodeType) -> list[str]:
+    """What a piece of code calls by name, its comprehensions too."""
+    return [*code.co_names, *(name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part))]
+
+
+def _is_ours(part: type | FunctionType) -> bool:
+    return part.__module__ in {module.__name__ for module in (decide, grid, nifti)}
 
 
 def _inference(bundle: Bundle) -> dict:
@@ -153,10 +171,8 @@ def _inference(bundle: Bundle) -> dict:
                 },
             ],
         },
-        "run": [
-            "$[@postprocessing({'pred': found}) for batch in @dataloader "
-            "for found in @inferer(batch['image'], @network)]"
-        ],
+        "predictions": "$(found for batch in @dataloader for found in @inferer(batch['image'], @network))",
+        "run": ["$[@postprocessing({'pred': found}) for found in @predictions]"],
     }
 
 
