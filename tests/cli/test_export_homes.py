@@ -37,9 +37,9 @@ def test_folders_appear_whole_replace_their_own_kind_and_can_be_checked(unet_run
     assert [Path(entry["file"]).name for entry in entries] == ["unet-triton", "unet-monai"]
     assert all(entry["parity"]["cases"] == 2 for entry in entries)
     assert listed(tmp_path) == ["unet-monai", "unet-triton"]
-    (tmp_path / "unet-triton" / "stale").write_text("of an older export")
-    assert export(unet_run, "--format", "triton", "--out", tmp_path) == 0
-    assert listed(tmp_path / "unet-triton") == ["unet"]
+    (tmp_path / "unet-monai" / "stale").write_text("of an older export")
+    assert export(unet_run, "--format", "monai", "--out", tmp_path) == 0
+    assert listed(tmp_path / "unet-monai") == ["configs", "docs", "models", "scripts"]
     assert listed(tmp_path) == ["unet-monai", "unet-triton"]
     capsys.readouterr()
     assert export("--check", tmp_path / "unet-triton") == 0
@@ -90,7 +90,7 @@ def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, ca
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing(unet_run, small_disk, capsys):
     place = small_disk(100)  # kB; the smallest file has more
-    for kind in ("onnx", "torchscript", "pt2", "triton"):
+    for kind in ("torchscript", "pt2", "triton"):
         assert export(unet_run, "--format", kind, "--out", place) == 2
         assert f"{place}: cannot be written (No space left on device); choose another folder" in told(capsys)
         assert listed(place) == []

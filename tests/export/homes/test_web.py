@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from strokereg import api
 from strokereg.core.errors import InputError
@@ -53,6 +54,15 @@ def agreement(page, folder: Path, model: Path, *scans: Path) -> float:
     return float((np.asarray(written.dataobj).astype(bool) == found.mask).mean())
 
 
+def drawn(page, folder: Path) -> tuple[bool, bool]:
+    """Whether grey of a scan and red of a mask are to be seen on the canvas."""
+    page.picture(folder / "page.png")
+    picture = np.asarray(Image.open(folder / "page.png").convert("RGB")).astype(int)
+    red, green, blue = np.moveaxis(picture[100:780, 390:1250], -1, 0)
+    grey = (red == green) & (green == blue) & (red > 100)
+    return bool(grey.sum() > 5000), bool(((red > 200) & (green < 150) & (abs(green - blue) < 10)).sum() > 100)
+
+
 def test_the_real_case_is_segmented_and_nothing_leaves_the_machine(page, serve, site, exported, real_data, tmp_path):
     (real,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
     server = serve(site)
@@ -61,8 +71,9 @@ def test_the_real_case_is_segmented_and_nothing_leaves_the_machine(page, serve, 
     assert page.run("document.getElementById('training').textContent") == "The network was trained on simulated images."
     assert " ml in " in page.segment(real)
     assert agreement(page, tmp_path / "saved", exported["onnx"], real) >= 0.999
-    drawn = "new Promise((done) => document.querySelector('canvas').toBlob((picture) => done(picture.size)))"
-    assert page.run(drawn) > 10_000  # a picture of one colour packs into far less
+    assert drawn(page, tmp_path) == (True, True)
+    assert page.segment(site / "model.onnx") == "model.onnx: not a NIfTI image; give a .nii or .nii.gz file"
+    assert drawn(page, tmp_path) == (False, False)  # nothing of the scan before is left
     assert page.said == []
     elsewhere = [one for one in page.asked if not one.startswith((server.address, f"blob:{server.address}", "data:"))]
     assert elsewhere == []
@@ -148,6 +159,8 @@ def test_bad_scans_get_a_sentence_and_the_next_one_is_taken(plain_page, serve, s
         assert told.startswith(f"{name}: ")
         assert said in told
         assert plain_page.run("document.getElementById('save').hidden && document.getElementById('result').hidden")
+    plain_page.drop(scan, tmp_path / "whole.nii")
+    assert plain_page.run("document.getElementById('status').textContent").startswith("These are 2 files")
     assert " ml in " in plain_page.segment(scan)
     assert plain_page.said == []
 

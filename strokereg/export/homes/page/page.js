@@ -76,6 +76,7 @@ async function take(pairs) {
   if (missing.length) return say(`Now the ${missing.map((name) => name.toUpperCase()).join(" and ")} scan of the same case.`);
   at("drop").inert = true;
   for (const id of ["result", "save", "view"]) at(id).hidden = true;
+  viewer?.clear(); // no mask of an earlier scan beside this one's name
   at("progress").value = 0;
   at("progress").hidden = false;
   document.body.dataset.state = "busy";
@@ -144,7 +145,9 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     event.preventDefault();
     at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (kind === "drop" && bundle && files.length) take(sorted(files));
+    if (kind !== "drop" || !bundle || !files.length || at("drop").inert) return;
+    if (files.length > bundle.channels.length) say(`These are ${files.length} files: drop the scan of one case.`, true);
+    else take(sorted(files));
   });
 }
 at("slices").addEventListener("change", (event) => viewer?.setSlices(event.target.value));

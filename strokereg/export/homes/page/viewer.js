@@ -23,9 +23,13 @@ export async function openViewer(canvas) {
   });
 
   const put = async (file, settings) => viewer.addVolume(await NVImage.loadFromFile({file, name: file.name, ...settings}));
+  const clear = () => {
+    while (viewer.volumes.length) viewer.removeVolumeByIndex(viewer.volumes.length - 1);
+  };
   return {
+    clear,
     async showScan(file) {
-      while (viewer.volumes.length) viewer.removeVolumeByIndex(viewer.volumes.length - 1);
+      clear();
       await put(file, {colormap: "gray"});
     },
     /** `centre` is a point of the lesion to look at, in mm, or null. */
