@@ -81,11 +81,12 @@ def export_model(
     work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in set(formats) & set(HOMES):
+            homes.check_place(out / f"{work.name}-{name}")
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
             written = []
             for name in formats:
                 if name in HOMES:
-                    homes.check_place(out / f"{work.name}-{name}")
                     written.append(work.house(name, Path(folder)))
                     continue
                 full = work.write(name, Path(folder))
