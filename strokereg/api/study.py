@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,8 @@ def compare(
     store: Path | str | None = None,
     executor: str = "local",
     fold: int | None = None,
+    track: Sequence[str] = (),
+    on_warning: Callable[[str], object] | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -83,27 +85,35 @@ def compare(
             machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
         fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
+        track: experiment trackers that are told of every training, for example "tensorboard"; they change nothing.
+        on_warning: told of a tracker that failed and was dropped; by default a Python warning.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
 
     Raises:
-        InputError: unknown model, wrong options, or data that cannot be used.
+        InputError: unknown model, wrong options, data that cannot be used, or a tracker that cannot be set up.
     """
+    from strokereg.api.tracking import open_tracking
     from strokereg.core.cache import cache_folder
     from strokereg.core.study.executor import Silent, default_workers
     from strokereg.core.study.run import run_study
+    from strokereg.core.study.tracked import TrackedWatcher
     from strokereg.registry.catalogue import build
 
     _scheduler(executor)
     settings, registered = settle(models, data, preset, **changes)
     workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
     cohort, abroad = _open(settings, data, external, workers, watcher, fold)
-    return run_study(
-        settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
-        _executor(executor, workers), watcher, abroad, command,
-        Path(store or Path(out) / "runs").absolute(), cache_folder(),
-    )  # fmt: skip
+    tracking = open_tracking(track, Path(out), on_warning)
+    try:
+        return run_study(
+            settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
+            _executor(executor, workers), TrackedWatcher(watcher, tracking), abroad, command,
+            Path(store or Path(out) / "runs").absolute(), cache_folder(),
+        )  # fmt: skip
+    finally:
+        tracking.close()
 
 
 def estimate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ def train(
     workers: int = 1,
     on_case: Callable[[str], None] = lambda case: None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+    track: Sequence[str] = (),
+    on_warning: Callable[[str], object] | None = None,
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort; called again, it goes on where it stopped.
 
@@ -43,14 +45,18 @@ def train(
         flips: a segmenter's probabilities are the mean over the image and its left-right mirror image.
         workers: threads that draw batches ahead; they change nothing in the result.
         on_case, on_step: told of each prepared case, and of each step with its losses.
+        track: experiment trackers that are told of the training, for example "tensorboard"; they change nothing.
+        on_warning: told of a tracker that failed and was dropped; by default a Python warning.
 
     Returns:
         The run folder and its record. A segmenter's threshold and smallest lesion are chosen on validation cases.
 
     Raises:
-        InputError: unknown name, wrong options or data, or a folder that holds another run.
+        InputError: unknown name, wrong options or data, a folder that holds another run, or a tracker that cannot be
+            set up.
         RunFailed: a loss became NaN or infinite.
     """
+    from strokereg.api.tracking import open_tracking
     from strokereg.core.ahead import Ahead
     from strokereg.core.cache import cache_folder
     from strokereg.core.cohort import open_cohort
@@ -93,12 +99,22 @@ def train(
         cohort={**ready.facts, "training_cases": wanted},
         trainer=trainer.model_dump(),
     )
+    tracking = open_tracking(track if join_company().leads else (), folder, on_warning)
+    facts = {"title": folder.name, "role": entry.spec.role, "architecture": name, "cases": wanted}
+
+    def told(step: int, losses: dict[str, float]) -> None:
+        on_step(step, losses)
+        tracking.begin(folder.name, facts | {"seed": trainer.seed, "steps": trainer.steps})
+        tracking.step(folder.name, step, losses)
+
     sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
     ahead = Ahead(sampler.batch, workers)
     try:
-        model = train_run(folder, record, build, ahead.batch, on_step)
+        model = train_run(folder, record, build, ahead.batch, told)
+        tracking.end(folder.name)
     finally:
         ahead.close()
+        tracking.close()
     if entry.spec.role == "segmenter" and join_company().leads:
         decision, _ = choose_decision(model, ready.validation_files, ready.preparation, ready.problem.size, flips)
         Record.read(folder).model_copy(update={"decision": decision}).write(folder)

@@ -51,6 +51,7 @@ from strokereg.core.errors import InputError
 @click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
 @click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print arms, what is done, and about how long the rest takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
@@ -68,6 +69,7 @@ def compare(
     flips: bool,
     workers: int | None,
     executor: str,
+    track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
     as_json: bool,
@@ -79,6 +81,7 @@ def compare(
     are not clinical ones.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from strokereg import api
     from strokereg.api.study import OUT, split_options
@@ -120,6 +123,8 @@ def compare(
             store=store,
             executor=executor,
             fold=fold,
+            track=track,
+            on_warning=lambda sentence: progress.console.print(escape(sentence)),
         )
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))

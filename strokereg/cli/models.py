@@ -12,7 +12,7 @@ import click
 
 from strokereg.core.errors import InputError
 from strokereg.core.specs import ROLES
-from strokereg.registry.catalogue import Catalogue, catalogue, readers
+from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
 from strokereg.registry.installed import Entry
 
 
@@ -33,8 +33,10 @@ def models(pattern: str, role: str | None, as_json: bool, as_markdown: bool, bro
     if strict:
         known.check()
         readers().check()
+        trackers().check()
     if broken:
-        rows = [dataclasses.asdict(fault) for fault in known.quarantined] + _clashes(known) + _clashes(readers())
+        rows = [dataclasses.asdict(fault) for fault in known.quarantined]
+        rows += [row for names in (known, readers(), trackers()) for row in _clashes(names)]
     else:
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
     if as_json:

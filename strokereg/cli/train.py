@@ -30,6 +30,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment rician=0.05.")
 @click.option("--workers", type=click.IntRange(min=0), help="Threads that draw batches ahead.  [default: 1]")
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
+@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record on stdout.")
 def train(
     name: str,
@@ -45,6 +46,7 @@ def train(
     augment: tuple[tuple[str, str], ...],
     workers: int | None,
     compiled: bool,
+    track: tuple[str, ...],
     as_json: bool,
     **settings: object,
 ) -> None:
@@ -55,6 +57,7 @@ def train(
     import os
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from strokereg import api
@@ -90,6 +93,8 @@ def train(
             workers=1 if workers is None else workers,
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
+            track=track,
+            on_warning=lambda sentence: console.print(escape(sentence)),
         )
     if not leads:
         return

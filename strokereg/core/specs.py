@@ -69,6 +69,13 @@ class ReaderSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackerSpec(Spec):
+    """An experiment tracker; its factory is called as `Class(folder)` (see `core.track`)."""
+
+    role: ClassVar[str] = "tracker"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArchitectureSpec(Spec):
     """An architecture; its factory is called as `Class(problem, options)` (see `core.roles`).
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from strokereg.core.files import replacing
-from strokereg.core.report.pictures import Sheet
+from strokereg.core.report.pictures import Sheet, flat
 
 _GAP, _TITLE, _SIDE = 4, 22, 150  # pixels between cells, above columns, before rows
 _PAPER, _INK = (18, 18, 18), (235, 235, 235)
@@ -20,7 +20,7 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
     Raises:
         ValueError: a sheet without pictures.
     """
-    pictures = [image for row in sheet["rows"] for image in row["images"] if image is not None]
+    pictures = [flat(image) for row in sheet["rows"] for image in row["images"] if image is not None]
     high, wide = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
     columns = max(len(row["images"]) for row in sheet["rows"])
     font = ImageFont.load_default(13)
@@ -34,7 +34,7 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
         pen.text((4, top + high // 2 - 8), row["label"], _INK, font)
         for column, picture in enumerate(row["images"]):
             if picture is not None:
-                tile = Image.fromarray(np.ascontiguousarray(picture)).convert("RGB")
+                tile = Image.fromarray(np.ascontiguousarray(flat(picture))).convert("RGB")
                 page.paste(tile, (_SIDE + column * (wide + _GAP), top))
     with replacing(path) as temporary:
         page.save(temporary, optimize=True)
