@@ -294,9 +294,9 @@ def _draws(width: int) -> dict:
 
 
 def _cohort(record: Record, run: Path | str, data: Path | str | None) -> Cohort:
-    from strokereg.api.data import read_folder
+    from strokereg.api.sources import read_folder
 
     root = data or record.cohort.get("path")
     if not root or not Path(root).is_dir():
         raise InputError(f"{run}: its cohort is not where it was ({root or 'not stated'}); give one with --data DIR")
-    return read_folder(root)
+    return read_folder(root, record.fold_in(root))

@@ -249,7 +249,7 @@ def _open(
     fold: int | None,
 ) -> tuple[Cohort, Cohort | None]:
     """The cohort, made first where none is given, and the external one."""
-    from strokereg.api.data import read_folder
+    from strokereg.api.sources import read_folder
     from strokereg.core.cohort import open_cohort
 
     # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.

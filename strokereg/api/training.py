@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from strokereg.core.errors import InputError
 
 if TYPE_CHECKING:
+    from strokereg.core.grid import Interpolation, Scaling
     from strokereg.core.record import Record
 
 
@@ -24,6 +25,8 @@ def train(
     channels: tuple[str, ...] = ("dwi",),
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
     dims: int = 2,
+    interpolation: Interpolation = "linear",
+    scaling: Scaling = "median",
     flips: bool = False,
     workers: int = 1,
     on_case: Callable[[str], None] = lambda case: None,
@@ -42,6 +45,7 @@ def train(
         cases: how many training cases, the first of the split; None for all.
         fold: of a cross-validation, counted from 1; None for `split.tsv`.
         channels, spacing, dims: image contrasts, network grid in mm, 2 or 3.
+        interpolation, scaling: linear or cubic; by the brain's median, zscore or percentile (`core.grid.Preparation`).
         flips: a segmenter's probabilities are the mean over the image and its left-right mirror image.
         workers: threads that draw batches ahead; they change nothing in the result.
         on_case, on_step: told of each prepared case, and of each step with its losses.
@@ -81,7 +85,8 @@ def train(
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
     augmentation_of(entry.spec.role, trainer)  # a wrong one should show before the cases are prepared
-    ready = make_ready(open_cohort(data, fold), channels, spacing, dims, cache_folder() / "prepared", on_case)
+    cohort, cache = open_cohort(data, fold), cache_folder() / "prepared"
+    ready = make_ready(cohort, channels, spacing, dims, cache, on_case, interpolation=interpolation, scaling=scaling)
     wanted = len(ready.train) if cases is None else cases
     if not 1 <= wanted <= len(ready.train):
         raise InputError(f"--cases {wanted}: {data} has {len(ready.train)} training cases; ask for 1 to that many")
@@ -97,6 +102,7 @@ def train(
         preparation=ready.preparation,
         labels=ready.table.names,
         cohort={**ready.facts, "training_cases": wanted},
+        validation=tuple(case.name for case in ready.validation_files),
         trainer=trainer.model_dump(),
     )
     tracking = open_tracking(track if join_company().leads else (), folder, on_warning)

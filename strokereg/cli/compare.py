@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares
+from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares, image_options
 from strokereg.core.errors import InputError
 
 
@@ -35,6 +35,7 @@ from strokereg.core.errors import InputError
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
 @click.option("--dims", type=click.IntRange(2, 3), help="Axial slices or volumes.  [default: 2]")
+@image_options
 @click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--segmenter", "segmenters", type=Names(), help="Who is trained on the arms.  [default: unet]")
 @click.option("--generator", "generators", type=Names(), help="Who makes the lesion masks.  [default: mask-gan]")

@@ -21,14 +21,19 @@ from strokereg.registry.installed import Entry
 @click.option("--role", type=click.Choice(ROLES), help="Only this role.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
+@click.option("--exports", is_flag=True, help="With --markdown: what each exports to, in place of papers.")
 @click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
 @click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
-def models(pattern: str, role: str | None, as_json: bool, as_markdown: bool, broken: bool, strict: bool) -> None:
+def models(
+    pattern: str, role: str | None, as_json: bool, as_markdown: bool, exports: bool, broken: bool, strict: bool
+) -> None:
     """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
     if broken and (pattern != "*" or role):
         raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
     if as_markdown and (broken or as_json):
         raise click.UsageError("--markdown is for the list of models; leave --json and --broken out")
+    if exports and not as_markdown:
+        raise click.UsageError("--exports is a Markdown table; add --markdown")
     known = catalogue()
     if strict:
         known.check()
@@ -42,7 +47,7 @@ def models(pattern: str, role: str | None, as_json: bool, as_markdown: bool, bro
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif as_markdown:
-        click.echo(markdown(rows))
+        click.echo(export_table(rows) if exports else markdown(rows))
     elif broken:
         _print(["plugin", "distribution", "reason", "mend"], [_told(row) for row in rows])
     else:
@@ -61,6 +66,20 @@ def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
         flags = [word for word, said in (("unpaired", not row.get("paired", True)),) if said]
         what = "; ".join([row["summary"], *flags])
         lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {what} | {row['paper']} |")
+    return "\n".join(lines)
+
+
+def export_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What exports to which format, as the table on the deployment page, which a test holds against this.
+
+    A `.pt2` is the program that ONNX is made from, so `onnx` speaks for both; the conformance kit tries all three.
+    """
+    lines = ["| name | role | dims | onnx | torchscript | pt2 |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in rows:
+        if row["role"] != "mixer":
+            dims = ", ".join(f"{dims}D" for dims in row["dims"])
+            onnx, torchscript = ("yes" if row[flag] else "no" for flag in ("onnx", "torchscript"))
+            lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {onnx} | {torchscript} | {onnx} |")
     return "\n".join(lines)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from strokereg.cli.values import Names, Pairs
+from strokereg.cli.values import Names, Pairs, image_options
 
 
 @click.command(epilog="Example: strokereg train unet --data cohorts/soop60 --steps 2000 --set lr=5e-4")
@@ -23,6 +24,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
+@image_options
 @click.option("--flips", is_flag=True, help="Judge a segmenter on the mean with the mirror image, at twice the time.")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
@@ -42,6 +44,8 @@ def train(
     channels: tuple[str, ...],
     spacing: float,
     dims: int,
+    interpolation: Literal["linear", "cubic"] | None,
+    scaling: Literal["median", "zscore", "percentile"] | None,
     flips: bool,
     augment: tuple[tuple[str, str], ...],
     workers: int | None,
@@ -89,6 +93,8 @@ def train(
             channels=channels,
             spacing=(spacing,) * 3,
             dims=dims,
+            interpolation=interpolation or "linear",
+            scaling=scaling or "median",
             flips=flips,
             workers=1 if workers is None else workers,
             on_case=lambda case: progress.advance(bar),

@@ -1,6 +1,6 @@
 """How like real images synthetic ones are: pair by pair where the true image is known, and as sets in feature space.
 
-Images lie in [-1, 1], where -1 is no signal (see `core.grid.normalise`), so that x + 1 is proportional to the signal.
+Images lie in [-1, 1], where -1 is no signal (see `core.scaling`), so that x + 1 is proportional to the signal.
 """
 
 from __future__ import annotations

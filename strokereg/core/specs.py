@@ -82,7 +82,8 @@ class ArchitectureSpec(Spec):
     Args:
         dims: spatial dimensions that it can be built for, a subset of (2, 3).
         stochastic: its forward takes a noise vector.
-        torchscript, onnx: exports and holds parity; False claims that the export fails.
+        torchscript, onnx: exports and holds parity; False claims that the export fails. `onnx` speaks for `.pt2` too,
+            since both start from the same exported program.
         bf16: trains under bfloat16 autocast.
     """
 

@@ -142,12 +142,14 @@ class Work:
         return path
 
     def reduce(self, full: Path, precision: str) -> Path:
-        """The file `full` (ONNX) in another precision, with its loss measured and allowed, or forced."""
+        """The network in another precision, its loss against the file `full` (ONNX) measured and allowed, or forced."""
         from strokereg.export.precision import convert, engine_of
 
         path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
+        plain = full.with_name(f"{full.stem}.plain{full.suffix}")
         with _failing(f"{self.record.architecture}: cannot be brought to {precision}"):
-            convert(full, path, precision, self.lower.calibration)
+            plain.write_bytes(self.graph.onnx)
+            convert(plain, path, precision, self.lower.calibration)
             run = engine_of(path, precision)
             parity = self._measure(run)
             bundle = self._describe(parity, run, onnx_file.versions(), precision)

@@ -207,3 +207,11 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(small_cohort, tmp_path, 
     assert "Traceback" not in told.err
     assert told.out == ""
     assert not out.exists()
+
+
+def test_the_way_of_preparing_is_part_of_a_study(capsys):
+    words = ["compare", "--models", "pix2pix", "--scaling", "zscore", "--interpolation", "cubic", "--print-study"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert 'scaling = "zscore"' in said
+    assert 'interpolation = "cubic"' in said

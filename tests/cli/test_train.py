@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 
 import strokereg
@@ -77,3 +79,30 @@ def test_an_untrained_translator_gets_a_run_folder_without_a_step(small_cohort, 
 def test_every_public_name_resolves():
     for name in strokereg.__all__:
         assert getattr(strokereg, name) is not None
+
+
+def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, capsys):
+    """What the run was validated on is what its export is measured on, and its file scales as it was trained."""
+    from strokereg.api.deploy import _cohort
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.divide import divide_cohort
+    from strokereg.core.record import Record
+
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    divide_cohort(root, folds=3)
+    out, how = tmp_path / "run", ["--scaling", "zscore", "--interpolation", "cubic"]
+    assert main(words("unet", root, out, "--fold", "2", *how)) == 0
+    record = Record.read(out)
+    expected = tuple(case.name for case in open_cohort(root, 2).part("val"))
+    assert expected != tuple(case.name for case in open_cohort(root).part("val"))
+    assert (record.cohort["fold"], record.validation) == (2, expected)
+    assert tuple(case.name for case in _cohort(record, out, None).part("val")) == expected
+    assert _cohort(record, out, small_cohort).fold is None
+    assert (record.preparation.scaling, record.preparation.interpolation) == ("zscore", "cubic")
+    [file] = strokereg.export(out, formats=["onnx"])
+    found = strokereg.load(file).segment(open_cohort(root, 2).part("val")[0].images["dwi"])
+    assert np.isfinite(found.probability).all()
+    capsys.readouterr()
+    assert main(words("unet", root, out, "--fold", "1", *how)) == 2
+    assert "holds another run" in capsys.readouterr().err
+    assert main(words("unet", root, out, "--fold", "2")) == 2  # other scaling, other run
