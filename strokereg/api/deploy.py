@@ -120,7 +120,7 @@ def export(
 
     Args:
         run: folder that `train` made.
-        formats: out of "onnx", "torchscript" and "pt2".
+        formats: out of "onnx", "torchscript", "pt2", and the folders "triton", "monai" and "web".
         out: folder for the files; by default `export` inside the run folder.
         data: cohort on whose cases parity is measured; by default the one that the run was trained on.
         precisions: out of "fp32", "fp16", "bf16" and "int8"; those below fp32 are written as ONNX, after their loss
@@ -173,10 +173,11 @@ def check_export(
         InputError: see `export`; also a file that cannot be opened or belongs to another architecture.
         RunFailed: parity does not hold, or the loss is too large (with the numbers).
     """
-    from strokereg.export.formats import format_of
+    from strokereg.export.formats import format_of, model_in
 
-    path, kind = Path(path), format_of(path)
-    run = run or _home(path)
+    run = run or _home(Path(path))
+    path = model_in(path)
+    kind = format_of(path)
     if run is None:
         return _check_alone(path, kind)
     record, model, _ = trained(Path(run))
@@ -190,13 +191,14 @@ def check_export(
 
 
 def read_bundle(path: Path | str) -> Bundle:
-    """The metadata of an exported file of any format; needs no torch but for TorchScript.
+    """The metadata of an exported file or folder of any format; needs no torch but for TorchScript and MONAI.
 
     Raises:
         InputError: a file that cannot be opened or holds no metadata.
     """
-    from strokereg.export.formats import format_of
+    from strokereg.export.formats import format_of, model_in
 
+    path = model_in(path)
     if format_of(path) == "onnx":
         from strokereg.export.metadata import KEY
         from strokereg.export.metadata import read_bundle as parse
