@@ -74,12 +74,12 @@ def _groups(peers: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, A
 
 
 def _ours(arm: Arm, results: Results) -> list[str]:
-    budget = f"{results.study.steps['segmenter']}"
+    budget = str(results.study.steps["segmenter"])
     dice, f1 = (mean_form(spread(scores(arm.seeds, sorted(arm.seeds[0].cases), m))) for m in ("dice", "lesion_f1"))
     abroad = external_scores(arm.seeds)
     external = mean_form(spread(abroad)) if abroad.size else "–"
     name = f"strokereg {arm.segmenter}, clinical only"
-    return [name, str(arm.cases), str(len(arm.seeds)), budget, "", dice, "–", f1, "–", external, "–"]
+    return [name, str(arm.cases), str(len(arm.seeds)), budget, "–", dice, "–", f1, "–", external, "–"]
 
 
 def _theirs(name: str, group: Sequence[dict[str, Any]], ours: Arm) -> list[str]:
