@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,11 @@ def choose_decision(
     it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
     judged = [predict_case(model, files, preparation, size, flips) for files in validation]
+    return best_decision(judged, flips)
+
+
+def best_decision(judged: Sequence[Judged], flips: bool = False) -> tuple[Decision, float]:
+    """The rule that `choose_decision` chooses, for predictions that are already there."""
     found = np.mean(
         [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in judged], axis=0
     )

@@ -1,0 +1,107 @@
+"""Write a cohort as a data set that nnU-Net and the MONAI loop read; the grid is the one that strokereg's networks see.
+
+One folder an arm (see `exchange.py`), with nothing in it that the arm may not learn from but test and external images.
+Intensities are those of the scan: normalising is each peer's own business. Labels are the ones that strokereg trains
+on. A spacing that is the scans' own makes no interpolation at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from exchange import Exchange
+
+from strokereg.api.data import read_folder
+from strokereg.core.cache import cache_folder
+from strokereg.core.case import CaseFiles, read_case
+from strokereg.core.cohort import open_cohort
+from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation, frame_of
+from strokereg.core.nifti import write_volume
+from strokereg.core.ready import make_ready
+from strokereg.core.record import write_json
+
+
+def convert(cohort: Path, out: Path, cases: int, spacing: float, external: Path | None = None) -> Path:
+    """Write the data set of an arm with the first `cases` training cases (0: all); returns its folder.
+
+    Args:
+        spacing: of the grid in mm, along all axes.
+        external: a folder of another origin, whose cases are to be predicted too.
+
+    Raises:
+        InputError: a cohort that cannot be trained on, fewer training cases than asked for, an
+            external case without a mask, or `out` is in use.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out}: is not empty; name a new folder")
+    ready = make_ready(open_cohort(cohort), ("dwi",), (spacing,) * 3, 2, cache_folder() / "prepared")
+    if cases > len(ready.train):
+        raise InputError(f"{cohort}: has {len(ready.train)} training cases, not {cases}; ask for fewer")
+    cases = cases or len(ready.train)
+    train, val = ready.train_files[:cases], ready.validation_files
+    abroad = read_folder(external).cases if external else ()
+    for case in abroad:
+        if case.mask is None:
+            raise InputError(f"{external}: {case.name} has no lesion mask to judge against; take it out")
+
+    to = Exchange(out)
+    for folder, files in (("imagesTr", [*train, *val]), ("imagesTs", ready.test_files), ("imagesEx", abroad)):
+        _write_images(to.raw / folder, files, ready.preparation)
+    (to.raw / "labelsTr").mkdir()
+    for prepared in (*ready.train[:cases], *ready.validation):
+        mask = prepared.mask.transpose(2, 1, 0).astype(np.uint8)
+        write_volume(to.label(prepared.name), mask, _affine(ready.preparation))
+    description = {
+        "channel_names": {"0": "DWI"},
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": len(train) + len(val),
+        "file_ending": ".nii.gz",
+    }
+    write_json(to.raw / "dataset.json", description)
+    to.preprocessed.mkdir(parents=True)
+    write_json(to.split_file, [{"train": [case.name for case in train], "val": [case.name for case in val]}])
+    facts = {
+        "cohort": str(cohort.resolve()),
+        "external": str(external.resolve()) if external else None,
+        "content": ready.facts["key"],
+        "cases": cases,
+        "slice": list(ready.problem.size),
+        "preparation": ready.preparation.model_dump(mode="json"),
+    }
+    write_json(to.facts_file, facts)  # last: a folder with it is whole
+    return out
+
+
+def _write_images(folder: Path, files: Iterable[CaseFiles], preparation: Preparation) -> None:
+    folder.mkdir(parents=True)
+    for case in files:
+        scan = read_case(case).dwi
+        grid = frame_of(scan, preparation).image(scan.data)
+        write_volume(folder / f"{case.name}_0000.nii.gz", grid.transpose(2, 1, 0), _affine(preparation))
+
+
+def _affine(preparation: Preparation) -> np.ndarray:
+    """Voxel size only: the way back to the scan is the frame's, and ITK refuses directions that are rounded."""
+    return np.diag([*preparation.spacing, 1.0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--cases", type=int, default=0, help="first training cases of the split; 0: all")
+    parser.add_argument("--spacing", type=float, default=3.0, help="of the grid, mm")
+    parser.add_argument("--external", type=Path)
+    given = parser.parse_args()
+    try:
+        print(convert(given.cohort, given.out, given.cases, given.spacing, given.external))
+    except InputError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
