@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from strokereg.core.errors import InputError
 from strokereg.testing.check import Broken, Unfit, require, rule, told
+from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject
 
 _CLOSE = 1e-5  # other batch sizes sum in another order
@@ -72,7 +73,7 @@ def eval_repeats(subject: Subject) -> None:
 def noise_counts(subject: Subject) -> None:
     if not subject.stochastic:
         raise Unfit("it takes no noise")
-    model, batch = subject.lively, subject.batch(4)
+    model, batch = lively(subject), subject.batch(4)
     *given, z = subject.inputs(model, batch)
     given = [value[:1].expand(4, *value.shape[1:]) for value in given]
     out = model(*given, z)
