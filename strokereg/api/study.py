@@ -66,6 +66,7 @@ def compare(
     store: Path | str | None = None,
     executor: str = "local",
     fold: int | None = None,
+    step_limit: float | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -83,6 +84,8 @@ def compare(
             machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
         fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
+        step_limit: seconds without a step until a task counts as hung and its arm fails; by default an hour. It
+            changes nothing in the result.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -101,7 +104,7 @@ def compare(
     cohort, abroad = _open(settings, data, external, workers, watcher, fold)
     return run_study(
         settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
-        _executor(executor, workers), watcher, abroad, command,
+        _executor(executor, workers, step_limit), watcher, abroad, command,
         Path(store or Path(out) / "runs").absolute(), cache_folder(),
     )  # fmt: skip
 
@@ -216,12 +219,13 @@ def _scheduler(executor: str) -> str | None:
     return address
 
 
-def _executor(executor: str, workers: int) -> Executor:
+def _executor(executor: str, workers: int, step_limit: float | None) -> Executor:
     from strokereg.core.study.cluster import DaskExecutor
     from strokereg.core.study.executor import LocalExecutor
+    from strokereg.core.study.patience import LIMIT
 
-    address = _scheduler(executor)
-    return LocalExecutor(workers) if address is None else DaskExecutor(address)
+    address, limit = _scheduler(executor), step_limit or LIMIT
+    return LocalExecutor(workers, limit) if address is None else DaskExecutor(address, limit)
 
 
 def _device(settings: StudySettings) -> torch.device:

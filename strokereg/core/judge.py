@@ -11,7 +11,7 @@ from torch import nn
 
 from strokereg.core.case import CaseFiles, read_case
 from strokereg.core.decide import decide, dice
-from strokereg.core.errors import InputError
+from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.grid import Preparation
 from strokereg.core.metrics import CaseMetrics, score
 from strokereg.core.nifti import Volume
@@ -36,13 +36,19 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
+
+    Raises:
+        RunFailed: the network gives NaN, which would pass for no lesion at all.
     """
     device = device_of(model)
 
     def run(windows: np.ndarray) -> np.ndarray:
         return model(torch.from_numpy(windows).to(device)).float().sigmoid().cpu().numpy()
 
-    return slide(run, image, size, flips)
+    probability = slide(run, image, size, flips)
+    if not np.isfinite(probability).all():
+        raise RunFailed("the segmenter gave NaN or infinite values; lower its learning rate, or train in fp32")
+    return probability
 
 
 def predict_case(
@@ -86,14 +92,20 @@ def choose_decision(
     `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
     it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
-    judged = [predict_case(model, files, preparation, size, flips) for files in validation]
+    decisions = [
+        Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
+        for threshold in THRESHOLDS
+        for smallest in SMALLEST_ML
+    ]
+    found = []
+    for files in validation:  # one at a time, so that no more than one scan is in memory
+        judged = predict_case(model, files, preparation, size, flips)
+        found.append([dice(judged.mask(decision), judged.truth) for decision in decisions])
     best, best_dice = Decision(flips=flips), -1.0
-    for threshold in THRESHOLDS:
-        for smallest in SMALLEST_ML:
-            decision = Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
-            mean = float(np.mean([dice(j.mask(decision), j.truth) for j in judged]))
-            if mean > best_dice + 1e-9:
-                best, best_dice = decision, mean
+    for number, decision in enumerate(decisions):
+        mean = float(np.mean([dices[number] for dices in found]))
+        if mean > best_dice + 1e-9:
+            best, best_dice = decision, mean
     return best, best_dice
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from strokereg.core.errors import InputError
 from strokereg.core.roles import Player
 from strokereg.core.specs import TranslatorSpec
 from strokereg.registry.catalogue import build as build_installed
@@ -27,8 +29,9 @@ def entry(how: str) -> Entry:
 
 
 def build(name, problem, options):
-    """`raises`, `nan` and `dies…` fail on purpose; every other name is an installed architecture."""
-    return Faulty(name) if name.startswith(("raises", "nan", "dies")) else build_installed(name, problem, options)
+    """`raises`, `refuses`, `nan…`, `hangs…` and `dies…` fail on purpose; any other is an installed architecture."""
+    ours = name.startswith(("raises", "refuses", "nan", "hangs", "dies"))
+    return Faulty(name) if ours else build_installed(name, problem, options)
 
 
 class Faulty(nn.Module):
@@ -38,6 +41,8 @@ class Faulty(nn.Module):
         self.shade = nn.Parameter(torch.zeros(()))
 
     def forward(self, labels):
+        if self.how == "nan-painted" and not self.training:
+            return labels[:, None].float() * torch.nan
         return (labels[:, None].float() * self.shade).tanh()
 
     def players(self):
@@ -47,6 +52,10 @@ class Faulty(nn.Module):
         loss = (self(batch.labels) - batch.image).square().mean()
         if self.how == "raises":
             raise RuntimeError("the plugin is broken\nin two lines")
+        if self.how == "refuses":
+            raise InputError("its sizes are multiples of 1000; choose --patch accordingly")
+        if self.how.startswith("hangs") and batch.progress > 0.5:
+            time.sleep(600)
         if self.how == "nan":
             loss = loss * torch.nan
         if self.how.startswith("dies"):

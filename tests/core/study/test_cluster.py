@@ -74,6 +74,33 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
 
 
 @pytest.mark.slow
+def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small, tmp_path, monkeypatch):
+    """On a cluster of one worker, which all the rest must come to, and which takes the study with it when it ends."""
+    helpers = str(Path(__file__).parent)
+    monkeypatch.syspath_prepend(helpers)
+    monkeypatch.setenv("STROKEREG_CACHE", str(cache_folder()))
+    import faulty
+
+    settings, registered = small(small_cohort, models=("carvemix",), quality=False)
+    settings = settings.model_copy(update={"models": ("hangs", "carvemix")})
+    registered |= {"hangs": faulty.entry("hangs"), "mask-gan": find("mask-gan")}
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        executor = DaskExecutor(cluster.scheduler_address.removeprefix("tcp://"), limit=20.0)
+        finished = run_study(
+            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered,
+            faulty.build, executor, Silent(), command="test",
+        )  # fmt: skip
+    reasons = [failure.reason for failure in finished.results.failures]
+    assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
+    assert "no sign of life for 20 s" in reasons[0]
+    judged = {arm.name for arm in finished.results.arms if arm.seeds}
+    assert judged == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
+    sys.modules.pop("faulty")
+
+
+@pytest.mark.slow
 def test_what_is_done_needs_no_cluster(small_study, small_cohort, tmp_path, run_small, small_notes):
     from strokereg.core.study.plan import Task
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,9 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "perform", hands.work)
     monkeypatch.setattr(executor, "is_done", hands.is_done)
 
-    def do(tasks, workers=2):
+    def do(tasks, workers=2, **settings):
         watcher = Words()
-        return LocalExecutor(workers).run(tmp_path, tasks, watcher), watcher
+        return LocalExecutor(workers, **settings).run(tmp_path, tasks, watcher), watcher
 
     yield do
     sys.modules.pop("hands", None)
@@ -82,6 +83,18 @@ def test_one_failure_leaves_the_others(run, tmp_path):
     assert watcher.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
     assert attempts(tmp_path, "earlier") == 0
+
+
+@pytest.mark.slow
+def test_what_hangs_fails_alone_and_is_not_tried_again(run, tmp_path):
+    """Slow steps are no hanging, however long they take in all."""
+    tasks = [task("hangs"), task("slow"), task("heir", "hangs"), task("plain", "slow")]
+    failures, watcher = run([replace(one, steps=1000) for one in tasks], limit=5.0)
+    assert failures["hangs"].startswith("hung: no sign of life for 5 s; if its steps are that slow, give them more")
+    assert failures["heir"] == "needs segmenter hangs (1 cases, clinical, seed 0), which failed"
+    assert set(failures) == {"hangs", "heir"}
+    assert attempts(tmp_path, "hangs") == 1
+    assert sorted(watcher.about("ended")) == ["hangs", "heir", "plain", "slow"]
 
 
 @pytest.mark.slow
