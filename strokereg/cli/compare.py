@@ -23,6 +23,7 @@ from strokereg.core.errors import InputError
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
 @click.option("--share", "shares", type=Shares(), help="Synthetic part of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option("--mixed-only", is_flag=True, help="No arms that are trained on synthetic images alone.")
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Size of each synthetic database.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
@@ -66,6 +67,7 @@ def compare(
     options: tuple[tuple[str, str], ...],
     spacing: float | None,
     all_for_synthesis: bool,
+    mixed_only: bool,
     flips: bool,
     workers: int | None,
     executor: str,
@@ -94,6 +96,7 @@ def compare(
         "options": split_options(dict(options), example),
         "spacing": None if spacing is None else (spacing,) * 3,
         "all_for_synthesis": all_for_synthesis or None,
+        "mixed_only": mixed_only or None,
         "flips": flips or None,
     }
     asked = merge(kept, given, flags)

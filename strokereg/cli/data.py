@@ -11,6 +11,10 @@ from strokereg.cli.data_check import check
 from strokereg.cli.data_import import import_, readers
 from strokereg.cli.data_label import label
 from strokereg.cli.data_prepare import prepare
+from strokereg.cli.values import Parts
+from strokereg.core.split import USUAL
+
+_parts = click.option("--parts", type=Parts(), default=USUAL, help="Train, val, test in proportion.  [default: 6,1,3]")
 
 
 @click.group()
@@ -36,10 +40,18 @@ for command in (import_, readers, check, label, prepare):
     help="Folder of lesion masks in MNI space.  [default: grown at random]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same voxels.")
+@_parts
 @click.option("--workers", type=int, help="Processes.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def simulate(
-    cases: int, out: Path, labels: Path | None, lesions: Path | None, seed: int, workers: int | None, as_json: bool
+    cases: int,
+    out: Path,
+    labels: Path | None,
+    lesions: Path | None,
+    seed: int,
+    parts: tuple[int, int, int],
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Simulate a cohort: anatomy, lesion and diffusion physics give DWI, ADC, labels and exact lesion masks.
 
@@ -50,7 +62,16 @@ def simulate(
     from strokereg.core.simulate.summary import summarise
 
     with counting("simulating") as on_progress:
-        simulate_cohort(out, cases, labels=labels, lesions=lesions, seed=seed, workers=workers, on_progress=on_progress)
+        simulate_cohort(
+            out,
+            cases,
+            labels=labels,
+            lesions=lesions,
+            seed=seed,
+            workers=workers,
+            parts=parts,
+            on_progress=on_progress,
+        )
     summary = summarise(out)
     if as_json:
         click.echo(json.dumps(summary))
@@ -67,14 +88,15 @@ def simulate(
 @data.command(epilog="Example: strokereg data split cohorts/mine --folds 5")
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option("--folds", type=int, help="Write split_fold-1.tsv … for a cross-validation instead.")
+@_parts
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle among lesions of like size.")
-def split(cohort: Path, folds: int | None, seed: int) -> None:
-    """Write split.tsv for COHORT: about 60 : 10 : 30 subjects for training, validation and test.
+def split(cohort: Path, folds: int | None, parts: tuple[int, int, int], seed: int) -> None:
+    """Write split.tsv for COHORT: subjects for training, validation and test, as 60 : 10 : 30 if not told otherwise.
 
     Subjects of like lesion volume are spread over the parts. With --folds each subject is tested in one fold; train on
     one with --fold. An existing split is never overwritten.
     """
     from strokereg.core.divide import divide_cohort
 
-    for path in divide_cohort(cohort, seed, folds):
+    for path in divide_cohort(cohort, seed, folds, parts):
         click.echo(str(path))

@@ -72,6 +72,18 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r}: give whole numbers, for example 64,64,64", param, ctx)
 
 
+class Parts(Numbers):
+    """Three whole numbers, train, val and test: `110,10,40`."""
+
+    name = "train,val,test"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = super().convert(value, param, ctx)
+        if len(parts) != 3 or min(parts) < 1:
+            self.fail(f"{value!r}: give three numbers of at least 1, for example 110,10,40", param, ctx)
+        return parts
+
+
 class Shares(click.ParamType):
     """Comma-separated shares: `0.25,0.5`."""
 

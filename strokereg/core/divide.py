@@ -9,16 +9,19 @@ from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.files import replacing
 from strokereg.core.nifti import read_volume
-from strokereg.core.split import SPLIT_FILE, folds_of, make_folds, make_split, split_file
+from strokereg.core.split import SPLIT_FILE, USUAL, folds_of, make_folds, make_split, split_file
 
 
-def divide_cohort(root: Path | str, seed: int = 0, folds: int | None = None) -> list[Path]:
+def divide_cohort(
+    root: Path | str, seed: int = 0, folds: int | None = None, parts: tuple[int, int, int] = USUAL
+) -> list[Path]:
     """Write `split.tsv`, or one such file a fold, for a cohort without; what is there stands.
 
     Args:
         root: cohort folder.
         seed: of the shuffle among subjects of like lesion volume.
         folds: of a cross-validation; None for a single split.
+        parts: train : val : test of a single split.
 
     Returns:
         Paths of what was written.
@@ -38,7 +41,7 @@ def divide_cohort(root: Path | str, seed: int = 0, folds: int | None = None) -> 
         volumes[case.subject] = volumes.get(case.subject, 0.0) + float((mask.data > 0).sum()) * mask.voxel_ml
     subjects, sizes = list(volumes), list(volumes.values())
     if folds is None:
-        splits = {cohort.root / SPLIT_FILE: make_split(subjects, sizes, seed)}
+        splits = {cohort.root / SPLIT_FILE: make_split(subjects, sizes, seed, parts)}
     else:
         made = make_folds(subjects, sizes, folds, seed)
         splits = {cohort.root / split_file(number): split for number, split in enumerate(made, start=1)}

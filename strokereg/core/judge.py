@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.decide import decide, dice
+from strokereg.core.decide import decide, dice_of_rules
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.grid import Preparation
 from strokereg.core.metrics import CaseMetrics, score
@@ -92,21 +92,14 @@ def choose_decision(
     `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
     it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
-    decisions = [
-        Decision(threshold=threshold, smallest_ml=smallest, flips=flips)
-        for threshold in THRESHOLDS
-        for smallest in SMALLEST_ML
-    ]
-    found = []
-    for files in validation:  # one at a time, so that no more than one scan is in memory
-        judged = predict_case(model, files, preparation, size, flips)
-        found.append([dice(judged.mask(decision), judged.truth) for decision in decisions])
-    best, best_dice = Decision(flips=flips), -1.0
-    for number, decision in enumerate(decisions):
-        mean = float(np.mean([dices[number] for dices in found]))
-        if mean > best_dice + 1e-9:
-            best, best_dice = decision, mean
-    return best, best_dice
+    # A case at a time: no more than one scan is in memory.
+    judged = (predict_case(model, files, preparation, size, flips) for files in validation)
+    found = np.mean(
+        [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in judged], axis=0
+    )
+    # Rounded, so that of rules that are equal but for the last bit the first wins.
+    row, column = np.unravel_index(np.argmax(np.round(found, 9)), found.shape)
+    return Decision(threshold=THRESHOLDS[row], smallest_ml=SMALLEST_ML[column], flips=flips), float(found[row, column])
 
 
 def judge_case(judged: Judged, decision: Decision) -> CaseMetrics:

@@ -7,6 +7,7 @@ whatever its number of sessions. The folds of a cross-validation are kept likewi
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from strokereg.core.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
 SPLIT_FILE = "split.tsv"
+#: Subjects that train, validate and test, in proportion, where nobody says otherwise.
+USUAL = (6, 1, 3)
 
 
 def split_file(fold: int | None = None) -> str:
@@ -74,30 +77,50 @@ class Split:
         return cls(*(tuple(parts[part]) for part in PARTS))
 
 
-def make_split(subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0) -> Split:
-    """Split subjects about 60 : 10 : 30, stratified by lesion volume: neighbours in size go apart.
+def make_split(
+    subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0, parts: tuple[int, int, int] = USUAL
+) -> Split:
+    """Split subjects, stratified by lesion volume: neighbours in size go apart.
 
     Args:
         subjects: one name a subject.
         volumes_ml: lesion volume of each.
         seed: of the shuffle inside strata and of the order of the training cases.
+        parts: train : val : test, in proportion; numbers of subjects where they add up to all of them.
+
+    Raises:
+        InputError: fewer than 3 subjects, or a part that would get none.
     """
     names = list(subjects)
     if len(names) < 3:
         raise InputError(f"a split needs at least 3 subjects, this cohort has {len(names)}; add cases")
+    if min(parts) < 1:
+        raise InputError(f"--parts {','.join(map(str, parts))}: each part needs at least 1; for example 110,10,40")
+    shares = tuple(part // math.gcd(*parts) for part in parts)
     rng = np.random.default_rng(seed)
     by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    # Ten neighbours in size at a time: six train, one validates, three test.
-    pattern = ["train"] * 6 + ["val"] + ["test"] * 3
-    for start in range(0, len(by_size), 10):
-        stratum = by_size[start : start + 10]
+    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    # As many neighbours in size at a time as the proportion has members, ten for 6 : 1 : 3.
+    for start in range(0, len(by_size), sum(shares)):
+        stratum = by_size[start : start + sum(shares)]
         rng.shuffle(stratum)
-        places = pattern if len(stratum) == 10 else ["test", "val", "train", "train", "test", "train"] * 2
-        for subject, part in zip(stratum, places, strict=False):
-            parts[part].append(subject)
-    rng.shuffle(parts["train"])
-    return Split(tuple(parts["train"]), tuple(sorted(parts["val"])), tuple(sorted(parts["test"])))
+        for subject, part in zip(stratum, _places(len(stratum), shares), strict=True):
+            found[part].append(subject)
+    rng.shuffle(found["train"])
+    return Split(tuple(found["train"]), tuple(sorted(found["val"])), tuple(sorted(found["test"])))
+
+
+def _places(count: int, shares: tuple[int, ...]) -> list[str]:
+    """The parts of one stratum; a short one fills every part first, then what lags most behind its share."""
+    if count == sum(shares):
+        return [part for part, share in zip(PARTS, shares, strict=True) for _ in range(share)]
+    if shares == USUAL:
+        return (["test", "val", "train", "train", "test", "train"] * 2)[:count]
+    places = ["test", "val", "train"][:count]
+    while len(places) < count:
+        lag = [share * count / sum(shares) - places.count(part) for part, share in zip(PARTS, shares, strict=True)]
+        places.append(PARTS[lag.index(max(lag))])
+    return places
 
 
 def make_folds(subjects: Iterable[str], volumes_ml: Sequence[float], folds: int, seed: int = 0) -> list[Split]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from strokereg.core.decide import decide, lesions
+from strokereg.core.decide import decide, dice, dice_of_rules, lesions
 from strokereg.core.record import Decision
 
 
@@ -37,3 +37,16 @@ def test_components_below_the_smallest_volume_are_dropped(probability, smallest_
 
 def test_empty_mask_stays_empty():
     assert not decide(np.zeros((4, 4, 4), np.float32), Decision(smallest_ml=0.1), 0.008).any()
+
+
+def test_all_rules_at_once_are_what_each_is_alone(probability):
+    rng = np.random.default_rng(0)
+    noisy = np.clip(probability + rng.uniform(-0.3, 0.3, probability.shape), 0, 1)
+    thresholds, smallest = (0.1, 0.4, 0.8, 1.1), (0.0, 0.016, 0.1, 9.0)
+    for truth in (probability > 0.5, np.zeros(probability.shape, bool)):
+        found = dice_of_rules(noisy, truth, thresholds, smallest, 0.008)
+        alone = [
+            [dice(decide(noisy, Decision(threshold=t, smallest_ml=s), 0.008), truth) for s in smallest]
+            for t in thresholds
+        ]
+        np.testing.assert_array_equal(found, alone)

@@ -22,6 +22,7 @@ from strokereg.core.simulate.folder import GENERATOR, close_folder, facts_of, wr
 from strokereg.core.simulate.lesions import load_lesion
 from strokereg.core.simulate.plan import CasePlan, Plan, draw_plan, list_sources
 from strokereg.core.simulate.subject import simulate_subject
+from strokereg.core.split import USUAL
 from strokereg.core.workers import end_with_parent
 
 #: Goes up with every change that changes voxels: a half-made cohort is not finished by another recipe.
@@ -44,6 +45,7 @@ def simulate_cohort(
     workers: int | None = None,
     shape: tuple[int, int, int] = (112, 112, 73),
     spacing: float = 2.0,
+    parts: tuple[int, int, int] = USUAL,
     on_progress: Progress | None = None,
 ) -> Path:
     """Simulate a cohort of stroke DWI in BIDS layout. The same settings give the same voxels.
@@ -59,6 +61,7 @@ def simulate_cohort(
         workers: processes; None for one a core. It changes nothing in the result.
         shape: grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.
+        parts: train : val : test, in proportion.
         on_progress: called with (finished, all) after every case.
 
     Returns:
@@ -74,7 +77,7 @@ def simulate_cohort(
         raise InputError(f"--workers {workers}: at least one process is needed; give 1 or more")
     anatomies = list_sources(labels, "--labels") if labels is not None else []
     masks = list_sources(lesions, "--lesions") if lesions is not None else []
-    plan = draw_plan(cases, anatomies, masks, seed)
+    plan = draw_plan(cases, anatomies, masks, seed, parts)
     if anatomies:
         load_anatomy(plan.cases[0].anatomy)  # a folder of something else is refused before anything is written
     settings = {
@@ -86,6 +89,8 @@ def simulate_cohort(
         "labels": _describe(anatomies, labels, "MNI152 tissue maps of nilearn"),
         "lesions": _describe(masks, lesions, "grown at random"),
     }
+    if parts != USUAL:
+        settings["parts"] = list(parts)
     description = _description(plan, settings)
     if open_folder(out, description):
         return out

@@ -10,7 +10,7 @@ import numpy as np
 
 from strokereg.core.errors import InputError
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
-from strokereg.core.split import PARTS, Split, make_split
+from strokereg.core.split import PARTS, USUAL, Split, make_split
 
 _FEWEST_CASES = 5
 
@@ -63,7 +63,13 @@ def list_sources(folder: Path | str, option: str) -> list[Path]:
     return files
 
 
-def draw_plan(cases: int, anatomies: Sequence[Path], lesions: Sequence[Path], seed: int) -> Plan:
+def draw_plan(
+    cases: int,
+    anatomies: Sequence[Path],
+    lesions: Sequence[Path],
+    seed: int,
+    parts: tuple[int, int, int] = USUAL,
+) -> Plan:
     """Decide the split by lesion volume, then draw each part's anatomies and lesions from pools of its own.
 
     Every source is used equally often, give or take one. A lesion file serves one subject while they last;
@@ -74,9 +80,10 @@ def draw_plan(cases: int, anatomies: Sequence[Path], lesions: Sequence[Path], se
         anatomies: label maps; empty for the embedded head.
         lesions: masks in MNI space; empty for lesions grown at random.
         seed: of all draws.
+        parts: train : val : test, of subjects and of what they are made from.
 
     Raises:
-        InputError: too few cases, or a lesion mask that cannot be used.
+        InputError: too few cases, a part without any, or a lesion mask that cannot be used.
     """
     if cases < _FEWEST_CASES:
         raise InputError(f"--cases {cases}: a cohort needs at least {_FEWEST_CASES} cases to be split; ask for more")
@@ -93,14 +100,14 @@ def draw_plan(cases: int, anatomies: Sequence[Path], lesions: Sequence[Path], se
 
     apart = not lesions or len(drawn) >= _FEWEST_CASES
     if lesions and apart and len(drawn) < cases:
-        split = _follow(subjects, files, make_split([str(p) for p in drawn], [size[p] for p in drawn], seed))
+        split = _follow(subjects, files, make_split([str(p) for p in drawn], [size[p] for p in drawn], seed, parts))
     else:
-        split = make_split(subjects, volumes, seed)
+        split = make_split(subjects, volumes, seed, parts)
     place = {subject: part for part in PARTS for subject in split.part(part)}
 
     heads: dict[str, Sequence[Path]] = dict.fromkeys(PARTS, anatomies)
     if len(anatomies) >= len(PARTS):
-        pools = make_split([str(p) for p in anatomies], [0.0] * len(anatomies), seed)
+        pools = make_split([str(p) for p in anatomies], [0.0] * len(anatomies), seed, parts)
         heads = {part: [Path(p) for p in pools.part(part)] for part in PARTS}
     turn = dict.fromkeys(PARTS, 0)
     plans = []

@@ -56,7 +56,8 @@ def list_recipes(settings: StudySettings, mixers: frozenset[str]) -> Iterator[Re
         yield Recipe("clinical", segmenter)
         for model in settings.models:
             for generator, public in _priors(settings, model in mixers):
-                yield Recipe("synthetic", segmenter, model, generator, public)
+                if not settings.mixed_only:
+                    yield Recipe("synthetic", segmenter, model, generator, public)
                 for share in settings.shares:
                     yield Recipe("clinical + synthetic", segmenter, model, generator, public, share)
 

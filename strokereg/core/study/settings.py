@@ -49,6 +49,7 @@ class StudySettings(Options):
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
+        mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
         flips: segmenters are judged on the mean over each image and its left-right mirror image.
@@ -74,6 +75,7 @@ class StudySettings(Options):
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
+    mixed_only: bool = False
     anatomies: Path | None = None
     mask_library: Path | None = None
     flips: bool = False

@@ -26,6 +26,10 @@ def test_an_axis_is_named_only_where_it_varies():
     ]
 
 
+def test_arms_of_synthetic_images_alone_can_be_left_out():
+    assert names(models=("spade",), mixed_only=True) == ["clinical only", "spade, clinical + synthetic"]
+
+
 def test_public_priors_are_arms_of_their_own(tmp_path):
     found = names(
         models=("spade", "carvemix"), mixers=("carvemix",), generators=("mask-gan", "mask-warp"), anatomies=tmp_path
