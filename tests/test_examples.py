@@ -79,7 +79,9 @@ def test_the_finished_plugin_installs_and_conforms(acme, monkeypatch):
 @pytest.mark.slow
 def test_the_finished_plugin_is_compared(acme, small_cohort, tmp_path):
     steps = [word for role in ("generator", "translator", "segmenter") for word in ("--steps", f"{role}=2")]
-    small = [word for option in ("width", "growth", "blocks", "ndf") for word in ("--set", f"residual-dense.{option}=2")]
+    small = [
+        word for option in ("width", "growth", "blocks", "ndf") for word in ("--set", f"residual-dense.{option}=2")
+    ]
     words = ["--preset", "smoke", "--models", "residual-dense", "--data", small_cohort, "--out", tmp_path / "study"]
     told = json.loads(acme("compare", *words, *steps, *small, "--json"))
     assert told["failures"] == []

@@ -3,7 +3,7 @@
 1/VSD.Brain.XX.O.MR_DWI.70613/VSD.Brain.XX.O.MR_DWI.70613.nii        one folder a patient, one an image, with its number
 1/VSD.Brain_3more.XX.XX.OT.70616/VSD.Brain_3more.XX.XX.OT.70616.nii  the lesion; the test sets have none
 
-O. Maier, B. Menze, J. von der Gablentz et al.: ISLES 2015 (Medical Image Analysis 2017, doi:10.1016/j.media.2016.07.009).
+O. Maier, B. Menze, J. von der Gablentz et al. 2017 (Medical Image Analysis, doi:10.1016/j.media.2016.07.009).
 Images are skull-stripped and lie on one grid with the lesion. Neither set has an ADC map.
 """
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _TOPIC = "strokereg"
 _PATIENCE = 10  # seconds for the scheduler to answer
+_RESTART = 120  # seconds for a worker to be there again
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class DaskExecutor:
         with _connect(self.address) as client:
             heard: queue.SimpleQueue[tuple[str, Word]] = queue.SimpleQueue()
             client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Word(*event[1][1]))))
-            shared = _share(client, stage)
+            _try_out(client, stage)
             running: dict[str, Any] = {}
             patience, places = Patience(self.limit), dict[str, str]()
 
@@ -74,7 +75,7 @@ class DaskExecutor:
                         todo.remove(task)
                         needs = {key: by_key[key] for key in task.needs}
                         name = f"{task.kind}-{task.key[:16]}"
-                        running[task.key] = client.submit(_remote, shared, task, needs, key=name, pure=False)
+                        running[task.key] = client.submit(_remote, stage, task, needs, key=name, pure=False)
                 begun = time.monotonic()
                 _wait(client, running)
                 waited = min(1.0, time.monotonic() - begun)
@@ -89,12 +90,7 @@ class DaskExecutor:
                         watcher.step(by_key[key], word.step, word.total, word.losses or {})
                 for key in [key for key, future in running.items() if future.done()]:
                     patience.forget(key)
-                    future = running.pop(key)
-                    if future.cancelled():  # with the worker that held the study; it is sent again
-                        todo.append(by_key[key])
-                        shared = _share(client, stage)
-                        continue
-                    word = _word(future)
+                    word = _word(running.pop(key))
                     if word.kind == "wrong":
                         client.cancel(list(running.values()))
                         raise InputError(word.text)
@@ -126,10 +122,13 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _share(client: Client, stage: Stage) -> Any:
-    """The stage on every worker."""
+def _try_out(client: Client, stage: Stage) -> None:
+    """Send the stage to every worker once, to see that they can take it.
+
+    Each task brings it along all the same: what is only kept on workers is lost with the last of them.
+    """
     try:
-        return client.scatter(stage, broadcast=True)
+        client.scatter(stage, broadcast=True)
     except Exception as error:  # Dask raises plain exceptions with the worker's error as text
         raise InputError(
             f"--executor dask: its workers cannot take the study ({error}); install the same strokereg and plugins "
@@ -138,13 +137,12 @@ def _share(client: Client, stage: Stage) -> Any:
 
 
 def _wait(client: Client, running: dict[str, Any]) -> None:
-    """Until one task is done, or lost with its worker, or a second has gone by."""
+    """Until one task is done or a second has gone by."""
     from distributed import wait
-    from distributed.client import FuturesCancelledError
 
     if client.status != "running":
         raise RunFailed("the Dask scheduler went away; call the same command again to go on where it stopped")
-    with contextlib.suppress(TimeoutError, FuturesCancelledError):
+    with contextlib.suppress(TimeoutError):
         wait(list(running.values()), timeout=1.0, return_when="FIRST_COMPLETED")
 
 
@@ -157,7 +155,7 @@ def _end(client: Client, future: Any, place: str) -> None:
     """Give a task up and start its worker anew. One without a nanny stays as it is, and takes no other task."""
     client.cancel([future])
     with contextlib.suppress(ValueError, TimeoutError):
-        client.restart_workers([place], timeout=_PATIENCE, raise_for_error=False)
+        client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
 
 
 def _word(future: Any) -> Word:
