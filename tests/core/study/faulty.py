@@ -14,6 +14,7 @@ from torch import nn
 from strokereg.core.errors import InputError
 from strokereg.core.roles import Player
 from strokereg.core.specs import TranslatorSpec
+from strokereg.core.study.patience import Patience
 from strokereg.registry.catalogue import build as build_installed
 
 
@@ -54,7 +55,8 @@ class Faulty(nn.Module):
             raise RuntimeError("the plugin is broken\nin two lines")
         if self.how == "refuses":
             raise InputError("its sizes are multiples of 1000; choose --patch accordingly")
-        if self.how.startswith("hangs") and batch.progress > 0.5:
+        if self.how == "hangs" and batch.progress > 0.5:
+            Path(os.environ["FAULTY_MARK"]).touch()
             time.sleep(600)
         if self.how == "nan":
             loss = loss * torch.nan
@@ -64,3 +66,14 @@ class Faulty(nn.Module):
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         yield "painter", {"l2": loss}
+
+
+class Impatient(Patience):
+    """Has no patience with the one that really hangs, and all the world's with a busy machine."""
+
+    def __init__(self, limit):
+        super().__init__(2.0)
+
+    def lost(self, waited):
+        hangs = Path(os.environ["FAULTY_MARK"]).exists()
+        return [key for key in super().lost(waited) if hangs and "after step 4 of 6" in self.sentence(key)]

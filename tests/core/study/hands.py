@@ -40,10 +40,6 @@ def work(folder, task, needs, report):
             os._exit(1)
         case "hangs":
             time.sleep(600)
-        case "slow":  # longer than the limit, but with signs of life
-            for step in range(12):
-                time.sleep(0.5)
-                report(step, task.steps, {})
         case "raises":
             raise ValueError("first line\nsecond line")
         case "wrong":

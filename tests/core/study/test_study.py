@@ -13,6 +13,7 @@ from strokereg.core.cache import cache_folder
 from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.study import executor
 from strokereg.core.study.executor import LocalExecutor, Silent
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.run import run_study
@@ -182,7 +183,7 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
         ("refuses", True, "its sizes are multiples of 1000; choose --patch accordingly"),
         ("nan", True, "the loss 'l2' of 'painter' became nan"),
         ("nan-painted", True, "the translator painted NaN or infinite values; look at its losses"),
-        ("hangs", True, "hung after step 4 of 6: no sign of life for 20 s"),
+        ("hangs", True, "hung after step 4 of 6: no sign of life for 2 s"),
         ("dies-once", False, ""),
         ("dies-always", True, "died again and again"),
     ],
@@ -194,12 +195,12 @@ def test_a_failing_translator_fails_its_arms_only(small_cohort, tmp_path, monkey
     monkeypatch.syspath_prepend(helpers)
     import faulty
 
-    settings = study_settings("smoke", models=(how,), steps={"segmenter": 4})
+    monkeypatch.setattr(executor, "Patience", faulty.Impatient)
+    settings = study_settings("smoke", models=(how,), steps={"segmenter": 4, "generator": 2})
     entries = {how: faulty.entry(how), "mask-gan": find("mask-gan"), "unet": find("unet")}
-    hands = LocalExecutor(2, limit=20.0) if how == "hangs" else LocalExecutor(2)
     finished = run_study(
         settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", entries, faulty.build,
-        hands, Silent(), command="test",
+        LocalExecutor(2), Silent(), command="test",
     )  # fmt: skip
     judged = {arm.name: bool(arm.seeds) for arm in finished.results.arms}
     assert judged["clinical only"]
