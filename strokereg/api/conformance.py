@@ -74,7 +74,9 @@ def unbuildable() -> list[Quarantined]:
             else:
                 reason, mend = _fault(entry)
         except InputError as error:
-            reason, _, mend = str(error).rpartition("; ")
+            reason, told, mend = str(error).rpartition("; ")
+            if not told:
+                reason, mend = str(error), f"report this to the authors of {entry.distribution}"
         if reason:
             found.append(Quarantined(entry.spec.name, entry.distribution, entry.version, reason, mend))
     return found

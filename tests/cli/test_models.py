@@ -108,7 +108,7 @@ def test_what_cannot_be_built_is_found_by_building_it():
     assert {row["distribution"] for row in rows} == {"acme-factories"}
     seen = {row["plugin"]: row["reason"] for row in rows}
     assert "is not installed" in seen["no-package"]
-    assert "option lr=" in seen["no-default"]
+    assert seen["no-default"] == "no-default: option lr has no default"
     assert seen["no-translator"].startswith("does not do what a translator does (")
     assert "without the method read(root)" in seen["no-reader"]
     assert set(seen) == {
