@@ -106,7 +106,8 @@ class _Watched(Trainer):
 
 @rule(
     "a move changes the parameters of its player, and nobody else's",
-    "let losses reach the player that is named with them; change no parameter inside moves()",
+    "let losses reach the player that is named with them: detach() for what another player shall not feel, and never "
+    "detach_(), which cuts the tensor itself; change no parameter inside moves()",
     needs=("one-player-a-parameter", "losses-are-finite-scalars"),
 )
 def moves_change_their_player_only(subject: Subject) -> None:
