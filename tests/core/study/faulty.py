@@ -35,6 +35,11 @@ def build(name, problem, options):
     return Faulty(name) if ours else build_installed(name, problem, options)
 
 
+def mark_of(how: str) -> Path:
+    """The file by which a translator lets the test know that it came to its fault."""
+    return Path(f"{os.environ['FAULTY_MARK']}-{how}")
+
+
 class Faulty(nn.Module):
     def __init__(self, how: str):
         super().__init__()
@@ -56,12 +61,12 @@ class Faulty(nn.Module):
         if self.how == "refuses":
             raise InputError("its sizes are multiples of 1000; choose --patch accordingly")
         if self.how == "hangs" and batch.progress > 0.5:
-            Path(os.environ["FAULTY_MARK"]).touch()
+            mark_of("hangs").touch()
             time.sleep(600)
         if self.how == "nan":
             loss = loss * torch.nan
         if self.how.startswith("dies"):
-            mark = Path(os.environ["FAULTY_MARK"])
+            mark = mark_of(self.how)
             if self.how == "dies-always" or not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -75,5 +80,5 @@ class Impatient(Patience):
         super().__init__(2.0)
 
     def lost(self, waited):
-        hangs = Path(os.environ["FAULTY_MARK"]).exists()
+        hangs = mark_of("hangs").exists()
         return [key for key in super().lost(waited) if hangs and "after step 4 of 6" in self.sentence(key)]

@@ -60,7 +60,7 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
         settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered, faulty.build,
         DaskExecutor(address), watcher, command="test",
     )  # fmt: skip
-    assert mark.exists()
+    assert mark.with_name("died-dies-once").exists()
     assert finished.results.failures == []
     names = [said[1].title for said in watcher.told if said[0] == "ended"]
     assert len(names) == len(set(names)) == 5 + 1 + 1 + 2
