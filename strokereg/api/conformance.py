@@ -56,7 +56,7 @@ def unbuildable() -> list[Quarantined]:
 
     Their factories are loaded for it, and torch, so this takes seconds where listing takes none.
     """
-    from strokereg.core.errors import InputError
+    from strokereg.core.errors import StrokeregError
     from strokereg.core.specs import ReaderSpec
     from strokereg.registry.catalogue import catalogue, readers
     from strokereg.registry.factory import build_reader
@@ -73,7 +73,7 @@ def unbuildable() -> list[Quarantined]:
                 build_reader(entry)
             else:
                 reason, mend = _fault(entry)
-        except InputError as error:
+        except StrokeregError as error:
             reason, told, mend = str(error).rpartition("; ")
             if not told:
                 reason, mend = str(error), f"report this to the authors of {entry.distribution}"

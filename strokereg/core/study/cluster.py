@@ -100,7 +100,7 @@ class DaskExecutor:
                     else:
                         fail(key, word.text)
                 for key in patience.lost(waited):
-                    if _is_at(client, running[key], places[key]):
+                    if _is_at(client, running[key], places.get(key, "")):
                         fail(key, patience.sentence(key))
                         _end(client, running.pop(key), places[key])
                     patience.forget(key)  # where its worker died, until another takes it up
