@@ -85,6 +85,12 @@ def test_an_error_says_where_it_arose():
     assert f"(acme_faults.py, line {line}). Mend: " in tried.outcome(CHECKS["odd-sizes"]).message
 
 
+def test_a_range_is_kept_by_whatever_weights():
+    """The first ones are small, so an image without a bound looks right before it is trained."""
+    message = suite("Unbounded").outcome(CHECKS["shapes-and-ranges"]).message
+    assert "Seen: with weights 10 times as large, intensities reach" in message
+
+
 def test_a_segmenter_of_two_classes():
     [(check, message)] = failed(suite("TwoClasses", "segmenter")).items()
     assert check == "shapes-and-ranges"
