@@ -17,6 +17,7 @@ _HOME = {
     "SegmenterSpec": "strokereg.core.specs",
     "MixerSpec": "strokereg.core.specs",
     "ReaderSpec": "strokereg.core.specs",
+    "TrackerSpec": "strokereg.core.specs",
     "CaseFiles": "strokereg.core.case",
     "Source": "strokereg.core.source",
     "Options": "strokereg.core.options",

@@ -3,11 +3,11 @@
 Everything heavy is imported inside the functions, so that `strokereg.load` never meets torch.
 """
 
-from strokereg.api.cohorts import label, prepare
 from strokereg.api.conformance import check
-from strokereg.api.data import check_data, draw_data, import_data, read_folder, read_source
+from strokereg.api.data import check_data, draw_data, import_data, label, prepare
 from strokereg.api.deploy import check_export, export, load, paint, read_bundle, segment
 from strokereg.api.scaffold import new_plugin
+from strokereg.api.sources import read_folder, read_source
 from strokereg.api.study import compare, describe, estimate, read_study, study_settings
 from strokereg.api.synthesis import synthesize
 from strokereg.api.timing import bench

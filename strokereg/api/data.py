@@ -1,4 +1,4 @@
-"""Cohorts: from the folder that a lab has to one that can be trained on."""
+"""The commands of `strokereg data`, each in one call: bring in, check, draw, label, prepare."""
 
 from __future__ import annotations
 
@@ -6,88 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strokereg.core.errors import InputError, StrokeregError
+from strokereg.api.sources import look_into, read_folder, read_source
 
 if TYPE_CHECKING:
     from strokereg.core.checks.whole import Checked
-    from strokereg.core.cohort import Cohort
+    from strokereg.core.grid import Interpolation, Scaling
     from strokereg.core.intake.run import Imported
-    from strokereg.core.source import Source
+    from strokereg.core.ready import Ready
+    from strokereg.core.tissue.cohort import Labelled
 
-
-def read_source(
-    folder: Path | str, reader: str | None = None, options: Mapping[str, Any] | None = None
-) -> tuple[str, Source]:
-    """List the cases of a folder of any layout that a reader knows.
-
-    Args:
-        reader: its name; None for the one that recognises the folder.
-        options: of that reader.
-
-    Returns:
-        The reader's name and what it found.
-
-    Raises:
-        InputError: no such folder, no or several readers that know it, wrong options, or a folder that cannot be read.
-    """
-    from strokereg.core.source import Source
-    from strokereg.registry.catalogue import readers
-    from strokereg.registry.factory import build_reader
-
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give the folder that holds the scans")
-    known = readers()
-    entry = known.find(reader) if reader else _recognise(root)
-    source = build_reader(entry, options).read(root)
-    if not isinstance(source, Source):
-        raise InputError(
-            f"the reader {entry.spec.name} ({entry.origin}) gives a {type(source).__name__} and not a "
-            f"strokereg.Source; report this to the authors of {entry.distribution}"
-        )
-    return known.label(entry), source
-
-
-def read_folder(folder: Path | str) -> Cohort:
-    """Open a cohort, or a folder of any layout that a reader recognises, to judge or to look at.
-
-    Raises:
-        InputError: see `read_source` and `core.cohort.open_cohort`.
-    """
-    from strokereg.core.cohort import cohort_of, open_cohort
-
-    root, name, source = _look(folder)
-    return open_cohort(root) if name is None else cohort_of(root, source)
-
-
-def check_data(folder: Path | str, on_case: Callable[[str, int], None] = lambda name, total: None) -> Checked:
-    """Look for every fault of a cohort, or of a folder that a reader recognises.
-
-    Args:
-        on_case: told of each case that is done, and of how many.
-
-    Raises:
-        InputError: a folder that is no cohort, or without cases.
-    """
-    from strokereg.core.cache import cache_folder
-    from strokereg.core.checks.whole import check_cohort
-    from strokereg.core.cohort import cohort_of
-
-    root, _, source = _look(folder)
-    cohort = cohort_of(root, source, split=False)
-    total = len(cohort.cases)
-    return check_cohort(cohort, cache_folder() / "prepared", lambda name: on_case(name, total))
-
-
-def draw_data(folder: Path | str, path: Path | str) -> Path:
-    """Draw each case's slice with the largest lesion area, outlined, on one sheet.
-
-    Raises:
-        InputError: a folder that is no cohort, no readable case, or a file that cannot be written.
-    """
-    from strokereg.core.checks.sheet import draw_cases
-
-    return draw_cases(read_folder(folder).cases, Path(path))
+Progress = Callable[[int, int], None]
 
 
 def import_data(
@@ -131,58 +59,111 @@ def import_data(
     return import_source(Path(folder), source, Path(out), settings, on_case)
 
 
-def _look(folder: Path | str) -> tuple[Path, str | None, Source]:
-    """Folder, name of the reader (None for strokereg's own layout, made by whomever) and what it found."""
-    from strokereg.core import layout
-    from strokereg.core.source import Source
+def check_data(folder: Path | str, on_case: Callable[[str, int], None] = lambda name, total: None) -> Checked:
+    """Look for every fault of a cohort, or of a folder that a reader recognises.
 
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give a cohort folder, or make one with 'strokereg data simulate'")
-    if layout.recognises(root):
-        claims, cases = _claims(root), layout.list_cases(root)
-        if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
-            return root, None, Source(cases, layout.table_path(root))
-    name, source = read_source(root)
-    return root, name, source
+    Args:
+        on_case: told of each case that is done, and of how many.
 
+    Raises:
+        InputError: a folder that is no cohort, or without cases.
+    """
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.checks.whole import check_cohort
+    from strokereg.core.cohort import cohort_of
 
-def _recognise(root: Path) -> Any:
-    """The one reader that knows a folder; a general one only where no other does."""
-    from strokereg.registry.catalogue import readers
-
-    known = readers()
-    claims = _claims(root)
-    if not claims:
-        listed = ", ".join(known.available())
-        raise InputError(
-            f"{root}: no reader knows this layout; installed are: {listed} (see docs/data.md); "
-            "for files of any other naming: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
-        )
-    if len(claims) > 1:
-        named = " and ".join(known.label(entry) for entry in claims)
-        raise InputError(f"{root}: could be {named}; choose one with --reader")
-    return claims[0]
+    root, _, source = look_into(folder)
+    cohort = cohort_of(root, source, split=False)
+    total = len(cohort.cases)
+    return check_cohort(cohort, cache_folder() / "prepared", lambda name: on_case(name, total))
 
 
-def _claims(root: Path) -> list[Any]:
-    from strokereg.registry.catalogue import readers
-    from strokereg.registry.factory import build_reader
+def draw_data(folder: Path | str, path: Path | str) -> Path:
+    """Draw each case's slice with the largest lesion area, outlined, on one sheet.
 
-    claims: dict[bool, list[Any]] = {False: [], True: []}
-    for general, found in claims.items():
-        if general and claims[False]:
-            break
-        for entry in readers().entries:
-            if entry.spec.general == general:
-                try:
-                    if build_reader(entry).recognises(root):
-                        found.append(entry)
-                except StrokeregError:
-                    raise
-                except Exception as error:
-                    raise InputError(
-                        f"the reader {entry.spec.name} ({entry.origin}) failed on {root} "
-                        f"({type(error).__name__}: {error}); choose another with --reader"
-                    ) from error
-    return claims[False] or claims[True]
+    Raises:
+        InputError: a folder that is no cohort, no readable case, or a file that cannot be written.
+    """
+    from strokereg.core.checks.sheet import draw_cases
+
+    return draw_cases(read_folder(folder).cases, Path(path))
+
+
+def label(
+    cohort: Path | str,
+    method: str = "hmrf",
+    *,
+    label_table: Path | str | None = None,
+    maps: Path | str | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> tuple[Labelled, Path]:
+    """Give the cases of a cohort that have none their tissue label maps.
+
+    Args: see `core.tissue.cohort.label_cohort`.
+
+    Returns:
+        What was done, and a picture sheet to look it over.
+
+    Raises:
+        InputError: a cohort that cannot be labelled, or wrong options.
+    """
+    from dataclasses import replace
+
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.tissue.cohort import label_cohort
+    from strokereg.core.tissue.sheet import draw_tissues
+
+    table, folder = (Path(path) if path else None for path in (label_table, maps))
+    done = label_cohort(cohort, method, table, folder, overwrite, workers, on_progress)
+    sheet = done.folder / "sheet.png"
+    cases = [replace(c, dseg=done.maps[c.name]) for c in open_cohort(cohort).cases if c.name in done.maps]
+    if cases and (done.made or not sheet.is_file()):
+        draw_tissues(cases, done.table, sheet)
+    return done, sheet
+
+
+def prepare(
+    cohort: Path | str,
+    *,
+    channels: tuple[str, ...] = ("dwi",),
+    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    dims: int = 2,
+    fold: int | None = None,
+    interpolation: Interpolation = "linear",
+    scaling: Scaling = "median",
+    on_progress: Progress = lambda done, total: None,
+) -> Ready:
+    """Bring the training and validation cases of a cohort onto the network grid, where training finds them.
+
+    Args:
+        channels, spacing, dims, fold, interpolation, scaling: as `train` takes them.
+
+    Raises:
+        InputError: a cohort that cannot be trained on.
+    """
+    import itertools
+
+    from strokereg.core.cache import cache_folder
+    from strokereg.core.cohort import open_cohort, require_trainable
+    from strokereg.core.errors import InputError
+    from strokereg.core.ready import make_ready
+
+    if min(spacing) <= 0:
+        raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
+    opened = open_cohort(cohort, fold)
+    require_trainable(opened)
+    counter, total = itertools.count(1), sum(len(opened.part(part)) for part in ("train", "val"))
+    on_progress(0, total)
+    cache = cache_folder() / "prepared"
+    return make_ready(
+        opened,
+        channels,
+        spacing,
+        dims,
+        cache,
+        lambda name: on_progress(next(counter), total),
+        interpolation=interpolation,
+        scaling=scaling,
+    )

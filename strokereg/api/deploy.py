@@ -120,7 +120,7 @@ def export(
 
     Args:
         run: folder that `train` made.
-        formats: out of "onnx", "torchscript" and "pt2".
+        formats: out of "onnx", "torchscript", "pt2", and the folders "triton", "monai" and "web".
         out: folder for the files; by default `export` inside the run folder.
         data: cohort on whose cases parity is measured; by default the one that the run was trained on.
         precisions: out of "fp32", "fp16", "bf16" and "int8"; those below fp32 are written as ONNX, after their loss
@@ -174,10 +174,11 @@ def check_export(
         InputError: see `export`; also a file that cannot be opened or belongs to another architecture.
         RunFailed: parity does not hold, or the loss is too large (with the numbers).
     """
-    from strokereg.export.formats import format_of
+    from strokereg.export.formats import format_of, model_in
 
-    path, kind = Path(path), format_of(path)
-    run = run or _home(path)
+    run = run or _home(Path(path))
+    path = model_in(path)
+    kind = format_of(path)
     if run is None:
         return _check_alone(path, kind)
     record, model, _ = trained(Path(run))
@@ -191,13 +192,14 @@ def check_export(
 
 
 def read_bundle(path: Path | str) -> Bundle:
-    """The metadata of an exported file of any format; needs no torch but for TorchScript.
+    """The metadata of an exported file or folder of any format; needs no torch but for TorchScript and MONAI.
 
     Raises:
         InputError: a file that cannot be opened or holds no metadata.
     """
-    from strokereg.export.formats import format_of
+    from strokereg.export.formats import format_of, model_in
 
+    path = model_in(path)
     if format_of(path) == "onnx":
         from strokereg.export.metadata import KEY
         from strokereg.export.metadata import read_bundle as parse
@@ -293,9 +295,9 @@ def _draws(width: int) -> dict:
 
 
 def _cohort(record: Record, run: Path | str, data: Path | str | None) -> Cohort:
-    from strokereg.api.data import read_folder
+    from strokereg.api.sources import read_folder
 
     root = data or record.cohort.get("path")
     if not root or not Path(root).is_dir():
         raise InputError(f"{run}: its cohort is not where it was ({root or 'not stated'}); give one with --data DIR")
-    return read_folder(root)
+    return read_folder(root, record.fold_in(root))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ def compare(
     executor: str = "local",
     fold: int | None = None,
     step_limit: float | None = None,
+    track: Sequence[str] = (),
+    on_warning: Callable[[str], object] | None = None,
     **changes: Any,
 ) -> Finished:
     """Run the study: train the segmenter with and without synthetic images, judge, and report.
@@ -86,27 +88,35 @@ def compare(
         fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
         step_limit: seconds without a step until a task counts as hung and its arm fails; by default an hour. It
             changes nothing in the result.
+        track: experiment trackers that are told of every training, for example "tensorboard"; they change nothing.
+        on_warning: told of a tracker that failed and was dropped; by default a Python warning.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
 
     Raises:
-        InputError: unknown model, wrong options, or data that cannot be used.
+        InputError: unknown model, wrong options, data that cannot be used, or a tracker that cannot be set up.
     """
+    from strokereg.api.tracking import open_tracking
     from strokereg.core.cache import cache_folder
     from strokereg.core.study.executor import Silent, default_workers
     from strokereg.core.study.run import run_study
+    from strokereg.core.study.tracked import TrackedWatcher
     from strokereg.registry.catalogue import build
 
     _scheduler(executor)
     settings, registered = settle(models, data, preset, **changes)
     workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
     cohort, abroad = _open(settings, data, external, workers, watcher, fold)
-    return run_study(
-        settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
-        _executor(executor, workers, step_limit), watcher, abroad, command,
-        Path(store or Path(out) / "runs").absolute(), cache_folder(),
-    )  # fmt: skip
+    tracking = open_tracking(track, Path(out), on_warning)
+    try:
+        return run_study(
+            settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
+            _executor(executor, workers, step_limit), TrackedWatcher(watcher, tracking), abroad, command,
+            Path(store or Path(out) / "runs").absolute(), cache_folder(),
+        )  # fmt: skip
+    finally:
+        tracking.close()
 
 
 def estimate(
@@ -194,8 +204,11 @@ def settle(
         spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
         settings = settings.model_copy(update={"spacing": spacing})
     registered = {name: find(name, SYNTHESIS) for name in models}
-    generators = [*settings.generators, *([LIBRARY] if settings.mask_library else [])]
-    registered |= {name: find(name, "generator") for name in generators}
+    generators = {name: find(name, "generator") for name in settings.generators}
+    if settings.mask_library:
+        generators[LIBRARY] = find(LIBRARY, "generator")
+    if any(entry.spec.role == "translator" for entry in registered.values()):  # mixers bring their own lesions
+        registered |= generators
     registered |= {name: find(name, "segmenter") for name in settings.segmenters}
     for name in settings.options:
         if name not in registered and name in (changes.get("options") or {}):
@@ -243,7 +256,7 @@ def _open(
     fold: int | None,
 ) -> tuple[Cohort, Cohort | None]:
     """The cohort, made first where none is given, and the external one."""
-    from strokereg.api.data import read_folder
+    from strokereg.api.sources import read_folder
     from strokereg.core.cohort import open_cohort
 
     # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.

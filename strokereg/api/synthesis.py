@@ -57,10 +57,10 @@ def synthesize(
     if count < 1 or seed < 0 or not 0 <= lesion_share <= 1:
         raise InputError("synthesize: give at least one case, a seed not below 0, and a lesion share from 0 to 1")
     painter, drawer = _maker(translator, "translator", device), _maker(generator, "generator", device)
-    opened = open_cohort(cohort)
+    record = painter.record
+    opened = open_cohort(cohort, record.fold_in(cohort))
     require_trainable(opened)
     assert opened.table is not None
-    record = painter.record
     for what, theirs in {
         "grid": (drawer.record.problem.size, drawer.record.preparation.spacing),
         "labels": drawer.record.labels,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares
+from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares, image_options
 from strokereg.core.errors import InputError
 
 
@@ -35,6 +35,7 @@ from strokereg.core.errors import InputError
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
 @click.option("--dims", type=click.IntRange(2, 3), help="Axial slices or volumes.  [default: 2]")
+@image_options
 @click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--segmenter", "segmenters", type=Names(), help="Who is trained on the arms.  [default: unet]")
 @click.option("--generator", "generators", type=Names(), help="Who makes the lesion masks.  [default: mask-gan]")
@@ -54,6 +55,7 @@ from strokereg.core.errors import InputError
 @click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
 @click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print arms, what is done, and about how long the rest takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
@@ -72,6 +74,7 @@ def compare(
     workers: int | None,
     executor: str,
     step_limit: int | None,
+    track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
     as_json: bool,
@@ -83,6 +86,7 @@ def compare(
     are not clinical ones.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from strokereg import api
     from strokereg.api.study import OUT, split_options
@@ -125,6 +129,8 @@ def compare(
             executor=executor,
             fold=fold,
             step_limit=step_limit,
+            track=track,
+            on_warning=lambda sentence: progress.console.print(escape(sentence)),
         )
     if as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from strokereg.cli.values import Names
+from strokereg.cli.values import Names, image_options
 
 
 @click.command(epilog="Example: strokereg data prepare cohorts/isles --spacing 2 --dims 3")
@@ -15,8 +16,19 @@ from strokereg.cli.values import Names
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Voxel edge of the network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2: axial slices, 3: volumes.")
+@image_options
+@click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
-def prepare(cohort: Path, channels: tuple[str, ...], spacing: float, dims: int, as_json: bool) -> None:
+def prepare(
+    cohort: Path,
+    channels: tuple[str, ...],
+    spacing: float,
+    dims: int,
+    interpolation: Literal["linear", "cubic"] | None,
+    scaling: Literal["median", "zscore", "percentile"] | None,
+    fold: int | None,
+    as_json: bool,
+) -> None:
     """Prepare the training and validation cases of COHORT, as train and compare do with the same options.
 
     Prepared cases are kept in the cache and found by their content: called again, or by a training, nothing is done
@@ -26,7 +38,16 @@ def prepare(cohort: Path, channels: tuple[str, ...], spacing: float, dims: int, 
     from strokereg.cli.progress import counting
 
     with counting("preparing") as on_progress:
-        ready = api.prepare(cohort, channels=channels, spacing=(spacing,) * 3, dims=dims, on_progress=on_progress)
+        ready = api.prepare(
+            cohort,
+            channels=channels,
+            spacing=(spacing,) * 3,
+            dims=dims,
+            fold=fold,
+            interpolation=interpolation or "linear",
+            scaling=scaling or "median",
+            on_progress=on_progress,
+        )
     cases = [*ready.train, *ready.validation]
     folders = {case.name: str(case.folder) for case in cases}
     if as_json:

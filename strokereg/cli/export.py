@@ -12,11 +12,17 @@ from strokereg.cli.values import Names
 
 @click.command(
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
-    "strokereg export runs/unet --precision fp32,int8 · strokereg export --check unet.onnx"
+    "strokereg export runs/unet --format web · strokereg export runs/unet --precision fp32,int8 · "
+    "strokereg export --check unet.onnx"
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--format", "formats", type=Names(), default="onnx", show_default=True, help="Of onnx, torchscript, pt2, by comma."
+    "--format",
+    "formats",
+    type=Names(),
+    default="onnx",
+    show_default=True,
+    help="Of onnx, torchscript, pt2, and the folders triton, monai, web, by comma.",
 )
 @click.option(
     "--precision",
@@ -50,6 +56,9 @@ def export(
     as_json: bool,
 ) -> None:
     """Turn a finished run into files that run without its training code.
+
+    triton is a model repository for NVIDIA's server, monai a MONAI bundle, web a static page that segments in the
+    browser (its two libraries are fetched by npm, once).
 
     Each file holds normalisation, network and activation, and says in its metadata how to use it. It is
     compared with the trained network on cases of a cohort first; where the two differ, no file is written and the

@@ -13,7 +13,7 @@ import click
 from strokereg.api.conformance import unbuildable
 from strokereg.core.errors import InputError
 from strokereg.core.specs import ROLES
-from strokereg.registry.catalogue import Catalogue, catalogue, readers
+from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
 from strokereg.registry.installed import Entry
 
 
@@ -22,11 +22,19 @@ from strokereg.registry.installed import Entry
 @click.option("--role", type=click.Choice(ROLES), help="Only this role.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
+@click.option("--exports", is_flag=True, help="With --markdown: what each exports to, in place of papers.")
 @click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
 @click.option("--build", is_flag=True, help="With --broken: also build what plugins list, which takes seconds.")
 @click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
 def models(
-    pattern: str, role: str | None, as_json: bool, as_markdown: bool, broken: bool, build: bool, strict: bool
+    pattern: str,
+    role: str | None,
+    as_json: bool,
+    as_markdown: bool,
+    exports: bool,
+    broken: bool,
+    build: bool,
+    strict: bool,
 ) -> None:
     """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
     if broken and (pattern != "*" or role):
@@ -35,19 +43,23 @@ def models(
         raise click.UsageError("--build goes with --broken")
     if as_markdown and (broken or as_json):
         raise click.UsageError("--markdown is for the list of models; leave --json and --broken out")
+    if exports and not as_markdown:
+        raise click.UsageError("--exports is a Markdown table; add --markdown")
     known = catalogue()
     if strict:
         known.check()
         readers().check()
+        trackers().check()
     if broken:
         faults = [*known.quarantined, *(unbuildable() if build else ())]
-        rows = [dataclasses.asdict(fault) for fault in faults] + _clashes(known) + _clashes(readers())
+        rows = [dataclasses.asdict(fault) for fault in faults]
+        rows += [row for names in (known, readers(), trackers()) for row in _clashes(names)]
     else:
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif as_markdown:
-        click.echo(markdown(rows))
+        click.echo(export_table(rows) if exports else markdown(rows))
     elif broken:
         _print(["plugin", "distribution", "reason", "mend"], [_told(row) for row in rows])
     else:
@@ -66,6 +78,20 @@ def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
         flags = [word for word, said in (("unpaired", not row.get("paired", True)),) if said]
         what = "; ".join([row["summary"], *flags])
         lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {what} | {row['paper']} |")
+    return "\n".join(lines)
+
+
+def export_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What exports to which format, as the table on the deployment page, which a test holds against this.
+
+    A `.pt2` is the program that ONNX is made from, so `onnx` speaks for both; the conformance kit tries all three.
+    """
+    lines = ["| name | role | dims | onnx | torchscript | pt2 |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in rows:
+        if row["role"] != "mixer":
+            dims = ", ".join(f"{dims}D" for dims in row["dims"])
+            onnx, torchscript = ("yes" if row[flag] else "no" for flag in ("onnx", "torchscript"))
+            lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {onnx} | {torchscript} | {onnx} |")
     return "\n".join(lines)
 
 

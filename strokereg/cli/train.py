@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from strokereg.cli.values import Names, Pairs
+from strokereg.cli.values import Names, Pairs, image_options
 
 
 @click.command(epilog="Example: strokereg train unet --data cohorts/soop60 --steps 2000 --set lr=5e-4")
@@ -23,6 +24,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
+@image_options
 @click.option("--flips", is_flag=True, help="Judge a segmenter on the mean with the mirror image, at twice the time.")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
@@ -30,6 +32,7 @@ from strokereg.cli.values import Names, Pairs
 @click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment rician=0.05.")
 @click.option("--workers", type=click.IntRange(min=0), help="Threads that draw batches ahead.  [default: 1]")
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
+@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record on stdout.")
 def train(
     name: str,
@@ -41,10 +44,13 @@ def train(
     channels: tuple[str, ...],
     spacing: float,
     dims: int,
+    interpolation: Literal["linear", "cubic"] | None,
+    scaling: Literal["median", "zscore", "percentile"] | None,
     flips: bool,
     augment: tuple[tuple[str, str], ...],
     workers: int | None,
     compiled: bool,
+    track: tuple[str, ...],
     as_json: bool,
     **settings: object,
 ) -> None:
@@ -55,6 +61,7 @@ def train(
     import os
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from strokereg import api
@@ -86,10 +93,14 @@ def train(
             channels=channels,
             spacing=(spacing,) * 3,
             dims=dims,
+            interpolation=interpolation or "linear",
+            scaling=scaling or "median",
             flips=flips,
             workers=1 if workers is None else workers,
             on_case=lambda case: progress.advance(bar),
             on_step=on_step,
+            track=track,
+            on_warning=lambda sentence: console.print(escape(sentence)),
         )
     if not leads:
         return

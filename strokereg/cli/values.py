@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def counted(number: int, word: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def image_options(command: Command) -> Command:
+    """`--interpolation` and `--scaling`, by which images are prepared; None where they are not given."""
+    scaling = click.option(
+        "--scaling",
+        type=click.Choice(("median", "zscore", "percentile")),
+        help="Of intensities, by brain voxels.  [default: median]",
+    )
+    interpolation = click.option(
+        "--interpolation", type=click.Choice(("linear", "cubic")), help="Of images.  [default: linear]"
+    )
+    return interpolation(scaling(command))
 
 
 class Names(click.ParamType):

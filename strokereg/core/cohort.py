@@ -50,7 +50,7 @@ class Cohort:
 
 
 def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.data`).
+    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`api.sources`).
 
     Args:
         fold: of a cross-validation, counted from 1; None for `split.tsv`.
@@ -66,12 +66,7 @@ def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
             f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
             f"bring in a folder of another layout with 'strokereg data import {root} --out COHORT'"
         )
-    cohort = cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
-    if fold is not None and cohort.split is None:
-        raise InputError(
-            f"--fold {fold}: {root} has no {split_file(fold)}; see what 'strokereg data split --folds' wrote"
-        )
-    return cohort
+    return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
 
 
 def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None = None) -> Cohort:
@@ -82,15 +77,20 @@ def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None =
         fold: whose split; None for `split.tsv`.
 
     Raises:
-        InputError: no cases, a damaged label table, or a split that does not fit the cases.
+        InputError: no cases, a damaged label table, a fold that is not there, or a split that does not fit the cases.
     """
     if not source.cases:
         raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
+    parts = read_split(root, source.cases, fold) if split else None
+    if fold is not None and parts is None:
+        raise InputError(
+            f"--fold {fold}: {root} has no {split_file(fold)}; see what 'strokereg data split --folds' wrote"
+        )
     return Cohort(
         root=root,
         cases=tuple(source.cases),
         table=LabelTable.read(source.table) if source.table else None,
-        split=read_split(root, source.cases, fold) if split else None,
+        split=parts,
         simulated=_is_simulated(root),
         fold=fold,
     )

@@ -1,21 +1,19 @@
-"""The same scan under two names: found by its voxels, whatever its file, padding, storage order or scale.
+"""What a scan or a mask is known by: its voxels, whatever its file, padding, storage order or scale.
 
-A test case among the training cases makes every score worthless, and file names do not tell.
+A test case among the training cases makes every score worthless, and file names do not tell. What is made of it stands
+in `core.checks.twins`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from strokereg.core.box import extent
-from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError
 from strokereg.core.memo import digest, file_digest, remember
 from strokereg.core.nifti import Volume, read_volume
 
@@ -58,45 +56,27 @@ def _digest(shape: tuple[int, ...], bits: np.ndarray) -> str:
     return hashlib.sha256(str(shape).encode() + bits.tobytes()).hexdigest()
 
 
-def refuse_leaks(parts: Mapping[str, Iterable[CaseFiles]], cache: Path) -> None:
-    """Refuse a cohort in which two parts hold the same image or the same lesion.
+def marks_of(volumes: Mapping[str, Volume]) -> dict[str, str]:
+    """What a case is known by: its `image` and its `lesion mask`, as far as they say anything.
 
     Args:
-        parts: name of a part → its cases.
-        cache: where fingerprints are kept, by the content of their files.
-
-    Raises:
-        InputError: names both cases, both parts and what they share.
+        volumes: its parts; `dwi` and `mask` are looked at.
     """
-    labelled = [(part, case) for part, cases in parts.items() for case in cases]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        marks = list(pool.map(lambda item: _marks(item[1], cache), labelled))
-    seen: dict[tuple[str, str], tuple[str, CaseFiles]] = {}
-    for (part, case), found in zip(labelled, marks, strict=True):
-        for mark in found.items():
-            before, other = seen.setdefault(mark, (part, case))
-            if before != part:
-                raise InputError(
-                    f"{case.images['dwi']}: has the same {mark[0]} as {other.name} of the {before} cases, but is "
-                    f"among the {part} cases; keep a patient in one part (split.tsv), or take one of the two out"
-                )
-
-
-def _marks(case: CaseFiles, cache: Path) -> dict[str, str]:
-    """What a case is known by: image and lesion."""
-    found = {"image": cached(case.images["dwi"], "image", fingerprint, cache, case.volumes.get("dwi"))}
-    if case.mask is not None:
-        found["lesion mask"] = cached(case.mask, "outline", outline, cache)
+    found = {}
+    if "dwi" in volumes:
+        found["image"] = fingerprint(volumes["dwi"])
+    if "mask" in volumes:
+        found["lesion mask"] = outline(volumes["mask"])
     return {kind: mark for kind, mark in found.items() if mark}
 
 
-def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path, volume: int | None = None) -> str:
-    """The measure of a file, or of one volume of a 4D file, kept by the content of the file.
+def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path) -> str:
+    """The measure of a file that belongs to no case, kept by the content of the file.
 
     Raises:
         InputError: a file that cannot be read.
     """
     if not path.is_file():
         return measure(read_volume(path))  # says what is wrong
-    key = digest([file_digest(path, cache), kind, volume])
-    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path, volume))))
+    key = digest([file_digest(path, cache), kind])
+    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path))))

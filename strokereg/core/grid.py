@@ -8,14 +8,18 @@ scan is not rotated. Arrays on it are ordered [Z, Y, X]: axial slices lie togeth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import Volume
 from strokereg.core.options import Options
+
+Interpolation = Literal["linear", "cubic"]
+Scaling = Literal["median", "zscore", "percentile"]
 
 
 class Preparation(Options):
@@ -27,6 +31,10 @@ class Preparation(Options):
         size: smallest grid (X, Y, Z); a brain that needs more gets more.
         multiple: the grid's edges are multiples of these.
         ceiling: intensity, in brain medians, that becomes 1; zero becomes -1.
+        interpolation: of images, linear or cubic (splines).
+        scaling: of intensities, by brain voxels only: median (see ceiling), zscore or percentile.
+        deviations: robust standard deviations from the brain's median that become -1 and 1, for zscore.
+        percentiles: of the brain's intensities that become -1 and 1, for percentile.
     """
 
     channels: tuple[str, ...] = ("dwi",)
@@ -34,6 +42,31 @@ class Preparation(Options):
     size: tuple[int, int, int] = (16, 16, 16)
     multiple: tuple[int, int, int] = (16, 16, 1)
     ceiling: float = Field(default=4.0, gt=0)
+    interpolation: Interpolation = "linear"
+    scaling: Scaling = "median"
+    deviations: tuple[float, float] = (-4.0, 8.0)
+    percentiles: tuple[float, float] = (0.5, 99.5)
+
+    @property
+    def measured(self) -> str:
+        """Name of the graph input that scales a volume: `median` or `limits` (see `core.scaling.measure`)."""
+        return "median" if self.scaling == "median" else "limits"
+
+    @model_validator(mode="after")
+    def _rising(self) -> Preparation:
+        if not self.deviations[0] < self.deviations[1]:
+            raise ValueError("deviations: the first must lie below the second")
+        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise ValueError("percentiles: two of 0 to 100 are needed, the lower one first")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not used is not told, so a preparation of the usual kind is known by the same key as ever."""
+        content = handler(self)
+        unused = {"interpolation": self.interpolation == "linear", "scaling": self.scaling == "median"}
+        unused |= {"deviations": self.scaling != "zscore", "percentiles": self.scaling != "percentile"}
+        return {name: value for name, value in content.items() if not unused.get(name)}
 
 
 def foreground(image: np.ndarray) -> np.ndarray:
@@ -48,11 +81,6 @@ def brain_median(image: np.ndarray) -> float:
     """Median intensity of the foreground: the one number by which an image is scaled."""
     inside = image[foreground(image)]
     return float(np.median(inside)) if inside.size else 0.0
-
-
-def normalise(image: np.ndarray, median: float, ceiling: float) -> np.ndarray:
-    """Intensities → [-1, 1]: 0 becomes -1, `ceiling` brain medians become 1, beyond is clipped."""
-    return np.clip(image * (2.0 / (ceiling * median)) - 1.0, -1.0, 1.0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -71,15 +99,21 @@ class Frame:
     scan_shape: tuple[int, int, int]
     shrink: tuple[float, float, float]
 
-    def image(self, scan: np.ndarray) -> np.ndarray:
-        """Scan [I, J, K] → network grid [Z, Y, X], linear, smoothed first where the grid gets coarser."""
+    def image(self, scan: np.ndarray, interpolation: Interpolation = "linear") -> np.ndarray:
+        """Scan [I, J, K] → network grid [Z, Y, X], smoothed first where the grid gets coarser.
+
+        Splines overshoot beside edges: what leaves the scan's own range is cut, and background stays empty.
+        """
         sigma = [max(0.0, (ratio - 1.0) / 2.0) for ratio in self.shrink]
         source = np.asarray(scan, dtype=np.float32)
         if any(sigma):
             from scipy import ndimage
 
             source = ndimage.gaussian_filter(source, sigma)
-        return self._sample(source)
+        linear = self._sample(source, 1)
+        if interpolation == "linear":
+            return linear
+        return np.where(linear == 0, linear, np.clip(self._sample(source, 3), source.min(), source.max()))
 
     def labels(self, scan: np.ndarray, count: int) -> np.ndarray:
         """Label map [I, J, K] → uint8 [Z, Y, X]: the label with the largest share of each voxel wins."""
@@ -107,11 +141,11 @@ class Frame:
             order=1,
         )
 
-    def _sample(self, source: np.ndarray) -> np.ndarray:
+    def _sample(self, source: np.ndarray, order: int) -> np.ndarray:
         from scipy import ndimage
 
         xyz = ndimage.affine_transform(
-            source, self.matrix[:3, :3], self.matrix[:3, 3], output_shape=self.shape[::-1], order=1
+            source, self.matrix[:3, :3], self.matrix[:3, 3], output_shape=self.shape[::-1], order=order
         )
         return np.ascontiguousarray(xyz.transpose(2, 1, 0))
 

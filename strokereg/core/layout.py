@@ -8,6 +8,7 @@ derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,13 +34,14 @@ def makers_of(description: Any) -> list[dict[str, Any]]:
 def list_cases(root: Path) -> list[CaseFiles]:
     """List the cases that have a DWI, by name."""
     cases = []
+    look = _Names()
+    derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
     for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
         stem = dwi.name.split("_dwi.nii")[0]
         folder = dwi.parent.relative_to(root)
-        images = {name: path for name in IMAGES if (path := _find(dwi.parent, f"{stem}_{name}.nii*"))}
-        derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
-        masks = [found for d in derived if (found := _find(d / folder, f"{stem}_desc-lesion_mask.nii*"))]
-        dsegs = [found for d in derived if (found := _find(d / folder, f"{stem}_dseg.nii*"))]
+        images = {name: path for name in IMAGES if (path := look.find(dwi.parent, f"{stem}_{name}.nii"))}
+        masks = [found for d in derived if (found := look.find(d / folder, f"{stem}_desc-lesion_mask.nii"))]
+        dsegs = [found for d in derived if (found := look.find(d / folder, f"{stem}_dseg.nii"))]
         cases.append(
             CaseFiles(
                 name=stem,
@@ -68,6 +70,14 @@ def folder_of(subject: str, session: str | None) -> Path:
     return Path(subject, session, "dwi") if session else Path(subject, "dwi")
 
 
-def _find(folder: Path, pattern: str) -> Path | None:
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
-    return found[0] if found else None
+class _Names:
+    """Names in folders, each folder listed once: a pattern a case would take most of the time of opening a cohort."""
+
+    def __init__(self) -> None:
+        self.known: dict[Path, list[str]] = {}
+
+    def find(self, folder: Path, start: str) -> Path | None:
+        """The first file of a folder whose name begins so; None where there is none, or no such folder."""
+        if folder not in self.known:
+            self.known[folder] = sorted(os.listdir(folder)) if folder.is_dir() else []
+        return next((folder / name for name in self.known[folder] if name.startswith(start)), None)

@@ -69,25 +69,25 @@ class Measures:
     Args:
         truth: the held-out cases.
         lesion: the lesion's label.
-        look: images [n, C, *S] → features [m, F]; see `core.quality.deep_features`.
+        look: images [n, C, *S] and their brain, bool [n, *S] → features [m, F]; see `core.quality.deep_features`.
     """
 
     truth: Sequence[View]
     lesion: int
-    look: Callable[[np.ndarray], np.ndarray]
+    look: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     @cached_property
     def _true(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """Scaled features of the true images, and the mean and spread that they are scaled by."""
-        seen = [self.look(view.image) for view in self.truth]
+        seen = [self.look(view.image, view.labels > 0) for view in self.truth]
         together = np.concatenate(seen)
         mean, spread = together.mean(0), np.maximum(together.std(0), 1e-6)
         return [(features - mean) / spread for features in seen], mean, spread
 
-    def _scaled(self, image: np.ndarray) -> np.ndarray:
+    def _scaled(self, view: View) -> np.ndarray:
         """Features in units of the true images' spread, one by one, so that none counts for its size."""
         _, mean, spread = self._true
-        return (self.look(image) - mean) / spread
+        return (self.look(view.image, view.labels > 0) - mean) / spread
 
     def painted(self, images: Sequence[np.ndarray]) -> Likeness:
         """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
@@ -120,13 +120,15 @@ class Measures:
     def _likeness(
         self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
     ) -> Likeness:
-        true, features = self._true[0], [self._scaled(view.image) for view in views]
+        true, features = self._true[0], [self._scaled(view) for view in views]
 
-        def sets(measure: Callable[[np.ndarray, np.ndarray], float]) -> Interval:
+        def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
             def of(cases: Sequence[int]) -> float:
                 # What was painted from a case's labels comes and goes with that case.
                 own = [features[case] for case in cases] if together else features
-                return measure(np.concatenate(own), np.concatenate([true[case] for case in cases]))
+                held = [true[case] for case in cases]
+                numbers = (_numbers(own, 0), _numbers(held, 0 if together else len(own)))
+                return measure(np.concatenate(own), np.concatenate(held), *([numbers] if by_case else []))
 
             return _without_each(of, len(self.truth))
 
@@ -135,11 +137,16 @@ class Measures:
             ssim=similarity,
             psnr=noise,
             frechet=sets(frechet_distance),
-            kernel=sets(kernel_distance),
+            kernel=sets(kernel_distance, by_case=True),
             precision=precision,
             recall=recall,
             contrast=self.contrast(views),
         )
+
+
+def _numbers(parts: Sequence[np.ndarray], first: int) -> np.ndarray:
+    """Which part each row of them all is of, counted from `first`."""
+    return np.repeat(np.arange(first, first + len(parts)), [len(part) for part in parts])
 
 
 def _mean(rows: np.ndarray) -> Interval:

@@ -13,6 +13,7 @@ from strokereg.core.errors import FileFault
 from strokereg.core.files import replacing
 
 _SETTLED = 2.0  # seconds: coarser than any file system's clock
+_known: dict[tuple[object, ...], str] = {}  # digests that this process has met: each is asked for several times
 
 
 def digest(content: object) -> str:
@@ -56,6 +57,9 @@ def _digest_of(path: Path, folder: Path) -> str:
     before = _state(path)
     if time.time() - max(before[2:]) / 1e9 < _SETTLED:
         return _read(path)
+    place = (folder, path, *before)
+    if place in _known:
+        return _known[place]
 
     def read() -> str:
         found = _read(path)
@@ -64,7 +68,9 @@ def _digest_of(path: Path, folder: Path) -> str:
         return found
 
     try:
-        return str(remember(folder, digest([str(path.resolve()), *before]), read))
+        # Not resolved, which costs more than the rest: what a link leads to is known by its inode and times.
+        _known[place] = str(remember(folder, digest([str(path.absolute()), *before]), read))
+        return _known[place]
     except _Changed:
         return _read(path)
 

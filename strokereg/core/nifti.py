@@ -73,6 +73,9 @@ def read_volume(path: Path | str, volume: int | None = None) -> Volume:
 
 
 def _open(path: Path) -> Any:
+    ending = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix
+    if ending not in (ending.lower(), ending.upper()):  # nibabel would look for another file
+        raise FileFault(path, f"its ending {ending} mixes capitals and small letters", "rename it to .nii or .nii.gz")
     try:
         image: Any = nib.load(path)  # type: ignore[attr-defined]
         shape, kind = image.shape, image.get_data_dtype()

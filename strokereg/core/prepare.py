@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 
 from strokereg.core.case import Case, CaseFiles, read_case
 from strokereg.core.errors import InputError
-from strokereg.core.grid import Frame, Preparation, brain_median, frame_of, normalise
+from strokereg.core.grid import Frame, Preparation, frame_of
 from strokereg.core.labels import LabelTable
 from strokereg.core.memo import digest, file_digest, remember
+from strokereg.core.scaling import measure, normalise
 
 _FORMAT = 2  # part of every key: raise it when what is stored changes
 _BUILDING = ".building-"
@@ -142,10 +143,8 @@ def prepare_image(case: Case, preparation: Preparation) -> tuple[np.ndarray, Fra
     planes = []
     for channel in preparation.channels:
         scan = case.images[channel]
-        median = brain_median(scan.data)
-        if median <= 0:
-            raise InputError(f"{scan.path}: has no positive voxels; give an image with the brain in it")
-        planes.append(normalise(frame.image(scan.data), median, preparation.ceiling))
+        image = frame.image(scan.data, preparation.interpolation)
+        planes.append(normalise(image, measure(scan, preparation), preparation))
     return np.stack(planes), frame
 
 

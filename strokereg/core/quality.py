@@ -1,9 +1,11 @@
 """How like real images synthetic ones are: pair by pair where the true image is known, and as sets in feature space.
 
-Images lie in [-1, 1], where -1 is no signal (see `core.grid.normalise`), so that x + 1 is proportional to the signal.
+Images lie in [-1, 1], where -1 is no signal (see `core.scaling`), so that x + 1 is proportional to the signal.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from strokereg.core.roles import device_of
 _RANGE = 2.0  # from -1 to 1
 _UNITS = 16  # a forward pass
 _PARTS = 4  # along each axis of a volume
+_LEAST_BRAIN = 0.25  # share of a part of a volume that must be brain
 
 
 def ssim(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
@@ -56,7 +59,7 @@ def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float
 
 
 @torch.inference_mode()
-def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = False) -> np.ndarray:
+def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
     """What a segmenter sees in images: its coarsest convolution's outputs, mean over space.
 
     Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
@@ -64,10 +67,12 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = F
 
     Args:
         images: float32 [N, C, *S] in [-1, 1].
-        everywhere: for volumes, which are few: means over each of up to 4 x 4 x 4 parts of the volume, a row each.
+        brain: bool [N, *S]: means over the brain only. Otherwise the differences between much brain and little, the
+            same in true and painted images, are larger than any between the images. Volumes are few, so each gives a
+            row for each of up to 4 x 4 x 4 parts that is a quarter brain or more.
 
     Returns:
-        float64 [N, F], or [N · parts, F].
+        float64 [N, F], or [parts with brain, F] of volumes.
     """
     seen: list[torch.Tensor] = []
 
@@ -77,21 +82,36 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, everywhere: bool = F
 
     convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
     hooks = [module.register_forward_hook(watch) for module in convolutions]
+    weights = np.ones((len(images), *images.shape[2:]), np.float32) if brain is None else brain.astype(np.float32)
+    pairs = (torch.from_numpy(np.array(each)).split(_UNITS) for each in (images, weights))  # copies: may be read-only
     rows = []
     try:
-        for batch in torch.from_numpy(np.array(images)).split(_UNITS):  # a copy: prepared ones are read-only
+        for batch, weight in zip(*pairs, strict=True):
             seen.clear()
             segmenter(batch.to(device_of(segmenter)))
-            if everywhere:
-                z, y, x = (min(_PARTS, n) for n in seen[0].shape[2:])
-                found = F.adaptive_avg_pool3d(seen[0].double(), (z, y, x))
-            else:
-                found = seen[0].double().flatten(2).mean(2, keepdim=True)
-            rows.append(found.flatten(2).movedim(1, 2).flatten(0, 1).cpu().numpy())
+            rows.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), brain is not None).cpu().numpy())
     finally:
         for hook in hooks:
             hook.remove()
     return np.concatenate(rows)
+
+
+def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> torch.Tensor:
+    """Weighted means of features [N, F, *s] over space, or over parts of a volume, [rows, F].
+
+    Args:
+        weight: [N, 1, *S], the brain on the images' own grid.
+        parted: a volume in parts; those with little weight are left out.
+    """
+    pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
+    weight = pool(weight.double(), features.shape[2:])
+    parts = (1,) * (features.ndim - 2)
+    if parted and features.ndim == 5:
+        parts = tuple(min(_PARTS, n) for n in features.shape[2:])
+    share = pool(weight, parts)
+    means = pool(features * weight, parts) / share.clamp(min=1e-9)
+    rows, kept = means.flatten(2).movedim(1, 2).flatten(0, 1), share.flatten() >= _LEAST_BRAIN
+    return rows[kept] if len(parts) == 3 and kept.any() else rows
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -103,16 +123,21 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(max(0.0, apart + np.trace(spreads[0]) + np.trace(spreads[1]) - 2.0 * cross))
 
 
-def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared maximum mean discrepancy, cubic kernel, unbiased (Binkowski 2018, equation 4); may fall below zero."""
-    n, m, width = len(a), len(b), a.shape[1]
+def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.ndarray] | None = None) -> float:
+    """Squared maximum mean discrepancy, cubic kernel, unbiased (Binkowski 2018, equation 4); may fall below zero.
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return (x @ y.T / width + 1.0) ** 3
+    Args:
+        a, b: features [N, F] and [M, F].
+        cases: number of the case that each row is of, [N] and [M]. Rows of one case are alike, and so are an image and
+            what was painted from its labels; such pairs are left out, or equal sets would not come out as 0.
+    """
+    width = a.shape[1]
+    of_a, of_b = cases or (np.arange(len(a)), -1 - np.arange(len(b)))
 
-    own_a, own_b = kernel(a, a), kernel(b, b)
-    within = (own_a.sum() - np.trace(own_a)) / (n * (n - 1)) + (own_b.sum() - np.trace(own_b)) / (m * (m - 1))
-    return float(within - 2.0 * kernel(a, b).mean())
+    def mean(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> float:
+        return float(((x @ y.T / width + 1.0) ** 3)[of_x[:, None] != of_y[None]].mean())
+
+    return mean(a, a, of_a, of_a) + mean(b, b, of_b, of_b) - 2.0 * mean(a, b, of_a, of_b)
 
 
 def precision_recall(synthetic: np.ndarray, real: np.ndarray, neighbours: int = 3) -> tuple[float, float]:

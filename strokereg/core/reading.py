@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from strokereg.core.results import Arm, Headroom, Quality, Results
 from strokereg.core.stats import FEWEST_CASES, Contrast, Spread
@@ -86,11 +86,21 @@ def arm_sentence(arm: Arm) -> str | None:
     return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."
 
 
+def arm_sentences(arms: Iterable[Arm]) -> list[str]:
+    """One sentence per compared arm, and one per arm without any training that ended well."""
+    arms = list(arms)
+    sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
+    return sentences + [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in arms if not arm.seeds]
+
+
+def failure_sentences(results: Results) -> list[str]:
+    """One sentence per training that did not hold."""
+    return [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+
+
 def reading(results: Results) -> list[str]:
     """One sentence per compared arm, then one per failure."""
-    sentences = [sentence for arm in results.arms if (sentence := arm_sentence(arm))]
-    unjudged = [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in results.arms if not arm.seeds]
-    return sentences + unjudged + [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+    return arm_sentences(results.arms) + failure_sentences(results)
 
 
 _NOTES = {"redrawn": "times drawn again", "given_up": "given up", "held_out_l1": "L1 to held-out images"}
@@ -152,7 +162,21 @@ def nature(results: Results) -> list[str]:
         lines.append(f"Public {kind}: {source.used} of {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
         lines.append("Generator and translator saw all training cases, not only the arm's own.")
+    if len(study.seeds) > 1 and _shared_translators(results):
+        lines.append(
+            "One training of each translator served all seeds, so intervals hold the luck of the segmenters' trainings "
+            "and not that of the translators'."
+        )
     return [*lines, RULE]
+
+
+def _shared_translators(results: Results) -> bool:
+    """Whether each translator was trained once for several seeds; untrained ones have no luck."""
+    seeds: dict[tuple[str, int], set[int]] = {}
+    for run in results.runs:
+        if run.role == "translator" and run.steps > 0:
+            seeds.setdefault((run.architecture, run.cases), set()).add(run.seed)
+    return any(len(found) == 1 for found in seeds.values())
 
 
 def _numbers(contrast: Contrast) -> str:

@@ -11,7 +11,7 @@ from strokereg.core.case import CaseFiles
 from strokereg.core.checks.whole import require_sound
 from strokereg.core.cohort import Cohort, require_trainable
 from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation
+from strokereg.core.grid import Interpolation, Preparation, Scaling
 from strokereg.core.labels import LabelTable
 from strokereg.core.memo import digest
 from strokereg.core.prepare import PreparedCase, content_keys, fitting_size, prepare_cases
@@ -28,7 +28,7 @@ class Ready:
         train, validation: prepared cases in the split's order.
         train_files, validation_files, test_files: the files of each part.
         contents: case name → key of its contents.
-        facts: name, path, content key and whether simulated, as runs record them.
+        facts: name, path, content key, whether simulated and the fold if any, as runs record them.
     """
 
     preparation: Preparation
@@ -51,11 +51,14 @@ def make_ready(
     cache: Path,
     on_case: Callable[[str], None] = lambda name: None,
     patch: tuple[int, ...] | None = None,
+    interpolation: Interpolation = "linear",
+    scaling: Scaling = "median",
 ) -> Ready:
     """Check and prepare a cohort; the network grid is the smallest that holds every training brain.
 
     Args:
         patch: what networks are trained on, (Y, X) or (Z, Y, X) in voxels; None for the whole grid.
+        interpolation, scaling: of images; see `core.grid.Preparation`.
 
     Raises:
         InputError: a cohort that cannot be trained on, a case that cannot be read, or an impossible patch.
@@ -68,7 +71,13 @@ def make_ready(
     contents = content_keys([*train, *validation, *test], cache)
     require_sound(cohort, [*train, *validation, *test], channels, contents, cache)
     along_z = 1 if dims == 2 else _MULTIPLE
-    draft = Preparation(channels=channels, spacing=spacing, multiple=(_MULTIPLE, _MULTIPLE, along_z))
+    draft = Preparation(
+        channels=channels,
+        spacing=spacing,
+        multiple=(_MULTIPLE, _MULTIPLE, along_z),
+        interpolation=interpolation,
+        scaling=scaling,
+    )
     x, y, z = fitting_size(train, draft, cache)
     preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
     prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
@@ -92,5 +101,6 @@ def make_ready(
             "path": str(cohort.root.resolve()),
             "key": digest(contents)[:16],
             "simulated": cohort.simulated,
+            **({} if cohort.fold is None else {"fold": cohort.fold}),
         },
     )

@@ -48,7 +48,8 @@ class Record(BaseModel):
         code: digest of the source of that class, where a study keeps it; see `core.code`.
         factory: the class behind the name, for the reader; never imported from here.
         labels: names of the label table, lesion last.
-        cohort: name and content key of the cohort, and whether it is simulated.
+        cohort: name and content key of the cohort, whether it is simulated, and the fold where there is one.
+        validation: names of the cases that thresholds were chosen on, and that no weight has seen.
         trainer: the trainer's settings.
         done: False until weights are final.
         versions: of Python, torch and strokereg.
@@ -67,10 +68,16 @@ class Record(BaseModel):
     preparation: Preparation
     labels: tuple[str, ...]
     cohort: dict[str, Any] = {}
+    validation: tuple[str, ...] = ()
     trainer: dict[str, Any] = {}
     decision: Decision | None = None
     done: bool = False
     versions: dict[str, str] = {}
+
+    def fold_in(self, root: Path | str) -> int | None:
+        """The fold that this run was trained in, where `root` is its own cohort; None for `split.tsv`."""
+        own = str(Path(root).resolve()) == self.cohort.get("path")
+        return self.cohort.get("fold") if own else None
 
     def write(self, folder: Path) -> None:
         """Write `run.json`: temporary name, then renamed."""

@@ -136,5 +136,6 @@ def versions() -> dict[str, str]:
 def _identity(record: Record) -> dict[str, Any]:
     """What makes two runs the same training; not what came out of it, nor where the cohort lies."""
     return record.model_dump(
-        mode="json", exclude={"done": True, "decision": True, "versions": True, "cohort": {"path", "name"}}
+        mode="json",
+        exclude={"done": True, "decision": True, "versions": True, "validation": True, "cohort": {"path", "name"}},
     )

@@ -69,13 +69,21 @@ class ReaderSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackerSpec(Spec):
+    """An experiment tracker; its factory is called as `Class(folder)` (see `core.track`)."""
+
+    role: ClassVar[str] = "tracker"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArchitectureSpec(Spec):
     """An architecture; its factory is called as `Class(problem, options)` (see `core.roles`).
 
     Args:
         dims: spatial dimensions that it can be built for, a subset of (2, 3).
         stochastic: its forward takes a noise vector.
-        torchscript, onnx: exports and holds parity; False claims that the export fails.
+        torchscript, onnx: exports and holds parity; False claims that the export fails. `onnx` speaks for `.pt2` too,
+            since both start from the same exported program.
         bf16: trains under bfloat16 autocast.
     """
 

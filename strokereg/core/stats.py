@@ -88,6 +88,19 @@ def spread(scores: np.ndarray) -> Spread:
     return Spread(best=float(means.max()), mean=float(means.mean()), sd=sd, seeds=means.size)
 
 
+def interval_of_mean(scores: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
+    """Bootstrap 95 % interval of a mean over cases and, if there are several, trainings; None for too few cases.
+
+    Args:
+        scores: [seeds, cases].
+    """
+    scores = np.asarray(scores, dtype=float)
+    if scores.shape[1] < FEWEST_CASES:
+        return None
+    nothing = np.zeros((1, scores.shape[1]))
+    return _interval(scores, nothing, len(scores) > 1, draws, np.random.default_rng(seed))
+
+
 def moments(values: Sequence[float]) -> Moments | None:
     """Mean, median and sd over cases; None for no case."""
     array = np.asarray(values, dtype=float)

@@ -25,10 +25,10 @@ from strokereg.core.nifti import write_volume
 from strokereg.core.placement import learn_prior
 from strokereg.core.prepare import PreparedCase
 from strokereg.core.record import WEIGHTS, Record, make_folder, write_json
+from strokereg.core.scaling import signal
 from strokereg.core.split import PARTS, Split, make_split
 
 _DERIVED = Path("derivatives") / "strokereg"
-_MEDIAN = 100.0  # intensity that one brain median becomes
 _COLUMNS = {
     "lesion_ml": "Volume of the lesion mask in ml",
     "lesions": "Number of lesions (26 neighbours)",
@@ -158,8 +158,8 @@ def _write_case(
     affine = np.diag([*preparation.spacing, 1.0])
     affine[:3, 3] = -np.array(preparation.spacing) * (np.array(labels.shape[::-1]) - 1) / 2.0
     for channel, planes in zip(preparation.channels, image, strict=True):
-        signal = (planes.transpose(2, 1, 0) + 1.0) * (preparation.ceiling * _MEDIAN / 2.0)
-        write_volume(raw / f"{name}_{channel}.nii.gz", signal.astype(np.float32), affine)
+        scan = signal(planes, labels > 0, preparation).transpose(2, 1, 0)
+        write_volume(raw / f"{name}_{channel}.nii.gz", scan.astype(np.float32), affine)
     mask = labels == table.lesion
     write_volume(derived / f"{name}_dseg.nii.gz", labels.transpose(2, 1, 0).astype(np.uint8), affine)
     write_volume(derived / f"{name}_desc-lesion_mask.nii.gz", mask.transpose(2, 1, 0).astype(np.uint8), affine)

@@ -19,6 +19,7 @@ from strokereg.export.probe import Inputs, draw_inputs
 
 Run = Callable[[Inputs], np.ndarray]
 
+_GRAIN = 0.05  # of the borders in `head_labels`, chosen by the shares that it tells
 _WARM = 2  # calls that are not timed: engines plan and allocate in them
 
 
@@ -84,7 +85,10 @@ def time_ways(
             count,
             size,
             np.random.RandomState(0),
+            bundle.preparation.measured,
         )
+        if bundle.role == "translator":
+            inputs["labels"] = head_labels(len(bundle.labels), count, size)
         for run in ways.values():
             for _ in range(_WARM):
                 run(inputs)
@@ -113,6 +117,28 @@ def time_ways(
             for name in ways
         ),
     )
+
+
+def head_labels(labels: int, batch: int, size: tuple[int, ...]) -> np.ndarray:
+    """Label maps int64 [N, *S] with areas and borders as in a head, the last label a lesion.
+
+    Noise would not do: graphs with `label_tables` gain from what repeats, and in noise nothing does. Of 8 slices of
+    real anatomy (64 × 64, 3 mm) 39 % of the arrangements of 5 × 5 labels differ, at half size 54 %, at a quarter 79 %;
+    of these here 39, 72 and 90 %. Of 3 × 3 it is 13, 42 and 53 %, and here 3, 41 and 57 %.
+    """
+    grid = np.stack(np.meshgrid(*(np.linspace(-1.2, 1.2, edge) for edge in size), indexing="ij"))
+    angle, rng = np.arctan2(grid[-2], grid[-1]), np.random.RandomState(0)
+    maps = []
+    for number in range(batch):
+        # Shells with folds, and a ragged grain that is two voxels wide.
+        grain = rng.standard_normal(size)
+        for axis in range(len(size)):
+            grain = (grain + np.roll(grain, 1, axis)) / 2.0
+        radius = np.sqrt((grid**2).sum(0)) * (1.0 + 0.06 * np.sin(9.0 * angle + number)) + _GRAIN * grain
+        inner = np.clip(((1.0 - radius) * (labels - 1)).astype(int) + 1, 1, max(1, labels - 2))
+        lesion = ((grid - 0.3) ** 2).sum(0) < 0.02 + 0.002 * number
+        maps.append(np.where(radius > 1.0, 0, np.where(lesion, labels - 1, inner)))
+    return np.stack(maps).astype(np.int64)
 
 
 def siblings(file: Path) -> list[Path]:

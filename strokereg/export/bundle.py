@@ -17,11 +17,11 @@ from torch import nn
 from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError, RunFailed, StrokeregError
 from strokereg.core.record import Decision, Record
-from strokereg.export import onnx_file, pt2_file, torchscript_file
-from strokereg.export.formats import SUFFIXES, check_formats, check_precisions
+from strokereg.export import homes, onnx_file, pt2_file, torchscript_file
+from strokereg.export.formats import HOMES, SUFFIXES, check_formats, check_precisions
 from strokereg.export.gate import measure_gate
 from strokereg.export.graph import Graph, Inputs, graph_of, plain_copy
-from strokereg.export.metadata import AGREEMENT, TOLERANCE, Bundle, Gate, Parity, Training
+from strokereg.export.metadata import AGREEMENT, TOLERANCE, Bundle, Gate, Parity, Training, read_bundle
 from strokereg.export.parity import measure
 from strokereg.export.probe import SEED, make_probe
 
@@ -53,42 +53,52 @@ def export_model(
     precisions: Iterable[str] = ("fp32",),
     lower: Lower | None = None,
 ) -> list[Path]:
-    """Write a trained network as `<architecture>.onnx`, `.int8.onnx`, `.pt` …; all files appear, or none.
+    """Write a trained network as `<architecture>.onnx`, `.int8.onnx`, `.pt`, `-web/` …; all appear, or none.
 
     Args:
         model: as built and loaded; it is copied, never changed.
         record: of the run; must be done.
         samples: graph inputs from cases of a cohort (see `export.samples`); edge sizes are added here.
         out: folder, made where missing.
-        formats: names out of `formats.SUFFIXES`.
+        formats: names out of `formats.SUFFIXES` and `formats.HOMES`; the latter hold the float32 file.
         licence: of the architecture's implementation.
         precisions: names out of `formats.PRECISIONS`; those below fp32 are written as ONNX.
         lower: cases for them.
 
     Returns:
-        The files, in the order of `formats`, each with its precisions.
+        The files and folders, in the order of `formats`, each with its precisions.
 
     Raises:
-        InputError: unfinished run, unknown format or precision, or a folder that cannot be written.
+        InputError: unfinished run, unknown format or precision, a home that is not for this role or cannot be built,
+            or a folder that cannot be written.
         RunFailed: the network cannot be exported, or the file is not the network, or a lower precision costs too
             much (with the numbers).
     """
     formats, precisions = check_formats(formats), check_precisions(precisions, formats)
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
+    homes.check_homes(formats, record.role, record.architecture)
     work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in set(formats) & set(HOMES):
+            homes.check_place(out / f"{work.name}-{name}")
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
             written = []
             for name in formats:
+                if name in HOMES:
+                    written.append(work.house(name, Path(folder)))
+                    continue
                 full = work.write(name, Path(folder))
                 written += [full] if "fp32" in precisions else []
                 if name == "onnx":
                     written += [work.reduce(full, precision) for precision in precisions if precision != "fp32"]
             finished = [out / path.name for path in written]
             for path, target in zip(written, finished, strict=True):
-                os.replace(path, target)
+                if path.is_dir():
+                    homes.put(path, target, Path(folder))
+                else:
+                    os.replace(path, target)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
     return finished
@@ -105,10 +115,23 @@ class Work:
     licence: str
     lower: Lower
 
+    @property
+    def name(self) -> str:
+        """Of the files, without ending."""
+        return self.record.architecture.replace(":", "-")
+
+    def house(self, home: str, folder: Path) -> Path:
+        """The folder of one home, around the float32 file of the format that it takes."""
+        kind, _ = HOMES[home]
+        full = self.write(kind, folder)
+        return homes.build(home, full, read_bundle(WRITERS[kind].read_text(full), full), folder)
+
     def write(self, name: str, folder: Path) -> Path:
-        """The file of one format, in float32, with its parity measured and held."""
+        """The file of one format, in float32, with its parity measured and held; once, however often asked for."""
         writer = WRITERS[name]
-        path = folder / f"{self.record.architecture.replace(':', '-')}{SUFFIXES[name]}"
+        path = folder / f"{self.name}{SUFFIXES[name]}"
+        if path.is_file():
+            return path
         example = self.graph.random(2, self.graph.sizes.example, np.random.RandomState(1))
         with _failing(f"{self.record.architecture}: cannot be exported to {name}"):
             writer.write(self.graph, example, path)
@@ -119,12 +142,14 @@ class Work:
         return path
 
     def reduce(self, full: Path, precision: str) -> Path:
-        """The file `full` (ONNX) in another precision, with its loss measured and allowed, or forced."""
+        """The network in another precision, its loss against the file `full` (ONNX) measured and allowed, or forced."""
         from strokereg.export.precision import convert, engine_of
 
         path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
+        plain = full.with_name(f"{full.stem}.plain{full.suffix}")
         with _failing(f"{self.record.architecture}: cannot be brought to {precision}"):
-            convert(full, path, precision, self.lower.calibration)
+            plain.write_bytes(self.graph.onnx)
+            convert(plain, path, precision, self.lower.calibration)
             run = engine_of(path, precision)
             parity = self._measure(run)
             bundle = self._describe(parity, run, onnx_file.versions(), precision)

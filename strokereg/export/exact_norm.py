@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
+
+from strokereg.export.onnx_nodes import Nodes, place
 
 OPERATOR = "InstanceNormalization"
 
@@ -19,43 +21,30 @@ def rewrite(model: onnx.ModelProto) -> None:
     """Replace every InstanceNormalization of the main graph by mean, variance and scale, axis by axis."""
     graph = model.graph
     ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in (*graph.value_info, *graph.input)}
-    nodes: list[onnx.NodeProto] = []
+    weights = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+    new: dict[str, list[onnx.NodeProto]] = {}
     for number, node in enumerate(graph.node):
         if node.op_type == OPERATOR and node.input[0] in ranks:
-            nodes += _expand(graph, node, ranks[node.input[0]], f"norm_{number}")
-        else:
-            # A copy, because clearing the list below would empty the nodes themselves.
-            nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
-    graph.ClearField("node")
-    graph.node.extend(nodes)
+            nodes = Nodes(graph, f"norm_{number}")
+            _expand(nodes, node, ranks[node.input[0]], weights)
+            new[node.output[0]] = nodes.made
+    place(graph, new, new)
 
 
-def _expand(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int, name: str) -> list[onnx.NodeProto]:
+def _expand(n: Nodes, node: onnx.NodeProto, rank: int, weights: dict[str, np.ndarray]) -> None:
     image, weight, bias = node.input
     epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-    nodes: list[onnx.NodeProto] = []
 
-    def constant(tag: str, value: np.ndarray) -> str:
-        graph.initializer.append(numpy_helper.from_array(value, f"{name}_{tag}"))
-        return f"{name}_{tag}"
-
-    def op(kind: str, tag: str, *inputs: str, **attributes: int) -> str:
-        nodes.append(helper.make_node(kind, inputs, [f"{name}_{tag}"], f"{name}_{tag}", **attributes))
-        return f"{name}_{tag}"
-
-    def mean(tag: str, value: str) -> str:
+    def mean(value: str) -> str:
         for axis in range(rank - 1, 1, -1):
-            value = op(
-                "ReduceMean", f"{tag}_{axis}", value, constant(f"{tag}_axis_{axis}", np.array([axis])), keepdims=1
-            )
+            value = n.op("ReduceMean", value, n.constant([axis]), keepdims=1)
         return value
 
-    along_channels = constant("shape", np.array([1, -1] + [1] * (rank - 2)))
-    centred = op("Sub", "centred", image, mean("mean", image))
-    variance = mean("variance", op("Mul", "squared", centred, centred))
-    deviation = op("Sqrt", "deviation", op("Add", "stable", variance, constant("epsilon", np.float32([epsilon]))))
-    gain = op("Div", "gain", op("Reshape", "weight", weight, along_channels), deviation)
-    scaled = op("Mul", "scaled", centred, gain)
-    shift = op("Reshape", "bias", bias, along_channels)
-    nodes.append(helper.make_node("Add", [scaled, shift], node.output, f"{name}_shifted"))
-    return nodes
+    centred = n.op("Sub", image, mean(image))
+    deviation = n.op("Sqrt", n.op("Add", mean(n.op("Mul", centred, centred)), n.constant(np.float32([epsilon]))))
+    along_channels = n.constant([1, -1] + [1] * (rank - 2))
+    n.op("Mul", centred, n.op("Div", n.op("Reshape", weight, along_channels), deviation))
+    # A norm without parameters has zeros here, and each pass over an image takes time.
+    if bias not in weights or weights[bias].any():
+        n.op("Add", n.made[-1].output[0], n.op("Reshape", bias, along_channels))
+    n.finish(node.output[0])

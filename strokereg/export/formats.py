@@ -9,6 +9,12 @@ from strokereg.core.errors import InputError, did_you_mean
 
 #: Format → ending of its files.
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2"}
+#: Format that is a folder → the format of the model file in it, and where that lies.
+HOMES = {
+    "triton": ("onnx", "*/1/model.onnx"),
+    "monai": ("torchscript", "models/model.ts"),
+    "web": ("onnx", "model.onnx"),
+}
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
@@ -18,7 +24,7 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: an unknown format, or none at all.
     """
-    return _known(names, tuple(SUFFIXES), "--format")
+    return _known(names, (*SUFFIXES, *HOMES), "--format")
 
 
 def check_precisions(names: Iterable[str], formats: Iterable[str]) -> tuple[str, ...]:
@@ -40,11 +46,18 @@ def format_of(path: Path | str) -> str:
         InputError: the ending belongs to no format.
     """
     path = Path(path)
-    for name, suffix in SUFFIXES.items():
+    for name, suffix in (*SUFFIXES.items(), ("torchscript", ".ts")):  # .ts is MONAI's ending
         if path.suffix == suffix:
             return name
     *others, last = SUFFIXES.values()
     raise InputError(f"{path}: not an exported model; give a file that ends in {', '.join(others)} or {last}")
+
+
+def model_in(path: Path | str) -> Path:
+    """The model file of a home's folder, whose name ends in `-<home>`; any other path is given back as it is."""
+    path = Path(path)
+    _, where = HOMES.get(path.name.rpartition("-")[2], ("", ""))
+    return next(path.glob(where), path) if where and path.is_dir() else path
 
 
 def _known(names: Iterable[str], known: tuple[str, ...], option: str) -> tuple[str, ...]:

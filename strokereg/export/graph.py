@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from strokereg.core.grid import normalise
 from strokereg.core.record import Record
+from strokereg.core.scaling import normalise
 from strokereg.export.probe import Inputs, draw_inputs
 from strokereg.export.shapes import sizes_of
 
@@ -30,6 +30,7 @@ class Graph(nn.Module, abc.ABC):
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
         program: what `export.program` made of it, kept for the next format.
+        onnx: what torch's ONNX exporter made of it, kept for lower precisions.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """
@@ -46,12 +47,14 @@ class Graph(nn.Module, abc.ABC):
         self.sizes = sizes_of(record, int(getattr(network, "multiple", 1)))
         self.inputs: dict[str, str] = {}
         self.program: torch.export.ExportedProgram | None = None
+        self.onnx = b""
         self.noise: int | None = getattr(network, "noise", None) if record.role != "segmenter" else None
 
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:
         """Random inputs of the right ranges: `batch` items of spatial `size`."""
         problem = self.record.problem
-        return draw_inputs(self.record.role, problem.channels, problem.labels, self.noise, batch, size, rng)
+        measured = self.record.preparation.measured
+        return draw_inputs(self.record.role, problem.channels, problem.labels, self.noise, batch, size, rng, measured)
 
     @abc.abstractmethod
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
@@ -79,15 +82,30 @@ class SegmenterGraph(Graph):
 
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
         # The numpy normalisation that prepares training data, so a slip in `forward` cannot hide.
-        items = zip(inputs["image"], inputs["median"], strict=True)
-        image = np.stack([[normalise(c, float(m), self.ceiling) for c, m in zip(*item, strict=True)] for item in items])
+        how = self.record.preparation
+        items = zip(inputs["image"], inputs[how.measured], strict=True)
+        image = np.stack([[normalise(c, m, how) for c, m in zip(*item, strict=True)] for item in items])
         return torch.sigmoid(model(torch.from_numpy(image)))
+
+
+class LimitedGraph(SegmenterGraph):
+    """The same where intensities are scaled by two limits: limits float32 [N, C, 2] instead of the median."""
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__(network, record)
+        del self.inputs["median"]
+        self.inputs["limits"] = "intensities of each whole volume that become -1 and 1, float32 [N, C, 2]"
+
+    def forward(self, image: Tensor, limits: Tensor) -> Tensor:
+        low, high = limits.reshape(*limits.shape[:2], *([1] * self.dims), 2).unbind(-1)
+        scaled = torch.clamp((image - low) * (2.0 / (high - low)) - 1.0, -1.0, 1.0)
+        return torch.sigmoid(self.network(torch.where(image > 0.0, scaled, -1.0)))
 
 
 class TranslatorGraph(Graph):
     """labels int64 [N, *S] (and noise float32 [N, Z]) → image [N, C, *S] in [-1, 1]."""
 
-    output: ClassVar = {"image": "intensities in [-1, 1], float32 [N, C, *S]; 1 is `ceiling` brain medians"}
+    output: ClassVar = {"image": "intensities in [-1, 1], float32 [N, C, *S]; see `preparation.scaling`"}
     spatial: ClassVar = "labels"
     first_axis: ClassVar = 1
     masks: ClassVar = False
@@ -126,7 +144,10 @@ _GRAPHS = {"segmenter": SegmenterGraph, "translator": TranslatorGraph, "generato
 
 def graph_of(model: nn.Module, record: Record) -> Graph:
     """Wrap a folded copy of `model` for its role; the model itself stays as it is."""
-    return _GRAPHS[record.role](fold(model), record).eval()
+    kind = _GRAPHS[record.role]
+    if kind is SegmenterGraph and record.preparation.measured == "limits":
+        kind = LimitedGraph
+    return kind(fold(model), record).eval()
 
 
 def plain_copy(model: nn.Module) -> nn.Module:

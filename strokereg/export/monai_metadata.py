@@ -64,6 +64,6 @@ def _kind(name: str) -> str:
 
 
 def _channels(name: str, bundle: Bundle) -> int:
-    if name in ("image", "median"):
+    if name in ("image", "median", "limits"):
         return len(bundle.channels)
     return bundle.noise or 0 if name == "noise" else 1

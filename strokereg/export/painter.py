@@ -13,11 +13,10 @@ from strokereg.core.errors import InputError
 from strokereg.core.grid import frame_of
 from strokereg.core.labels import LabelTable
 from strokereg.core.nifti import Volume, read_volume
+from strokereg.core.scaling import signal
 from strokereg.core.window import slide
 from strokereg.export.metadata import Bundle
 from strokereg.export.session import Session, open_file
-
-MEDIAN = 100.0  # intensity of the brain's median in written images; scanners have no unit either
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +95,6 @@ class Painter:
             return np.where(maps == 0, -1.0, np.clip(image, -1.0, 1.0))[:, None].astype(np.float32)
 
         size = bundle.size or grid.shape[-bundle.dims :]
-        unit = bundle.preparation.ceiling * MEDIAN / 2.0
         images = {}
         for number, channel in enumerate(bundle.channels):
             image = slide(
@@ -106,7 +104,7 @@ class Painter:
                 overlap=bundle.overlap,
                 sigma=bundle.sigma,
             )
-            images[channel] = frame.back((image + 1.0) * unit)
+            images[channel] = frame.back(signal(image, grid > 0, bundle.preparation))
         return Synthesis(images, codes, volume.affine, seed)
 
 

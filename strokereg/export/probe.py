@@ -27,6 +27,7 @@ def draw_inputs(
     batch: int,
     size: tuple[int, ...],
     rng: np.random.RandomState,
+    measured: str = "median",
 ) -> Inputs:
     """Random inputs of the right ranges for a graph of any role; same seed, same inputs, on every numpy.
 
@@ -34,12 +35,15 @@ def draw_inputs(
         labels: number of labels.
         noise: width of the noise vector, or None.
         size: [Z,] Y, X; not used for generators.
+        measured: what scales a segmenter's image, `median` or `limits`.
     """
     inputs: Inputs = {}
     if role == "segmenter":
         median = rng.uniform(20.0, 400.0, (batch, channels)).astype(np.float32)
         image = rng.gamma(2.0, 0.6, (batch, channels, *size)) * median.reshape(batch, channels, *([1] * len(size)))
         inputs = {"image": image.astype(np.float32), "median": median}
+        if measured == "limits":  # drawn as ever, and then said in the other way
+            inputs = {"image": inputs["image"], "limits": median[..., None] * np.array([0.1, 2.5], dtype=np.float32)}
     elif role == "translator":
         inputs = {"labels": rng.randint(0, labels, (batch, *size)).astype(np.int64)}
     if noise:
@@ -58,7 +62,14 @@ def probe_inputs(bundle: Bundle) -> Inputs:
     assert bundle.probe is not None
     probe, rng = bundle.probe, np.random.RandomState(bundle.probe.seed)
     return draw_inputs(
-        bundle.role, len(bundle.channels), len(bundle.labels), bundle.noise, probe.batch, probe.size, rng
+        bundle.role,
+        len(bundle.channels),
+        len(bundle.labels),
+        bundle.noise,
+        probe.batch,
+        probe.size,
+        rng,
+        bundle.preparation.measured,
     )
 
 

@@ -6,8 +6,10 @@ there. So only those are asked for whose device and libraries are really found.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
+from collections.abc import Sequence
 
 from strokereg.core.cache import cache_folder
 
@@ -33,14 +35,30 @@ def provider_options(provider: str, precision: str) -> dict[str, str]:
         # TF32 keeps ten bits of a float32's fraction, which would miss the parity that the file was released with.
         return {"use_tf32": "0" if precision == "fp32" else "1"}
     if provider == "TensorrtExecutionProvider":
-        # Engines take minutes to build; kept, the next start takes seconds.
+        # Engines take minutes to build; kept, the next start takes seconds. TensorRT itself makes one folder at most.
+        engines = cache_folder() / "tensorrt"
+        engines.mkdir(parents=True, exist_ok=True)
         return {
             "trt_fp16_enable": "1" if precision == "fp16" else "0",
             "trt_int8_enable": "1" if precision == "int8" else "0",
             "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": str(cache_folder() / "tensorrt"),
+            "trt_engine_cache_path": str(engines),
         }
     return {}
+
+
+def load_libraries(providers: Sequence[str]) -> None:
+    """Load CUDA and cuDNN where a provider needs them.
+
+    Where they come as packages from PyPI nothing but torch would find them, and the runtime imports no torch: without
+    this onnxruntime falls back to the CPU there.
+    """
+    import onnxruntime
+
+    preload = getattr(onnxruntime, "preload_dlls", None)
+    if preload is not None and any(name in PREFERRED[:2] for name in providers):
+        with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
+            preload()
 
 
 def short_name(provider: str) -> str:

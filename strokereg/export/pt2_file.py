@@ -7,6 +7,7 @@ and example inputs of a stranger's file where that asks for it, so `require_plai
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -35,13 +36,20 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     for node in program.graph.nodes:
         # Stack traces carry paths of the exporting machine.
         node.meta = {name: value for name, value in node.meta.items() if name in ("val", "tensor_meta")}
-    torch.export.save(program, path)
+    _save(program, path)
     require_plain(path)
 
 
 def annotate(path: Path, text: str) -> None:
     """Put the metadata text into a written file, as the extra file `strokereg.json`."""
-    torch.export.save(_load(path), path, extra_files={EXTRA: text})
+    _save(_load(path), path, {EXTRA: text})
+
+
+def _save(program: torch.export.ExportedProgram, path: Path, extra: dict[str, str] | None = None) -> None:
+    """By way of memory: of a full disk torch's own writer says nothing that a person could use."""
+    packed = io.BytesIO()
+    torch.export.save(program, packed, extra_files=extra)
+    path.write_bytes(packed.getvalue())
 
 
 def read_text(path: Path) -> str | None:

@@ -15,9 +15,10 @@ import numpy as np
 
 from strokereg.core.decide import decide, lesions
 from strokereg.core.errors import InputError
-from strokereg.core.grid import brain_median, frame_of
+from strokereg.core.grid import frame_of
 from strokereg.core.nifti import Volume, check_same_grid, read_volume, write_volume
 from strokereg.core.record import Decision
+from strokereg.core.scaling import measure
 from strokereg.core.window import slide
 from strokereg.export.metadata import Bundle
 from strokereg.export.session import Session, open_file
@@ -124,16 +125,14 @@ class Segmenter:
         Raises:
             InputError: a scan holds no positive voxels.
         """
-        frame = frame_of(scans[0], self.bundle.preparation)
-        median = np.array([[brain_median(scan.data) for scan in scans]], dtype=np.float32)
-        for scan, value in zip(scans, median[0], strict=True):
-            if not value > 0.0:
-                raise InputError(f"{scan.path}: holds no positive voxels; give an image with the brain in it")
-        image = np.stack([frame.image(scan.data) for scan in scans])  # [C, Z, Y, X]
+        preparation = self.bundle.preparation
+        frame = frame_of(scans[0], preparation)
+        measured = np.stack([measure(scan, preparation) for scan in scans])[None]
+        image = np.stack([frame.image(scan.data, preparation.interpolation) for scan in scans])  # [C, Z, Y, X]
 
         def run(windows: np.ndarray) -> np.ndarray:
-            # Every window is scaled by the median of its whole volume.
-            feeds = {"image": windows, "median": np.repeat(median, len(windows), axis=0)}
+            # Every window is scaled by what was measured of its whole volume.
+            feeds = {"image": windows, preparation.measured: np.repeat(measured, len(windows), axis=0)}
             return self._session.run(feeds)
 
         size = self.bundle.size or frame.shape[-self.bundle.dims :]

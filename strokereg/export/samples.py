@@ -9,8 +9,9 @@ import numpy as np
 from strokereg.core.case import CaseFiles, read_case
 from strokereg.core.cohort import Cohort
 from strokereg.core.errors import InputError
-from strokereg.core.grid import brain_median, frame_of
+from strokereg.core.grid import frame_of
 from strokereg.core.record import Record
+from strokereg.core.scaling import measure
 
 CASES = 2  # for parity
 GATE_CASES = 20  # for the loss of a lower precision
@@ -57,13 +58,14 @@ def _part(cohort: Cohort, part: str) -> tuple[CaseFiles, ...]:
 
 
 def _image(record: Record, files: CaseFiles) -> dict[str, np.ndarray]:
-    channels = record.preparation.channels
-    case = read_case(files, channels)
-    frame = frame_of(case.dwi, record.preparation)
-    image = np.stack([frame.image(case.images[name].data) for name in channels])
-    median = np.array([[brain_median(case.images[name].data) for name in channels]], dtype=np.float32)
+    preparation = record.preparation
+    case = read_case(files, preparation.channels)
+    scans = [case.images[name] for name in preparation.channels]
+    frame = frame_of(case.dwi, preparation)
+    image = np.stack([frame.image(scan.data, preparation.interpolation) for scan in scans])
+    measured = np.stack([measure(scan, preparation) for scan in scans])[None]
     items = image.transpose(1, 0, 2, 3) if record.problem.dims == 2 else image[None]
-    return {"image": np.ascontiguousarray(items), "median": np.repeat(median, len(items), axis=0)}
+    return {"image": np.ascontiguousarray(items), preparation.measured: np.repeat(measured, len(items), axis=0)}
 
 
 def _labels(

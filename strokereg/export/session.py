@@ -16,10 +16,11 @@ import numpy as np
 from strokereg.core.errors import InputError
 from strokereg.export.metadata import KEY, Bundle, read_bundle
 from strokereg.export.onnx_header import read_header
-from strokereg.export.providers import provider_options, short_name, usable_providers
+from strokereg.export.providers import load_libraries, provider_options, short_name, usable_providers
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
 _GPU = ("TensorRT", "CUDA")
+_OWN_OPERATORS = "com.microsoft"  # their domain, which OpenVINO names where it meets one; see `export.label_tables`
 # OpenVINO compiles a network for one to two seconds more than onnxruntime, and gains tenths of a second a scan.
 _SEVERAL = 10
 
@@ -52,6 +53,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         names = usable_providers()[-1:] if cpu else usable_providers()
+        load_libraries(names)
         wanted = [(name, provider_options(name, precision)) for name in names]
         self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=wanted)
         self.provider = short_name(self._session.get_providers()[0])
@@ -130,8 +132,15 @@ def open_file(
         raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported {role}")
     engine = choose_backend(backend, bundle.precision, scans)
     try:
-        session: Session = (OpenVino if engine == "openvino" else OnnxRuntime)(path, bundle.precision, threads)
+        session = _start(engine, path, bundle.precision, threads)
     except Exception as error:  # neither engine's errors share a base but Exception
+        if engine == "openvino" and backend == "auto":
+            return open_file(path, "onnxruntime", threads, role)
+        if _OWN_OPERATORS in str(error):
+            raise InputError(
+                f"{path}: holds operators that only onnxruntime has; leave --backend {backend} out, or give the file "
+                "of a lower precision"
+            ) from error
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if "opset" in str(error).lower():
             raise InputError(
@@ -141,6 +150,10 @@ def open_file(
         raise InputError(f"{path}: not a model that {engine} can open ({reason}); export the run again") from error
     check_graph(path, session, bundle)
     return session, bundle
+
+
+def _start(engine: str, path: Path, precision: str, threads: int) -> Session:
+    return (OpenVino if engine == "openvino" else OnnxRuntime)(path, precision, threads)
 
 
 def choose_backend(backend: str, precision: str = "fp32", scans: int = 1) -> str:

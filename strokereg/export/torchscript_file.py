@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,14 +21,21 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     """Trace a graph on an example and save it."""
     with _quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, tuple(torch.from_numpy(example[name]) for name in graph.inputs))
-        torch.jit.save(traced, path)
+        _save(traced, path)
 
 
 def annotate(path: Path, text: str) -> None:
     """Put the metadata text into a written file, as the extra file `strokereg.json`; and what MONAI reads of it."""
     extra = {EXTRA: text, monai_metadata.NAME: monai_metadata.monai_json(read_bundle(text, path))}
     with _quiet():
-        torch.jit.save(torch.jit.load(path, map_location="cpu"), path, _extra_files=extra)
+        _save(torch.jit.load(path, map_location="cpu"), path, extra)
+
+
+def _save(module: torch.jit.ScriptModule, path: Path, extra: dict[str, str] | None = None) -> None:
+    """By way of memory: of a full disk torch's own writer says nothing that a person could use."""
+    packed = io.BytesIO()
+    torch.jit.save(module, packed, _extra_files=extra)
+    path.write_bytes(packed.getvalue())
 
 
 def read_text(path: Path) -> str | None:

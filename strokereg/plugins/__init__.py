@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, TranslatorSpec
+from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, TrackerSpec, TranslatorSpec
 from strokereg.registry.markers import hookimpl
 
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
@@ -196,4 +196,21 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
         factory=f"{readers}.folder:FolderReader",
         summary="any files, paired by patterns: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'",
         general=True,
+    )
+
+
+@hookimpl
+def strokereg_trackers() -> Iterator[TrackerSpec]:
+    """Experiment trackers."""
+    yield TrackerSpec(
+        name="tensorboard",
+        factory="strokereg.plugins.trackers.tensorboard:TensorBoardTracker",
+        summary="event files for TensorBoard; needs strokereg[tensorboard]",
+        paper="https://www.tensorflow.org/tensorboard",
+    )
+    yield TrackerSpec(
+        name="mlflow",
+        factory="strokereg.plugins.trackers.mlflow:MlflowTracker",
+        summary="an MLflow server, or a folder; needs strokereg[mlflow]",
+        paper="https://mlflow.org",
     )

@@ -5,9 +5,12 @@ upsample-and-convolve up to the mask's size; a critic of strided convolutions wi
 the LSGAN (Mao 2017), Jensen-Shannon (Goodfellow 2014) or Wasserstein loss with gradient penalty 10 (Gulrajani
 2017). Departures: any size that halves evenly instead of 32 and up in cubes; masks stay in the place of the brain
 where they were drawn, so the network learns where strokes lie as well as how they look; optional conditioning on the
-lesion's volume, see `for_volume`. On real lesions, a few voxels each, LSGAN soon drew nothing but empty masks; so for
-it and for Jensen-Shannon the critic sees masks cut to two values (`cut`), through noise (as the paper's translators do,
-but of constant strength), and starts from weights that let it hear a small lesion (`_critic`).
+lesion's volume, see `for_volume`, which also keeps the masks' sizes apart and steady. Learning rates fall to zero over
+the second half (as in Gulrajani's code), and the Wasserstein generator starts from masks that are empty rather than
+half of the brain, from where it overshot. On real lesions, a few voxels each, LSGAN soon drew
+nothing but empty masks; so for it and for Jensen-Shannon the critic sees masks cut to two values (`cut`), through noise
+(as the paper's translators do, but of constant strength), and starts from weights that let it hear a small lesion
+(`_critic`).
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from strokereg.core.roles import Batch, Move, Player
 from strokereg.core.roles import noise as draw_noise
 from strokereg.plugins.layers import CONV, INSTANCE_NORM, halvings, least_squares, normal_weights
 
+_EMPTY = -0.5  # of a voxel in the first masks: below 0, and tanh still has slope to grow from
+
 
 class MaskGan(nn.Module):
     """Noise z [N, Z] → lesion mask logits [N, 1, *S] of the size it was built for."""
@@ -40,7 +45,7 @@ class MaskGan(nn.Module):
         critic_moves: critic moves before each generator move (Wasserstein).
         penalty: weight of the gradient penalty (Wasserstein).
         critic_noise: standard deviation of Gaussian noise on the masks that the critic sees (LSGAN, Jensen-Shannon).
-        lr, beta1: of Adam, for both players.
+        lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
         volume: the last component of z asks for the lesion's volume; see `MaskGan.for_volume`.
         volume_weight: of the squared error of the standardised log volume.
         """
@@ -63,6 +68,10 @@ class MaskGan(nn.Module):
         levels = halvings(problem.size, most=6)
         self.generator = _Generator(problem, options, levels)
         self.critic = _critic(problem, options, levels)
+        if options.loss == "wasserstein":
+            nn.init.constant_(self.generator.head.bias, _EMPTY)
+            with torch.no_grad():
+                self.generator.head.weight.mul_(0.5)
         # A critic of cut masks asks for the right sign only, so the step from sign to certainty is made short.
         self.sharpness = 1.0 if options.loss == "wasserstein" else 4.0
         if options.volume:
@@ -95,8 +104,8 @@ class MaskGan(nn.Module):
         o = self.options
         betas = (0.0, 0.9) if o.loss == "wasserstein" else (o.beta1, 0.999)
         return {
-            "critic": Player(list(self.critic.parameters()), o.lr, betas, average=False),
-            "generator": Player(list(self.generator.parameters()), o.lr, betas),
+            "critic": Player(list(self.critic.parameters()), o.lr, betas, schedule="linear", average=False),
+            "generator": Player(list(self.generator.parameters()), o.lr, betas, schedule="linear"),
         }
 
     def moves(self, batch: Batch) -> Iterator[Move]:

@@ -1,9 +1,8 @@
 """The catalogue: what is registered, by name, and the way from a name to a network or a reader.
 
-A name is unique over all roles of architectures, because commands such as `train NAME` take any of them; readers have
-names of their own. Where two
-distributions claim one name, the bare name is an error and `distribution:name` picks one; neither wins by
-being built in or by being installed later.
+A name is unique over all roles of architectures, because commands such as `train NAME` take any of them; readers and
+trackers have names of their own. Where two distributions claim one name, the bare name is an error and
+`distribution:name` picks one; neither wins by being built in or by being installed later.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, RunFailed, did_you_mean
-from strokereg.core.specs import ROLES, ReaderSpec
+from strokereg.core.specs import ROLES, ReaderSpec, TrackerSpec
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
 from strokereg.registry.installed import installed as installed_here
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 #: A role, several, or any.
 Roles = str | tuple[str, ...] | None
-READERS = (ReaderSpec.role,)
+READERS, TRACKERS = (ReaderSpec.role,), (TrackerSpec.role,)
 
 
 class Catalogue:
@@ -114,7 +113,7 @@ class Catalogue:
             if entry.spec.name == bare and (not colon or canonical(entry.distribution) == canonical(distribution))
         ]
         wanted = _roles(role)
-        kind = " or ".join(wanted) or ("reader" if self.roles == READERS else "model")
+        kind = " or ".join(wanted) or ("model" if self.roles == ROLES else self.roles[0])
         if not claims:
             listed = ", ".join(known) or "none"
             broken = "; some plugins are broken, see 'strokereg models --broken'" if self.quarantined else ""
@@ -166,6 +165,12 @@ def readers() -> Catalogue:
     return Catalogue(_with_files(installed_here()), READERS)
 
 
+@functools.cache
+def trackers() -> Catalogue:
+    """The experiment trackers of this process, likewise."""
+    return Catalogue(_with_files(installed_here()), TRACKERS)
+
+
 def _with_files(found: Installed) -> Installed:
     return Installed(found.entries + load_local(), found.quarantined)
 
@@ -183,7 +188,7 @@ def add_plugin(*paths: Path | str) -> None:
 
 def forget() -> None:
     """Look again at what is installed and which files were added, when next asked."""
-    for known in (installed_here, catalogue, readers):
+    for known in (installed_here, catalogue, readers, trackers):
         known.cache_clear()
 
 

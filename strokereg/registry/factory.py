@@ -1,9 +1,10 @@
-"""From an entry to a network or a reader: the only place of the registry where a plugin's own code is loaded."""
+"""From an entry to a network, a reader or a tracker: the only place of the registry where a plugin's code is loaded."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, StrokeregError
@@ -110,6 +111,31 @@ def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
                 f"{method}(root); report this to the authors of {entry.distribution}"
             )
     return reader
+
+
+def build_tracker(entry: Entry, folder: Path) -> Any:
+    """Build one experiment tracker as `Class(folder)`.
+
+    Returns:
+        A `core.track.Tracker`.
+
+    Raises:
+        InputError: a factory that cannot be loaded, fails or gives something else, or a library that is missing.
+    """
+    asked = f"--track {entry.spec.name}"
+    try:
+        tracker = load_class(entry)(folder)
+    except StrokeregError:
+        raise
+    except Exception as error:
+        raise InputError(f"{asked}: cannot be set up ({told(error)}); leave it out, or mend what it names") from error
+    for method in ("begin", "step", "end", "close"):
+        if not callable(getattr(tracker, method, None)):
+            raise InputError(
+                f"{asked}: {entry.origin} builds a {type(tracker).__name__} without the method {method}; "
+                f"report this to the authors of {entry.distribution}"
+            )
+    return tracker
 
 
 def _table(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, Spec, TranslatorSpec
+from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, Spec, TrackerSpec, TranslatorSpec
 from strokereg.registry.markers import PROJECT, hookspec
 
 
@@ -33,6 +33,12 @@ def strokereg_readers() -> Iterable[ReaderSpec]:  # type: ignore[empty-body]
     """Yield one `ReaderSpec` for each folder layout from which cases can be imported."""
 
 
+@hookspec
+def strokereg_trackers() -> Iterable[TrackerSpec]:  # type: ignore[empty-body]
+    """Yield one `TrackerSpec` for each experiment tracker that can be told how trainings go."""
+
+
 SPEC_OF_HOOK: dict[str, type[Spec]] = {
-    f"{PROJECT}_{spec.role}s": spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec, ReaderSpec)
+    f"{PROJECT}_{spec.role}s": spec
+    for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec, ReaderSpec, TrackerSpec)
 }

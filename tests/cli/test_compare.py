@@ -38,9 +38,10 @@ def outcomes(out: Path) -> dict[Path, int]:
 
 @pytest.fixture(scope="module")
 def study(small_cohort, tmp_path_factory):
-    """A finished smoke study and what it printed."""
+    """A finished smoke study and what it printed; a tracker was told of it, as of none of the others here."""
     out = tmp_path_factory.mktemp("study") / "out"
-    done = subprocess.run(command(small_cohort, out), capture_output=True, text=True, check=True)
+    words = command(small_cohort, out, "--track", "tensorboard")
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     return out, done
 
 
@@ -67,6 +68,22 @@ def test_table_and_files(study):
     assert "not clinical numbers" in done.stdout
     assert "Traceback" not in done.stderr
     assert all((out / "runs" / run.folder / "weights.safetensors").is_file() for run in results.runs)
+
+
+@pytest.mark.slow
+def test_the_tracker_was_told_of_every_training(study):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out, _ = study
+    results = Results.read(out / "results.json")
+    told = out / "tracking" / "tensorboard"
+    assert {path.name for path in told.iterdir()} == {run.folder for run in results.runs}
+    segmenter = next(run for run in results.runs if run.role == "segmenter")
+    events = EventAccumulator(str(told / segmenter.folder))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert set(tags) == set(segmenter.losses)
+    assert events.Scalars(tags[0])[-1].value == pytest.approx(segmenter.losses[tags[0]], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -170,6 +187,7 @@ def other_grid(root):
         (None, ["--spacing", "0"], "option spacing.0=0.0: Input should be greater than 0"),
         (None, ["--set", "unet.widths=8"], "unet: option widths"),
         (None, ["--channels", "adc"], "lack dwi"),
+        (None, ["--track", "tensorbord"], "no tracker is named 'tensorbord' (did you mean tensorboard?)"),
         (None, ["--precision", "fp16", "--device", "cpu", "--workers", "1"], "needs a CUDA GPU"),
         (drop_masks, [], "has no lesion mask; add"),
         (stray_label, [], "holds the label value 42, but the label table ends at 6"),
@@ -189,3 +207,11 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(small_cohort, tmp_path, 
     assert "Traceback" not in told.err
     assert told.out == ""
     assert not out.exists()
+
+
+def test_the_way_of_preparing_is_part_of_a_study(capsys):
+    words = ["compare", "--models", "pix2pix", "--scaling", "zscore", "--interpolation", "cubic", "--print-study"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert 'scaling = "zscore"' in said
+    assert 'interpolation = "cubic"' in said

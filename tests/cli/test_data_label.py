@@ -33,6 +33,11 @@ def test_a_cohort_is_labelled_by_place_and_prepared(small_cohort, tmp_path, caps
     assert (ready["train"], ready["val"]) == (6, 1)
     assert ready["preparation"]["spacing"] == [6.0, 6.0, 6.0]
     assert len(ready["folders"]) == 7
+    more = ["--scaling", "percentile", "--interpolation", "cubic"]
+    assert main(["data", "prepare", str(root), "--spacing", "6", *more, "--json"]) == 0
+    other = json.loads(capsys.readouterr().out)
+    assert (other["preparation"]["scaling"], other["preparation"]["percentiles"]) == ("percentile", [0.5, 99.5])
+    assert set(other["folders"].values()).isdisjoint(ready["folders"].values())
 
 
 def test_wrong_options_are_one_sentence(small_cohort, capsys):

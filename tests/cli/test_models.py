@@ -158,6 +158,14 @@ def test_the_table_in_the_readme_is_what_is_registered():
     assert told.splitlines() == models("--markdown").stdout.splitlines()
 
 
+def test_the_table_of_exports_in_the_docs_is_what_is_claimed():
+    """Made by `strokereg models --markdown --exports`; the conformance kit holds each claim against the truth."""
+    page = (Path(__file__).parents[2] / "docs" / "export-and-deploy.md").read_text(encoding="utf-8")
+    told = page.partition("<!-- made by: strokereg models --markdown --exports -->\n")[2].partition("\n<!-- end -->")[0]
+    assert told.splitlines() == models("--markdown", "--exports").stdout.splitlines()
+    assert models("--exports").returncode == 2
+
+
 def test_markdown_is_for_the_list_only():
     assert models("--markdown", "--json").returncode == 2
     assert models("spade", "--markdown").stdout.splitlines()[2].startswith("| `spade` | translator | 2D, 3D |")

@@ -4,8 +4,10 @@ import json
 
 import nibabel as nib
 import numpy as np
+import onnx
 import pytest
 
+from strokereg import api
 from strokereg.cli.main import main
 
 
@@ -60,6 +62,43 @@ def test_an_adc_that_the_model_does_not_take(exported, scan, capsys):
 def test_a_model_that_is_none(scan, tmp_path, capsys):
     assert "no such file" in refused(capsys, tmp_path / "none.onnx", scan)
     assert "not an ONNX model, or a truncated one" in refused(capsys, scan, scan)
+
+
+def test_a_model_of_another_make_or_time_or_for_other_channels(exported, make_run, scan, tmp_path, capsys):
+    def changed(name, change):
+        model = onnx.load(exported["onnx"])
+        change(model)
+        onnx.save(model, tmp_path / name)
+        return tmp_path / name
+
+    def future(model):
+        model.opset_import[0].version = 999
+
+    def two_channels(model):
+        text = model.metadata_props[0].value.replace('"channels":["dwi"]', '"channels":["dwi","adc"]')
+        model.metadata_props[0].value = text
+
+    out = tmp_path / "mask.nii.gz"
+    plain = changed("plain.onnx", lambda model: model.ClearField("metadata_props"))
+    assert "holds no strokereg metadata; give a file that" in refused(capsys, plain, scan, out)
+    assert "is of ONNX opset 999" in refused(capsys, changed("future.onnx", future), scan, out)
+    assert "its graph does not fit" in refused(capsys, changed("two.onnx", two_channels), scan, out)
+    alone = tmp_path / "alone_dwi.nii.gz"
+    alone.write_bytes(scan.read_bytes())
+    assert "alone_adc.nii.gz: no such file" in refused(capsys, make_two(make_run, tmp_path), alone, out)
+    assert not out.exists()
+
+
+def make_two(make_run, folder):
+    """A model that wants DWI and ADC."""
+    return api.export(make_run("unet", channels=("dwi", "adc"), widths=[4, 8]), out=folder / "two")[0]
+
+
+def test_a_folder_that_may_not_be_written(exported, scan, small_disk, capsys):
+    place = small_disk(64, read_only=True)
+    assert "cannot be written; choose another folder" in refused(capsys, exported["onnx"], scan, place / "mask.nii.gz")
+    assert "cannot be written; choose another folder" in refused(capsys, exported["onnx"], scan, place)
+    assert list(place.iterdir()) == []
 
 
 def test_an_image_that_is_none_or_would_be_overwritten(exported, scan, tmp_path, capsys):

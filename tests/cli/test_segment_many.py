@@ -73,23 +73,8 @@ def test_an_unknown_backend(exported, phantom, capsys):
     assert "--backend tpu: unknown; known are auto, onnxruntime, openvino" in capsys.readouterr().err
 
 
-@pytest.fixture
-def full_disk(tmp_path):
-    """A file system of 64 kB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small file system cannot be mounted here; it takes root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_ends_the_work_and_leaves_nothing_half(exported, phantom, full_disk, capsys):
+def test_a_full_disk_ends_the_work_and_leaves_nothing_half(exported, phantom, small_disk, capsys):
+    full_disk = small_disk(64)
     with (full_disk / "filler").open("wb") as file:
         file.write(bytes(60_000))
     assert segment(exported["onnx"], phantom, full_disk, "--qc") == 2

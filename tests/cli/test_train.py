@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 
 import strokereg
 from strokereg.cli.main import main
+from strokereg.registry.catalogue import catalogue
+from strokereg.registry.factory import load_class
 
+NETWORKS = ("generator", "translator", "segmenter")
 SMALL = {
     "unet": ["--set", "lr=2e-3"],
     "pix2pix": ["--set", "ngf=4", "--set", "ndf=4"],
@@ -56,6 +61,38 @@ def test_wrong_input_is_one_sentence(small_cohort, tmp_path, capsys, more, said)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("entry", catalogue().select("strokereg:*", NETWORKS), ids=lambda entry: entry.spec.name)
+def test_every_built_in_refuses_wrong_options_in_one_sentence(entry, tmp_path, capsys):
+    """Before anything is read: the cohort is not there."""
+    asked = ["train", entry.spec.name, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    fields = load_class(entry).Options.model_fields
+    first, number = next(iter(fields)), next(name for name, f in fields.items() if f.annotation in (int, float))
+    wrong = {
+        f"{first}x=1": f"{entry.spec.name} has no option '{first}x' (did you mean {first}",
+        f"{number}=-1": f"{entry.spec.name}: option {number}='-1':",
+        f"{number}=much": f"{entry.spec.name}: option {number}='much':",
+    }
+    for pair, said in wrong.items():
+        assert main([*asked, "--set", pair]) == 2
+        told = capsys.readouterr().err.strip()
+        assert said in " ".join(told.split()), told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "encoder=resnet81"], "timm knows no encoder 'resnet81' (did you mean resnet"),
+        (["--dims", "3"], "timm-unet is built for 2D, not 3D; choose --dims accordingly"),
+    ],
+)
+def test_what_a_segmenter_cannot_be_is_one_sentence(small_cohort, tmp_path, capsys, more, said):
+    few = ["--spacing", "8", "--cases", "3", "--out", str(tmp_path / "run")]
+    assert main(["train", "timm-unet", "--data", str(small_cohort), *few, *more]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", ["carvemix", "lesion-paste"])
 def test_a_mixer_has_nothing_to_train(small_cohort, tmp_path, capsys, name):
     assert main(["train", name, "--data", str(small_cohort), "--out", str(tmp_path / "run")]) == 2
@@ -77,3 +114,30 @@ def test_an_untrained_translator_gets_a_run_folder_without_a_step(small_cohort, 
 def test_every_public_name_resolves():
     for name in strokereg.__all__:
         assert getattr(strokereg, name) is not None
+
+
+def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, capsys):
+    """What the run was validated on is what its export is measured on, and its file scales as it was trained."""
+    from strokereg.api.deploy import _cohort
+    from strokereg.core.cohort import open_cohort
+    from strokereg.core.divide import divide_cohort
+    from strokereg.core.record import Record
+
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    divide_cohort(root, folds=3)
+    out, how = tmp_path / "run", ["--scaling", "zscore", "--interpolation", "cubic"]
+    assert main(words("unet", root, out, "--fold", "2", *how)) == 0
+    record = Record.read(out)
+    expected = tuple(case.name for case in open_cohort(root, 2).part("val"))
+    assert expected != tuple(case.name for case in open_cohort(root).part("val"))
+    assert (record.cohort["fold"], record.validation) == (2, expected)
+    assert tuple(case.name for case in _cohort(record, out, None).part("val")) == expected
+    assert _cohort(record, out, small_cohort).fold is None
+    assert (record.preparation.scaling, record.preparation.interpolation) == ("zscore", "cubic")
+    [file] = strokereg.export(out, formats=["onnx"])
+    found = strokereg.load(file).segment(open_cohort(root, 2).part("val")[0].images["dwi"])
+    assert np.isfinite(found.probability).all()
+    capsys.readouterr()
+    assert main(words("unet", root, out, "--fold", "1", *how)) == 2
+    assert "holds another run" in capsys.readouterr().err
+    assert main(words("unet", root, out, "--fold", "2")) == 2  # other scaling, other run

@@ -33,7 +33,30 @@ RECIPES = (
 )
 
 
-def make_arms(train: int, test: int, seeds: int, external: int, gains: float = 1.0) -> list[Arm]:
+#: name, training, translator, clinical cases, gain: what a large study has, two translators and three baselines.
+LARGE = tuple(
+    recipe
+    for cases, room in ((10, 0), (50, 4), (None, 7))
+    for recipe in (
+        ("clinical only", "clinical", None, cases, room),
+        *(
+            (f"{model}, {training}", training, model, cases, room + gain - 8 * (training == "synthetic"))
+            for model, gain in (
+                ("pix2pix", 4),
+                ("spade", 2),
+                ("random-contrast", 0),
+                ("carvemix", 1),
+                ("lesion-paste", -1),
+            )
+            for training in ("synthetic", "clinical + synthetic")
+        ),
+    )
+)
+
+
+def make_arms(
+    train: int, test: int, seeds: int, external: int, gains: float = 1.0, recipes: tuple = RECIPES
+) -> list[Arm]:
     """Random scores: a difficulty per case, a luck per training, noise per score."""
     rng = np.random.default_rng(7)
     names = [f"sub-{i:04d}" for i in range(1, test + 1)]
@@ -57,7 +80,7 @@ def make_arms(train: int, test: int, seeds: int, external: int, gains: float = 1
         )
 
     arms = []
-    for name, training, translator, cases, gain in RECIPES:
+    for name, training, translator, cases, gain in recipes:
         trained = []
         for seed in range(seeds):
             shift = gains * gain / 100 + rng.normal(0, 0.012)
@@ -104,10 +127,25 @@ def make_results(train: int = 36, test: int = 40, seeds: int = 5, external: int 
     return results
 
 
+def make_large() -> Results:
+    """Results of a large study that never was."""
+    small = make_results(train=110, seeds=3)
+    models = list(dict.fromkeys(model for _, _, model, _, _ in LARGE if model))
+    study = small.study.model_copy(update={"models": models, "cases": [10, 50, 110]})
+    made = summarise(study, make_arms(110, 40, 3, 1, recipes=LARGE))
+    return made.model_copy(update={"provenance": small.provenance, "runs": small.runs, "timing": small.timing})
+
+
 @pytest.fixture(scope="session")
 def build_results() -> Callable[..., Results]:
     """Builder of made-up results; see `make_results` for its arguments."""
     return make_results
+
+
+@pytest.fixture(scope="session")
+def large_results() -> Results:
+    """Made-up results of a study of 33 arms: five models, three numbers of cases, three seeds, one external case."""
+    return make_large()
 
 
 @pytest.fixture(scope="session")

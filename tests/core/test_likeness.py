@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
+from torch import nn
 
 from strokereg.core.likeness import Measures, View
+from strokereg.core.quality import deep_features
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,7 @@ def cases():
     return views
 
 
-def look(images):
+def look(images, brain):
     return np.stack([images.mean((1, 2, 3)), images.std((1, 2, 3)), images.max((1, 2, 3))], 1)
 
 
@@ -59,3 +65,43 @@ def test_cases_without_lesion_do_not_count_for_contrast(cases):
     measures = Measures(cases, 2, look)
     assert measures.contrast([*cases[:4], *bare]) == measures.contrast(cases[:4])
     assert np.isnan(measures.contrast(bare).value)
+
+
+def heads(dims, count, seed):
+    """Cases of an ellipsoid of textured brain, each of its own size, place and brightness, in an empty image."""
+    rng = np.random.default_rng(seed)
+    edge, units = (32, 1) if dims == 3 else (48, 6)
+    axes = np.meshgrid(*(np.arange(edge),) * dims, indexing="ij")
+    views = []
+    for _ in range(count):
+        labels, image = np.zeros((units, *(edge,) * dims), np.int64), np.full((units, 1, *(edge,) * dims), -1.0)
+        for unit in range(units):
+            centre, radius = edge / 2 + rng.uniform(-2, 2, dims), edge * rng.uniform(0.2, 0.45)
+            inside = sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) < radius**2
+            texture = ndimage.gaussian_filter(rng.standard_normal(inside.shape), 1.0)
+            labels[unit] = inside
+            image[unit, 0][inside] = (-0.5 + 0.05 * rng.standard_normal() + 0.15 * texture / texture.std())[inside]
+        views.append(View(labels, image.astype(np.float32)))
+    return views
+
+
+def blurred(view):
+    smooth = ndimage.gaussian_filter(view.image, (0, 0, *(1.5,) * (view.image.ndim - 2)))
+    return np.where(view.labels[:, None] > 0, smooth, -1.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_how_much_brain_an_image_shows_drowns_no_difference(dims):
+    """Brains of all sizes; features see blur and brightness all the same, and equal sets as equal."""
+    torch.manual_seed(0)
+    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    eye = nn.Sequential(conv(1, 8, 3, padding=1), nn.ReLU(), conv(8, 8, 3, 2, 1), nn.ReLU(), conv(8, 6, 3, 2, 1)).eval()
+    truth = heads(dims, 12, seed=0)
+    measures = Measures(truth, 2, partial(deep_features, eye))
+    equal = measures.other_cases(heads(dims, 12, seed=1))
+    brighter = [np.where(view.labels[:, None] > 0, view.image + 0.15, -1.0).astype(np.float32) for view in truth]
+    for planted in ([blurred(view) for view in truth], brighter):
+        found = measures.painted(planted)
+        assert found.frechet.value > 5 * equal.frechet.value
+        assert found.kernel.value > 3 * max(equal.kernel.value, 0.0)
+        assert found.frechet.low > equal.frechet.high

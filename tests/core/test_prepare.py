@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.api import read_folder
-from strokereg.core.case import CaseFiles
 from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.grid import Preparation
-from strokereg.core.labels import LabelTable
 from strokereg.core.nifti import read_volume, write_volume
 from strokereg.core.prepare import clear_leftovers, content_keys, fitting_size, prepare_cases, write_prepared
+from strokereg.core.ready import make_ready
 
 PREPARATION = Preparation(spacing=(6.0, 6.0, 6.0))
 
@@ -90,65 +91,55 @@ def test_what_a_killed_process_left_goes_and_what_a_live_one_builds_stays(copied
     assert not [path for path in shelf.iterdir() if path.name.startswith(".building")]
 
 
-def turned(volume, codes):
-    turn = nib.orientations.ornt_transform(
-        nib.orientations.io_orientation(volume.affine), nib.orientations.axcodes2ornt(tuple(codes))
-    )
-    data = nib.orientations.apply_orientation(volume.data, turn)
-    return data, volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.data.shape)
+HALTS = """
+import sys, time
+import numpy as np
+from strokereg.cli.main import main
+save, begun = np.save, []
+def half(path, array):
+    if path.name == "labels.npy":
+        begun.append(path)
+        if len(begun) == 3:
+            path.write_bytes(bytes(100))
+            print(path.parent, flush=True)
+            time.sleep(600)
+    save(path, array)
+np.save = half
+main(sys.argv[1:])
+"""
 
 
-def oblique(volume, degrees):
-    angle = np.deg2rad(degrees)
-    turn = np.eye(4)
-    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return volume.data, turn @ volume.affine
+@pytest.mark.slow
+def test_a_process_killed_in_the_middle_harms_no_other(small_cohort, tmp_path):
+    """Two commands prepare one cohort; one is halted while it writes and killed, the other and the next one finish."""
+    cache = tmp_path / "cache"
+    words = ["data", "prepare", str(small_cohort), "--spacing", "6", "--json"]
+    environment = {**os.environ, "STROKEREG_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
 
+    def prepare() -> dict[str, str]:
+        run = [sys.executable, "-m", "strokereg", *words]
+        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["folders"]
 
-def thick(volume, times):
-    """Only one slice of so many: voxels longer along the last axis."""
-    return volume.data[:, :, ::times], volume.affine @ np.diag([1, 1, times, 1.0])
-
-
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        (lambda v: (v.data, v.affine), "float"),
-        (lambda v: turned(v, "RAS"), "float"),
-        (lambda v: turned(v, "PSR"), "float"),
-        (lambda v: oblique(v, 20), "float"),
-        (lambda v: thick(v, 2), "float"),
-        (lambda v: (v.data[..., None], v.affine), "float"),
-        (lambda v: (v.data, v.affine), "int16"),
-    ],
-    ids=["as it is", "flipped", "other axes", "oblique", "anisotropic", "4D of one volume", "int16 scaled"],
-)
-def test_the_real_case_comes_back_voxel_for_voxel(real_data, tmp_path, change, kind):
-    files = read_folder(real_data / "isles22").cases[0]
-    paths = {}
-    for name, path in {"dwi": files.images["dwi"], "mask": files.mask}.items():
-        data, affine = change(read_volume(path))
-        image = nib.Nifti1Image(data, affine)
-        if kind == "int16" and name == "dwi":
-            image.set_data_dtype(np.int16)  # nibabel stores slope and intercept beside it
-        paths[name] = tmp_path / f"{name}.nii.gz"
-        nib.save(image, paths[name])
-    mask = read_volume(paths["mask"])
-    dseg = tmp_path / "dseg.nii.gz"
-    brain = read_volume(paths["dwi"]).data > 0
-    write_volume(dseg, np.where(mask.data > 0, 2, brain).astype(np.uint8), mask.affine)
-    table = LabelTable(("background", "brain", "lesion"))
-    turn = nib.orientations.io_orientation(mask.affine)[:, 0].astype(int)
-    spacing = tuple(mask.spacing[list(turn).index(axis)] for axis in range(3))
-    case = CaseFiles("sub-1", "sub-1", {"dwi": paths["dwi"]}, paths["mask"], dseg)
-    prepared = prepare_cases([case], Preparation(spacing=spacing), table, tmp_path / "cache")[0]
-
-    data, affine = pickle.loads(pickle.dumps(prepared)).give_back(prepared.mask)
-    out = read_volume(write_volume(tmp_path / "out.nii.gz", (data > 0.5).astype(np.uint8), affine))
-    assert np.array_equal(out.data, mask.data)
-    np.testing.assert_array_equal(out.affine, read_volume(paths["dwi"]).affine)
-    if mask.data.shape == (112, 112, 73):
-        assert out.data.sum() * out.voxel_ml == pytest.approx(4.184, abs=1e-3)
+    halts = [sys.executable, "-c", HALTS, *words]
+    with subprocess.Popen(halts, env=environment, stdout=subprocess.PIPE, text=True) as killed:
+        half = Path(killed.stdout.readline().strip())
+        folders = prepare()
+        assert half.is_dir()  # of a live process, so it stays
+        made = entries(cache)
+        killed.send_signal(signal.SIGKILL)
+    assert half.is_dir()
+    assert prepare() == folders
+    # The half one is gone; nothing was made again but what had to be, and it all holds what it should.
+    assert not list(cache.rglob(".building-*"))
+    assert entries(cache) == {path: time for path, time in made.items() if path.parent != half}
+    cohort = open_cohort(small_cohort)
+    how = make_ready(cohort, ("dwi",), (6.0,) * 3, 2, tmp_path / "other").preparation
+    files = [*cohort.part("train"), *cohort.part("val")]
+    for case in prepare_cases(files, how, cohort.table, tmp_path / "other"):
+        for part in ("image", "labels"):
+            np.testing.assert_array_equal(np.load(Path(folders[case.name]) / f"{part}.npy"), getattr(case, part))
 
 
 def test_a_case_that_was_made_has_no_way_back(tmp_path):

@@ -70,6 +70,31 @@ def test_features_come_from_the_coarsest_convolution():
     np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
 
 
+def test_only_the_brain_counts_in_features():
+    network = nn.Sequential(nn.Conv2d(1, 3, 1))
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 1, 8, 8)).astype(np.float32)
+    brain = np.zeros((2, 8, 8), bool)
+    brain[:, 2:5, 3:7] = True
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images[..., 2:5, 3:7])).mean((2, 3))
+    np.testing.assert_allclose(deep_features(network, images, brain), expected.numpy(), atol=1e-6)
+
+
+def test_a_volume_gives_a_row_for_each_part_with_brain():
+    network = nn.Sequential(nn.Conv3d(1, 3, 1))
+    volume = np.random.default_rng(0).uniform(-1, 1, (1, 1, 16, 16, 16)).astype(np.float32)
+    brain = np.zeros((1, 16, 16, 16), bool)
+    brain[0, :4, :4, :6] = True  # one part and half of another
+    brain[0, 12, 12, 12] = True  # a 64th of a third
+    rows = deep_features(network, volume, brain)
+    with torch.no_grad():
+        first, second = (
+            network(torch.from_numpy(volume[..., :4, :4, x])).mean((0, 2, 3, 4)) for x in (slice(0, 4), slice(4, 6))
+        )
+    np.testing.assert_allclose(rows, torch.stack([first, second]).numpy(), atol=1e-6)
+    assert deep_features(network, volume, np.zeros_like(brain)).shape == (64, 3)  # nothing to choose by
+
+
 def test_frechet_distance_of_known_normals():
     rng = np.random.default_rng(0)
     a = rng.standard_normal((200_000, 2))
@@ -83,6 +108,20 @@ def test_kernel_distance_is_unbiased():
     same = [kernel_distance(rng.standard_normal((50, 4)), rng.standard_normal((50, 4))) for _ in range(200)]
     apart = kernel_distance(rng.standard_normal((50, 4)), rng.standard_normal((50, 4)) + 1.0)
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(len(same)) < apart
+
+
+def test_kernel_distance_between_pairs_of_the_same_cases_is_unbiased():
+    """Five rows a case that share half of what they are, and a partner each of its own case."""
+    rng = np.random.default_rng(0)
+    cases = np.repeat(np.arange(12), 5)
+    plain, fair = [], []
+    for _ in range(100):
+        shared = rng.standard_normal((12, 4))[cases]
+        a, b = (shared + rng.standard_normal((60, 4)) for _ in range(2))
+        plain.append(kernel_distance(a, b))
+        fair.append(kernel_distance(a, b, (cases, cases)))
+    assert abs(np.mean(fair)) < 3 * np.std(fair) / 10
+    assert abs(np.mean(plain)) > 5 * np.std(plain) / 10 or abs(np.mean(plain)) > 5 * abs(np.mean(fair))
 
 
 def test_precision_and_recall():

@@ -79,6 +79,16 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     assert "saw all training cases" in text
 
 
+def test_what_the_intervals_do_not_hold_is_said(results: Results, build_results: Callable[..., Results]) -> None:
+    said = "One training of each translator served all seeds"
+    assert said in " ".join(reading.nature(results))
+    again = [run.model_copy(update={"seed": seed}) for run in results.runs for seed in range(5)]
+    assert said not in " ".join(reading.nature(results.model_copy(update={"runs": again})))
+    untrained = [run.model_copy(update={"steps": 0}) for run in results.runs]
+    assert said not in " ".join(reading.nature(results.model_copy(update={"runs": untrained})))
+    assert said not in " ".join(reading.nature(build_results(seeds=1)))
+
+
 def test_how_a_synthetic_database_came_to_be() -> None:
     notes = {"lesions": 912, "redrawn": 3052, "given_up": 157, "held_out_l1": 0.07754}
     assert reading.synthesis_sentence(notes) == (

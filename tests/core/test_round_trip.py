@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -10,8 +13,9 @@ from strokereg.api import import_data
 from strokereg.core.case import read_case
 from strokereg.core.cohort import open_cohort
 from strokereg.core.grid import Preparation
+from strokereg.core.labels import LabelTable
 from strokereg.core.nifti import read_volume, write_volume
-from strokereg.core.prepare import prepare_image
+from strokereg.core.prepare import prepare_cases
 
 CASE = "sub-strokecase0009/ses-0001/sub-strokecase0009_ses-0001"
 FILES = (f"rawdata/{CASE}_dwi", f"rawdata/{CASE}_adc", f"derivatives/{CASE}_msk")
@@ -66,16 +70,21 @@ def test_there_and_back_is_exact(real_data, tmp_path, change):
     imported = import_data(source, tmp_path / "cohort")
     assert (imported.reader, imported.left_out, imported.warnings) == ("isles22", {}, ())
 
-    case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
+    files = open_cohort(tmp_path / "cohort").cases[0]
+    case = read_case(files, ("dwi", "adc"))
     stored = nib.load(source / f"{FILES[2]}.nii")
+    dseg = write_volume(
+        tmp_path / "dseg.nii.gz", np.where(case.mask, 2, case.dwi.data > 0).astype(np.uint8), case.dwi.affine
+    )
     spacing = nib.affines.voxel_sizes(nib.as_closest_canonical(nib.Nifti1Image(case.dwi.data, case.dwi.affine)).affine)
-    image, frame = prepare_image(case, Preparation(channels=("dwi", "adc"), spacing=tuple(map(float, spacing))))
-    predicted = frame.image(case.mask)
-    assert set(np.unique(predicted)) == {0, 1}
-    assert image.shape == (2, *predicted.shape)
-    out = write_volume(tmp_path / "lesion.nii.gz", (frame.back(predicted) > 0.5).astype(np.uint8), case.dwi.affine)
+    how = Preparation(channels=("dwi", "adc"), spacing=tuple(map(float, spacing)))
+    table = LabelTable(("background", "brain", "lesion"))
+    [prepared] = prepare_cases([replace(files, dseg=dseg)], how, table, tmp_path / "cache")
+    assert prepared.image.shape == (2, *prepared.mask.shape)
 
-    back = read_volume(out)
+    # The prediction is the truth; the way back is in the entry itself, whoever opens it.
+    data, affine = pickle.loads(pickle.dumps(prepared)).give_back(prepared.mask)
+    back = read_volume(write_volume(tmp_path / "lesion.nii.gz", (data > 0.5).astype(np.uint8), affine))
     np.testing.assert_array_equal(back.data, np.asarray(stored.dataobj).reshape(back.data.shape))
     np.testing.assert_array_equal(back.affine, case.dwi.affine)
     np.testing.assert_allclose(back.affine, stored.affine, atol=1e-6)  # the case's own files differ by that much

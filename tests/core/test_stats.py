@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from strokereg.core.stats import contrast, holm, moments, rank_biserial, spread
+from strokereg.core.stats import contrast, holm, interval_of_mean, moments, rank_biserial, spread
 
 
 def study(rng: np.random.Generator, gain: float, seeds: int = 3, cases: int = 20, luck: float = 0.0) -> np.ndarray:
@@ -57,6 +57,29 @@ def test_interval_over_cases_is_the_textbook_one() -> None:
     half = 1.96 * differences.std() / np.sqrt(differences.size)
     assert got.low == pytest.approx(got.difference - half, abs=0.002)
     assert got.high == pytest.approx(got.difference + half, abs=0.002)
+
+
+def test_interval_is_that_of_drawing_cases_and_trainings_one_by_one() -> None:
+    """The same bootstrap, written as its words say: one draw of cases for both arms, one of trainings for each."""
+    rng = np.random.default_rng(8)
+    arm, baseline = study(rng, gain=0.02, seeds=4, cases=15, luck=0.02)
+    found = contrast(arm, baseline, draws=20_000)
+    samples = []
+    for _ in range(8000):
+        cases = rng.integers(0, 15, 15)
+        ours, theirs = (scores[rng.integers(0, 4, 4)][:, cases] for scores in (arm, baseline))
+        samples.append(ours.mean() - theirs.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(samples, [2.5, 97.5])), abs=0.0015)
+
+
+def test_interval_of_a_mean_is_the_textbook_one() -> None:
+    scores = np.random.default_rng(9).normal(0.6, 0.1, (1, 80))
+    half = 1.96 * scores.std() / np.sqrt(80)
+    assert interval_of_mean(scores) == pytest.approx((scores.mean() - half, scores.mean() + half), abs=0.003)
+    lucky = np.concatenate([scores - 0.05, scores, scores + 0.05])  # trainings differ: that widens it
+    low, high = interval_of_mean(lucky) or (0.0, 0.0)
+    assert high - low > 2 * half * 1.3
+    assert interval_of_mean(scores[:, :5]) is None
 
 
 def test_interval_holds_the_truth_about_as_often_as_it_says() -> None:

@@ -75,8 +75,9 @@ def work(unet_run, phantom, reduced, tmp_path):
 
     def reduce(precision, force=False):
         lower = Lower(cases=cases_of(open_cohort(phantom), count=1), force=force)
-        work = Work(plain_copy(model), graph_of(model, record), record, [], "", lower)
-        return work.reduce(full, precision)
+        graph = graph_of(model, record)
+        graph.onnx = full.read_bytes()  # what `write` leaves there, near enough
+        return Work(plain_copy(model), graph, record, [], "", lower).reduce(full, precision)
 
     return reduce
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import torch
 
 from strokereg.core.problem import Problem
 from strokereg.core.trainer import Trainer, TrainerSettings
-from strokereg.plugins.cyclegan import CycleGan, hardened
+from strokereg.plugins.cyclegan import CycleGan, hardened, too_dark
 from strokereg.registry.catalogue import find
 
 
@@ -65,3 +66,15 @@ def test_a_hard_map_carries_the_gradient_of_the_soft_one():
     (slope,) = torch.autograd.grad((maps * weights).sum(), logits)
     (soft,) = torch.autograd.grad((logits.softmax(1) * weights).sum(), logits)
     assert torch.allclose(slope, soft)
+
+
+def test_lesions_are_held_against_the_brightest_voxels_of_other_images():
+    image, lesion = torch.full((2, 4, 4), -0.5), torch.zeros(2, 4, 4, dtype=torch.bool)
+    image[1, 0, :2], lesion[0, 1, :2] = torch.tensor([0.2, 0.6]), True
+    fake = torch.full((2, 4, 4), -0.5, requires_grad=True)
+    off = too_dark(fake, lesion, image)
+    assert off.item() == pytest.approx(0.9)  # 0.4 and -0.5
+    (slope,) = torch.autograd.grad(off, fake)
+    assert (slope[lesion] < 0).all()
+    assert (slope[~lesion] == 0).all()
+    assert too_dark(fake, torch.zeros_like(lesion), image).item() == 0.0

@@ -84,6 +84,13 @@ def test_noise_is_one_wider_and_forward_stays_as_it_is():
     assert "volumes" not in build().state_dict()
 
 
+def test_the_first_masks_of_wasserstein_are_empty():
+    """Not half of the image, from where the size would swing."""
+    model = build()
+    with torch.no_grad():
+        assert (model(noise(model, 32)) > 0).float().mean() < 0.05
+
+
 def test_volumes_that_cannot_be_asked_for():
     with pytest.raises(InputError, match="train it with --set volume=true"):
         build().for_volume(torch.zeros(1, 16), 5.0, 0.1)

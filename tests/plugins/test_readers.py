@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from strokereg.api import import_data, read_folder, read_source
+from strokereg.core.case import read_case
+from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
 from strokereg.core.intake.naming import name_visits
-from strokereg.core.nifti import write_volume
+from strokereg.core.nifti import read_volume, write_volume
 
 ISLES = "sub-strokecase0001/ses-0001"
 ISLES_STEM = "sub-strokecase0001_ses-0001"
@@ -133,6 +138,61 @@ def test_each_layout_is_known_by_one_reader(tmp_path, name):
     assert files.volumes == ({"dwi": 1, "adc": 0} if name == "decathlon" else {})
 
 
+def real_parts(real_data):
+    top = real_data / "isles22"
+    case = "sub-strokecase0009/ses-0001/sub-strokecase0009_ses-0001"
+    parts = {"dwi": f"rawdata/{case}_dwi", "adc": f"rawdata/{case}_adc", "mask": f"derivatives/{case}_msk"}
+    return {part: top / f"{name}.nii.gz" for part, name in parts.items()}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_real_case_comes_in_from_every_layout(real_data, tmp_path, name):
+    make, reader, *_ = LAYOUTS[name]
+    (files,) = read_source(make(tmp_path / "source"))[1].cases
+    real = real_parts(real_data)
+    for part, path in {**files.images, "mask": files.mask}.items():
+        shutil.copy(real[part], path)
+    if files.volumes:
+        stack = np.stack([np.asarray(nib.load(real[part]).dataobj) for part in ("adc", "dwi")], axis=-1)
+        nib.save(nib.Nifti1Image(stack, nib.load(real["dwi"]).affine), files.images["dwi"])
+    done = import_data(tmp_path / "source", tmp_path / "cohort", link=True)
+    assert (done.reader, done.left_out, done.warnings) == (reader, {}, ())
+    case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
+    assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=5e-4)
+    for part, volume in case.images.items():
+        np.testing.assert_array_equal(volume.data, read_volume(real[part]).data)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".NII", ".NII.GZ"])
+def test_endings_and_names_may_be_written_in_any_case(real_data, tmp_path, ending):
+    for part, path in real_parts(real_data).items():
+        raw = path.read_bytes()
+        raw = raw if ending.lower().endswith(".gz") else gzip.decompress(raw)
+        target = (tmp_path / "source" / path.relative_to(real_data / "isles22")).with_suffix("").with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stem = target.name.removesuffix(f"_{part}")
+        shout = part.upper() if ending.isupper() and part != "mask" else part
+        target.with_name(f"{stem if part == 'mask' else f'{stem}_{shout}'}{ending}").write_bytes(raw)
+    done = import_data(tmp_path / "source", tmp_path / "cohort")
+    assert (done.reader, done.left_out, done.warnings) == ("isles22", {}, ())
+    case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
+    assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=5e-4)
+    by_pattern = {"images": f"*_{'DWI' if ending.isupper() else 'dwi'}{ending}", "masks": f"*_msk{ending}"}
+    (files,) = read_source(tmp_path / "source", "folder", by_pattern)[1].cases
+    assert files.mask is not None
+    with pytest.raises(InputError, match="differs in upper and lower case"):
+        read_source(tmp_path / "source", "folder", {"images": f"*_dWi{ending}"})
+
+
+def test_a_wrong_folder_names_the_right_one(tmp_path):
+    top = isles22(tmp_path / "ISLES 22")
+    for wrong in (top / "rawdata", top / "derivatives", tmp_path):
+        with pytest.raises(InputError, match=r"no reader knows this layout, but .*ISLES 22 is isles22: give that"):
+            read_source(wrong)
+    with pytest.raises(InputError, match="is a file; give the folder"):
+        read_source(next(top.rglob("*.nii.gz")))
+
+
 def test_readers_of_cohorts(phantom, tmp_path):
     ours = shutil.copytree(phantom, tmp_path / "ours")
     (ours / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "strokereg data simulate"}]}')
@@ -244,8 +304,6 @@ def converter(tmp_path, monkeypatch, cut_volume):
 
 @pytest.fixture
 def cut_volume(tmp_path):
-    import numpy as np
-
     return write_volume(tmp_path / "cut.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
 
 
@@ -285,11 +343,7 @@ def test_dicom_without_dcm2niix_is_one_sentence(patients, monkeypatch):
 def test_real_dicom_through_the_real_dcm2niix(tmp_path):
     """The Siemens mosaics that nibabel ships, where the extra `dicom` is installed."""
     dcm2niix = pytest.importorskip("dcm2niix", reason="the extra 'dicom' is not installed")
-    import gzip
-
-    import nibabel
-
-    scans = Path(nibabel.__file__).parent / "nicom" / "tests" / "data"
+    scans = Path(nib.__file__).parent / "nicom" / "tests" / "data"
     if not (scans / "siemens_dwi_1000.dcm.gz").is_file():
         pytest.skip("this nibabel ships no DICOM files")
     assert subprocess.run([dcm2niix.bin, "-v"], capture_output=True, check=False).stdout

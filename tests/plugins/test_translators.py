@@ -45,6 +45,23 @@ def test_dwi_and_adc_are_learnt_together(translator, brains, tmp_path):
     assert image[:, 1][lesion].mean() < image[:, 1][brain].mean() - 0.3
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_two_contrasts_are_two_channels(translator, brains, tmp_path, dims):
+    """In training and out of it, for unpaired and untrained ones too."""
+    problem = Problem(dims=dims, labels=5, channels=2, size=(16,) * dims)
+    torch.manual_seed(0)
+    model = build(translator.name, problem, translator.options)
+    one = brains(dims, 2)
+    batch = Batch(one.labels, torch.cat([one.image, -one.image * (one.labels > 0)[:, None]], 1), one.mask)
+    settings = TrainerSettings(steps=2, precision="fp32")
+    model = Trainer(model, translator.name, lambda *_: batch, settings, tmp_path).fit()
+    image = image_of(model, batch.labels)
+    assert image.shape == batch.image.shape
+    assert image.abs().max() <= 1
+    brain = batch.labels > 0
+    assert (image[:, 0][brain] - image[:, 1][brain]).abs().mean() > 1e-4
+
+
 @pytest.mark.parametrize("option", ["ngf=-1", "lr=0", "nfg=8"])
 def test_a_wrong_option_is_one_sentence(translator, option):
     key, _, value = option.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -19,10 +20,11 @@ import strokereg.testing
 from strokereg.core.problem import Problem
 from strokereg.core.roles import Mixer, Trainable
 from strokereg.core.source import Reader
-from strokereg.core.specs import SPEC_OF_ROLE, ReaderSpec
+from strokereg.core.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
+from strokereg.core.track import Tracker
 from strokereg.registry import hooks
-from strokereg.registry.catalogue import READERS, Catalogue
-from strokereg.registry.factory import build_reader
+from strokereg.registry.catalogue import READERS, TRACKERS, Catalogue
+from strokereg.registry.factory import build_reader, build_tracker
 from strokereg.registry.hooks import SPEC_OF_HOOK
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugin-api.md").read_text(encoding="utf-8")
@@ -100,10 +102,28 @@ def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
     assert not build_reader(known.find("acme-lab")).recognises(root)
 
 
+def test_the_tracker_of_the_page_is_found_and_told(tmp_path, monkeypatch):
+    *_, tracker, hook, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    path = tmp_path / "acme_log.py"
+    path.write_text(f"import json\n\nimport strokereg\n\n{tracker}\n{hook}")
+    monkeypatch.setenv("STROKEREG_PLUGINS", str(path))
+    entry = Catalogue(roles=TRACKERS).find("acme-log")
+    acme = build_tracker(entry, tmp_path / "kept")
+    assert isinstance(acme, Tracker)
+    acme.begin("unet", {"seed": 0})
+    acme.step("unet", 1, {"unet/dice": 0.5})
+    acme.end("unet", None)
+    acme.close()
+    lines = (tmp_path / "kept" / "unet.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"seed": 0}, {"step": 1, "unet/dice": 0.5}, {"failure": None}]
+
+
 def test_the_tables_name_every_hook_field_and_public_name():
     """A name that is added is documented, and one that is documented is there."""
     contract, _, public = TEXT.partition("## What is public")
-    fields = {field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec) for field in dataclasses.fields(spec)}
+    fields = {
+        field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec) for field in dataclasses.fields(spec)
+    }
     assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
     assert set(SPEC_OF_HOOK) == {name for name in vars(hooks) if name.startswith("strokereg_")}
     assert set(strokereg.__all__) == named_in(public, column=2)
@@ -121,6 +141,7 @@ NO_ARGUMENTS = {"__version__", "hookimpl", "InputError", "CHECKS", "Broken"}
 def written():
     """What a plugin writes, the package and the kit, as the three blocks of the page name them."""
     methods = [(Trainable, "players"), (Trainable, "moves"), (Mixer, "mix"), (Reader, "recognises"), (Reader, "read")]
+    methods += [(Tracker, name) for name in ("begin", "step", "end", "close")]
     ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.api.export}
     kit = {name: getattr(strokereg.testing, name) for name in strokereg.testing.__all__}
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +12,14 @@ from typing import Any
 from strokereg.core.case import CaseFiles
 from strokereg.core.checks.finding import Finding, finding_of
 from strokereg.core.checks.rules import RULES, Parts
+from strokereg.core.duplicates import marks_of
 from strokereg.core.errors import FileFault
 from strokereg.core.labels import LabelTable
 from strokereg.core.memo import digest, remember
 from strokereg.core.nifti import read_volume
 
-_FORMAT = 1  # part of every key: raise it when a rule changes
+FOLDER = "checks"  # in the cache of prepared cases
+_FORMAT = 2  # part of every key: raise it when a rule changes
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Inspection:
     """What was seen of a case.
 
     Attributes:
-        voxels: digest of the DWI's voxels, the same for two files of one image; "" where it cannot be read.
+        marks: what the case is known by, whatever its files are called; see `core.duplicates.marks_of`.
         lesion_ml: None without a readable mask.
     """
 
     case: str
     findings: tuple[Finding, ...]
-    voxels: str
+    marks: dict[str, str]
     lesion_ml: float | None
 
 
@@ -50,11 +51,11 @@ def inspect_case(files: CaseFiles, table: LabelTable | None = None) -> Inspectio
     parts = Parts(files.name, volumes, table)
     for rule in RULES:
         findings += rule(parts)
-    dwi, mask = volumes.get("dwi"), volumes.get("mask")
+    mask = volumes.get("mask")
     return Inspection(
         files.name,
         tuple(findings),
-        hashlib.sha256(dwi.data.tobytes()).hexdigest() if dwi is not None else "",
+        marks_of(volumes),
         float((mask.data > 0).sum()) * mask.voxel_ml if mask is not None else None,
     )
 
@@ -100,4 +101,4 @@ def _here(said: dict[str, Any], files: CaseFiles) -> Inspection:
     found = (
         replace(Finding(**finding), case=files.name, file=str(paths[finding["part"]])) for finding in said["findings"]
     )
-    return Inspection(files.name, tuple(found), said["voxels"], said["lesion_ml"])
+    return Inspection(files.name, tuple(found), said["marks"], said["lesion_ml"])

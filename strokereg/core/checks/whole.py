@@ -11,15 +11,15 @@ from typing import Any
 
 from strokereg.core.case import CaseFiles
 from strokereg.core.checks.finding import Finding, finding_of
-from strokereg.core.checks.inspect import Inspection, inspect_cases
+from strokereg.core.checks.inspect import FOLDER, inspect_cases
+from strokereg.core.checks.twins import duplicates
 from strokereg.core.cohort import Cohort, read_split
 from strokereg.core.errors import FileFault, InputError
 from strokereg.core.prepare import content_keys
-from strokereg.core.split import PARTS, SPLIT_FILE, Split, folds_of
+from strokereg.core.split import SPLIT_FILE, folds_of
 
 log = logging.getLogger("strokereg")
 
-_FOLDER = "checks"
 _SHOWN = 5  # warnings before a training; all of them are for `data check`
 
 
@@ -66,7 +66,7 @@ def check_cohort(cohort: Cohort, cache: Path, on_case: Callable[[str], None] = l
         cache: of prepared cases; inspections are kept beside them, by content.
         on_case: told of each case that is done.
     """
-    seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases, cache), cache / _FOLDER, on_case)
+    seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases, cache), cache / FOLDER, on_case)
     findings = [finding for inspection in seen for finding in inspection.findings]
     splits = []
     for fold in (None, *folds_of(cohort.root)):
@@ -98,7 +98,7 @@ def require_sound(
     Raises:
         InputError: the first error, and how many there are.
     """
-    seen = inspect_cases(cases, cohort.table, keys, cache / _FOLDER)
+    seen = inspect_cases(cases, cohort.table, keys, cache / FOLDER)
     used = {*channels, "mask", "dseg", ""}
     findings = [
         replace(finding, severe=finding.severe and finding.part in used)
@@ -112,23 +112,6 @@ def require_sound(
         log.warning("Warning: %s", finding)
     if len(findings) > _SHOWN:
         log.warning("… and %d more: see 'strokereg data check %s'", len(findings) - _SHOWN, cohort.root)
-
-
-def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Split | None) -> Iterator[Finding]:
-    """The same DWI voxels under two names: an error where two parts of the split would share them."""
-    part_of = {subject: part for part in PARTS for subject in split.part(part)} if split else {}
-    first: dict[str, CaseFiles] = {}
-    for files, inspection in zip(cases, seen, strict=True):
-        if not inspection.voxels:
-            continue
-        twin = first.setdefault(inspection.voxels, files)
-        if twin is files:
-            continue
-        parts = [part_of.get(case.subject) for case in (twin, files)]
-        leak = None not in parts and parts[0] != parts[1]
-        fault = f"has the same voxels as {twin.name}" + (f", in {parts[0]} and in {parts[1]}" if leak else "")
-        error = FileFault(files.images["dwi"], fault, "take one of the two out")
-        yield finding_of("duplicates", files.name, "dwi", error, severe=leak)
 
 
 def missing_parts(cohort: Cohort) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -168,7 +169,7 @@ def _of_source(finding: Finding, visit: Visit) -> Finding:
 def _copy_sidecars(visit: Visit, raw: Path) -> None:
     """What the source says of its images beside them: `.json`, and `.bval` and `.bvec` of a 3D image."""
     for part, path in visit.files.images.items():
-        stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        stem = re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
         for ending in (".json", *(() if part in visit.files.volumes else (".bval", ".bvec"))):
             beside = path.with_name(stem + ending)
             if beside.is_file():

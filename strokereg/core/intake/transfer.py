@@ -106,7 +106,7 @@ def _put(source: Path, stem: Path, anew: np.ndarray | None, affine: np.ndarray, 
     """The file under its new name, with the ending that it had, or `.nii.gz` where it is written."""
     if anew is not None:
         return write_volume(stem.with_name(f"{stem.name}.nii.gz"), anew, affine)
-    target = stem.with_name(stem.name + (".nii.gz" if source.name.endswith(".gz") else ".nii"))
+    target = stem.with_name(stem.name + (".nii.gz" if source.name.lower().endswith(".gz") else ".nii"))
     source = source.resolve()
     try:
         if not link:

@@ -9,7 +9,8 @@ import numpy as np
 
 from strokereg.core.reading import interval, signed
 from strokereg.core.report import svg
-from strokereg.core.results import Arm, Results
+from strokereg.core.report.names import Group, Names
+from strokereg.core.results import Arm
 from strokereg.core.stats import Contrast
 from strokereg.core.summary import SMALL_ML, judged_cases, scores
 
@@ -25,35 +26,16 @@ class Row:
     style: str
 
 
-class Names:
-    """How arms are called and coloured throughout one report."""
-
-    def __init__(self, results: Results) -> None:
-        self._many = len(set(results.study.cases)) > 1
-        known = [*results.study.models, *(arm.translator for arm in results.arms if arm.translator)]
-        self._colours = {name: f"k{1 + i % 6}" for i, name in enumerate(dict.fromkeys(known))}
-
-    def label(self, arm: Arm) -> str:
-        """The arm's name, with its number of cases where that would be unclear."""
-        return f"{arm.name}, n\u00a0=\u00a0{arm.cases}" if self._many else arm.name
-
-    def style(self, arm: Arm) -> str:
-        """Colour by translator; hollow for synthetic only."""
-        return self._colours.get(arm.translator or "", "k0") + (" open" if arm.training == "synthetic" else "")
-
-
-def draw_dice(results: Results, names: Names) -> str:
-    """Dice per arm: cases as faint dots, the mean of each training as a tick, their mean in figures."""
-    arms = [arm for arm in results.arms if arm.seeds]
-    values = {arm.name + str(arm.cases): scores(arm.seeds, judged_cases(arm)) * 100 for arm in arms}
-    every = np.concatenate([table.mean(axis=0) for table in values.values()])
-    low, high = svg.padded(every, 0.03, 1.0)
-    x = svg.Scale(max(0.0, low), min(100.0, high), LEFT, WIDTH - RIGHT)
+def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
+    """Dice per arm, per cent from low to high: cases as faint dots, means of trainings as ticks, theirs in figures."""
+    arms = [arm for arm in group.arms if arm.seeds]
+    tables = [scores(arm.seeds, judged_cases(arm)) * 100 for arm in arms]
+    x = svg.Scale(low, high, LEFT, WIDTH - RIGHT)
     bottom = ROW * len(arms) + 8
     marks = _grid(x, bottom, "Dice, per cent")
-    for i, arm in enumerate(arms):
-        y, style, table = ROW * i + ROW / 2 + 4, names.style(arm), values[arm.name + str(arm.cases)]
-        marks.append(svg.label(LEFT - 10, y, names.label(arm)))
+    for i, (arm, table) in enumerate(zip(arms, tables, strict=True)):
+        y, style = ROW * i + ROW / 2 + 4, names.style(arm)
+        marks.append(svg.label(LEFT - 10, y, group.label(arm)))
         for j, (case, value) in enumerate(zip(judged_cases(arm), table.mean(axis=0), strict=True)):
             lift = ((j * 7) % 13 - 6) * 1.35  # a fixed scatter, so that equal scores do not hide each other
             marks.append(svg.dot(x(value), y + lift, 2, f"case {style}", f"{case}: {value:.1f}"))
@@ -61,7 +43,7 @@ def draw_dice(results: Results, names: Names) -> str:
             hint = f"<title>seed {seed.seed}: {value:.1f}</title>"
             marks.append(f'<g class="{style}">{svg.line(x(value), y - 9, x(value), y + 9, "tick")}{hint}</g>')
         marks.append(svg.text(WIDTH, y + 4, f"{table.mean():.1f}", "value", "end"))
-    told = "; ".join(f"{names.label(arm)} {values[arm.name + str(arm.cases)].mean():.1f}" for arm in arms)
+    told = "; ".join(f"{names.label(arm)} {table.mean():.1f}" for arm, table in zip(arms, tables, strict=True))
     return svg.figure(WIDTH, bottom + 34, "Dice per arm", f"Mean Dice in per cent: {told}.", marks)
 
 
@@ -105,14 +87,18 @@ def dice_range(arms: Sequence[Arm]) -> tuple[float, float]:
     return max(0.0, low), min(100.0, high)
 
 
-def draw_pairs(arm: Arm, baseline: Arm, names: Names, low: float, high: float) -> str:
-    """Each test case: Dice with clinical only across, with the arm up, from low to high; small lesions are hollow."""
+def draw_pairs(arm: Arm, baseline: Arm, names: Names, label: str, low: float, high: float) -> str:
+    """Each test case: Dice with clinical only across, with the arm up, from low to high; small lesions are hollow.
+
+    Args:
+        label: what the panel calls the arm.
+    """
     cases = judged_cases(arm, baseline)
     across, up = _dice(baseline, cases), _dice(arm, cases)
-    size, left, top = 168, 34, 26
+    size, left, top = 168, 34, 40
     x, y = svg.Scale(low, high, left, left + size), svg.Scale(low, high, top + size, top)
     better = int((np.round(up - across, 9) > 0).sum())
-    marks = [svg.text(left, 13, names.label(arm), "panel"), svg.box(left, top, size, size, "frame")]
+    marks = [*svg.heading(left, top - 12, label, 28), svg.box(left, top, size, size, "frame")]
     for tick in x.ticks(4):
         marks.append(svg.line(x(tick), top, x(tick), top + size, "grid"))
         marks.append(svg.line(left, y(tick), left + size, y(tick), "grid"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,14 +14,18 @@ from markupsafe import Markup
 
 from strokereg.core import reading
 from strokereg.core.files import replacing
-from strokereg.core.report.charts import Names, Row, dice_range, draw_dice, draw_forest, draw_pairs
-from strokereg.core.report.pictures import Sheet, data_uri, trim
+from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
+from strokereg.core.report.curves import draw_curves
+from strokereg.core.report.names import Group, Names
+from strokereg.core.report.pictures import Layers, Sheet, flat, trim
 from strokereg.core.report.training import History, draw_losses
+from strokereg.core.report.volumes import Volume, encode
 from strokereg.core.results import Arm, Results
-from strokereg.core.stats import Moments
+from strokereg.core.stats import Contrast, Moments
 from strokereg.core.summary import STRATA, judged_cases, scores
 
 PANELS = 9  # loss curves in sight; further ones are folded away
+NAMED = 3  # arms with a gain that the headline names
 
 #: Metric → heading, factor and decimals, in the order of the table of all scores.
 METRICS = {
@@ -33,7 +39,11 @@ METRICS = {
 
 
 def write_report(
-    out: Path, results: Results, histories: Sequence[History] = (), pictures: Sequence[Sheet] = ()
+    out: Path,
+    results: Results,
+    histories: Sequence[History] = (),
+    pictures: Sequence[Sheet] = (),
+    volumes: Sequence[Volume] = (),
 ) -> Path:
     """Write the report, whole or not at all.
 
@@ -42,24 +52,30 @@ def write_report(
         results: what `core.summary.summarise` gave.
         histories: losses per network, as `{"title", "series": {loss: [(step, value)]}}`.
         pictures: sheets of slices, as `{"title", "caption", "columns", "rows": [{"label", "images"}]}`.
+        volumes: whole scans to go through slice by slice; without one the page holds no script.
 
     Returns:
-        The path of the file. It asks nothing of the network: styles, charts and pictures are inside.
+        The path of the file. It asks nothing of the network: styles, script, charts and pictures are inside.
     """
     path = out / "report.html" if out.is_dir() else out
     files = resources.files("strokereg.core.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
-    style = Markup((files / "style.css").read_text(encoding="utf-8"))
-    page = template.render(style=style, **gather(results, histories, pictures))
+    style, script = (Markup((files / name).read_text(encoding="utf-8")) for name in ("style.css", "viewer.js"))
+    shown = gather(results, histories, pictures, volumes)
+    # Only this very script may run, whatever the names in the page hold.
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    page = template.render(style=style, script=script, allowed=allowed, **shown)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
 
-def gather(results: Results, histories: Sequence[History], pictures: Sequence[Sheet]) -> dict[str, Any]:
+def gather(
+    results: Results, histories: Sequence[History], pictures: Sequence[Sheet], volumes: Sequence[Volume]
+) -> dict[str, Any]:
     """Everything that the template shows."""
-    names = Names(results)
+    names, layers = Names(results), Layers()
     return {
         "results": results,
         "study": results.study,
@@ -68,17 +84,22 @@ def gather(results: Results, histories: Sequence[History], pictures: Sequence[Sh
         "headline": _headline(results, names),
         "headrooms": reading.headroom_sentences(results),
         "privacy": reading.privacy_sentences(results),
-        "sentences": reading.reading(results),
+        "sentences": [(group, reading.arm_sentences(group.arms)) for group in names.groups],
+        "failures": reading.failure_sentences(results),
         "nature": reading.nature(results),
         "charts": _score_charts(results, names),
+        "curves": draw_curves(results, names),
         "pairs": _pairs(results, names),
         "strata": _strata_charts(results, names),
         "metrics": METRICS,
         "moments": _moments,
-        "cases": _case_table(results, names),
+        "cases": [_case_table(group) for group in names.groups],
         "panels": PANELS,
         "losses": [Markup(chart) for history in histories if (chart := draw_losses(history))],
-        "sheets": [_sheet(sheet) for sheet in pictures],
+        "sheets": [_sheet(sheet, layers) for sheet in pictures],
+        "layers": layers,
+        "volumes": [encode(volume) for volume in volumes],
+        "titles": [f"{volume.title}, {volume.part}" for volume in volumes],
         "seconds": _seconds,
     }
 
@@ -96,44 +117,70 @@ def _headline(results: Results, names: Names) -> str:
     rest = f"{losses} of {len(compared)} arms lose" if losses else "no arm is shown to lose"
     if not gains:
         return f"No gain over clinical only is shown for synthetic images; {rest}."
-    return f"Over clinical only, a gain is shown for {' and '.join(gains)}; {rest}."
+    named = " and ".join(gains) if len(gains) <= NAMED else f"{len(gains)} of {len(compared)} arms"
+    return f"Over clinical only, a gain is shown for {named}; {rest}."
 
 
-def _score_charts(results: Results, names: Names) -> list[Markup]:
-    if not any(arm.seeds for arm in results.arms):
+def _score_charts(results: Results, names: Names) -> list[tuple[Group, list[Markup]]]:
+    judged = [arm for arm in results.arms if arm.seeds]
+    if not judged:
         return []
-    charts = [draw_dice(results, names)]
-    rows = [Row(names.label(arm), arm.contrast, names.style(arm)) for arm in results.arms if arm.contrast]
-    if rows:
-        # With several numbers of cases each has its own headroom; one line would mislead.
-        room = results.headroom[0].contrast if len(results.headroom) == 1 else None
-        charts.append(draw_forest(rows, "Difference to clinical only", room))
-    return [Markup(chart) for chart in charts]
+    low, high = dice_range(judged)
+    every = [arm.contrast for arm in results.arms if arm.contrast]
+    every += [group.headroom for group in names.groups if group.headroom]
+    charts = []
+    for group in names.groups:
+        if not any(arm.seeds for arm in group.arms):
+            continue
+        found = [draw_dice(group, names, low, high)]
+        rows = [Row(group.label(arm), arm.contrast, names.style(arm)) for arm in group.arms if arm.contrast]
+        if rows:
+            found.append(draw_forest(rows, "Difference to clinical only", group.headroom, every))
+        charts.append((group, [Markup(chart) for chart in found]))
+    return charts
 
 
-def _pairs(results: Results, names: Names) -> list[Markup]:
-    pairs = [(arm, base) for arm in results.arms if arm.contrast and (base := results.baseline(arm))]
+def _pairs(results: Results, names: Names) -> list[tuple[Group, list[Markup]]]:
+    pairs = {id(arm): base for arm in results.arms if arm.contrast and (base := results.baseline(arm))}
+    shown = [arm for arm in results.arms if id(arm) in pairs]
     if not pairs:
         return []
-    low, high = dice_range([arm for pair in pairs for arm in pair])
-    return [Markup(draw_pairs(arm, baseline, names, low, high)) for arm, baseline in pairs]
-
-
-def _strata_charts(results: Results, names: Names) -> list[dict[str, Any]]:
-    parts = [(arm, part) for arm in results.arms if arm.summary for part in arm.summary.strata]
-    every = [part.contrast for _, part in parts if part.contrast]
+    low, high = dice_range([*shown, *pairs.values()])
     charts = []
-    for stratum in STRATA[1:]:
-        rows = [
-            Row(names.label(arm), part.contrast, names.style(arm))
-            for arm, part in parts
-            if part.name == stratum and part.contrast
+    for group in names.groups:
+        drawn = [
+            Markup(draw_pairs(arm, pairs[id(arm)], names, group.label(arm), low, high))
+            for arm in group.arms
+            if id(arm) in pairs
         ]
-        if rows:
-            count = rows[0].contrast.cases
-            title = f"Lesions {stratum}, {count} case{'s' * (count != 1)}"
-            charts.append({"title": title, "svg": Markup(draw_forest(rows, title, beside=every))})
+        if drawn:
+            charts.append((group, drawn))
     return charts
+
+
+def _strata_charts(results: Results, names: Names) -> list[tuple[Group, list[dict[str, Any]]]]:
+    parts = [part for arm in results.arms if arm.summary for part in arm.summary.strata]
+    every = [part.contrast for part in parts if part.contrast]
+    found = []
+    for group in names.groups:
+        charts = [chart for stratum in STRATA[1:] if (chart := _stratum_chart(group, names, stratum, every))]
+        if charts:
+            found.append((group, charts))
+    return found
+
+
+def _stratum_chart(group: Group, names: Names, stratum: str, every: Sequence[Contrast]) -> dict[str, Any] | None:
+    rows = [
+        Row(group.label(arm), part.contrast, names.style(arm))
+        for arm in group.arms
+        for part in (arm.summary.strata if arm.summary else ())
+        if part.name == stratum and part.contrast
+    ]
+    if not rows:
+        return None
+    count = rows[0].contrast.cases
+    title = f"Lesions {stratum}, {count} case{'s' * (count != 1)}"
+    return {"title": title, "svg": Markup(draw_forest(rows, title, beside=every))}
 
 
 def _moments(found: Moments | None, metric: str) -> tuple[str, str]:
@@ -145,25 +192,26 @@ def _moments(found: Moments | None, metric: str) -> tuple[str, str]:
     return f"{found.mean * factor:.{digits}f}{sd}", f"median {found.median * factor:.{digits}f}"
 
 
-def _case_table(results: Results, names: Names) -> dict[str, Any]:
+def _case_table(group: Group) -> dict[str, Any]:
     """Dice of every test case, averaged over seeds, smallest lesion first."""
-    arms: list[Arm] = [arm for arm in results.arms if arm.seeds]
+    arms: list[Arm] = [arm for arm in group.arms if arm.seeds]
     if not arms:
-        return {"arms": [], "rows": []}
+        return {"group": group, "arms": [], "rows": []}
     cases = judged_cases(*arms)
     table = [scores(arm.seeds, cases).mean(axis=0) * 100 for arm in arms]
     volumes = {case: arms[0].seeds[0].cases[case].volume_ml for case in cases}
     rows = [(case, f"{volumes[case]:.1f}", [f"{row[i]:.1f}" for row in table]) for i, case in enumerate(cases)]
-    return {"arms": [names.label(arm) for arm in arms], "rows": sorted(rows, key=lambda row: volumes[row[0]])}
+    rows.sort(key=lambda row: volumes[row[0]])
+    return {"group": group, "arms": [group.label(arm) for arm in arms], "rows": rows}
 
 
-def _sheet(sheet: Sheet) -> dict[str, Any]:
-    box = trim([image for row in sheet["rows"] for image in row["images"] if image is not None])
+def _sheet(sheet: Sheet, layers: Layers) -> dict[str, Any]:
+    box = trim([flat(image) for row in sheet["rows"] for image in row["images"] if image is not None])
     rows = []
     for row in sheet["rows"]:
-        images = [Markup(data_uri(image[box])) if image is not None else None for image in row["images"]]
+        images = [layers.cell(image, box) if image is not None else None for image in row["images"]]
         rows.append({"label": row["label"], "images": images})
-    return {"title": sheet["title"], "caption": sheet["caption"], "columns": list(sheet["columns"]), "rows": rows}
+    return {"folded": False, **sheet, "columns": list(sheet["columns"]), "rows": rows}
 
 
 def _seconds(value: float) -> str:

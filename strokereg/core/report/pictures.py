@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -19,20 +20,33 @@ _TISSUE_DARK, _TISSUE_LIGHT = np.array([38, 52, 66]), np.array([226, 220, 205])
 TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue: told apart by every kind of colour vision
 
 
+@dataclass(frozen=True)
+class Outlined:
+    """A picture that shares its ground with others: uint8 [H, W], a mask bool [Y, X] on it, and its colour."""
+
+    ground: np.ndarray
+    mask: np.ndarray
+    colour: tuple[int, int, int]
+
+
+Picture = np.ndarray | Outlined
+
+
 class SheetRow(TypedDict):
-    """A row of a sheet; images are uint8 [H, W] or [H, W, 3], None leaves a cell empty."""
+    """A row of a sheet; images are uint8 [H, W] or [H, W, 3] or outlined, None leaves a cell empty."""
 
     label: str
-    images: Sequence[np.ndarray | None]
+    images: Sequence[Picture | None]
 
 
 class Sheet(TypedDict):
-    """A table of pictures with one heading per column."""
+    """A table of pictures with one heading per column; `folded` hides it until it is asked for."""
 
     title: str
     caption: str
     columns: Sequence[str]
     rows: Sequence[SheetRow]
+    folded: NotRequired[bool]
 
 
 def radiological(plane: np.ndarray) -> np.ndarray:
@@ -76,6 +90,40 @@ def outline(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = 
     return drawn
 
 
+def flat(picture: Picture) -> np.ndarray:
+    """Any picture as uint8 [H, W] or [H, W, 3]."""
+    if isinstance(picture, Outlined):
+        return outline(picture.ground, picture.mask, picture.colour)
+    return picture
+
+
+class Layers:
+    """The grounds that pictures of one page share, each held once, as a background of a style class."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def cell(self, picture: Picture, box: tuple[slice, slice]) -> tuple[str, str]:
+        """A part of a picture: the style class of its ground, or none, and the data URI of what lies upon it."""
+        if not isinstance(picture, Outlined):
+            return "", data_uri(picture[box])
+        ground = data_uri(picture.ground[box])
+        name = self._names.setdefault(ground, f"ground{len(self._names)}")
+        return name, _lines(picture, box)
+
+    def rules(self) -> str:
+        """The style rules of all grounds."""
+        return "\n".join(f"img.{name} {{ background-image: url({uri}); }}" for uri, name in self._names.items())
+
+
+def _lines(picture: Outlined, box: tuple[slice, slice]) -> str:
+    """The outline alone, on nothing, as a data URI: two colours, some hundred bytes."""
+    drawn = outline(np.zeros_like(picture.ground), picture.mask, (1, 1, 1))[box][..., 0]
+    image = Image.fromarray(np.ascontiguousarray(drawn), mode="P")
+    image.putpalette([0, 0, 0, *picture.colour])
+    return picture_uri(image, transparency=0)
+
+
 def trim(pictures: Sequence[np.ndarray], margin: int = 6) -> tuple[slice, slice]:
     """The part that all pictures of a sheet can be cut to without losing anything but black.
 
@@ -94,8 +142,12 @@ def trim(pictures: Sequence[np.ndarray], margin: int = 6) -> tuple[slice, slice]
 
 def data_uri(picture: np.ndarray) -> str:
     """Picture uint8 [H, W] or [H, W, 3] → PNG as a data URI."""
+    return picture_uri(Image.fromarray(np.ascontiguousarray(picture)))
+
+
+def picture_uri(image: Image.Image, **how: Any) -> str:
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", optimize=True)
+    image.save(stream, format="PNG", optimize=True, **how)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 

@@ -79,6 +79,17 @@ def label(x: float, y: float, words: str, width: int = 22, style: str = "") -> s
     return "".join(text(x, top + 13 * i, part, style, "end") for i, part in enumerate(lines))
 
 
+def heading(x: float, y: float, words: str, width: int) -> list[str]:
+    """What stands above a panel, its last line on y: two lines of `width` letters at most."""
+    lines = textwrap.wrap(words, width, max_lines=2, placeholder="…") or [""]
+    return [text(x, y - 14 * (len(lines) - 1 - i), part, "panel") for i, part in enumerate(lines)]
+
+
+def label_left(x: float, y: float, words: str, style: str = "", width: int = 20) -> str:
+    """A label that begins at x and is centred on y, cut to `width` letters."""
+    return text(x, y + 4, textwrap.shorten(words, width, placeholder="…"), style)
+
+
 def path(points: Iterable[tuple[float, float]], style: str, clip: str = "") -> str:
     """A polyline."""
     steps = " ".join(f"{x:g},{y:g}" for x, y in points)
@@ -90,3 +101,16 @@ def clip(x: float, y: float, width: float, height: float) -> tuple[str, str]:
     """A clipping box: its name, the same for the same box, and its definition."""
     name = f"c{crc32(repr((x, y, width, height)).encode()):08x}"
     return name, f'<clipPath id="{name}"><rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"/></clipPath>'
+
+
+def apart(wanted: dict[str, float], start: float, stop: float, gap: float = 12) -> dict[str, float]:
+    """Places of labels along one axis, at least `gap` apart, pushed on first and back at the end."""
+    order = sorted(wanted, key=lambda name: wanted[name])
+    places = [wanted[name] for name in order]
+    for i, place in enumerate(places):
+        places[i] = max(place, places[i - 1] + gap if i else start)
+    limit = stop
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], limit)
+        limit = places[i] - gap
+    return dict(zip(order, places, strict=True))

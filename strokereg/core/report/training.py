@@ -39,7 +39,7 @@ def draw_losses(history: History) -> str:
         marks.append(svg.text(LEFT - 5, y(tick) + 4, f"{tick:g}".replace("-", "−"), "axis", "end"))
     marks.append(svg.text(LEFT, HEIGHT - 4, "0", "axis", "middle"))
     marks.append(svg.text(right, HEIGHT - 4, f"{last:,.0f}", "axis", "end"))
-    ends = _apart({name: y(float(curve[-1, 1])) for name, curve in curves.items()}, TOP + 4, bottom - 4)
+    ends = svg.apart({name: y(float(curve[-1, 1])) for name, curve in curves.items()}, TOP + 4, bottom - 4)
     for i, (name, curve) in enumerate(curves.items()):
         style = f"k{i % 6 + 1}"
         points = [(x(float(step)), y(float(value))) for step, value in curve]
@@ -56,16 +56,3 @@ def _thin(points: Sequence[tuple[int, float]]) -> np.ndarray:
     if len(array) <= POINTS:
         return array
     return np.array([part.mean(axis=0) for part in np.array_split(array, POINTS)])
-
-
-def _apart(wanted: dict[str, float], top: float, bottom: float, gap: float = 12) -> dict[str, float]:
-    """Heights of labels, at least `gap` apart, pushed down first and back up at the end."""
-    order = sorted(wanted, key=lambda name: wanted[name])
-    heights = [wanted[name] for name in order]
-    for i, height in enumerate(heights):
-        heights[i] = max(height, heights[i - 1] + gap if i else top)
-    limit = bottom
-    for i in range(len(heights) - 1, -1, -1):
-        heights[i] = min(heights[i], limit)
-        limit = heights[i] - gap
-    return dict(zip(order, heights, strict=True))

@@ -48,9 +48,9 @@ class _Enough(Exception):
     """Ends a training that was only begun to be timed."""
 
 
-def kind_of(task: Task) -> tuple[str, str, bool]:
-    """What tasks of one cost have in common."""
-    return task.kind, task.architecture, task.public
+def kind_of(task: Task) -> tuple[str, str, bool, int]:
+    """What tasks of one cost have in common; a step costs the same however many cases there are, looking does not."""
+    return task.kind, task.architecture, task.public, task.cases if task.kind == "quality" else 0
 
 
 def calibrate(stage: Stage, plan: Plan, tasks: Iterable[Task], workers: int) -> tuple[dict[tuple, Cost], float]:
@@ -135,6 +135,7 @@ def _judging(stage: Stage, model: nn.Module) -> float:
 
 def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     ready, device = stage.ready, choose_device(stage.settings.device)
+    started = time.perf_counter()
     makers = {
         need.kind: stage.build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
         for need in needs.values()
@@ -150,7 +151,7 @@ def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     rendered = time.perf_counter()
     # Untrained generators draw masks that fit nowhere, again and again; trained ones rarely do.
     first = tally.lesions / max(1, tally.lesions + tally.redrawn)
-    return Cost((composed - begun) * first + rendered - composed)
+    return Cost((composed - begun) * first + rendered - composed, begun - started)
 
 
 def _look(stage: Stage, task: Task) -> Cost:

@@ -109,9 +109,7 @@ def judge_images(
     cases = [*stage.ready.validation, *tested]
     truth = [view_case(case, stage.ready.problem) for case in cases]
     segmenter = load_model(stage.store / eye.folder, build)[1].to(choose_device(settings.device))
-    measures = Measures(
-        truth, stage.ready.table.lesion, partial(deep_features, segmenter, everywhere=settings.dims == 3)
-    )
+    measures = Measures(truth, stage.ready.table.lesion, partial(deep_features, segmenter))
     painted = {task.architecture: _paint(stage, task, truth) for task in tasks if task.key not in failures}
     judged = Painters(
         cohort=cohort.name,

@@ -8,11 +8,24 @@ import numpy as np
 
 from strokereg.core.compose import read_database
 from strokereg.core.labels import LabelTable
-from strokereg.core.report import CALLED, TRUTH, Sheet, SheetRow, label_colours, outline, radiological, window
+from strokereg.core.report import (
+    CALLED,
+    TRUTH,
+    Outlined,
+    Picture,
+    Sheet,
+    SheetRow,
+    label_colours,
+    outline,
+    radiological,
+    window,
+)
 from strokereg.core.study.plan import ArmPlan, Plan, Task
 from strokereg.core.study.stage import Stage
 from strokereg.core.study.work import is_done
 
+#: An arm, and the training of it that is shown: its first seed's.
+Judged = tuple[ArmPlan, Task]
 Examples = Mapping[str, Mapping[str, np.ndarray]]
 
 _SYNTHETIC = 6  # slices of each database
@@ -30,13 +43,16 @@ def draw_sheets(stage: Stage, plan: Plan, examples: Examples) -> list[Sheet]:
         first.setdefault(task.architecture, task)
     translators = {model: task for model, task in first.items() if not stage.mixes(model)}
     mixers = {model: task for model, task in first.items() if stage.mixes(model)}
-    judged = [(arm, arm.segmenters[0]) for arm in plan.arms if arm.segmenters[0].key in examples]
+    judged: dict[int, list[Judged]] = {}
+    for arm in plan.arms:
+        if arm.segmenters[0].key in examples:
+            judged.setdefault(arm.cases, []).append((arm, arm.segmenters[0]))
     sheets = [
         _held_out(stage.ready.table, translators, examples),
         _taught(stage, translators),
         _mixed(mixers, examples),
-        _found("cases", "Test cases, segmented", judged, examples),
-        _found("external", "External cases, segmented", judged, examples),
+        *_found("cases", "Test cases, segmented", judged, examples),
+        *_found("external", "External cases, segmented", judged, examples),
     ]
     return [sheet for sheet in sheets if sheet["rows"]]
 
@@ -95,18 +111,31 @@ def _mixed(databases: Mapping[str, Task], examples: Examples) -> Sheet:
     }
 
 
-def _found(part: str, title: str, judged: list[tuple[ArmPlan, Task]], examples: Examples) -> Sheet:
+def _found(part: str, title: str, judged: Mapping[int, list[Judged]], examples: Examples) -> list[Sheet]:
+    """A sheet for each number of clinical cases, if there are several arms with as many; all but the first folded."""
+    alone = [pair for pairs in judged.values() if len(pairs) == 1 for pair in pairs]
+    groups = [pairs for pairs in judged.values() if len(pairs) > 1]
+    # The headroom's arm stands with the most of its kind rather than on a sheet of its own.
+    groups = [*groups[:-1], [*groups[-1], *alone]] if groups else [alone] * bool(alone)
+    sheets: list[Sheet] = []
+    for pairs in groups:
+        named = f"{title}, {pairs[0][0].cases} clinical cases" if len(groups) > 1 else title
+        sheets.append({**_segmented(part, named, pairs, examples), "folded": bool(sheets)})
+    return sheets
+
+
+def _segmented(part: str, title: str, judged: list[Judged], examples: Examples) -> Sheet:
     rows: list[SheetRow] = []
-    some = examples[judged[0][1].key] if judged else {}
+    some = examples[judged[0][1].key]
     cases = dict.fromkeys(name.split("/")[1] for name in some if name.startswith(f"{part}/"))
     for case in cases:
         image, truth = some[f"{part}/{case}/image"], some[f"{part}/{case}/truth"]
         box = _around(image)
-        plain = window(radiological(image[box]), 0.0, _white(image))
-        pictures = [plain, outline(plain, radiological(truth[box]), TRUTH)]
+        plain = window(radiological(image[box]), 0.0, white(image))
+        pictures: list[Picture | None] = [plain, Outlined(plain, radiological(truth[box]), TRUTH)]
         for _, task in judged:
             called = examples[task.key][f"{part}/{case}/prediction"]
-            pictures.append(outline(plain, radiological(called[box]), CALLED))
+            pictures.append(Outlined(plain, radiological(called[box]), CALLED))
         rows.append({"label": case, "images": pictures})
     return {
         "title": title,
@@ -122,8 +151,8 @@ def _intensity(plane: np.ndarray) -> np.ndarray:
     return window(radiological(plane), -1.0, 0.5)
 
 
-def _white(image: np.ndarray) -> float:
-    """Intensity shown white: three medians of the slice's brain."""
+def white(image: np.ndarray) -> float:
+    """Intensity shown white: three medians of the brain in a slice or volume."""
     inside = image[image > 0.05 * image.max()] if image.max() > 0 else image
     return 3.0 * float(np.median(inside)) or 1.0
 

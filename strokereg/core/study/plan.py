@@ -128,6 +128,7 @@ def record_of(stage: Stage, task: Task) -> Record:
             "clinical": task.clinical,
             "synthetic": task.database,
         },
+        validation=tuple(case.name for case in stage.ready.validation_files),
         trainer=TrainerSettings(
             **budget.model_dump(),
             seed=task.seed,
@@ -192,7 +193,7 @@ def _quality(plan: Plan, stage: Stage, database: Task) -> Task:
     painter = tuple(key for key in database.needs if plan.tasks[key].kind == "translator")
     needs = (database.key, eye.key, *painter)
     held_out = [stage.key_of(ready.validation_files), stage.key_of(ready.test_files)]
-    key = digest([_FORMAT, "quality", needs, held_out])
+    key = digest([_FORMAT, "quality over the brain", needs, held_out])
     return replace(database, kind="quality", key=key, needs=needs, steps=1)
 
 
@@ -235,7 +236,7 @@ def plan_training(
     )
     record = record_of(stage, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
-    training = record.model_dump(mode="json", exclude={"cohort": {"path", "name", "key"}})
+    training = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
     content = [_FORMAT, training, stage.key_of(stage.ready.train_files[:cases])]
     if architecture == LIBRARY:
         content.append(stage.public.masks_key)  # its options name a folder, not what lies in it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def measure_quality(
     for other cases and has the audit only. `alive` is called now and then, as a sign of life.
     """
     kinds = {need.kind: need for need in needs.values()}
-    ready, settings, device = stage.ready, stage.settings, choose_device(stage.settings.device)
+    ready, device = stage.ready, choose_device(stage.settings.device)
     segmenter = load_model(stage.store / kinds["segmenter"].folder, stage.build)[1].to(device)
     truth = [view_case(case, ready.problem) for case in ready.validation]
     truth += [view_files(files, ready.preparation, ready.table, ready.problem) for files in ready.test_files]
@@ -37,9 +36,9 @@ def measure_quality(
     sets = ([view_case(case, ready.problem) for case in cases] for cases in (made, ready.train[: task.cases]))
     synthetic, training = (_images(views) for views in sets)
 
-    def look(images: np.ndarray, everywhere: bool = False) -> np.ndarray:
+    def look(images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
         alive()
-        return deep_features(segmenter, images, everywhere)
+        return deep_features(segmenter, images, brain)
 
     said: dict[str, Any] = {
         "memorisation": audit(synthetic, training, _images(truth), look, task.seed).model_dump(),
@@ -53,7 +52,7 @@ def measure_quality(
         for view in truth:
             alive()
             painted.append(render(translator, view.labels, stochastic))
-        measures = Measures(truth, ready.table.lesion, partial(look, everywhere=settings.dims == 3))
+        measures = Measures(truth, ready.table.lesion, look)
         said["likeness"] = _finite(measures.painted(painted).model_dump())
         said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
     return said

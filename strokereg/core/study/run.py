@@ -20,6 +20,7 @@ from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.stage import set_stage
 from strokereg.core.study.store import adopt, known_stores, note_study
+from strokereg.core.study.volumes import gather_volumes
 from strokereg.core.table import write_csv
 from strokereg.core.table_files import write_tables
 
@@ -76,5 +77,7 @@ def run_study(
     results.write(out / "results.json")
     write_csv(results, out / "results.csv")
     write_tables(results, out)
-    report = write_report(out, results, histories(plan, curves), draw_sheets(stage, plan, examples(stage, plan)))
+    left = examples(stage, plan)
+    shown = draw_sheets(stage, plan, left), gather_volumes(stage, plan, left)
+    report = write_report(out, results, histories(plan, curves), *shown)
     return Finished(results, out / "results.json", out / "results.csv", report)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
+from strokereg.core.grid import Interpolation, Scaling
 from strokereg.core.options import Options
 
 Preset = Literal["smoke", "quick", "full"]
@@ -48,6 +49,7 @@ class StudySettings(Options):
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
+        interpolation, scaling: how images are brought before networks; see `core.grid.Preparation`.
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
@@ -74,6 +76,8 @@ class StudySettings(Options):
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
+    interpolation: Interpolation = "linear"
+    scaling: Scaling = "median"
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
     mixed_only: bool = False
     anatomies: Path | None = None
@@ -134,7 +138,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "pix2pix": {"ngf": 24, "ndf": 16},
             "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
             "spade-hinge": {"ngf": 16, "ndf": 16, "hidden": 32},
-            "cyclegan": {"ngf": 16, "ndf": 16, "blocks": 6},
+            "cyclegan": {"ngf": 16, "ndf": 16, "blocks": 6, "lr": 1e-3},
             "flow": {"ngf": 24},
             "dynunet": {"filters": 16},
         },

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
+from strokereg.core.checks.twins import refuse_leaks
 from strokereg.core.code import source_key
 from strokereg.core.cohort import Cohort
 from strokereg.core.device import choose_device, choose_precision
-from strokereg.core.duplicates import refuse_leaks
 from strokereg.core.errors import InputError
 from strokereg.core.memo import digest
 from strokereg.core.prepare import check_cases, content_keys
@@ -99,11 +99,14 @@ def set_stage(
         cache,
         lambda name: on_progress("preparing cases", next(counter), total),
         settings.patch,
+        settings.interpolation,
+        settings.scaling,
     )
     check_cases([*ready.test_files, *abroad], settings.channels)
-    training = {"training": ready.train_files, "validation": ready.validation_files}
-    refuse_leaks({**training, "test": ready.test_files}, cache)
-    refuse_leaks({**training, "external": abroad}, cache)
+    if external:
+        training = {"training": ready.train_files, "validation": ready.validation_files}
+        tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
+        refuse_leaks({**training, "external": abroad}, tables, cache)
     public = gather_public(
         settings.anatomies, settings.mask_library, cohort, ready.table, ready.preparation, cache, on_progress
     )

@@ -36,6 +36,8 @@ from strokereg.core.trainer import TrainerSettings
 Report = Callable[[int, int, dict[str, float]], None]
 
 _SHOWN = 4  # cases in a picture sheet
+#: Part → cases of it whose predictions are kept whole, for the report's viewer: the first ones.
+KEPT = {"cases": 2, "external": 1}
 
 
 def outcome_path(stage: Stage, task: Task) -> Path:
@@ -152,18 +154,31 @@ def _judge(
             scores[part][case.name] = judge_case(judged, decision).model_dump()
             if number < _SHOWN:
                 shown |= {f"{part}/{case.name}/{name}": plane for name, plane in _middle(judged, decision).items()}
+            if number < KEPT[part]:
+                called = turned(judged.mask(decision), judged.dwi.affine)
+                shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
     np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
     return {"decision": decision.model_dump(), **scores}
 
 
+def whole_name(part: str, case: str) -> str:
+    """Under which name a task keeps the whole prediction of a case: the bits of `turned`, packed."""
+    return f"whole/{part}/{case}"
+
+
+def turned(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A volume [X, Y, Z] of any orientation as [Z, Y, X], with axes towards superior, anterior and right."""
+    turn = nib.orientations.io_orientation(affine)
+    return np.asarray(nib.orientations.apply_orientation(volume, turn)).transpose(2, 1, 0)
+
+
 def _middle(judged: Judged, decision: Decision) -> dict[str, np.ndarray]:
     """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
-    turn = nib.orientations.io_orientation(judged.dwi.affine)
     scan = {"image": judged.dwi.data, "truth": judged.truth, "prediction": judged.mask(decision)}
-    turned = {name: nib.orientations.apply_orientation(volume, turn) for name, volume in scan.items()}
-    area = turned["truth"].sum(axis=(0, 1))
+    volumes = {name: turned(volume, judged.dwi.affine) for name, volume in scan.items()}
+    area = volumes["truth"].sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
-    return {name: volume[:, :, z].T for name, volume in turned.items()}
+    return {name: volume[z] for name, volume in volumes.items()}
 
 
 def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:

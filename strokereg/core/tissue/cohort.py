@@ -30,7 +30,7 @@ from strokereg.core.workers import end_with_parent
 FOLDER = Path("derivatives") / "tissues"
 METHODS = ("hmrf", "kmeans", "atlas", "external")
 _MAKER = "strokereg data label"
-_RECIPE = 1  # goes up with every change that changes labels
+_RECIPE = 2  # goes up with every change that changes labels
 
 
 @dataclass(frozen=True)

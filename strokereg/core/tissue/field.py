@@ -16,6 +16,7 @@ _NEIGHBOURS = 0.5  # weight of each of the six nearest voxels
 _SHADING_MM = 15.0  # what is smoother than this is coil shading
 _TRUST = 0.15  # in the atlas as to which of `_KINDS` a voxel is; within one, the atlas has its full say
 _SLOWEST_FLUID, _UNLIKELY = 1.1, 6.0  # 10⁻³ mm²/s; log of how unlikely fluid is below it
+_MOSTLY_FLUID = 1.5  # 10⁻³ mm²/s: below it a voxel holds more tissue than fluid
 
 # Rows, in the order of `core.tissue.classes.TISSUES`: csf, ventricle, cortex, deep grey, white.
 _FLUID, _SOLID, _DEEP = slice(0, 2), slice(2, None), 3
@@ -50,11 +51,11 @@ class Field:
             self.belief = _normal(self.density + prior + self._neighbours()) * self.used
 
     def decided(self) -> np.ndarray:
-        """The belief, but no fluid at all where diffusion is slow; [5, N], for the largest to win."""
+        """The belief, but no fluid at all where diffusion is too slow for it; [5, N], for the largest to win."""
         belief = self.belief.copy()
         if len(self.values) == 2:
             # Only now: earlier it would press the dark into cortex, and widen what counts as fluid at its expense.
-            belief[_FLUID, self.values[1] < _SLOWEST_FLUID] = -1.0
+            belief[_FLUID, self.values[1] < _MOSTLY_FLUID] = -1.0
         return belief
 
     def likelihood(self) -> np.ndarray:

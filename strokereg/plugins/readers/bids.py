@@ -21,9 +21,9 @@ from strokereg.core import layout
 from strokereg.core.case import CaseFiles
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import Name, parse_all, strongest_volume
+from strokereg.plugins.readers.names import Name, parse_all, parse_name, strongest_volume
 
-_RAW = ("sub-*/dwi/*.nii*", "sub-*/ses-*/dwi/*.nii*")
+_RAW = ("sub-*/dwi/*", "sub-*/ses-*/dwi/*")
 _LESION = re.compile("lesion|stroke|infarct", re.IGNORECASE)
 
 
@@ -45,12 +45,13 @@ class BidsReader:
 
     def recognises(self, root: Path) -> bool:
         """True where the folder says that it is BIDS and holds diffusion images."""
-        return (root / layout.DESCRIPTION).is_file() and any(any(root.glob(pattern)) for pattern in _RAW)
+        raw = (path for pattern in _RAW for path in root.glob(pattern))
+        return (root / layout.DESCRIPTION).is_file() and any(parse_name(path) for path in raw)
 
     def read(self, root: Path) -> Source:
         """List the visits that have a DWI."""
         raw = _by_case(parse_all(path for pattern in _RAW for path in root.glob(pattern)))
-        derived = _by_case(n for n in parse_all(root.glob("derivatives/**/sub-*.nii*")) if not _in_template(n))
+        derived = _by_case(n for n in parse_all(root.glob("derivatives/**/sub-*")) if not _in_template(n))
         cases, left_out = [], {}
         for case, names in sorted(raw.items()):
             try:

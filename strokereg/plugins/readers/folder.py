@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import ending_of, parse_name
+from strokereg.plugins.readers.names import ending_of, parse_name, without_ending
 
 
 class FolderReader:
@@ -93,12 +94,12 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
             f"{option} {pattern}: has no *, which stands for the name of the case; for example '*_dwi.nii.gz'"
         )
     anywhere = "/" not in pattern
-    pieces = re.split(r"\*+", re.sub(r"\.nii(\*|\.gz)?$", "", pattern))
+    pieces = re.split(r"\*+", re.sub(r"(?i)\.nii(\*|\.gz)?$", "", pattern))
     expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in pieces))
     found: dict[str, Path] = {}
     for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
-        told = path.name if anywhere else path.relative_to(root).as_posix()
-        fit = expression.fullmatch(told.removesuffix(ending_of(path) or ""))
+        told = without_ending(path) if anywhere else path.relative_to(root).with_name(without_ending(path)).as_posix()
+        fit = expression.fullmatch(told)
         if fit is None or ending_of(path) is None or path.is_dir():
             continue
         key = "-".join(word for word in fit.groups() if word) or path.parent.name
@@ -107,7 +108,13 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
         else:
             found[key] = path
     if not found:
-        raise InputError(
-            f"{option} {pattern}: fits no NIfTI file in {root}; quote the pattern, and see the names with 'ls'"
-        )
+        alike = (path for path in root.rglob("*") if ending_of(path) and _fits_but_for_case(path, root, pattern))
+        near = next(alike, None)
+        mend = f"{near.name} differs in upper and lower case" if near else "see the names with 'ls'"
+        raise InputError(f"{option} {pattern}: fits no NIfTI file in {root}; quote the pattern, and {mend}")
     return found
+
+
+def _fits_but_for_case(path: Path, root: Path, pattern: str) -> bool:
+    told = path.name if "/" not in pattern else path.relative_to(root).as_posix()
+    return fnmatchcase(told.lower(), pattern.lower())

@@ -12,10 +12,10 @@ from pathlib import Path
 from strokereg.core.case import CaseFiles
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import parse_all
+from strokereg.plugins.readers.names import Name, parse_all
 
-_IMAGES = ("rawdata/sub-*/ses-*/*.nii*", "sub-*/ses-*/dwi/*.nii*")
-_MASKS = "derivatives/sub-*/ses-*/*_msk.nii*"
+_IMAGES = ("rawdata/sub-*/ses-*/*", "sub-*/ses-*/dwi/*")
+_MASKS = "derivatives/sub-*/ses-*/*"
 
 
 class Isles22Reader:
@@ -26,7 +26,7 @@ class Isles22Reader:
 
     def recognises(self, root: Path) -> bool:
         """True where images and `_msk` files lie as in the challenge's public set."""
-        return any(root.glob(_MASKS)) and any(name.suffix == "dwi" for name in self._images(root))
+        return bool(self._masks(root)) and any(name.suffix == "dwi" for name in self._images(root))
 
     def read(self, root: Path) -> Source:
         """List the cases, by name."""
@@ -36,7 +36,7 @@ class Isles22Reader:
             if name.suffix in ("dwi", "adc"):
                 images.setdefault(name.case, {}).setdefault(name.suffix, name.path)
                 subjects[name.case] = name.visit[0]
-        masks = {name.case: name.path for name in parse_all(root.glob(_MASKS))}
+        masks = {name.case: name.path for name in self._masks(root)}
         cases = [
             CaseFiles(case, subjects[case], found, masks.get(case))
             for case, found in sorted(images.items())
@@ -48,5 +48,8 @@ class Isles22Reader:
         }
         return Source(cases, left_out=lone)
 
-    def _images(self, root: Path) -> list:
+    def _images(self, root: Path) -> list[Name]:
         return parse_all(path for pattern in _IMAGES for path in root.glob(pattern))
+
+    def _masks(self, root: Path) -> list[Name]:
+        return [name for name in parse_all(root.glob(_MASKS)) if name.suffix == "msk"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from strokereg.core.case import CaseFiles
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import Name, parse_all
+from strokereg.plugins.readers.names import Name, parse_all, parse_name
 
 _FOLLOW_UP = "ses-*2"  # ses-02 in the releases, ses-0002 in their description
 
@@ -28,14 +28,15 @@ class Isles24Reader:
 
     def recognises(self, root: Path) -> bool:
         """True where infarct masks lie in follow-up sessions."""
-        return any(any(top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*_lesion-msk.nii*")) for top in _tops(root))
+        found = (path for top in _tops(root) for path in top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*"))
+        return any((name := parse_name(path)) is not None and name.suffix == "lesion-msk" for path in found)
 
     def read(self, root: Path) -> Source:
         """List the cases, by name."""
         cases, left_out = [], {}
         for top in _tops(root):
-            derived = parse_all(top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*.nii*"))
-            raw = parse_all(top.glob(f"raw_data/sub-*/{_FOLLOW_UP}/*.nii*"))
+            derived = parse_all(top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*"))
+            raw = parse_all(top.glob(f"raw_data/sub-*/{_FOLLOW_UP}/*"))
             for case in sorted({name.case for name in derived}):
                 mask = _first(derived, case, "lesion-msk", "ncct") or _first(derived, case, "lesion-msk", None)
                 if mask is None:

@@ -15,7 +15,7 @@ ENDINGS = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class Name:
-    """`sub-01_ses-1_rec-TRACE_dwi.nii.gz` → entities sub, ses, rec and the suffix dwi."""
+    """`sub-01_ses-1_rec-TRACE_dwi.nii.gz` → entities sub, ses, rec and the suffix dwi, in lower case."""
 
     path: Path
     entities: dict[str, str]
@@ -34,18 +34,22 @@ class Name:
 
 
 def ending_of(path: Path) -> str | None:
-    """`.nii.gz` or `.nii`, or None for another file."""
-    return next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+    """`.nii.gz` or `.nii`, however it is written, or None for another file."""
+    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+
+
+def without_ending(path: Path) -> str:
+    """The file's name without `.nii.gz` or `.nii`."""
+    return path.name[: len(path.name) - len(ending_of(path) or "")]
 
 
 def parse_name(path: Path) -> Name | None:
     """The parts of a NIfTI file's name; None for another file or one without a subject."""
-    ending = ending_of(path)
-    if ending is None:
+    if ending_of(path) is None:
         return None
-    *pairs, suffix = path.name.removesuffix(ending).split("_")
+    *pairs, suffix = without_ending(path).split("_")
     entities = {key: value for key, dash, value in (pair.partition("-") for pair in pairs) if dash}
-    return Name(path, entities, suffix) if entities.get("sub") else None
+    return Name(path, entities, suffix.lower()) if entities.get("sub") else None
 
 
 def parse_all(paths: Iterable[Path]) -> list[Name]:
@@ -55,7 +59,7 @@ def parse_all(paths: Iterable[Path]) -> list[Name]:
 
 def strongest_volume(image: Path) -> int | None:
     """Which volume has the highest b-value, by the `.bval` beside the image; None where it holds one or several."""
-    bval = image.with_name(image.name.removesuffix(ending_of(image) or "") + ".bval")
+    bval = image.with_name(without_ending(image) + ".bval")
     try:
         values = [float(word) for word in bval.read_text(encoding="ascii").split()]
     except (OSError, ValueError):

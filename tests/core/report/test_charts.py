@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from strokereg.core.report.charts import Names, Row, dice_range, draw_dice, draw_forest, draw_pairs
-from strokereg.core.report.svg import Scale, label
-from strokereg.core.report.training import History, _apart, draw_losses
+from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
+from strokereg.core.report.names import Names
+from strokereg.core.report.svg import Scale, apart, label
+from strokereg.core.report.training import History, draw_losses
 from strokereg.core.results import Results
 from strokereg.core.stats import Contrast
 
@@ -21,7 +22,9 @@ def test_scale_and_its_ticks() -> None:
 
 
 def test_dice_chart_has_a_dot_per_case_and_a_tick_per_training(results: Results) -> None:
-    chart = draw_dice(results, Names(results))
+    names = Names(results)
+    (group,) = names.groups
+    chart = draw_dice(group, names, *dice_range(results.arms))
     assert chart.count('class="case') == 6 * 40
     assert chart.count('class="tick') == 6 * 5
     ElementTree.fromstring(chart)
@@ -45,7 +48,7 @@ def test_forest_draws_the_interval_where_it_is() -> None:
 def test_pairs_count_the_better_cases(results: Results) -> None:
     arms = {arm.name: arm for arm in results.arms}
     arm, baseline = arms["pix2pix + clinical"], arms["clinical only"]
-    chart = draw_pairs(arm, baseline, Names(results), *dice_range([arm, baseline]))
+    chart = draw_pairs(arm, baseline, Names(results), arm.name, *dice_range([arm, baseline]))
     shown = re.search(r"(\d+) of 40 better", chart)
     means = [
         tuple(sum(seed.cases[case].dice for seed in a.seeds) for a in (arm, baseline)) for case in arm.seeds[0].cases
@@ -54,7 +57,7 @@ def test_pairs_count_the_better_cases(results: Results) -> None:
     assert int(shown[1]) == sum(a > b + 1e-9 for a, b in means)
     inside = [float(c.get("cy", "nan")) for c in ElementTree.fromstring(chart).iter("circle")]
     assert len(inside) == 40
-    assert all(26 <= y <= 194 for y in inside)
+    assert all(40 <= y <= 208 for y in inside)
 
 
 def test_names_tell_numbers_of_cases_apart(results: Results) -> None:
@@ -64,6 +67,28 @@ def test_names_tell_numbers_of_cases_apart(results: Results) -> None:
     assert Names(results.model_copy(update={"study": study})).label(arm) == "clinical only, n\u00a0=\u00a010"
     styles = [Names(results).style(arm) for arm in results.arms]
     assert styles == ["k0", "k0", "k1 open", "k1", "k2 open", "k2"]
+
+
+def test_arms_stand_together_by_their_number_of_cases(results: Results, large_results: Results) -> None:
+    (group,) = Names(results).groups
+    assert (group.title, len(group.arms)) == ("", 6)
+    assert group.headroom == results.headroom[0].contrast
+    groups = Names(large_results).groups
+    assert [(group.title, len(group.arms)) for group in groups] == [
+        ("10 clinical cases", 11),
+        ("50 clinical cases", 11),
+        ("110 clinical cases", 11),
+    ]
+    assert [group.headroom is None for group in groups] == [False, False, True]
+    assert [group.label(group.arms[0]) for group in groups] == ["clinical only"] * 3
+
+
+def test_the_headroom_s_arm_stands_with_the_last_group(large_results: Results) -> None:
+    study = large_results.study.model_copy(update={"cases": [10, 50]})
+    arms = [arm for arm in large_results.arms if arm.cases < 110 or arm.training == "clinical"]
+    groups = Names(large_results.model_copy(update={"study": study, "arms": arms})).groups
+    assert [len(group.arms) for group in groups] == [11, 12]
+    assert groups[1].label(groups[1].arms[-1]) == "clinical only, n\u00a0=\u00a0110"
 
 
 def test_long_labels_take_two_lines_at_most() -> None:
@@ -89,6 +114,6 @@ def test_losses_survive_infinite_values() -> None:
 
 
 def test_labels_do_not_overlap() -> None:
-    heights = sorted(_apart({"a": 100, "b": 101, "c": 102, "d": 20}, 10, 104).values())
+    heights = sorted(apart({"a": 100, "b": 101, "c": 102, "d": 20}, 10, 104).values())
     assert all(b - a >= 12 for a, b in itertools.pairwise(heights))
     assert heights[-1] <= 104

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.report import History, Sheet, write_report
+from strokereg.core.reading import verdict
+from strokereg.core.report import CALLED, History, Outlined, Sheet, Volume, write_report
 from strokereg.core.results import Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -65,6 +69,19 @@ def sheets() -> list[Sheet]:
 
 
 @pytest.fixture
+def volumes() -> list[Volume]:
+    """Two little scans with lesions in known places."""
+    z, y, x = np.indices((9, 20, 16))
+    image = 100.0 * ((z - 4) ** 2 / 16 + (y - 10) ** 2 / 81 + (x - 8) ** 2 / 49 < 1)
+    truth = (abs(z - 3) <= 1) & (abs(y - 8) <= 2) & (abs(x - 6) <= 1)
+    called = {"clinical only (10)": np.roll(truth, 1, axis=1), "pix2pix (10)": truth}
+    return [
+        Volume(title, part, image, 120.0, (2.0, 2.0, 4.0), truth, called)
+        for title, part in (("sub-0001", "test case"), ("sub-é'\"<q>", "external case"))
+    ]
+
+
+@pytest.fixture
 def whole(results: Results, histories: list[History], sheets: list[Sheet], tmp_path: Path) -> Path:
     return write_report(tmp_path, results, histories, sheets)
 
@@ -105,6 +122,52 @@ def test_it_can_be_used_without_seeing_it(whole: Path) -> None:
     scrolled = [attrs for attrs in outline.all("div") if "scroll" in str(attrs.get("class"))]
     assert scrolled
     assert all(attrs.get("tabindex") == "0" and attrs.get("aria-label") for attrs in scrolled)
+
+
+def test_a_large_study_is_read_by_number_of_cases(large_results: Results, tmp_path: Path) -> None:
+    page = write_report(tmp_path, large_results).read_text(encoding="utf-8")
+    outline = Outline(page)
+    sections = [attrs["id"] for attrs in outline.all("section")]
+    assert sections == ["result", "curves", "scores", "cases", "size", "run", "limits"]
+    heads = [attrs for attrs in outline.all("th") if attrs.get("scope") == "rowgroup" and attrs.get("colspan")]
+    assert len(heads) == 3
+    folded = [attrs for attrs in outline.all("details") if attrs.get("class") == "part"]
+    assert [("open" in attrs) for attrs in folded] == [True, False, False] * 3  # words, cases, sizes
+    assert page.count(" better</text>") == 30
+    gains = sum(verdict(arm.contrast) == "gain" for arm in large_results.arms if arm.contrast)
+    assert gains > 3
+    assert f"a gain is shown for {gains} of 30 arms" in page
+    names = [attrs["id"] for tag in ("title", "desc") for attrs in outline.all(tag) if attrs.get("id")]
+    assert len(names) == len(set(names))
+
+
+def test_volumes_bring_one_script_and_nothing_else_may_run(
+    results: Results, volumes: list[Volume], tmp_path: Path
+) -> None:
+    page = write_report(tmp_path, results, volumes=volumes).read_text(encoding="utf-8")
+    outline = Outline(page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(str(meta["content"]) for meta in outline.all("meta") if meta.get("http-equiv"))
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
+    assert "://" not in script
+    viewers = [attrs for attrs in outline.all("figure") if attrs.get("class") == "viewer"]
+    said = [json.loads(str(attrs["data-scan"])) for attrs in viewers]
+    assert [scan["title"] for scan in said] == ["sub-0001", "sub-é'\"<q>"]
+    assert all(list(scan["called"]) == ["clinical only (10)", "pix2pix (10)"] for scan in said)
+    assert "<q>" not in page
+
+
+def test_pictures_share_their_ground(results: Results, sheets: list[Sheet], tmp_path: Path) -> None:
+    ground = np.zeros((30, 24), dtype=np.uint8)
+    ground[4:26, 4:20] = 90
+    masks = [np.zeros((30, 24), dtype=bool) for _ in range(3)]
+    for i, mask in enumerate(masks):
+        mask[8 : 12 + i, 8:14] = True
+    sheets[0]["rows"] = [{"label": "sub-0001", "images": [ground, *(Outlined(ground, m, CALLED) for m in masks)]}]
+    page = write_report(tmp_path, results, pictures=sheets).read_text(encoding="utf-8")
+    assert page.count("img.ground0 { background-image: url(data:image/png;base64,") == 1
+    assert page.count('<img class="ground0" src="data:image/png;base64,') == 3
 
 
 def test_many_loss_curves_are_folded_away(results: Results, histories: list[History], tmp_path: Path) -> None:
@@ -152,6 +215,10 @@ def test_small_studies_render(build_results: Callable[..., Results], shape: dict
 def test_one_training_is_never_called_a_gain(build_results: Callable[..., Results], tmp_path: Path) -> None:
     page = write_report(tmp_path, build_results(seeds=1)).read_text(encoding="utf-8")
     assert "This study is too small to show a gain or a loss." in page
+    result = page[page.index('<section id="result">') : page.index("</section>")]
+    assert "p &lt;" not in result
+    assert "adjusted p" not in result
+    assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 
 def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
@@ -166,11 +233,13 @@ def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
     assert [attrs["id"] for attrs in Outline(page).all("section")] == ["result", "run", "limits"]
 
 
-def console(page: Path, profile: Path) -> list[str]:
-    """What a headless Chromium says on its console while it loads the page."""
+def load(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """The page as a headless Chromium makes it, and what it says on its console meanwhile."""
     assert CHROMIUM
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom"
+    flags += (
+        " --disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom --virtual-time-budget=5000"
+    )
     run = subprocess.run(
         [CHROMIUM, *flags.split(), f"--user-data-dir={profile}", page.as_uri()],
         capture_output=True,
@@ -179,15 +248,42 @@ def console(page: Path, profile: Path) -> list[str]:
         check=True,
     )
     assert "</html>" in run.stdout
-    return [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+
+
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
-def test_browser_says_nothing_and_asks_for_nothing(whole: Path, tmp_path: Path) -> None:
-    """Its content policy turns every request into a console error, as the spoilt copy shows."""
-    assert console(whole, tmp_path / "profile") == []
+@browser
+def test_the_viewer_draws_and_counts(results: Results, volumes: list[Volume], tmp_path: Path) -> None:
+    """In a real browser: it starts at the slice with most lesion, and says the volumes that are really there."""
+    page = write_report(tmp_path, results, volumes=volumes)
+    dom, said = load(page, tmp_path / "profile")
+    assert said == []
+    shown = re.findall(r'data-part="said"[^>]*>([^<]*)<', dom)
+    voxels = 5 * 3 * 2 * 2 * 4 / 1000
+    # Of 9 slices, what is black at both ends is cut but for a margin of two: none here.
+    assert shown == [f"slice 3 of 9 · true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml"] * 2
+    viewers = [attrs for attrs in Outline(dom).all("figure") if attrs.get("class") == "viewer"]
+    assert all("hidden" not in attrs for attrs in viewers)
+    assert dom.count('<option value="pix2pix (10)">') == 0  # options carry their text alone
+    assert dom.count(">pix2pix (10)</option>") == 2
+
+
+@pytest.mark.browser
+@browser
+def test_browser_says_nothing_and_asks_for_nothing(
+    whole: Path, results: Results, volumes: list[Volume], tmp_path: Path
+) -> None:
+    """Its content policy turns every request and every other script into a console error, as the spoilt copies show."""
+    assert load(whole, tmp_path / "profile")[1] == []
     spoilt = tmp_path / "spoilt.html"
     page = whole.read_text(encoding="utf-8")
     spoilt.write_text(page.replace("</main>", '<img alt="" src="http://localhost:1/x.png"></main>'), encoding="utf-8")
-    assert "Content Security Policy" in " ".join(console(spoilt, tmp_path / "profile"))
+    assert "Content Security Policy" in " ".join(load(spoilt, tmp_path / "profile")[1])
+    page = write_report(tmp_path / "seen.html", results, volumes=volumes).read_text(encoding="utf-8")
+    spoilt.write_text(page.replace("</main>", "<script>document.title = 'taken'</script></main>"), encoding="utf-8")
+    dom, said = load(spoilt, tmp_path / "profile")
+    assert "Content Security Policy" in " ".join(said)
+    assert "taken</title>" not in dom

@@ -7,11 +7,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from strokereg.api import read_folder
 from strokereg.core.case import Case, read_case
 from strokereg.core.errors import InputError
 from strokereg.core.nifti import Volume
+from strokereg.core.simulate.anatomy import CORTEX, CSF, VENTRICLE, WHITE
+from strokereg.core.tissue.classes import classify_hmrf
 from strokereg.core.tissue.scan import find_brain, take_scan
 
 
@@ -69,6 +72,21 @@ def test_a_brain_is_found_among_noise_and_scalp():
     noise = np.hypot(rng.normal(0, 4, dwi.shape), rng.normal(0, 4, dwi.shape))
     found = find_brain((dwi + 30 * shell + noise).astype(np.float32))
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.95
+
+
+def test_no_white_matter_lies_at_a_sulcus_of_the_real_case(real_data):
+    """Cortex lines the brain, and what holds more tissue than fluid is no fluid."""
+    scan = take_scan(read_case(read_folder(real_data / "isles22").cases[0], ("dwi", "adc")))
+    labels = classify_hmrf(scan)
+    fluid = (labels == CSF) | (labels == VENTRICLE)
+    assert scan.channels[1][fluid].min() > 1.4
+    touches = ndimage.binary_dilation(labels == CSF) & scan.brain
+    shares = {tissue: np.mean(labels[touches & ~fluid] == tissue) for tissue in (CORTEX, WHITE)}
+    assert shares[CORTEX] > 0.8  # the rest is brain stem, callosum and other places that cisterns do touch
+    assert shares[WHITE] < 0.15
+    volumes = {tissue: float((labels == tissue).sum()) * 0.008 for tissue in (CSF, CORTEX, WHITE)}
+    assert 150 < volumes[CSF] < 300
+    assert volumes[CORTEX] > volumes[WHITE] > 400
 
 
 def test_the_real_brain_is_its_own_mask(real_data):

@@ -1,0 +1,60 @@
+"""Whole scans for the report's viewer: read again from their files, with what each arm's segmenter called on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import nibabel as nib
+import numpy as np
+
+from strokereg.core.case import CaseFiles, read_case
+from strokereg.core.report import Volume
+from strokereg.core.study.pictures import Examples, white
+from strokereg.core.study.plan import Plan
+from strokereg.core.study.stage import Stage
+from strokereg.core.study.work import KEPT, turned, whole_name
+
+_PARTS = {"cases": "test case", "external": "external case"}
+
+
+def gather_volumes(stage: Stage, plan: Plan, examples: Examples) -> list[Volume]:
+    """The scans of which predictions were kept; none of a study whose tasks kept none.
+
+    Args:
+        examples: task key → name → array, as the tasks left them.
+    """
+    first = {f"{arm.name} ({arm.cases})": examples.get(arm.segmenters[0].key, {}) for arm in plan.arms}
+    found = []
+    for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
+        for case in files[: KEPT[part]]:
+            kept = {
+                arm: planes[name] for arm, planes in first.items() if (name := whole_name(part, case.name)) in planes
+            }
+            if kept:
+                found.append(_volume(stage, case, part, kept))
+    return found
+
+
+def _volume(stage: Stage, files: CaseFiles, part: str, kept: Mapping[str, np.ndarray]) -> Volume:
+    case = read_case(files, stage.ready.preparation.channels)
+    assert case.mask is not None  # it was judged against
+    image, truth = (turned(volume, case.dwi.affine) for volume in (case.dwi.data, case.mask))
+    spacing = np.abs(nib.affines.voxel_sizes(case.dwi.affine))[_order(case.dwi.affine)]
+    return Volume(
+        title=files.name,
+        part=_PARTS[part],
+        image=image,
+        white=white(image),
+        spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        truth=truth,
+        called={arm: _unpack(bits, truth.shape) for arm, bits in kept.items()},
+    )
+
+
+def _order(affine: np.ndarray) -> np.ndarray:
+    """Which stored axis runs along R, A and S."""
+    return np.argsort(nib.orientations.io_orientation(affine)[:, 0])
+
+
+def _unpack(bits: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)

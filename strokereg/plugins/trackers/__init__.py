@@ -1,0 +1,1 @@
+"""Built-in experiment trackers, each over one library that is an extra."""

@@ -1,0 +1,103 @@
+"""A study that is struck down ten times, at moments drawn at random, finds what one finds that ran through."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TIMES = 10
+LIMIT = 900.0  # seconds that one call may take on a very busy machine
+
+
+@contextlib.contextmanager
+def begun(cohort: Path, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The study in a folder and with a cache of its own, so that nothing is found elsewhere, in its own group."""
+    place.mkdir(exist_ok=True)
+    words = ["compare", "--preset", "smoke", "--models", "pix2pix,carvemix", "--data", str(cohort), "--workers", "2"]
+    words += ["--steps", "translator=230", "--steps", "segmenter=20", "--out", "out"]  # 230: beyond a checkpoint
+    process = subprocess.Popen(
+        [sys.executable, "-m", "strokereg", *words],
+        cwd=place,
+        env={**os.environ, "STROKEREG_CACHE": str(place / "cache")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # what a failing test would leave behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def written(place: Path) -> set[tuple[str, int]]:
+    """Every file that is there, with the time at which it was last written."""
+    found = set()
+    for folder, _, names in os.walk(place):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                found.add((path, os.stat(path).st_mtime_ns))
+            except OSError:  # gone since: a temporary file
+                continue
+    return found
+
+
+def strike(process: subprocess.Popen[bytes], place: Path, after: int, delay: float, blow: signal.Signals) -> bool:
+    """Wait for so many written files and then a little, strike the whole group; False where the study was faster."""
+    before, limit = written(place), time.monotonic() + LIMIT
+    while process.poll() is None and len(written(place) - before) < after:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    try:
+        process.wait(delay)
+        return False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, blow)
+        process.wait(LIMIT)
+        return process.returncode != 0
+
+
+def findings(place: Path) -> dict:
+    """`results.json` but for the seconds that each part took."""
+    found = json.loads((place / "out" / "results.json").read_text(encoding="utf-8"))
+    del found["timing"]
+    return found
+
+
+def moments(files: int) -> Iterator[tuple[int, float, signal.Signals]]:
+    """Seeded: after how many files, how much later, and by what; together they see about the whole study."""
+    rng = random.Random(5)
+    while True:
+        blow = rng.choice((signal.SIGKILL, signal.SIGINT))
+        yield rng.randrange(0, max(2, files // 10)), rng.uniform(0.0, 0.6), blow
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_ten_interruptions_change_nothing(small_cohort: Path, tmp_path: Path) -> None:
+    whole, struck = tmp_path / "whole", tmp_path / "struck"
+    with begun(small_cohort, whole) as process:
+        assert process.wait(LIMIT) == 0
+    draw, landed = moments(len(written(whole))), []
+    for after, delay, blow in (next(draw) for _ in range(TIMES)):
+        with begun(small_cohort, struck) as process:
+            if strike(process, struck, after, delay, blow):
+                landed.append(blow)
+    assert len(landed) == TIMES
+    assert set(landed) == {signal.SIGKILL, signal.SIGINT}
+    with begun(small_cohort, struck) as process:
+        assert process.wait(LIMIT) == 0
+    assert findings(struck) == findings(whole)
