@@ -77,7 +77,7 @@ def export_model(
     formats, precisions = check_formats(formats), check_precisions(precisions, formats)
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
-    homes.check_homes(formats, record.role, record.architecture)
+    homes.check_homes(formats, record.role, record.architecture, record.preparation)
     work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
     try:
         out.mkdir(parents=True, exist_ok=True)

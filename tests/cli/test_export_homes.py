@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from strokereg.cli.main import main
+from strokereg.core.record import Record
 from strokereg.export import bundle
 
 
@@ -61,6 +62,20 @@ def test_homes_that_only_a_segmenter_has(make_run, tmp_path, capsys):
         assert export(run, "--format", f"onnx,{home}", "--out", tmp_path / "out") == 2
         assert f"--format {home}: " in (said := told(capsys))
         assert "mask-gan is a generator; export it to onnx, torchscript, pt2 or triton" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "trained"),
+    [({"scaling": "zscore"}, "zscore and linear"), ({"interpolation": "cubic"}, "median and cubic")],
+)
+def test_a_home_refuses_a_preparation_that_it_does_not_do(make_run, tmp_path, capsys, change, trained):
+    run = make_run("unet", widths=(4, 8))
+    record = Record.read(run)
+    record.model_copy(update={"preparation": record.preparation.model_copy(update=change)}).write(run)
+    for home in ("web", "monai"):
+        assert export(run, "--format", home, "--out", tmp_path / "out") == 2
+        assert told(capsys).strip().endswith(f"unet was trained with {trained}; export it to onnx")
     assert not (tmp_path / "out").exists()
 
 

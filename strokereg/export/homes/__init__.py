@@ -11,23 +11,31 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from strokereg.core.errors import InputError
+from strokereg.core.grid import Preparation
 from strokereg.export.formats import model_in
 from strokereg.export.metadata import Bundle
 
 _SEGMENTERS = {"monai": "the bundle", "web": "the page"}
 
 
-def check_homes(formats: Iterable[str], role: str, name: str) -> None:
+def check_homes(formats: Iterable[str], role: str, name: str, preparation: Preparation) -> None:
     """Refuse, before any work, a home that cannot be built.
 
     Raises:
-        InputError: a role that the home has no use for, or a web page whose libraries cannot be had.
+        InputError: a role that the home has no use for, a preparation that it cannot do, or a web page whose libraries
+            cannot be had.
     """
+    usual = (preparation.scaling, preparation.interpolation) == ("median", "linear")
     for home in formats:
         if home in _SEGMENTERS and role != "segmenter":
             raise InputError(
                 f"--format {home}: {_SEGMENTERS[home]} segments scans, and {name} is a {role}; "
                 "export it to onnx, torchscript, pt2 or triton"
+            )
+        if home in _SEGMENTERS and not usual:
+            raise InputError(
+                f"--format {home}: {_SEGMENTERS[home]} scales by the median and interpolates linearly, and {name} was "
+                f"trained with {preparation.scaling} and {preparation.interpolation}; export it to onnx"
             )
         if home == "web":
             from strokereg.export.homes.libraries import libraries
