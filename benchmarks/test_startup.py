@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+PLUGINS = Path(__file__).parents[1] / "tests" / "fixtures" / "plugins"
 
 COMMANDS = {
     "python, nothing": ["-c", "pass"],
@@ -26,4 +30,19 @@ def test_startup(name, benchmark):
     benchmark.pedantic(
         subprocess.run, args=(words,), kwargs={"check": True, "stdout": subprocess.DEVNULL}, rounds=rounds,
         warmup_rounds=1,
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(group="startup")
+@pytest.mark.parametrize("words", ["models", "models --broken"])
+def test_with_every_broken_plugin(words, benchmark):
+    """All faulty distributions of the tests at once, more than ten."""
+    folders = [str(path) for path in PLUGINS.iterdir() if path.name != "heavy_hooks"]
+    assert len(folders) > 12
+    benchmark.pedantic(
+        subprocess.run, args=([sys.executable, "-m", "strokereg", *words.split()],), rounds=10, warmup_rounds=1,
+        kwargs={
+            "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
+            "env": os.environ | {"PYTHONPATH": os.pathsep.join([*folders, *filter(None, sys.path)])},
+        },
     )  # fmt: skip

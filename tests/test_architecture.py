@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,23 @@ def test_the_walk_sees_every_kind_of_import(tmp_path, monkeypatch):
         "strokereg.export.runtime",
         "strokereg.plugins.unet.UNet",
     ]
+
+
+def test_no_files_import_each_other():
+    """Not even under TYPE_CHECKING: what needs each other is one thing, or wants a third."""
+    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+
+    def home(name):
+        while name not in modules:  # `a.b.function` lives in `a.b`
+            name = name.rpartition(".")[0]
+        return name
+
+    needs = {
+        name: {home(other) for other in imports(path) if under(other, "strokereg")} for name, path in modules.items()
+    }
+    graph = {name: others - {name, "strokereg"} for name, others in needs.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # a CycleError names the circle
 
 
 def test_no_file_passes_400_lines():

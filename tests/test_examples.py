@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from strokereg.core.cohort import open_cohort
+from strokereg.core.nifti import read_volume, write_volume
 from strokereg.registry.catalogue import add_plugin, forget
 from strokereg.registry.local import FILES
 from strokereg.testing import suites_of
@@ -32,30 +35,83 @@ def faults(*suites):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("file", "name", "width"), [("monai_unet", "monai-unet", 4), ("monai_segresnet", "segresnet", 8)]
+    ("file", "name", "options", "package"),
+    [
+        ("monai_unet", "monai-unet", {"width": 4}, "monai"),
+        ("monai_segresnet", "segresnet", {"width": 8}, "monai"),
+        ("smp_unet", "smp-unet", {}, "segmentation_models_pytorch"),
+    ],
 )
-def test_a_network_of_monai_conforms_in_40_lines(file, name, width):
+def test_somebody_elses_network_conforms_in_40_lines(file, name, options, package):
+    pytest.importorskip(package, reason=f"{package}, whose network the example wraps, is not installed")
     path = EXAMPLES / f"{file}.py"
     assert len(path.read_text().splitlines()) <= 40
     add_plugin(path)
-    assert faults(*suites_of(name, dims=(2,), options={"width": width})) == []
+    assert faults(*suites_of(name, dims=(2,), options=options)) == []
 
 
-@pytest.mark.slow
-def test_the_finished_plugin_installs_and_conforms(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory):
+    """`acme(*words)` runs strokereg with the finished plugin installed; `acme.site` is where it lies."""
     pytest.importorskip("setuptools", reason="setuptools, which builds without a net, is not installed")
-    source, site = tmp_path / "strokereg-acme", tmp_path / "site"
+    source, site = tmp_path_factory.mktemp("acme") / "strokereg-acme", tmp_path_factory.mktemp("site")
     shutil.copytree(EXAMPLES / "strokereg-acme", source)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--disable-pip-version-check", "--target", str(site), str(source)], check=True, timeout=240)
     path = os.pathsep.join([str(site), *filter(None, sys.path)])
-    listed = subprocess.run(
-        [sys.executable, "-m", "strokereg", "models", "--strict", "residual-*"],
-        env={**os.environ, "PYTHONPATH": path}, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+
+    def run(*words, module="strokereg"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, words)],
+            env={**os.environ, "PYTHONPATH": path}, check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run.site = site
+    return run
+
+
+@pytest.mark.slow
+def test_the_finished_plugin_installs_and_conforms(acme, monkeypatch):
     row = "residual-dense\ttranslator\t2D, 3D\tresidual dense blocks, hinge + L1\tstrokereg-acme 0.1.0\n"
-    assert listed.stdout == row
-    monkeypatch.syspath_prepend(site)
+    assert acme("models", "--strict", "residual-*") == row
+    monkeypatch.syspath_prepend(acme.site)
     forget()
     small = {"width": 4, "growth": 4, "layers": 2, "blocks": 1, "ndf": 4}
     assert faults(*suites_of("residual-dense", dims=(2,), options=small)) == []
+
+
+@pytest.mark.slow
+def test_the_finished_plugin_is_compared(acme, small_cohort, tmp_path):
+    steps = [word for role in ("generator", "translator", "segmenter") for word in ("--steps", f"{role}=2")]
+    small = [
+        word for option in ("width", "growth", "blocks", "ndf") for word in ("--set", f"residual-dense.{option}=2")
+    ]
+    words = ["--preset", "smoke", "--models", "residual-dense", "--data", small_cohort, "--out", tmp_path / "study"]
+    told = json.loads(acme("compare", *words, *steps, *small, "--json"))
+    assert told["failures"] == []
+    assert "residual-dense, clinical + synthetic" in {arm["name"] for arm in told["arms"] if arm["seeds"]}
+    assert told["provenance"]["versions"]["strokereg-acme"] == "0.1.0"
+
+
+@pytest.mark.slow
+def test_the_reader_of_the_finished_plugin_imports(acme, phantom, tmp_path):
+    """Real scans under the names of ISLES 2015; the layout is recognised among those of all built-in readers."""
+    for number in (1, 2, 10):
+        subject = f"sub-{min(number, 3):02}"
+        scan = phantom / subject / "dwi" / f"{subject}_dwi.nii.gz"
+        mask = phantom / "derivatives" / "truth" / subject / "dwi" / f"{subject}_desc-lesion_mask.nii.gz"
+        for kind, image in (("XX.O.MR_DWI", scan), ("XX.XX.OT", mask)):
+            name = f"VSD.Brain.{kind}.{70610 + number}"
+            path = tmp_path / "SISS2015_Training" / str(number) / name / f"{name}.nii"
+            path.parent.mkdir(parents=True)
+            volume = read_volume(image)
+            write_volume(path, volume.data, volume.affine)
+    assert "isles15" in acme("data", "readers")
+    acme("data", "import", tmp_path / "SISS2015_Training", "--out", tmp_path / "cohort", "--set", "prefix=siss")
+    cases = open_cohort(tmp_path / "cohort").cases
+    assert [case.name for case in cases] == ["sub-siss1", "sub-siss10", "sub-siss2"]
+    assert all(case.mask is not None for case in cases)
+    own = EXAMPLES / "strokereg-acme" / "tests" / "test_isles15.py"
+    assert "2 passed" in acme("-q", "-c", os.devnull, "-p", "no:cacheprovider", own, module="pytest")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from strokereg.registry.installed import Entry, Quarantined
     from strokereg.testing.run import Outcome
 
 
@@ -48,3 +49,52 @@ def check(
             on_outcome(outcome)
             outcomes.append(outcome)
     return outcomes
+
+
+def unbuildable() -> list[Quarantined]:
+    """What plugins list and cannot give: each of their architectures and readers, built with its defaults and run once.
+
+    Their factories are loaded for it, and torch, so this takes seconds where listing takes none.
+    """
+    from strokereg.core.errors import StrokeregError
+    from strokereg.core.specs import ReaderSpec
+    from strokereg.registry.catalogue import catalogue, readers
+    from strokereg.registry.factory import build_reader
+    from strokereg.registry.installed import Quarantined, canonical
+    from strokereg.registry.markers import PROJECT
+
+    found = []
+    for entry in (*catalogue().entries, *readers().entries):
+        if canonical(entry.distribution) == PROJECT:
+            continue
+        reason, mend = "", ""
+        try:
+            if entry.spec.role == ReaderSpec.role:
+                build_reader(entry)
+            else:
+                reason, mend = _fault(entry)
+        except StrokeregError as error:
+            reason, told, mend = str(error).rpartition("; ")
+            if not told:
+                reason, mend = str(error), f"report this to the authors of {entry.distribution}"
+        if reason:
+            found.append(Quarantined(entry.spec.name, entry.distribution, entry.version, reason, mend))
+    return found
+
+
+def _fault(entry: Entry) -> tuple[str, str]:
+    """What is wrong with an architecture as it stands, and the mend; nothing where it does what its role asks."""
+    from strokereg.core.errors import StrokeregError
+    from strokereg.testing.check import CHECKS, told
+    from strokereg.testing.run import Suite
+    from strokereg.testing.subject import Subject
+
+    suite = Suite(Subject(entry, entry.spec.dims[-1]))
+    for name in ("builds", "shapes-and-ranges"):
+        check = CHECKS[name]
+        outcome = suite.outcome(check) if check in suite.checks else None
+        if outcome is not None and outcome.status == "failed" and outcome.cause is not None:
+            if isinstance(outcome.cause, StrokeregError):
+                raise outcome.cause
+            return f"does not do what a {entry.spec.role} does ({told(outcome.cause)})", check.mend
+    return "", ""

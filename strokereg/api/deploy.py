@@ -135,6 +135,7 @@ def export(
         RunFailed: the network cannot be exported, an exported file is not the network, or a lower precision costs
             too much.
     """
+    from strokereg.core.record import own_file
     from strokereg.export.formats import check_formats, check_precisions
 
     formats = check_formats(formats)
@@ -147,7 +148,7 @@ def export(
         model,
         record,
         _samples(record, model, run, data),
-        Path(out) if out else Path(run) / "export",
+        Path(out) if out else own_file(Path(run), "export"),
         formats,
         licence,
         precisions,

@@ -9,9 +9,11 @@ import tempfile
 from pathlib import Path
 
 from strokereg.core.errors import InputError, did_you_mean
-from strokereg.core.specs import ROLES, SPEC_OF_ROLE
+from strokereg.core.specs import ROLES, SPEC_OF_ROLE, ReaderSpec
 
 _TEMPLATES = Path(__file__).parent / "templates"
+#: What a plugin can be started from: the roles of architectures, and readers.
+KINDS = (*ROLES, ReaderSpec.role)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 _SUMMARIES = {
@@ -19,6 +21,7 @@ _SUMMARIES = {
     "translator": "residual blocks from labels to image, L1 only",
     "segmenter": "one halving and a skip, Dice + cross-entropy",
     "mixer": "a donor's lesion at the same place of the host",
+    "reader": "one folder a patient, with b1000.nii.gz and infarct.nii.gz",
 }
 #: What makes it small in its own tests.
 _SMALL: dict[str, dict[str, int]] = {
@@ -26,6 +29,7 @@ _SMALL: dict[str, dict[str, int]] = {
     "translator": {"width": 8},
     "segmenter": {"width": 8},
     "mixer": {},
+    "reader": {},
 }
 
 
@@ -34,7 +38,7 @@ def new_plugin(name: str, role: str = "translator", out: Path | str | None = Non
 
     Args:
         name: of the architecture; lower-case words joined by hyphens.
-        role: generator, translator, segmenter or mixer.
+        role: generator, translator, segmenter, mixer or reader.
         out: folder to make; by default `strokereg-NAME`. It must be empty or not there.
 
     Returns:
@@ -43,13 +47,14 @@ def new_plugin(name: str, role: str = "translator", out: Path | str | None = Non
     Raises:
         InputError: a wrong or taken name, an unknown role, or a folder that holds something.
     """
-    from strokereg.registry.catalogue import catalogue
+    from strokereg.registry.catalogue import catalogue, readers
 
-    if role not in ROLES:
-        raise InputError(f"--role {role}: no such role{did_you_mean(role, ROLES)}; the roles are {', '.join(ROLES)}")
+    if role not in KINDS:
+        raise InputError(f"--role {role}: no such role{did_you_mean(role, KINDS)}; the roles are {', '.join(KINDS)}")
     if not _NAME.fullmatch(name):
         raise InputError(f"{name}: a name is lower-case words joined by hyphens; write for example my-net")
-    taken = [entry.origin for entry in catalogue().entries if entry.spec.name == name]
+    others = readers() if role == ReaderSpec.role else catalogue()
+    taken = [entry.origin for entry in others.entries if entry.spec.name == name]
     if taken:
         raise InputError(f"{name}: the name is taken by {taken[0]}; choose another")
     folder = Path(out) if out else Path(f"strokereg-{name}")
@@ -77,7 +82,7 @@ def _files(name: str, role: str) -> dict[str, str]:
     from strokereg import __version__
 
     package = f"strokereg_{name.replace('-', '_')}"
-    small = _SMALL[role]
+    small, reads = _SMALL[role], role == ReaderSpec.role
     words = {
         "name": name,
         "role": role,
@@ -85,7 +90,8 @@ def _files(name: str, role: str) -> dict[str, str]:
         "class": "".join(word.capitalize() for word in name.split("-")),
         "distribution": f"strokereg-{name}",
         "package": package,
-        "spec": SPEC_OF_ROLE[role].__name__,
+        "module": "reader" if reads else "model",
+        "spec": (ReaderSpec if reads else SPEC_OF_ROLE[role]).__name__,
         "summary": _SUMMARIES[role],
         "version": __version__,
         "year": datetime.date.today().year,
@@ -101,7 +107,9 @@ def _files(name: str, role: str) -> dict[str, str]:
     root = _TEMPLATES / "plugin"
     found = sorted(path for path in root.rglob("*.jinja") if path.is_file())
     files = {path.relative_to(root).as_posix().removesuffix(".jinja"): rendered(path) for path in found}
-    files["package/model.py"] = rendered(_TEMPLATES / "models" / f"{role}.py.jinja")
+    if reads:
+        del files["tests/test_conformance.py"]  # its rules are for what is trained or mixes
+    files[f"package/{words['module']}.py"] = rendered(_TEMPLATES / "models" / f"{role}.py.jinja")
     return {re.sub("^package/", f"{package}/", path): text for path, text in files.items()}
 
 
@@ -111,4 +119,6 @@ def _try_it(name: str, role: str) -> str:
         return f"strokereg compare --preset smoke --models pix2pix --generator {name}"
     if role == "segmenter":
         return f"strokereg compare --preset smoke --models pix2pix --segmenter {name}"
+    if role == ReaderSpec.role:
+        return f"strokereg data import FOLDER --out cohort --reader {name}"
     return f"strokereg compare --preset smoke --models pix2pix,{name}"

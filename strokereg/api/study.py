@@ -66,6 +66,7 @@ def compare(
     store: Path | str | None = None,
     executor: str = "local",
     fold: int | None = None,
+    step_limit: float | None = None,
     track: Sequence[str] = (),
     on_warning: Callable[[str], object] | None = None,
     **changes: Any,
@@ -85,6 +86,8 @@ def compare(
             machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
         fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
+        step_limit: seconds without a step until a task counts as hung and its arm fails; by default an hour. It
+            changes nothing in the result.
         track: experiment trackers that are told of every training, for example "tensorboard"; they change nothing.
         on_warning: told of a tracker that failed and was dropped; by default a Python warning.
 
@@ -109,7 +112,7 @@ def compare(
     try:
         return run_study(
             settings, cohort, Path(out), cache_folder().absolute() / "prepared", registered, build,
-            _executor(executor, workers), TrackedWatcher(watcher, tracking), abroad, command,
+            _executor(executor, workers, step_limit), TrackedWatcher(watcher, tracking), abroad, command,
             Path(store or Path(out) / "runs").absolute(), cache_folder(),
         )  # fmt: skip
     finally:
@@ -229,12 +232,13 @@ def _scheduler(executor: str) -> str | None:
     return address
 
 
-def _executor(executor: str, workers: int) -> Executor:
+def _executor(executor: str, workers: int, step_limit: float | None) -> Executor:
     from strokereg.core.study.cluster import DaskExecutor
     from strokereg.core.study.executor import LocalExecutor
+    from strokereg.core.study.patience import LIMIT
 
-    address = _scheduler(executor)
-    return LocalExecutor(workers) if address is None else DaskExecutor(address)
+    address, limit = _scheduler(executor), step_limit or LIMIT
+    return LocalExecutor(workers, limit) if address is None else DaskExecutor(address, limit)
 
 
 def _device(settings: StudySettings) -> torch.device:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
 
+from strokereg.cli.main import debugging
 from strokereg.cli.values import Numbers, Pairs
 from strokereg.core.specs import ROLES
 
@@ -52,6 +54,10 @@ def check(
         click.echo("")
         for outcome in failed:
             click.echo(outcome.message)
+            if debugging() and outcome.cause is not None:
+                click.echo("".join(traceback.format_exception(outcome.cause)), err=True)
+        if not debugging():
+            click.echo("'strokereg --debug check …' shows where each was seen.", err=True)
     held = sum(outcome.status == "held" for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     other = len(outcomes) - held - len(failed)

@@ -48,6 +48,9 @@ from strokereg.core.errors import InputError
 )
 @click.option("--flips", is_flag=True, help="Judge on the mean with the mirror image, at twice the time.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option(
+    "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
+)
 @click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
@@ -70,6 +73,7 @@ def compare(
     flips: bool,
     workers: int | None,
     executor: str,
+    step_limit: int | None,
     track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
@@ -124,6 +128,7 @@ def compare(
             store=store,
             executor=executor,
             fold=fold,
+            step_limit=step_limit,
             track=track,
             on_warning=lambda sentence: progress.console.print(escape(sentence)),
         )

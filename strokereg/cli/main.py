@@ -160,8 +160,13 @@ def main(args: Sequence[str] | None = None) -> int:
         return 1
 
 
+def debugging() -> bool:
+    """Whether tracebacks are asked for."""
+    return os.environ.get(DEBUG, "0") not in ("", "0")
+
+
 def _fail(sentence: str, code: int) -> int:
-    if os.environ.get(DEBUG, "0") not in ("", "0"):
+    if debugging():
         traceback.print_exc()
     click.echo(f"Error: {sentence}", err=True)
     return code

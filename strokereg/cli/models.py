@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from strokereg.api.conformance import unbuildable
 from strokereg.core.errors import InputError
 from strokereg.core.specs import ROLES
 from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
@@ -23,13 +24,23 @@ from strokereg.registry.installed import Entry
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
 @click.option("--exports", is_flag=True, help="With --markdown: what each exports to, in place of papers.")
 @click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
+@click.option("--build", is_flag=True, help="With --broken: also build what plugins list, which takes seconds.")
 @click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
 def models(
-    pattern: str, role: str | None, as_json: bool, as_markdown: bool, exports: bool, broken: bool, strict: bool
+    pattern: str,
+    role: str | None,
+    as_json: bool,
+    as_markdown: bool,
+    exports: bool,
+    broken: bool,
+    build: bool,
+    strict: bool,
 ) -> None:
     """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
     if broken and (pattern != "*" or role):
         raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
+    if build and not broken:
+        raise click.UsageError("--build goes with --broken")
     if as_markdown and (broken or as_json):
         raise click.UsageError("--markdown is for the list of models; leave --json and --broken out")
     if exports and not as_markdown:
@@ -40,7 +51,8 @@ def models(
         readers().check()
         trackers().check()
     if broken:
-        rows = [dataclasses.asdict(fault) for fault in known.quarantined]
+        faults = [*known.quarantined, *(unbuildable() if build else ())]
+        rows = [dataclasses.asdict(fault) for fault in faults]
         rows += [row for names in (known, readers(), trackers()) for row in _clashes(names)]
     else:
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
@@ -54,8 +66,8 @@ def models(
         _print(["name", "role", "dims", "summary", "from"], [_short(row) for row in rows])
     if broken and not rows:
         click.echo("Nothing is broken.", err=True)
-    elif not broken and (faults := _count(known)):
-        click.echo(f"{faults}: see 'strokereg models --broken'.", err=True)
+    elif not broken and (counted := _count(known)):
+        click.echo(f"{counted}: see 'strokereg models --broken'.", err=True)
 
 
 def markdown(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from torch import nn
 
 from strokereg.core.box import Box
 from strokereg.core.device import seed_everything
+from strokereg.core.errors import RunFailed
 from strokereg.core.labels import LabelTable
 from strokereg.core.placement import SMALLEST, Prior, learn_prior, place_mask
 from strokereg.core.prepare import PreparedCase, write_prepared
@@ -66,6 +67,9 @@ def compose_case(
         lesion_share: of units that get a lesion.
         seed: of all that is drawn here.
         tally: counts what had to be drawn again.
+
+    Raises:
+        RunFailed: the generator gives NaN.
     """
     rng = np.random.default_rng(list(seed))
     seed_everything(*seed)
@@ -83,7 +87,7 @@ def compose_case(
         if not waiting:
             break
         tally.redrawn += len(waiting) if attempt else 0
-        drawn = generator(noise(generator, len(waiting)))[:, 0].cpu().numpy() > 0
+        drawn = _finite(generator(noise(generator, len(waiting))), "the generator drew")[:, 0].numpy() > 0
         missed = []
         for i, mask in zip(waiting, drawn, strict=True):
             place = prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
@@ -99,12 +103,16 @@ def compose_case(
 
 @torch.inference_mode()
 def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.ndarray:
-    """Label maps [units, *S] → images float32 [units, C, *S] in [-1, 1]."""
+    """Label maps [units, *S] → images float32 [units, C, *S] in [-1, 1].
+
+    Raises:
+        RunFailed: NaN or infinite intensities, on which a segmenter would only fail later and for no reason of its own.
+    """
     device = device_of(translator)
     parts = []
     for part in torch.from_numpy(labels.astype(np.int64)).split(_UNITS):
         extra = (noise(translator, len(part)),) if stochastic else ()
-        image = translator(part.to(device), *extra).float().cpu()
+        image = _finite(translator(part.to(device), *extra), "the translator painted")
         parts.append(torch.where(part[:, None] == 0, -1.0, image))  # background is empty, as in the scans
     return torch.cat(parts).clamp(-1.0, 1.0).numpy()
 
@@ -148,6 +156,12 @@ def write_database(
 def read_database(folder: Path, lesion: int) -> list[PreparedCase]:
     """The synthetic cases of a finished database."""
     return [PreparedCase(place.name, place, lesion) for place in sorted(folder.glob("[0-9]*")) if place.is_dir()]
+
+
+def _finite(output: torch.Tensor, who: str) -> torch.Tensor:
+    if not output.isfinite().all():
+        raise RunFailed(f"{who} NaN or infinite values; look at its losses, lower its learning rate, or train in fp32")
+    return output.float().cpu()
 
 
 def _fit(unit: np.ndarray, problem: Problem) -> np.ndarray:

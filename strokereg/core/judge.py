@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import nn
 
 from strokereg.core.case import CaseFiles, read_case
 from strokereg.core.decide import decide, dice_of_rules
-from strokereg.core.errors import InputError
+from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.grid import Preparation
 from strokereg.core.metrics import CaseMetrics, score
 from strokereg.core.nifti import Volume
@@ -36,13 +36,19 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
+
+    Raises:
+        RunFailed: the network gives NaN, which would pass for no lesion at all.
     """
     device = device_of(model)
 
     def run(windows: np.ndarray) -> np.ndarray:
         return model(torch.from_numpy(windows).to(device)).float().sigmoid().cpu().numpy()
 
-    return slide(run, image, size, flips)
+    probability = slide(run, image, size, flips)
+    if not np.isfinite(probability).all():
+        raise RunFailed("the segmenter gave NaN or infinite values; lower its learning rate, or train in fp32")
+    return probability
 
 
 def predict_case(
@@ -86,11 +92,11 @@ def choose_decision(
     `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
     it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
-    judged = [predict_case(model, files, preparation, size, flips) for files in validation]
-    return best_decision(judged, flips)
+    # A case at a time: no more than one scan is in memory.
+    return best_decision((predict_case(model, files, preparation, size, flips) for files in validation), flips)
 
 
-def best_decision(judged: Sequence[Judged], flips: bool = False) -> tuple[Decision, float]:
+def best_decision(judged: Iterable[Judged], flips: bool = False) -> tuple[Decision, float]:
     """The rule that `choose_decision` chooses, for predictions that are already there."""
     found = np.mean(
         [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in judged], axis=0

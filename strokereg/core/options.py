@@ -53,6 +53,8 @@ def parse(table: type[Table], values: Mapping[str, Any], owner: str) -> Table:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
+        if first["type"] == "missing":
+            raise InputError(f"{owner}: option {where} has no default; give it a value") from error
         raise InputError(f"{owner}: option {where}={first['input']!r}: {first['msg']}") from error
 
 

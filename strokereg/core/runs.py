@@ -18,7 +18,7 @@ from strokereg.core.device import choose_device, choose_precision, seed_everythi
 from strokereg.core.errors import InputError
 from strokereg.core.files import replacing
 from strokereg.core.problem import Problem
-from strokereg.core.record import CHECKPOINT, RECORD, WEIGHTS, Record, make_folder
+from strokereg.core.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record, make_folder, own_file
 from strokereg.core.roles import Batch
 from strokereg.core.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.weights import load_weights
@@ -44,14 +44,16 @@ def train_run(
         The trained network in eval mode.
 
     Raises:
-        InputError: the folder holds another run, or another process trains in it.
+        InputError: the folder holds another run, or links out of itself, or another process trains in it.
         RunFailed: a loss became NaN or infinite.
     """
     # Wrong options or an absent device show before anything is written.
     settings = TrainerSettings.model_validate(record.trainer)
     choose_precision(settings.precision, choose_device(settings.device))
     seed_everything(settings.seed, _FIRST_WEIGHTS)
-    begun = any((folder / name).is_file() for name in (WEIGHTS, CHECKPOINT))
+    for name in (RECORD, HISTORY):
+        own_file(folder, name)
+    begun = any(own_file(folder, name).is_file() for name in (WEIGHTS, CHECKPOINT))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
     company = join_company()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from strokereg.core.errors import InputError
@@ -21,16 +20,19 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise InputError(f"{path}: no such file; train the run again")
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
-    for name in sorted(wanted.keys() | shapes.keys()):
-        if wanted.get(name) != shapes.get(name):
-            fault = (
-                f"{name} is {shapes.get(name, 'missing')} in the file and {wanted.get(name, 'missing')} in the network"
-            )
-            raise InputError(f"{path}: does not fit the network ({fault}); install the version that trained it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            # By its head, before anything is read: what is too large is not loaded in order to be refused.
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            for name in sorted(wanted.keys() | shapes.keys()):
+                if wanted.get(name) != shapes.get(name):
+                    fault = f"{name} is {shapes.get(name, 'missing')} in the file"
+                    raise InputError(
+                        f"{path}: does not fit the network ({fault} and {wanted.get(name, 'missing')} in the network); "
+                        "install the version that trained it"
+                    )
+            found = {name: file.get_tensor(name) for name in shapes}
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last where a file is too large to be mapped
+        raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
     model.load_state_dict(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, StrokeregError
-from strokereg.core.specs import ArchitectureSpec, MixerSpec
+from strokereg.core.specs import ArchitectureSpec, MixerSpec, ReaderSpec
 from strokereg.registry.installed import Entry
 from strokereg.registry.plugin import told
 
@@ -39,10 +39,8 @@ def load_class(entry: Entry) -> Any:
             f"{who} needs the module {missing!r}, which is not installed; install what provides it"
         ) from error
     except Exception as error:
-        told = (str(error).strip().splitlines() or [""])[0]
         raise InputError(
-            f"{who} cannot be imported ({type(error).__name__}: {told}); reinstall {entry.distribution} "
-            "and what it needs"
+            f"{who} cannot be imported ({told(error)}); reinstall {entry.distribution} and what it needs"
         ) from error
     try:
         return getattr(module, class_name)
@@ -59,7 +57,7 @@ def read_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: unknown keys or wrong values, or a factory that cannot be loaded.
     """
-    return _table(load_class(entry), options, entry.spec.name).model_dump(mode="json", include=set(options))
+    return _table(entry, load_class(entry), options).model_dump(mode="json", include=set(options))
 
 
 def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -82,7 +80,7 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
         offered = " and ".join(f"{dims}D" for dims in entry.spec.dims)
         raise InputError(f"{entry.spec.name} is built for {offered}, not {problem.dims}D; choose --dims accordingly")
     factory = load_class(entry)
-    model = factory(problem, _table(factory, options or {}, entry.spec.name))
+    model = _call(entry, factory, problem, _table(entry, factory, options or {}))
     wanting = _wanting(entry.spec.role, model)
     if wanting:
         raise InputError(
@@ -105,7 +103,7 @@ def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
         InputError: wrong options, a factory that cannot be loaded or that gives something else.
     """
     factory = load_class(entry)
-    reader = factory(_table(factory, options or {}, f"reader {entry.spec.name}"))
+    reader = _call(entry, factory, _table(entry, factory, options or {}))
     for method in ("recognises", "read"):
         if not callable(getattr(reader, method, None)):
             raise InputError(
@@ -140,11 +138,30 @@ def build_tracker(entry: Entry, folder: Path) -> Any:
     return tracker
 
 
-def _table(factory: Any, options: Mapping[str, Any], owner: str) -> Options:
+def _table(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Options:
     """The class's own table with these values; a class without one takes none."""
     from strokereg.core.options import Options, parse
 
-    return parse(getattr(factory, "Options", Options), options, owner)
+    table = getattr(factory, "Options", Options)
+    if not (isinstance(table, type) and issubclass(table, Options)):
+        raise InputError(
+            f"{entry.spec.name} ({entry.origin}) has a table Options that is not one of strokereg; let it derive from "
+            "strokereg.Options"
+        )
+    return parse(table, options, f"{'reader ' * (entry.spec.role == ReaderSpec.role)}{entry.spec.name}")
+
+
+def _call(entry: Entry, factory: Any, *arguments: Any) -> Any:
+    """What the factory makes; whatever it raises becomes one sentence, with the traceback behind it for --debug."""
+    try:
+        return factory(*arguments)
+    except StrokeregError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{entry.spec.name} ({entry.origin}) cannot be built ({told(error)}); 'strokereg --debug' shows where, "
+            "and its authors will want to see that"
+        ) from error
 
 
 def _wanting(role: str, model: Any) -> str:
@@ -153,4 +170,7 @@ def _wanting(role: str, model: Any) -> str:
         return "" if callable(getattr(model, "mix", None)) else "without the method mix(host, donor, rng)"
     from torch import nn
 
-    return "" if isinstance(model, nn.Module) else "and not a torch.nn.Module"
+    if not isinstance(model, nn.Module):
+        return "and not a torch.nn.Module"
+    lacking = [method for method in ("players", "moves") if not callable(getattr(model, method, None))]
+    return f"without {' and '.join(f'{method}()' for method in lacking)}" if lacking else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strokereg.core.errors import StrokeregError
@@ -11,6 +14,10 @@ from strokereg.core.errors import StrokeregError
 if TYPE_CHECKING:
     from strokereg.testing.subject import Subject
 
+#: Code that is nobody's own: the kit, what it runs on, and what a factory is called through.
+_FOREIGN = re.compile(
+    r"[/\\]strokereg[/\\](testing|core|registry|export|api)[/\\]|[/\\](torch|numpy|contextlib)[/\\.]|^<"
+)
 NETWORKS = ("generator", "translator", "segmenter")
 
 
@@ -67,8 +74,14 @@ def require(held: object, seen: str) -> None:
 
 
 def told(error: BaseException) -> str:
-    """An error in a few words: its first line, with its kind where that line is not meant for users."""
+    """An error in a few words: its first line; where that is not meant for users, with its kind and where it arose."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, (Broken, Unfit, StrokeregError)):
         return first or type(error).__name__
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return (f"{type(error).__name__}: {first}" if first else type(error).__name__) + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the author's own code that an error came through, ` (net.py, line 7)`, if there is one."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _FOREIGN.search(frame.filename)]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -11,6 +11,7 @@ from strokereg.core.record import Record
 from strokereg.export.bundle import export_model
 from strokereg.export.graph import Inputs
 from strokereg.testing.check import Broken, require, rule, told
+from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject
 from strokereg.testing.toys import LABELS
 
@@ -36,7 +37,7 @@ def onnx_as_claimed(subject: Subject) -> None:
 
 
 def _as_claimed(subject: Subject, forms: tuple[str, ...], claimed: bool) -> None:
-    model = subject.lively
+    model = lively(subject)
     record = _record(subject, int(getattr(model, "multiple", subject.edge // 2)))
     samples = _samples(subject, record, model)
     with subject.folder() as folder:

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from strokereg.core.errors import InputError
 from strokereg.testing.check import Broken, Unfit, require, rule, told
+from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject
 
+_WILD = 10.0
 _CLOSE = 1e-5  # other batch sizes sum in another order
 
 
@@ -22,6 +24,13 @@ def shapes_and_ranges(subject: Subject) -> None:
     out = model(*subject.inputs(model, batch))
     _fits(subject, out, tuple(batch.image.shape))
     require(out.std() > 0, "every voxel of the output has the same value")
+    if subject.role == "translator":
+        # First weights are small, and so is what comes out; training makes them larger.
+        wild = subject.build().eval()
+        for parameter in wild.parameters():
+            parameter.mul_(_WILD)
+        most = float(wild(*subject.inputs(wild, batch)).nan_to_num(0.0).abs().max())
+        require(most <= 1.0, f"with weights {_WILD:g} times as large, intensities reach {most:.3g}")
 
 
 @rule(
@@ -72,7 +81,7 @@ def eval_repeats(subject: Subject) -> None:
 def noise_counts(subject: Subject) -> None:
     if not subject.stochastic:
         raise Unfit("it takes no noise")
-    model, batch = subject.lively, subject.batch(4)
+    model, batch = lively(subject), subject.batch(4)
     *given, z = subject.inputs(model, batch)
     given = [value[:1].expand(4, *value.shape[1:]) for value in given]
     out = model(*given, z)

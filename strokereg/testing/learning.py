@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from strokereg.core.roles import Batch, noise
-
-if TYPE_CHECKING:
-    from strokereg.testing.subject import Subject
+from strokereg.testing.subject import Subject
 
 #: The distance that is measured must fall to this share of what it was.
 SHARE = 0.5
@@ -39,9 +36,10 @@ class _Enough(Exception):
     """Ends a training early."""
 
 
+@functools.cache
 @torch.enable_grad()
-def learn(subject: Subject, folder: Path) -> Learnt:
-    """Train on one batch until the distance is half of what it was.
+def learn(subject: Subject) -> Learnt:
+    """Train on one batch until the distance is half of what it was; each subject once.
 
     Learning rates are constant and raised to `_LEAST_RATE`, as the point is whether the losses lead anywhere, not
     whether the architecture's own rate suits so short a training.
@@ -59,15 +57,27 @@ def learn(subject: Subject, folder: Path) -> Learnt:
                 raise _Enough
 
     settings = {"steps": steps, "checkpoint_every": steps}
-    trainer = subject.trainer(folder, lambda *_: batch, on_step=on_step, **settings)
-    for name, player in trainer.players.items():
-        rate = max(player.lr, _LEAST_RATE[subject.role])
-        trainer.players[name] = dataclasses.replace(player, lr=rate, schedule="constant")
-    what, measure = _measure(subject, trainer.model, batch, curves)
-    start = measure()
-    with contextlib.suppress(_Enough):
-        trainer.fit()
+    with subject.folder() as folder:
+        trainer = subject.trainer(folder, lambda *_: batch, on_step=on_step, **settings)
+        for name, player in trainer.players.items():
+            rate = max(player.lr, _LEAST_RATE[subject.role])
+            trainer.players[name] = dataclasses.replace(player, lr=rate, schedule="constant")
+        what, measure = _measure(subject, trainer.model, batch, curves)
+        start = measure()
+        with contextlib.suppress(_Enough):
+            trainer.fit()
     return Learnt(trainer.model.eval(), what, start, now[0], int(now[1]))
+
+
+def lively(subject: Subject) -> nn.Module:
+    """It in eval mode, after the short training: first weights may be zero where it counts.
+
+    Where it cannot be trained, as other checks tell, with its first weights all the same.
+    """
+    try:
+        return learn(subject).model if subject.ready.players() else subject.ready  # type: ignore[operator]
+    except Exception:
+        return subject.ready
 
 
 def _batch(subject: Subject) -> Batch:

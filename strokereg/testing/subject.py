@@ -18,7 +18,6 @@ from strokereg.core.roles import Batch, noise
 from strokereg.core.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.registry.factory import build_entry, load_class
 from strokereg.registry.installed import Entry
-from strokereg.testing.learning import Learnt, learn
 from strokereg.testing.toys import LABELS, brains
 
 _EDGES = {2: (16, 32, 64), 3: (16, 32)}  # sizes that are tried until one suits the network
@@ -105,23 +104,6 @@ class Subject:
         for step in range(getattr(model, "looks", 0)):
             list(model.moves(self.batch(4, step)))  # type: ignore[operator]
         return model
-
-    @functools.cached_property
-    def learnt(self) -> Learnt:
-        """What a short training on one batch came to."""
-        with self.folder() as folder:
-            return learn(self, folder)
-
-    @functools.cached_property
-    def lively(self) -> nn.Module:
-        """In eval mode, after the short training: first weights may be zero where it counts.
-
-        Where it cannot be trained, as other checks tell, with its first weights all the same.
-        """
-        try:
-            return self.learnt.model if self.ready.players() else self.ready  # type: ignore[operator]
-        except Exception:
-            return self.ready
 
     def trainer(
         self,

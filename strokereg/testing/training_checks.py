@@ -14,7 +14,7 @@ from strokereg.core.roles import Batch, Player
 from strokereg.core.trainer import Trainer
 from strokereg.testing.check import Broken, Unfit, require, rule, told
 from strokereg.testing.forward_checks import same
-from strokereg.testing.learning import SHARE
+from strokereg.testing.learning import SHARE, learn, lively
 from strokereg.testing.subject import Subject
 
 
@@ -106,7 +106,8 @@ class _Watched(Trainer):
 
 @rule(
     "a move changes the parameters of its player, and nobody else's",
-    "let losses reach the player that is named with them; change no parameter inside moves()",
+    "let losses reach the player that is named with them: detach() for what another player shall not feel, and never "
+    "detach_(), which cuts the tensor itself; change no parameter inside moves()",
     needs=("one-player-a-parameter", "losses-are-finite-scalars"),
 )
 def moves_change_their_player_only(subject: Subject) -> None:
@@ -192,7 +193,7 @@ def resumes_exactly(subject: Subject) -> None:
 def one_batch_is_learnt(subject: Subject) -> None:
     if not subject.ready.players():  # type: ignore[operator]
         raise Unfit("untrained: there is nothing to learn")
-    seen = subject.learnt
+    seen = learn(subject)
     fell = f"{seen.what} went from {seen.start:.3g} to {seen.end:.3g} in {seen.steps} steps"
     require(seen.end <= SHARE * seen.start, fell)
 
@@ -222,7 +223,7 @@ def bf16(subject: Subject) -> None:
 )
 @torch.no_grad()
 def label_edits_show(subject: Subject) -> None:
-    model, batch = subject.lively, subject.batch(2)
+    model, batch = lively(subject), subject.batch(2)
     labels = batch.labels.clone()
     place = (slice(None), *(slice(3 * subject.edge // 16, 6 * subject.edge // 16),) * subject.dims)
     inside = torch.zeros_like(labels, dtype=torch.bool)

@@ -80,6 +80,44 @@ def test_broken_lists_fault_and_mend():
     assert [set(row) for row in told] == [{"plugin", "distribution", "version", "reason", "mend"}]
 
 
+BROKEN = (
+    "arguments", "broken_import", "fails_at_import", "hookless", "misspelt", "not_a_spec", "raising_hook",
+    "returns_spec", "twice", "unmarked", "wrong_api", "wrong_field", "wrong_role",
+)  # fmt: skip
+
+
+def test_many_broken_distributions_at_once():
+    """Thirteen faults and a clash: every good plugin is listed, and every bad one with its reason and the mend."""
+    alone = models().stdout.splitlines()
+    outcome = models(plugins=(*BROKEN, "good"))
+    assert outcome.returncode == 0
+    good = "acme\ttranslator\t2D\tone convolution, L1 only\tacme-good 1.2"
+    assert sorted(outcome.stdout.splitlines()) == sorted([*alone, good])
+    assert outcome.stderr == f"{len(BROKEN)} plugins are broken: see 'strokereg models --broken'.\n"
+    rows = [line.split("\t") for line in models("--broken", plugins=(*BROKEN, "good", "clashing")).stdout.splitlines()]
+    faults = {plugin: (reason, mend) for plugin, _, reason, mend in rows}
+    assert set(faults) == {name.replace("_", "-") for name in BROKEN} | {"pix2pix"}
+    assert len({reason for reason, _ in faults.values()}) == len(faults)  # each its own
+    assert all(reason and mend for reason, mend in faults.values())
+
+
+@pytest.mark.slow
+def test_what_cannot_be_built_is_found_by_building_it():
+    assert models("--broken", plugins=("bad_factories", "good")).stderr == "Nothing is broken.\n"  # seen by its hooks
+    rows = json.loads(models("--broken", "--build", "--json", plugins=("bad_factories", "good")).stdout)
+    assert {row["distribution"] for row in rows} == {"acme-factories"}
+    seen = {row["plugin"]: row["reason"] for row in rows}
+    assert "is not installed" in seen["no-package"]
+    assert seen["no-default"] == "no-default: option lr has no default"
+    assert seen["no-translator"].startswith("does not do what a translator does (")
+    assert "without the method read(root)" in seen["no-reader"]
+    assert set(seen) == {
+        "no-module", "no-class", "no-package", "no-import", "no-network", "no-moves", "no-table", "no-default",
+        "no-memory", "no-translator", "no-reader", "no-mixer",
+    }  # fmt: skip
+    assert all(row["mend"] for row in rows)
+
+
 def test_nothing_broken_is_said_so():
     outcome = models("--broken")
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "Nothing is broken.\n")

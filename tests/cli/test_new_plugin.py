@@ -19,10 +19,10 @@ PIP = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-is
 def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monkeypatch, capsys):
     pytest.importorskip("setuptools", reason="setuptools, which builds without a net, is not installed")
     monkeypatch.chdir(tmp_path)
-    for role in ROLES:
+    for role in (*ROLES, "reader"):
         assert main(["new-plugin", f"my-{role}", "--role", role]) == 0
     folders = capsys.readouterr().out.split()
-    assert folders == [f"strokereg-my-{role}" for role in ROLES]
+    assert folders == [f"strokereg-my-{role}" for role in (*ROLES, "reader")]
     paths = [f"./{folder}" for folder in folders]
     subprocess.run([*PIP, "--disable-pip-version-check", "--target", "site", *paths], check=True, timeout=240)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])}
@@ -35,6 +35,7 @@ def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monk
     listed = run("strokereg", "models", "--strict", "my-*")
     assert listed.returncode == 0, listed.stderr
     assert sorted(line.split("\t")[0] for line in listed.stdout.splitlines()) == sorted(f"my-{role}" for role in ROLES)
+    assert "my-reader" in run("strokereg", "data", "readers").stdout
     # In one process for the sake of time, and the export to ONNX, half of that, for one of them in two dimensions only.
     words = ["-q", "--import-mode=importlib", "-c", os.devnull, "--rootdir", ".", "-p", "no:cacheprovider"]
     tested = run("pytest", *words, "-k", "not onnx or my-segmenter-2D", *(f"{folder}/tests" for folder in folders))
@@ -42,8 +43,10 @@ def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monk
     assert " passed" in tested.stdout
 
 
-def test_the_files_are_complete_and_in_order(tmp_path, capsys):
-    assert main(["new-plugin", "my-net", "--out", str(tmp_path / "deep" / "plugin")]) == 0
+@pytest.mark.parametrize("role", ["translator", "reader"])
+def test_the_files_are_complete_and_in_order(tmp_path, capsys, role):
+    assert main(["new-plugin", "my-net", "--role", role, "--out", str(tmp_path / "deep" / "plugin")]) == 0
+    module = "reader" if role == "reader" else "model"
     root = Path(capsys.readouterr().out.strip())
     assert sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()) == [
         ".github/workflows/test.yml",
@@ -52,11 +55,11 @@ def test_the_files_are_complete_and_in_order(tmp_path, capsys):
         "README.md",
         "pyproject.toml",
         "strokereg_my_net/__init__.py",
-        "strokereg_my_net/model.py",
-        "tests/test_conformance.py",
+        f"strokereg_my_net/{module}.py",
+        *["tests/test_conformance.py"] * (role != "reader"),
         "tests/test_plugin.py",
     ]
-    assert 'factory="strokereg_my_net.model:MyNet"' in (root / "strokereg_my_net" / "__init__.py").read_text()
+    assert f'factory="strokereg_my_net.{module}:MyNet"' in (root / "strokereg_my_net" / "__init__.py").read_text()
     checked = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--check", "--line-length", "120", str(root)],
         capture_output=True, text=True, check=False,

@@ -27,6 +27,8 @@ FAULTS = {
     "returns_spec": ("acme-single", "0.1", "a hook yields specs", "report this"),
     "arguments": ("acme-arguments", "0.1", "hooks take none", "report this"),
     "hookless": ("acme-hookless", "0.1", "implements none of the hooks", "report this"),
+    "fails_at_import": ("acme-native", "2.1", "OSError: libacme.so.3: cannot open", "uninstall"),
+    "wrong_field": ("acme-field", "0.1", "gives a wrong spec: ", "that fits this strokereg"),
     "twice": ("acme-twice", "0.1", "claims the name 'twin' twice", "report this"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import sys
@@ -10,14 +11,18 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 import strokereg
+import strokereg.api
+import strokereg.testing
 from strokereg.core.problem import Problem
-from strokereg.core.roles import Mixer
+from strokereg.core.roles import Mixer, Trainable
 from strokereg.core.source import Reader
 from strokereg.core.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
 from strokereg.core.track import Tracker
+from strokereg.registry import hooks
 from strokereg.registry.catalogue import READERS, TRACKERS, Catalogue
 from strokereg.registry.factory import build_reader, build_tracker
 from strokereg.registry.hooks import SPEC_OF_HOOK
@@ -120,9 +125,96 @@ def test_the_tables_name_every_hook_field_and_public_name():
         field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec) for field in dataclasses.fields(spec)
     }
     assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
+    assert set(SPEC_OF_HOOK) == {name for name in vars(hooks) if name.startswith("strokereg_")}
     assert set(strokereg.__all__) == named_in(public, column=2)
 
 
 def named_in(text, column):
     cells = [line.split("|")[column] for line in text.splitlines() if line[:1] == "|"]
     return set(re.findall(r"`(\w+)`", "\n".join(cells)))
+
+
+#: Public, and not called by anybody else than their own package.
+NO_ARGUMENTS = {"__version__", "hookimpl", "InputError", "CHECKS", "Broken"}
+
+
+def written():
+    """What a plugin writes, the package and the kit, as the three blocks of the page name them."""
+    methods = [(Trainable, "players"), (Trainable, "moves"), (Mixer, "mix"), (Reader, "recognises"), (Reader, "read")]
+    methods += [(Tracker, name) for name in ("begin", "step", "end", "close")]
+    ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.api.export}
+    kit = {name: getattr(strokereg.testing, name) for name in strokereg.testing.__all__}
+    return [
+        {name: getattr(role, name) for role, name in methods},
+        *({name: thing for name, thing in names.items() if name not in NO_ARGUMENTS} for names in (ours, kit)),
+    ]
+
+
+def signature(name, thing):
+    """`create(name, *, role=…, **options)`."""
+    words, starred = [], False
+    for parameter in inspect.signature(thing).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            words.append("*")
+        starred |= parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        mark = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        words.append(f"{mark}{parameter.name}{'' if parameter.default is parameter.empty else '=…'}")
+    return f"{name}({', '.join(words)})"
+
+
+def test_the_page_names_every_argument():
+    """One that is added, taken away or renamed fails here: write the line as it stands on the left, if it is meant."""
+    blocks = re.findall(r"```text\n(.*?)```", TEXT.partition("### Arguments")[2], re.DOTALL)
+    said = [block.replace("\n    ", " ").splitlines() for block in blocks]
+    assert [[signature(name, thing) for name, thing in names.items()] for names in written()] == said
+
+
+def test_hooks_take_no_arguments():
+    assert "Hooks take no arguments." in TEXT
+    assert [name for name in SPEC_OF_HOOK if inspect.signature(getattr(hooks, name)).parameters] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("| `strokereg_mixers` |", "| `strokereg_blenders` |"),
+        ("| `torchscript`, `onnx` |", "| `torchscript` |"),
+        ("`Source`, `InputError`", "`InputError`"),
+        ("`add_plugin`, `check` |", "`add_plugin`, `check`, `uncheck` |"),
+        ("Player(parameters, lr=…, ", "Player(parameters, "),
+        ("\nmoves(batch)\n", "\nmoves(batch, step)\n"),
+        ("dims=…, options=…, edge=…, expected_failures=…)", "dims=…, options=…, edge=…)"),
+        ("Suite(subject, expected=…)\n", ""),
+    ],
+)
+def test_a_page_that_is_not_true_is_found_out(old, new, monkeypatch):
+    assert TEXT.count(old) == 1
+    monkeypatch.setattr(sys.modules[__name__], "TEXT", TEXT.replace(old, new))
+    with pytest.raises(AssertionError):
+        hold_the_page_to_the_code()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        (hooks, "strokereg_blenders", lambda: None),
+        (hooks, "strokereg_mixers", lambda config: None),
+        (strokereg, "__all__", [*strokereg.__all__, "Catalogue"]),
+        (strokereg, "find", lambda name, role=None, version="": None),
+        (strokereg, "require_multiple", lambda shape, multiple: None),
+        (strokereg.testing, "__all__", strokereg.testing.__all__[:-1]),
+    ],
+)
+def test_what_changes_without_a_word_is_found_out(where, name, value, monkeypatch):
+    monkeypatch.setattr(where, name, value, raising=False)
+    monkeypatch.setattr(strokereg, "Catalogue", Catalogue, raising=False)
+    with pytest.raises(AssertionError):
+        hold_the_page_to_the_code()
+
+
+def hold_the_page_to_the_code():
+    test_the_tables_name_every_hook_field_and_public_name()
+    test_the_page_names_every_argument()
+    test_hooks_take_no_arguments()

@@ -77,6 +77,20 @@ def test_a_fault_of_a_mixer(name, check):
     assert set(failed(suite(name, "mixer"))) == ({check} if check else set())
 
 
+def test_an_error_says_where_it_arose():
+    """In the author's own file: not in torch where it came out, nor in the kit."""
+    lines = (FIXTURES / "acme_faults.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "F.avg_pool2d" in text)
+    tried = suite("EvenOnly")
+    assert f"(acme_faults.py, line {line}). Mend: " in tried.outcome(CHECKS["odd-sizes"]).message
+
+
+def test_a_range_is_kept_by_whatever_weights():
+    """The first ones are small, so an image without a bound looks right before it is trained."""
+    message = suite("Unbounded").outcome(CHECKS["shapes-and-ranges"]).message
+    assert "Seen: with weights 10 times as large, intensities reach" in message
+
+
 def test_a_segmenter_of_two_classes():
     [(check, message)] = failed(suite("TwoClasses", "segmenter")).items()
     assert check == "shapes-and-ranges"

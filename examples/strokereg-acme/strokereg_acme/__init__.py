@@ -1,6 +1,6 @@
 """What strokereg knows of this plugin before anything of it is built. No torch here."""
 
-from strokereg import TranslatorSpec, hookimpl
+from strokereg import ReaderSpec, TranslatorSpec, hookimpl
 
 
 @hookimpl
@@ -12,4 +12,15 @@ def strokereg_translators():
         paper="Zhang, Tian, Kong, Zhong, Fu 2018, arXiv 1802.08797",
         licence="Apache-2.0",
         dims=(2, 3),
+    )
+
+
+@hookimpl
+def strokereg_readers():
+    yield ReaderSpec(
+        name="isles15",
+        factory="strokereg_acme.isles15:Isles15",
+        summary="public sets of ISLES 2015: one folder a patient, VSD.Brain.XX.O.MR_DWI.*",
+        paper="Maier, Menze, von der Gablentz et al. 2017, doi:10.1016/j.media.2016.07.009",
+        licence="Apache-2.0",
     )

@@ -2,7 +2,7 @@
 
 All workers must see the store, the cache and the cohort under the same paths, as on a shared disk; no array goes over
 the network. A worker that dies costs the task that it was at: Dask gives it to another, which goes on from its
-checkpoint.
+checkpoint. A task that hangs fails, and its worker is started anew by its nanny, as nothing else can end it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.study.executor import Watcher, sort_out
+from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Task
 from strokereg.core.study.stage import Stage
 from strokereg.core.study.work import perform
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _TOPIC = "strokereg"
 _PATIENCE = 10  # seconds for the scheduler to answer
+_RESTART = 120  # seconds for a worker to be there again
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class DaskExecutor:
 
     Args:
         address: `host:port` of the scheduler.
+        limit: seconds that a task may go without a sign of life, such as a step, once it has begun.
     """
 
     address: str
+    limit: float = LIMIT
 
     def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
         """Do all tasks; returns key → sentence of those that failed or lacked what they need.
@@ -52,35 +57,53 @@ class DaskExecutor:
         with _connect(self.address) as client:
             heard: queue.SimpleQueue[tuple[str, Word]] = queue.SimpleQueue()
             client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Word(*event[1][1]))))
-            shared = _share(client, stage)
+            _try_out(client, stage)
             running: dict[str, Any] = {}
+            patience, places = Patience(self.limit), dict[str, str]()
+
+            def fail(key: str, sentence: str) -> None:
+                failures[key] = sentence
+                watcher.ended(by_key[key], sentence)
+
             while todo or running:
                 for task in list(todo):
                     lost = next((key for key in task.needs if key in failures), None)
                     if lost is not None:
                         todo.remove(task)
-                        failures[task.key] = f"needs {by_key[lost].title}, which failed"
-                        watcher.ended(task, failures[task.key])
+                        fail(task.key, f"needs {by_key[lost].title}, which failed")
                     elif done.issuperset(task.needs):
                         todo.remove(task)
                         needs = {key: by_key[key] for key in task.needs}
                         name = f"{task.kind}-{task.key[:16]}"
-                        running[task.key] = client.submit(_remote, shared, task, needs, key=name, pure=False)
+                        running[task.key] = client.submit(_remote, stage, task, needs, key=name, pure=False)
+                begun = time.monotonic()
                 _wait(client, running)
+                waited = min(1.0, time.monotonic() - begun)
                 while not heard.empty():
                     key, word = heard.get()
-                    if key in running:
+                    if key not in running:
+                        continue
+                    patience.hear(key, word)
+                    if word.kind == "ready":
+                        places[key] = word.text
+                    else:
                         watcher.step(by_key[key], word.step, word.total, word.losses or {})
                 for key in [key for key, future in running.items() if future.done()]:
+                    patience.forget(key)
                     word = _word(running.pop(key))
                     if word.kind == "wrong":
                         client.cancel(list(running.values()))
                         raise InputError(word.text)
                     if word.kind == "done":
                         done.add(key)
+                        watcher.ended(by_key[key], None)
                     else:
-                        failures[key] = word.text
-                    watcher.ended(by_key[key], failures.get(key))
+                        fail(key, word.text)
+                for key in patience.lost(waited):
+                    if _is_at(client, running[key], places.get(key, "")):
+                        fail(key, patience.sentence(key))
+                        _end(client, running.pop(key), places[key])
+                    patience.forget(key)  # where its worker died, until another takes it up
         return failures
 
 
@@ -99,10 +122,13 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _share(client: Client, stage: Stage) -> Any:
-    """The stage on every worker."""
+def _try_out(client: Client, stage: Stage) -> None:
+    """Send the stage to every worker once, to see that they can take it.
+
+    Each task brings it along all the same: what is only kept on workers is lost with the last of them.
+    """
     try:
-        return client.scatter(stage, broadcast=True)
+        client.scatter(stage, broadcast=True)
     except Exception as error:  # Dask raises plain exceptions with the worker's error as text
         raise InputError(
             f"--executor dask: its workers cannot take the study ({error}); install the same strokereg and plugins "
@@ -118,6 +144,18 @@ def _wait(client: Client, running: dict[str, Any]) -> None:
         raise RunFailed("the Dask scheduler went away; call the same command again to go on where it stopped")
     with contextlib.suppress(TimeoutError):
         wait(list(running.values()), timeout=1.0, return_when="FIRST_COMPLETED")
+
+
+def _is_at(client: Client, future: Any, place: str) -> bool:
+    """Whether a task that has begun on a worker is still there, and not in the queue of another."""
+    return future.key in client.processing().get(place, ())
+
+
+def _end(client: Client, future: Any, place: str) -> None:
+    """Give a task up and start its worker anew. One without a nanny stays as it is, and takes no other task."""
+    client.cancel([future])
+    with contextlib.suppress(ValueError, TimeoutError):
+        client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
 
 
 def _word(future: Any) -> Word:
@@ -146,4 +184,9 @@ def _remote(stage: Stage, task: Task, needs: dict[str, Task]) -> Word:
             f"the Dask worker on {socket.gethostname()} does not see {stage.store}; put --out, the cohort and "
             "STROKEREG_CACHE on a disk that all workers share under one path",
         )
-    return attempt(stage, task, needs, perform, lambda word: worker.log_event(_TOPIC, [task.key, list(word)]))
+
+    def say(word: Word) -> None:
+        worker.log_event(_TOPIC, [task.key, list(word)])
+
+    say(Word("ready", worker.address))
+    return attempt(stage, task, needs, perform, say)

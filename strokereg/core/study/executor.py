@@ -2,12 +2,14 @@
 
 Every worker computes with a fixed number of threads, so results do not depend on how many workers there are.
 A worker that dies (killed, out of memory) costs its own task only, which is taken up again from its checkpoint when
-no other task is at work, in case it was their memory that it lacked.
+no other task is at work, in case it was their memory that it lacked. One that hangs is ended and fails: what hung once
+would hang again.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,10 +17,11 @@ from typing import Protocol
 import torch
 
 from strokereg.core.errors import InputError
+from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.stage import Stage
 from strokereg.core.study.work import is_done, perform
-from strokereg.core.study.worker import Worker, spoken
+from strokereg.core.study.worker import Word, Worker, spoken
 
 _DEATHS = 2  # how often a task may lose its worker until it counts as failed
 
@@ -88,9 +91,11 @@ class LocalExecutor:
 
     Args:
         workers: processes at a time.
+        limit: seconds that a task may go without a sign of life, such as a step; then its worker is ended.
     """
 
     workers: int
+    limit: float = LIMIT
 
     def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
         """Do all tasks; returns key → sentence of those that failed or lacked what they need.
@@ -99,7 +104,7 @@ class LocalExecutor:
             InputError: wrong input, which no other task would survive either.
         """
         by_key, done, failures, todo = sort_out(stage, tasks, watcher)
-        deaths = dict[str, int]()
+        deaths, patience = dict[str, int](), Patience(self.limit)
         busy, idle = list[Worker](), list[Worker]()
 
         def fail(failed: Task, sentence: str) -> None:
@@ -117,16 +122,23 @@ class LocalExecutor:
                         todo.remove(next_one)
                         busy.append(idle.pop() if idle else Worker(stage, perform))
                         busy[-1].begin(next_one, {key: by_key[key] for key in next_one.needs})
-                for worker in spoken(busy, seconds=1.0):
+                        if busy[-1].serves:
+                            patience.hear(next_one.key, Word("ready"))
+                begun = time.monotonic()
+                heard = spoken(busy, seconds=1.0)
+                waited = min(1.0, time.monotonic() - begun)
+                for worker in heard:
                     word = worker.listen()
                     task = worker.task
                     assert task is not None  # it is busy
+                    patience.hear(task.key, word)
                     if word.kind == "ready":
                         continue
                     if word.kind == "step":
                         watcher.step(task, word.step, word.total, word.losses or {})
                         continue
                     busy.remove(worker)
+                    patience.forget(task.key)
                     if word.kind == "died":
                         worker.end()
                         deaths[task.key] = deaths.get(task.key, 0) + 1
@@ -143,6 +155,12 @@ class LocalExecutor:
                     else:
                         done.add(task.key)
                         watcher.ended(task, None)
+                for key in patience.lost(waited):
+                    [worker] = [one for one in busy if one.task is not None and one.task.key == key]
+                    busy.remove(worker)
+                    worker.end()
+                    fail(by_key[key], patience.sentence(key))
+                    patience.forget(key)
             return failures
         finally:
             for worker in (*busy, *idle):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,13 @@ from strokereg.core.study.stage import Stage
 from strokereg.core.study.views import view_case, view_files
 
 
-def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict[str, Any]:
+def measure_quality(
+    stage: Stage, task: Task, needs: Mapping[str, Task], alive: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Likeness of what the translator paints for held-out label maps, and the memorisation audit of the database.
 
     Held out are validation and test cases; features are those of the clinical-only segmenter. A mixer paints nothing
-    for other cases and has the audit only.
+    for other cases and has the audit only. `alive` is called now and then, as a sign of life.
     """
     kinds = {need.kind: need for need in needs.values()}
     ready, device = stage.ready, choose_device(stage.settings.device)
@@ -34,7 +35,11 @@ def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict
     made = read_database(stage.store / kinds["database"].folder, ready.table.lesion)
     sets = ([view_case(case, ready.problem) for case in cases] for cases in (made, ready.train[: task.cases]))
     synthetic, training = (_images(views) for views in sets)
-    look = partial(deep_features, segmenter)
+
+    def look(images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
+        alive()
+        return deep_features(segmenter, images, brain)
+
     said: dict[str, Any] = {
         "memorisation": audit(synthetic, training, _images(truth), look, task.seed).model_dump(),
         "likeness": None,
@@ -43,7 +48,10 @@ def measure_quality(stage: Stage, task: Task, needs: Mapping[str, Task]) -> dict
         translator = load_model(stage.store / kinds["translator"].folder, stage.build)[1].to(device)
         seed_everything(task.seed)
         stochastic = stage.registered[task.architecture].spec.stochastic
-        painted = [render(translator, view.labels, stochastic) for view in truth]
+        painted = []
+        for view in truth:
+            alive()
+            painted.append(render(translator, view.labels, stochastic))
         measures = Measures(truth, ready.table.lesion, look)
         said["likeness"] = _finite(measures.painted(painted).model_dump())
         said["true_contrast"] = _finite(measures.contrast(truth).model_dump())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -12,10 +13,12 @@ from typing import Any, cast
 import nibabel as nib
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from strokereg.core.case import CaseFiles
 from strokereg.core.compose import read_database, render, write_database
 from strokereg.core.device import choose_device, seed_everything
+from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.judge import Judged, choose_decision, judge_case, predict_case
 from strokereg.core.mix import host_of, write_mixed
 from strokereg.core.problem import Problem
@@ -62,19 +65,50 @@ def perform(stage: Stage, task: Task, needs: dict[str, Task], report: Report) ->
 
     Args:
         needs: the tasks that it builds on, by key.
-        report: told of every step.
+        report: told of every step, and between them, as a sign of life, where other work takes long.
 
     Raises:
         StrokeregError: as training and reading raise them.
     """
     folder = stage.store / task.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".task.lock"):
+    with _alone(folder, lambda: report(0, task.steps, {})):
         if is_done(stage, task):
             return
         begun = time.perf_counter()
         said = _KINDS[task.kind](stage, task, needs, folder, report)
         write_json(outcome_path(stage, task), {**said, "seconds": round(time.perf_counter() - begun, 2)})
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, alive: Callable[[], None]) -> Iterator[None]:
+    """The only one at work in a folder; to wait for another study that is at it is no hanging."""
+    lock = FileLock(folder / ".task.lock")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1.0)
+        except Timeout:
+            alive()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _of_the_architecture() -> Iterator[None]:
+    """What an architecture refuses, as a size that it cannot halve, fails its own arm and does not end the study."""
+    try:
+        yield
+    except InputError as error:
+        raise RunFailed(str(error)) from error
+
+
+def _told(files: Iterable[CaseFiles], alive: Callable[[], None]) -> Iterator[CaseFiles]:
+    """The same, with a sign of life before each."""
+    for one in files:
+        alive()
+        yield one
 
 
 def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
@@ -91,23 +125,31 @@ def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, repor
         synthetic,
         task.share or 0.5,
     )
-    model = train_run(
-        folder, record, stage.build, sampler.batch, lambda step, losses: report(step, settings.steps, losses)
-    )
+    with _of_the_architecture():
+        model = train_run(
+            folder, record, stage.build, sampler.batch, lambda step, losses: report(step, settings.steps, losses)
+        )
     if task.kind != "segmenter":
         return {}
+
+    def alive() -> None:
+        report(settings.steps, settings.steps, {})
+
+    validation = _told(stage.ready.validation_files, alive)
     decision, dice = choose_decision(
-        model, stage.ready.validation_files, stage.ready.preparation, stage.ready.problem.size, stage.settings.flips
+        model, validation, stage.ready.preparation, stage.ready.problem.size, stage.settings.flips
     )
     Record.read(folder).model_copy(update={"decision": decision}).write(folder)
-    return _judge(stage, task, model, decision) | {"validation_dice": dice}
+    return _judge(stage, task, model, decision, alive) | {"validation_dice": dice}
 
 
-def _judge(stage: Stage, task: Task, model: torch.nn.Module, decision: Decision) -> dict[str, Any]:
+def _judge(
+    stage: Stage, task: Task, model: torch.nn.Module, decision: Decision, alive: Callable[[], None]
+) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {"cases": {}, "external": {}}
     shown: dict[str, np.ndarray] = {}
     for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
-        for number, case in enumerate(files):
+        for number, case in enumerate(_told(files, alive)):
             judged = predict_case(model, case, stage.ready.preparation, stage.ready.problem.size, decision.flips)
             scores[part][case.name] = judge_case(judged, decision).model_dump()
             if number < _SHOWN:
@@ -148,20 +190,21 @@ def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, re
     translator = load_model(stage.store / makers["translator"].folder, stage.build)[1].to(device)
     stochastic = stage.registered[task.architecture].spec.stochastic
     count = stage.settings.synthetic_cases
-    tally = write_database(
-        folder,
-        stage.public.anatomies if task.public else stage.ready.train[: task.cases],
-        stage.ready.train[: task.cases],
-        generator,
-        translator,
-        stochastic,
-        stage.ready.table,
-        stage.ready.problem,
-        count,
-        task.seed,
-        lambda done: report(done, count, {}),
-    )
-    return asdict(tally) | _held_out(stage, task, translator, stochastic)
+    with _of_the_architecture():
+        tally = write_database(
+            folder,
+            stage.public.anatomies if task.public else stage.ready.train[: task.cases],
+            stage.ready.train[: task.cases],
+            generator,
+            translator,
+            stochastic,
+            stage.ready.table,
+            stage.ready.problem,
+            count,
+            task.seed,
+            lambda done: report(done, count, {}),
+        )
+        return asdict(tally) | _held_out(stage, task, translator, stochastic)
 
 
 def _held_out(stage: Stage, task: Task, translator: torch.nn.Module, stochastic: bool) -> dict[str, Any]:
@@ -187,7 +230,10 @@ def _mix(stage: Stage, task: Task, folder: Path, report: Report) -> dict[str, An
     options = stage.settings.options.get(task.architecture, {})
     mixer = cast(Mixer, stage.build(task.architecture, stage.ready.problem, options))
     cases, count = stage.ready.train[: task.cases], stage.settings.synthetic_cases
-    tally = write_mixed(folder, cases, mixer, stage.ready.table, count, task.seed, lambda done: report(done, count, {}))
+    with _of_the_architecture():
+        tally = write_mixed(
+            folder, cases, mixer, stage.ready.table, count, task.seed, lambda done: report(done, count, {})
+        )
     shown: dict[str, np.ndarray] = {}
     for number, made in enumerate(read_database(folder, stage.ready.table.lesion)[:_SHOWN]):
         host = host_of(cases, number)
@@ -215,7 +261,7 @@ def _richest_unit(
 
 
 def _quality(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
-    return measure_quality(stage, task, needs)
+    return measure_quality(stage, task, needs, lambda: report(0, task.steps, {}))
 
 
 _KINDS = {

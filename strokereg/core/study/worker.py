@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ from strokereg.core.workers import end_with_parent
 
 Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
 
+_QUIET = 1.0  # seconds until a step is spoken of that would have been passed over
 
 _NO_START = (
     "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
@@ -44,7 +46,7 @@ class Worker:
     def __init__(self, stage: Stage, perform: Perform):
         context = multiprocessing.get_context("spawn")
         self.task: Task | None = None
-        self._serves = False
+        self.serves = False  # once it has started, which takes some seconds
         self.pipe, far_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(far_end, stage, perform), daemon=True)
         self._process.start()
@@ -60,11 +62,11 @@ class Worker:
         """Its next word; one must be waiting."""
         try:
             word = self.pipe.recv()
-            self._serves = True
+            self.serves = True
             return word
         except (EOFError, OSError):
             self._process.join(5.0)
-            if not self._serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
+            if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
                 return Word("wrong", _NO_START)
             return Word("died")
 
@@ -94,11 +96,13 @@ def _serve(pipe: Connection, stage: Stage, perform: Perform) -> None:
 
 
 def attempt(stage: Stage, task: Task, needs: dict[str, Task], perform: Perform, say: Callable[[Word], object]) -> Word:
-    """Do a task and say how it ended; `say` hears of about fifty steps of it."""
-    every = max(1, task.steps // 50)
+    """Do a task and say how it ended; `say` hears of about fifty steps of it, and of one a second of slow ones."""
+    every, spoke = max(1, task.steps // 50), time.monotonic()
 
     def report(step: int, total: int, losses: dict[str, float]) -> None:
-        if step % every == 0 or step == total:
+        nonlocal spoke
+        if step % every == 0 or step == total or time.monotonic() - spoke > _QUIET:
+            spoke = time.monotonic()
             say(Word("step", step=step, total=total, losses=losses))
 
     try:

@@ -38,6 +38,8 @@ def work(folder, task, needs, report):
                 (folder / "mortal.alone").touch()
         case "leaves":
             os._exit(1)
+        case "hangs":
+            time.sleep(600)
         case "raises":
             raise ValueError("first line\nsecond line")
         case "wrong":

@@ -11,6 +11,7 @@ from strokereg.cli.main import main
 from strokereg.core.cache import cache_folder
 from strokereg.core.cohort import open_cohort
 from strokereg.core.errors import InputError
+from strokereg.core.study import cluster
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.executor import Silent
 from strokereg.core.study.run import run_study
@@ -59,7 +60,7 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
         settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered, faulty.build,
         DaskExecutor(address), watcher, command="test",
     )  # fmt: skip
-    assert mark.exists()
+    assert mark.with_name("died-dies-once").exists()
     assert finished.results.failures == []
     names = [said[1].title for said in watcher.told if said[0] == "ended"]
     assert len(names) == len(set(names)) == 5 + 1 + 1 + 2
@@ -70,6 +71,35 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
     assert len(same) == 3
     assert all(arms[name] == alone[name] for name in same)
     assert all(arms.values())
+    sys.modules.pop("faulty")
+
+
+@pytest.mark.slow
+def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small, tmp_path, monkeypatch):
+    """On a cluster of one worker, which all the rest must come to, and which takes the study with it when it ends."""
+    helpers = str(Path(__file__).parent)
+    monkeypatch.syspath_prepend(helpers)
+    monkeypatch.setenv("STROKEREG_CACHE", str(cache_folder()))
+    monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
+    import faulty
+
+    monkeypatch.setattr(cluster, "Patience", faulty.Impatient)
+    settings, registered = small(small_cohort, models=("carvemix",), quality=False)
+    settings = settings.model_copy(update={"models": ("hangs", "carvemix")})
+    registered |= {"hangs": faulty.entry("hangs"), "mask-gan": find("mask-gan")}
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as machines:
+        executor = DaskExecutor(machines.scheduler_address.removeprefix("tcp://"))
+        finished = run_study(
+            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered,
+            faulty.build, executor, Silent(), command="test",
+        )  # fmt: skip
+    reasons = [failure.reason for failure in finished.results.failures]
+    assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
+    assert "no sign of life for 2 s" in reasons[0]
+    judged = {arm.name for arm in finished.results.arms if arm.seeds}
+    assert judged == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
     sys.modules.pop("faulty")
 
 

@@ -43,9 +43,9 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "perform", hands.work)
     monkeypatch.setattr(executor, "is_done", hands.is_done)
 
-    def do(tasks, workers=2):
+    def do(tasks, workers=2, **settings):
         watcher = Words()
-        return LocalExecutor(workers).run(tmp_path, tasks, watcher), watcher
+        return LocalExecutor(workers, **settings).run(tmp_path, tasks, watcher), watcher
 
     yield do
     sys.modules.pop("hands", None)
@@ -82,6 +82,18 @@ def test_one_failure_leaves_the_others(run, tmp_path):
     assert watcher.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
     assert attempts(tmp_path, "earlier") == 0
+
+
+@pytest.mark.slow
+def test_what_hangs_fails_alone_and_is_not_tried_again(run, tmp_path):
+    failures, watcher = run([task("hangs"), task("plain"), task("heir", "hangs"), task("after", "plain")], limit=8.0)
+    assert failures == {
+        "hangs": "hung after step 1 of 1: no sign of life for 8 s; if its steps are that slow, give them more with "
+        "--step-limit",
+        "heir": "needs segmenter hangs (1 cases, clinical, seed 0), which failed",
+    }
+    assert attempts(tmp_path, "hangs") == 1
+    assert sorted(watcher.about("ended")) == ["after", "hangs", "heir", "plain"]
 
 
 @pytest.mark.slow
