@@ -10,6 +10,7 @@ from strokereg.core.grid import Preparation
 from strokereg.core.record import Record
 from strokereg.export.bundle import export_model
 from strokereg.export.graph import Inputs
+from strokereg.export.shapes import Size, sizes_of
 from strokereg.testing.check import Broken, require, rule, told
 from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject
@@ -67,10 +68,20 @@ def _record(subject: Subject, multiple: int) -> Record:
 def _samples(subject: Subject, record: Record, model: torch.nn.Module) -> list[Inputs]:
     """The toy brains as the exported graph takes them; a generator sees none."""
     batch = subject.batch()
+    smallest = sizes_of(record).smallest
     if subject.role == "generator":
         return []
     if subject.role == "segmenter":
         raw = (batch.image.numpy() + 1.0) * (0.5 * record.preparation.ceiling * _MEDIAN)
-        return [{"image": raw, "median": np.full((len(raw), 1), _MEDIAN, dtype=np.float32)}]
+        return [{"image": _widened(raw, smallest), "median": np.full((len(raw), 1), _MEDIAN, dtype=np.float32)}]
     given = subject.inputs(model, batch)
-    return [dict(zip(("labels", "noise"), (value.numpy() for value in given), strict=False))]
+    return [dict(zip(("labels", "noise"), (_widened(value.numpy(), smallest) for value in given), strict=False))]
+
+
+def _widened(value: np.ndarray, smallest: Size) -> np.ndarray:
+    """With a border of nothing up to the smallest size that a scan can get; what has no place in space stays."""
+    if value.ndim <= len(smallest):
+        return value
+    lead = [(0, 0)] * (value.ndim - len(smallest))
+    missing = [(0, max(0, least - have)) for least, have in zip(smallest, value.shape[len(lead) :], strict=True)]
+    return np.pad(value, lead + missing)
