@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from strokereg.core.checks.finding import Finding
 from strokereg.core.checks.inspect import inspect_case
 from strokereg.core.cohort_folder import open_folder, write_description
+from strokereg.core.endings import without_ending
 from strokereg.core.errors import FileFault, InputError
 from strokereg.core.intake.describe import DERIVED, bring_splits, describe, write_tables
 from strokereg.core.intake.naming import Visit, name_visits
@@ -169,7 +169,7 @@ def _of_source(finding: Finding, visit: Visit) -> Finding:
 def _copy_sidecars(visit: Visit, raw: Path) -> None:
     """What the source says of its images beside them: `.json`, and `.bval` and `.bvec` of a 3D image."""
     for part, path in visit.files.images.items():
-        stem = re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+        stem = without_ending(path)
         for ending in (".json", *(() if part in visit.files.volumes else (".bval", ".bvec"))):
             beside = path.with_name(stem + ending)
             if beside.is_file():

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from strokereg.core.adc import UNIT, UNITS, unit_of
 from strokereg.core.case import CaseFiles
+from strokereg.core.endings import ending_of
 from strokereg.core.errors import FileFault
 from strokereg.core.intake.naming import Visit
 from strokereg.core.intake.settings import Settings
@@ -106,7 +107,7 @@ def _put(source: Path, stem: Path, anew: np.ndarray | None, affine: np.ndarray, 
     """The file under its new name, with the ending that it had, or `.nii.gz` where it is written."""
     if anew is not None:
         return write_volume(stem.with_name(f"{stem.name}.nii.gz"), anew, affine)
-    target = stem.with_name(stem.name + (".nii.gz" if source.name.lower().endswith(".gz") else ".nii"))
+    target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
     source = source.resolve()
     try:
         if not link:

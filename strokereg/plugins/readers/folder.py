@@ -11,10 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
+from strokereg.core.endings import ending_of, without_ending
 from strokereg.core.errors import InputError
 from strokereg.core.options import Options
 from strokereg.core.source import Source
-from strokereg.plugins.readers.names import ending_of, parse_name, without_ending
+from strokereg.plugins.readers.names import parse_name
 
 
 class FolderReader:

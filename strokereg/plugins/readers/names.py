@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-ENDINGS = (".nii.gz", ".nii")
+from strokereg.core.endings import ending_of, without_ending
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Name:
     def case(self) -> str:
         """Subject and session as one word."""
         return "_".join(word for word in self.visit if word)
-
-
-def ending_of(path: Path) -> str | None:
-    """`.nii.gz` or `.nii`, however it is written, or None for another file."""
-    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
-
-
-def without_ending(path: Path) -> str:
-    """The file's name without `.nii.gz` or `.nii`."""
-    return path.name[: len(path.name) - len(ending_of(path) or "")]
 
 
 def parse_name(path: Path) -> Name | None:

@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from strokereg.core.case import CaseFiles
+from strokereg.core.endings import ending_of
 from strokereg.core.source import Source
 from strokereg.plugins.readers.channels import DATASET, ChannelOptions, channels_of, read_dataset
-from strokereg.plugins.readers.names import ending_of
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
