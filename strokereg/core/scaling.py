@@ -13,7 +13,7 @@ from strokereg.core.grid import Preparation, brain_median, foreground
 from strokereg.core.nifti import Volume
 
 MEDIAN = 100.0  # intensity of the brain's median in written images; scanners have no unit either
-_SPREAD = 1.4826  # median absolute deviation → standard deviation, where values are normally distributed
+SPREAD = 1.4826  # median absolute deviation → standard deviation, where values are normally distributed
 
 
 def measure(scan: Volume, preparation: Preparation) -> np.ndarray:
@@ -29,7 +29,7 @@ def measure(scan: Volume, preparation: Preparation) -> np.ndarray:
         return np.array(median, dtype=np.float32)
     brain = scan.data[foreground(scan.data)].astype(np.float64)
     if preparation.scaling == "zscore":
-        spread = _SPREAD * np.median(np.abs(brain - median))
+        spread = SPREAD * np.median(np.abs(brain - median))
         limits = median + spread * np.array(preparation.deviations)
     else:
         limits = np.percentile(brain, preparation.percentiles)

@@ -19,7 +19,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 OVERLAP = 0.5  # of neighbouring windows, at least
 SIGMA = 1 / 8  # of the Gaussian, as a share of the window's edge; both as in nnU-Net
-_SLICES = 16  # slices a call: enough to keep the cores busy, little memory at any number of slices
+SLICES = 16  # slices a call: enough to keep the cores busy, little memory at any number of slices
 
 
 def slide(
@@ -48,7 +48,7 @@ def slide(
     size = items.shape[2:]
     windows = [_windows(edge, min(edge, want), overlap, sigma) for edge, want in zip(size, patch, strict=True)]
     blended = np.zeros((len(items), *size), dtype=np.float32)
-    for part in _parts(len(items), _SLICES if len(patch) == 2 else 1):
+    for part in _parts(len(items), SLICES if len(patch) == 2 else 1):
         for places in itertools.product(*windows):
             where = (part, *(place for place, _ in places))
             weight = _outer([weight for _, weight in places])
