@@ -16,6 +16,7 @@ from strokereg.core.window import SLICES
 from strokereg.export.metadata import Bundle
 from strokereg.export.onnx_nodes import Nodes
 from strokereg.export.whole import brain, domain, frame, lesions, resample, windows
+from strokereg.export.whole.settle import settle
 
 INPUTS = {
     "scan": "voxels as stored, scaled by the file's slope, float32 [C, I, J, K]; one grid for all channels",
@@ -49,6 +50,7 @@ def assemble(network: onnx.ModelProto, bundle: Bundle) -> onnx.ModelProto:
     model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=network.ir_version)
     model.producer_name = "strokereg"
     whole = inliner.inline_local_functions(model)
+    settle(whole)
     onnx.checker.check_model(whole)
     return whole
 
@@ -75,9 +77,9 @@ class _Way(Nodes):
         """
         (one,) = self.call(domain.listed, value)
         index = self.op("Cast", fault, to=TensorProto.INT64)
-        found = self.op("Gather", one, index)
-        self.made[-1].name = sentence
-        return found
+        self.op("Gather", one, index)
+        self.made[-1].output[0] = sentence
+        return sentence
 
     def write(self) -> None:
         """From the inputs to the outputs."""
