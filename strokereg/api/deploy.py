@@ -11,6 +11,7 @@ from strokereg.core.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from strokereg.core.case import CaseFiles
     from strokereg.core.cohort import Cohort
     from strokereg.core.record import Record
     from strokereg.export.bundle import Lower
@@ -120,7 +121,8 @@ def export(
 
     Args:
         run: folder that `train` made.
-        formats: out of "onnx", "torchscript", "pt2", and the folders "triton", "monai" and "web".
+        formats: out of "onnx", "torchscript", "pt2", "scan" (a whole scan's way in one ONNX file), and the folders
+            "triton", "monai" and "web".
         out: folder for the files; by default `export` inside the run folder.
         data: cohort on whose cases parity is measured; by default the one that the run was trained on.
         precisions: out of "fp32", "fp16", "bf16" and "int8"; those below fp32 are written as ONNX, after their loss
@@ -153,6 +155,7 @@ def export(
         licence,
         precisions,
         _lower(record, model, run, data, force, "int8" in precisions) if precisions != ("fp32",) else None,
+        _cases(record, run, data) if "scan" in formats else (),
     )
 
 
@@ -183,10 +186,13 @@ def check_export(
         return _check_alone(path, kind)
     record, model, _ = trained(Path(run))
 
-    from strokereg.export.check import check_file, read_file
+    from strokereg.export.check import check_file, check_whole, read_file
 
+    bundle = read_file(path)
+    if bundle.whole:
+        return check_whole(path, model, record, _cases(record, run, data)), None, f"its run {run}"
     samples, lower = _samples(record, model, run, data), None
-    if read_file(path).precision != "fp32":
+    if bundle.precision != "fp32":
         lower = _lower(record, model, run, data, force=False, calibrate=False)
     return *check_file(path, model, record, samples, lower), f"its run {run}"
 
@@ -200,7 +206,7 @@ def read_bundle(path: Path | str) -> Bundle:
     from strokereg.export.formats import format_of, model_in
 
     path = model_in(path)
-    if format_of(path) == "onnx":
+    if format_of(path) in ("onnx", "scan"):
         from strokereg.export.metadata import KEY
         from strokereg.export.metadata import read_bundle as parse
         from strokereg.export.onnx_header import read_header
@@ -226,7 +232,7 @@ def _home(path: Path) -> Path | None:
 def _check_alone(path: Path, kind: str) -> tuple[Parity, None, str]:
     from strokereg.export.probe import check_answers
 
-    if kind == "onnx":
+    if kind in ("onnx", "scan"):
         from strokereg.export.session import open_file
 
         session, bundle = open_file(path)
@@ -271,6 +277,13 @@ def _samples(record: Record, model: nn.Module, run: Path | str, data: Path | str
     if record.role == "generator":
         return []
     return samples_of(record, _cohort(record, run, data), getattr(model, "noise", None))
+
+
+def _cases(record: Record, run: Path | str, data: Path | str | None) -> list[CaseFiles]:
+    """The cases that a graph of a whole scan is measured on: as many as parity is."""
+    from strokereg.export.samples import CASES, cases_of
+
+    return cases_of(_cohort(record, run, data), count=CASES) if record.role == "segmenter" else []
 
 
 def _lower(

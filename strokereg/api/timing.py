@@ -56,7 +56,7 @@ def _of_run(run: Path, spare: Path, ways: dict[str, Callable[[], Run]], threads:
 
     from strokereg.api.deploy import trained
     from strokereg.export.bundle import export_model
-    from strokereg.export.formats import SUFFIXES
+    from strokereg.export.formats import SUFFIXES, holds_network
     from strokereg.export.graph import graph_of
     from strokereg.export.graph import run as run_graph
 
@@ -77,7 +77,7 @@ def _of_run(run: Path, spare: Path, ways: dict[str, Callable[[], Run]], threads:
             return call
 
         ways["PyTorch, compiled"] = compile_graph
-    made = [path for path in sorted((run / "export").glob("*")) if path.suffix in SUFFIXES.values()]
+    made = [path for path in sorted((run / "export").glob("*")) if holds_network(path)]
     missing = [name for name in ("onnx", "torchscript") if not any(path.suffix == SUFFIXES[name] for path in made)]
     # Parity on edge sizes only: these files are thrown away again.
     return [*made, *(export_model(model, record, [], spare, missing, licence) if missing else [])]

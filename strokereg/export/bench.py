@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from strokereg.core.errors import InputError
+from strokereg.export.formats import SUFFIXES, holds_network
 from strokereg.export.metadata import Bundle
 from strokereg.export.probe import Inputs, draw_inputs
 
@@ -142,9 +144,15 @@ def head_labels(labels: int, batch: int, size: tuple[int, ...]) -> np.ndarray:
 
 
 def siblings(file: Path) -> list[Path]:
-    """A file and those that lie beside it of the same network: `unet.onnx`, `unet.int8.onnx`, `unet.pt` …"""
+    """A file and those that lie beside it of the same network: `unet.onnx`, `unet.int8.onnx`, `unet.pt` …
+
+    Raises:
+        InputError: the file takes whole scans, not what a network takes.
+    """
+    if file.name.endswith(SUFFIXES["scan"]):
+        raise InputError(f"{file}: holds a whole scan's way, and networks are timed; give the network's own file")
     base = file.name.split(".")[0]
-    beside = sorted(path for path in file.parent.glob(f"{base}.*") if path.suffix in (".onnx", ".pt", ".pt2"))
+    beside = sorted(path for path in file.parent.glob(f"{base}.*") if holds_network(path))
     return [file, *(path for path in beside if path != file)]
 
 

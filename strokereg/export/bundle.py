@@ -24,6 +24,8 @@ from strokereg.export.graph import Graph, Inputs, graph_of, plain_copy
 from strokereg.export.metadata import AGREEMENT, TOLERANCE, Bundle, Gate, Parity, Training, read_bundle
 from strokereg.export.parity import measure
 from strokereg.export.probe import SEED, make_probe
+from strokereg.export.runtime import Segmenter
+from strokereg.export.session import OnnxRuntime
 
 WRITERS: dict[str, ModuleType] = {"onnx": onnx_file, "torchscript": torchscript_file, "pt2": pt2_file}
 
@@ -52,6 +54,7 @@ def export_model(
     licence: str = "",
     precisions: Iterable[str] = ("fp32",),
     lower: Lower | None = None,
+    cases: Iterable[CaseFiles] = (),
 ) -> list[Path]:
     """Write a trained network as `<architecture>.onnx`, `.int8.onnx`, `.pt`, `-web/` …; all appear, or none.
 
@@ -64,6 +67,7 @@ def export_model(
         licence: of the architecture's implementation.
         precisions: names out of `formats.PRECISIONS`; those below fp32 are written as ONNX.
         lower: cases for them.
+        cases: whose scans the graph of a whole scan is measured on; drawn ones are added here.
 
     Returns:
         The files and folders, in the order of `formats`, each with its precisions.
@@ -78,7 +82,8 @@ def export_model(
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
     homes.check_homes(formats, record.role, record.architecture, record.preparation)
-    work = Work(plain_copy(model), graph_of(model, record), record, list(samples), licence, lower or Lower())
+    network = plain_copy(model), graph_of(model, record)
+    work = Work(*network, record, list(samples), licence, lower or Lower(), tuple(cases))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in set(formats) & set(HOMES):
@@ -88,6 +93,9 @@ def export_model(
             for name in formats:
                 if name in HOMES:
                     written.append(work.house(name, Path(folder)))
+                    continue
+                if name == "scan":
+                    written.append(work.whole(Path(folder)))
                     continue
                 full = work.write(name, Path(folder))
                 written += [full] if "fp32" in precisions else []
@@ -114,6 +122,7 @@ class Work:
     samples: list[Inputs]
     licence: str
     lower: Lower
+    cases: tuple[CaseFiles, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,6 +134,21 @@ class Work:
         kind, _ = HOMES[home]
         full = self.write(kind, folder)
         return homes.build(home, full, read_bundle(WRITERS[kind].read_text(full), full), folder)
+
+    def whole(self, folder: Path) -> Path:
+        """The graph of a whole scan around the float32 ONNX file, measured beside the runtime with that file and held."""
+        from strokereg.export.whole import file
+
+        full, path = self.write("onnx", folder), folder / f"{self.name}{SUFFIXES['scan']}"
+        bundle = read_bundle(onnx_file.read_text(full), full)
+        with _failing(f"{self.record.architecture}: no graph of a whole scan can be made"):
+            file.write(full, bundle, path)
+            segmenter = Segmenter(full, OnnxRuntime(full, cpu=True), bundle)
+            parity = file.compare(path, segmenter, file.scans_of(self.cases, bundle))
+        if not parity.holds:
+            raise RunFailed(unlike_runtime(self.record.architecture, parity))
+        onnx_file.annotate(path, file.describe(bundle, parity, segmenter).to_json())
+        return path
 
     def write(self, name: str, folder: Path) -> Path:
         """The file of one format, in float32, with its parity measured and held; once, however often asked for."""
@@ -213,6 +237,14 @@ def require(parity: Parity, what: str) -> None:
             f"{what} is not the trained network: {parity}; allowed are {TOLERANCE:g} and "
             f"{100 * AGREEMENT:g} % of voxels"
         )
+
+
+def unlike_runtime(what: str, parity: Parity) -> str:
+    """The sentence of a graph of a whole scan that does not do as the runtime does."""
+    return (
+        f"{what}: the graph of a whole scan is not what 'strokereg segment' does: {parity}; allowed are {TOLERANCE:g} and "
+        f"{100 * AGREEMENT:g} % of voxels"
+    )
 
 
 def refusal(what: str, gate: Gate) -> str:

@@ -10,13 +10,15 @@ from torch import nn
 
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.record import Record
-from strokereg.export.bundle import WRITERS, Lower, decision_of, first_line, refusal, require
+from strokereg.core.case import CaseFiles
+from strokereg.export.bundle import WRITERS, Lower, decision_of, first_line, refusal, require, unlike_runtime
 from strokereg.export.formats import format_of
-from strokereg.export.gate import measure_gate
+from strokereg.export.gate import Engine, measure_gate
 from strokereg.export.graph import Inputs, graph_of, plain_copy
 from strokereg.export.graph import run as run_graph
 from strokereg.export.metadata import Bundle, Gate, Parity, read_bundle
 from strokereg.export.parity import measure
+from strokereg.export.runtime import Segmenter
 
 
 def check_file(
@@ -28,9 +30,7 @@ def check_file(
         InputError: the file cannot be opened, or holds another architecture.
         RunFailed: parity does not hold, or the loss is not allowed and was not forced (with the numbers).
     """
-    bundle = read_file(path)
-    if (bundle.role, bundle.architecture) != (record.role, record.architecture):
-        raise InputError(f"{path}: holds {bundle.architecture}, the run {record.architecture}; give the file's own run")
+    bundle = _bundle_of(path, record)
     run, samples = opened(path, bundle), list(samples)
     graph, reference, threshold = graph_of(model, record), plain_copy(model), decision_of(record).threshold
     parity = measure(run, graph, reference, samples, threshold)
@@ -44,13 +44,38 @@ def check_file(
     return parity, gate
 
 
+def check_whole(path: Path, model: nn.Module, record: Record, cases: Iterable[CaseFiles]) -> Parity:
+    """Measure a graph of a whole scan against the runtime around its run's network again.
+
+    Raises:
+        InputError: the file cannot be opened, or holds another architecture.
+        RunFailed: it does not do as the runtime does (with the numbers).
+    """
+    from strokereg.export.whole import file
+
+    bundle = _bundle_of(path, record)
+    graph = graph_of(model, record)
+    engine = Engine(lambda inputs: run_graph(graph, inputs))
+    parity = file.compare(path, Segmenter(path, engine, bundle), file.scans_of(cases, bundle))
+    if not parity.holds:
+        raise RunFailed(unlike_runtime(str(path), parity))
+    return parity
+
+
+def _bundle_of(path: Path, record: Record) -> Bundle:
+    bundle = read_file(path)
+    if (bundle.role, bundle.architecture) != (record.role, record.architecture):
+        raise InputError(f"{path}: holds {bundle.architecture}, the run {record.architecture}; give the file's own run")
+    return bundle
+
+
 def read_file(path: Path) -> Bundle:
     """The metadata of an exported file of any format.
 
     Raises:
         InputError: no such file, no such format, a file that cannot be opened, or no metadata in it.
     """
-    writer = WRITERS[format_of(path)]
+    writer = WRITERS[_kind(path)]
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a file that 'strokereg export' wrote")
     try:
@@ -62,8 +87,14 @@ def read_file(path: Path) -> Bundle:
 
 def opened(path: Path, bundle: Bundle) -> Callable[[Inputs], np.ndarray]:
     """A function that runs an exported file of any format on the CPU."""
-    if format_of(path) == "onnx" and bundle.precision != "fp32":
+    if _kind(path) == "onnx" and bundle.precision != "fp32":
         from strokereg.export.precision import engine_of
 
         return engine_of(path, bundle.precision)
-    return WRITERS[format_of(path)].opened(path)
+    return WRITERS[_kind(path)].opened(path)
+
+
+def _kind(path: Path) -> str:
+    """The format of a file; the graph of a whole scan is ONNX like others."""
+    kind = format_of(path)
+    return "onnx" if kind == "scan" else kind

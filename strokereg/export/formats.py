@@ -8,7 +8,7 @@ from pathlib import Path
 from strokereg.core.errors import InputError, did_you_mean
 
 #: Format → ending of its files.
-SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "scan": ".scan.onnx"}
 #: Format that is a folder → the format of the model file in it, and where that lies.
 HOMES = {
     "triton": ("onnx", "*/1/model.onnx"),
@@ -46,11 +46,17 @@ def format_of(path: Path | str) -> str:
         InputError: the ending belongs to no format.
     """
     path = Path(path)
-    for name, suffix in (*SUFFIXES.items(), ("torchscript", ".ts")):  # .ts is MONAI's ending
-        if path.suffix == suffix:
+    endings = [(suffix, name) for name, suffix in (*SUFFIXES.items(), ("torchscript", ".ts"))]  # .ts is MONAI's
+    for suffix, name in sorted(endings, key=lambda ending: -len(ending[0])):
+        if path.name.endswith(suffix):
             return name
-    *others, last = SUFFIXES.values()
+    *others, last = (SUFFIXES[name] for name in ("onnx", "torchscript", "pt2"))
     raise InputError(f"{path}: not an exported model; give a file that ends in {', '.join(others)} or {last}")
+
+
+def holds_network(path: Path) -> bool:
+    """By its ending a model file, and one that takes what a network takes."""
+    return path.suffix in SUFFIXES.values() and not path.name.endswith(SUFFIXES["scan"])
 
 
 def model_in(path: Path | str) -> Path:

@@ -54,7 +54,7 @@ def _segmenter(full: Run, reduced: Run, bundle: Bundle, cases: Sequence[CaseFile
             f"--precision {bundle.precision}: needs validation cases with lesion masks to measure its loss on; "
             "give a cohort with --data DIR"
         )
-    segmenters = [Segmenter(Path(bundle.architecture), _Engine(run), bundle) for run in (full, reduced)]
+    segmenters = [Segmenter(Path(bundle.architecture), Engine(run), bundle) for run in (full, reduced)]
     scores = []
     for case in judged:
         scans = read_scans([case.images[channel] for channel in bundle.channels])
@@ -85,7 +85,7 @@ def _gate(measure: str, full: float, reduced: float, loss: float, allowed: float
     )
 
 
-class _Engine:
+class Engine:
     """A function that runs a graph, as a session."""
 
     provider = ""

@@ -176,6 +176,11 @@ class Bundle(_Part):
     licence: str
     intended_use: str = INTENDED_USE
 
+    @property
+    def whole(self) -> bool:
+        """True where the graph takes a whole scan on its own grid (`export.whole`), not what a network takes."""
+        return "scan" in self.inputs
+
     def to_json(self) -> str:
         """The text that goes into the file."""
         return self.model_dump_json()

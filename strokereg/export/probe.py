@@ -12,6 +12,7 @@ import numpy as np
 
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.export.metadata import TOLERANCE, Bundle, Parity, Probe
+from strokereg.export.whole.drawn import drawn_scans, feeds
 
 Inputs = dict[str, np.ndarray]  # graph input name → array, batch first
 
@@ -60,6 +61,8 @@ def pick(output: np.ndarray) -> np.ndarray:
 def probe_inputs(bundle: Bundle) -> Inputs:
     """The inputs of a file's probe."""
     assert bundle.probe is not None
+    if bundle.whole:
+        return feeds(drawn_scans(bundle, bundle.probe.seed)[0])
     probe, rng = bundle.probe, np.random.RandomState(bundle.probe.seed)
     return draw_inputs(
         bundle.role,

@@ -130,7 +130,12 @@ def open_file(
     bundle = read_bundle(header.metadata.get(KEY), path)
     if role not in (None, bundle.role):
         raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported {role}")
-    engine = choose_backend(backend, bundle.precision, scans)
+    if role is not None and bundle.whole:
+        raise InputError(
+            f"{path}: holds a whole scan's way, for programs that work without strokereg; "
+            "give the network alone, which 'strokereg export RUN --format onnx' writes"
+        )
+    engine = "onnxruntime" if bundle.whole else choose_backend(backend, bundle.precision, scans)
     try:
         session = _start(engine, path, bundle.precision, threads)
     except Exception as error:  # neither engine's errors share a base but Exception
@@ -181,7 +186,10 @@ def check_graph(path: Path, session: Session, bundle: Bundle) -> None:
         InputError: other tensors, dimensions or channels.
     """
     fits = set(session.inputs) == set(bundle.inputs) and session.outputs == list(bundle.output)
-    if fits and bundle.role == "segmenter":
+    if fits and bundle.whole:
+        shape = session.inputs["scan"]
+        fits = len(shape) == 4 and shape[0] == len(bundle.channels)
+    elif fits and bundle.role == "segmenter":
         shape = session.inputs["image"]
         fits = len(shape) == 2 + bundle.dims and shape[1] == len(bundle.channels)
     elif fits and bundle.role == "translator":

@@ -15,11 +15,11 @@ from strokereg.core.grid import Preparation
 from strokereg.export.formats import model_in
 from strokereg.export.metadata import Bundle
 
-_SEGMENTERS = {"monai": "the bundle", "web": "the page"}
+_SEGMENTERS = {"monai": "the bundle", "web": "the page", "scan": "the graph of a whole scan"}
 
 
 def check_homes(formats: Iterable[str], role: str, name: str, preparation: Preparation) -> None:
-    """Refuse, before any work, a home that cannot be built.
+    """Refuse, before any work, a home or a graph of a whole scan that cannot be built.
 
     Raises:
         InputError: a role that the home has no use for, a preparation that it cannot do, or a web page whose libraries
@@ -32,7 +32,7 @@ def check_homes(formats: Iterable[str], role: str, name: str, preparation: Prepa
                 f"--format {home}: {_SEGMENTERS[home]} segments scans, and {name} is a {role}; "
                 "export it to onnx, torchscript, pt2 or triton"
             )
-        if home in _SEGMENTERS and not usual:
+        if home in ("monai", "web") and not usual:
             raise InputError(
                 f"--format {home}: {_SEGMENTERS[home]} scales by the median and interpolates linearly, and {name} was "
                 f"trained with {preparation.scaling} and {preparation.interpolation}; export it to onnx"

@@ -18,14 +18,6 @@ from strokereg.export.onnx_nodes import Nodes
 from strokereg.export.whole import brain, domain, frame, lesions, resample, windows
 from strokereg.export.whole.settle import settle
 
-INPUTS = {
-    "scan": "voxels as stored, scaled by the file's slope, float32 [C, I, J, K]; one grid for all channels",
-    "affine": "voxel → mm (RAS+) of that grid, float64 [4, 4]",
-}
-OUTPUT = {
-    "probability": "lesion probability in [0, 1] on the scan's grid, float32 [I, J, K]",
-    "mask": "1 where lesion, on the same grid, uint8 [I, J, K]",
-}
 _PARTS = (domain, brain, frame, resample, windows, lesions)
 
 
@@ -106,11 +98,12 @@ class _Way(Nodes):
     def _place(self) -> tuple[str, str, str, str]:
         """Axes, signs and spacing of the scan, and the volume of a voxel in ml."""
         matrix = self.op("Slice", "affine", self.constant([0, 0]), self.constant([3, 3]))
-        squares = self.op("ReduceSum", self.op("Mul", matrix, matrix), self.constant([0]), keepdims=0)
-        spacing = self.op("Sqrt", squares)
         volume = self.op("Abs", self.call(frame.determinant, matrix)[0])
         fault = self.op("Not", self.op("Greater", volume, self.constant(np.float64(1e-9))))
-        volume = self.refuse(fault, volume, "the_affine_cannot_be_inverted")
+        sure = self.refuse(fault, self.constant(np.float64(1.0)), "the_affine_cannot_be_inverted")
+        matrix = self.op("Mul", matrix, sure)
+        squares = self.op("ReduceSum", self.op("Mul", matrix, matrix), self.constant([0]), keepdims=0)
+        spacing = self.op("Sqrt", squares)
         axes, signs = self.call(frame.orientation, matrix, spacing, outputs=2)
         return axes, signs, spacing, self.op("Div", volume, self.constant(np.float64(1000.0)))
 

@@ -85,7 +85,9 @@ def blended(image, measured, z_starts, z_weights, y_starts, y_weights, x_starts,
         z = number / (rows * columns)
         y = op.Mod(number / columns, rows)
         x = op.Mod(number, columns)
-        corner = op.Concat(op.Gather(z_starts, listed(z)), op.Gather(y_starts, listed(y)), op.Gather(x_starts, listed(x)), axis=0)
+        corner = op.Concat(
+            op.Gather(z_starts, listed(z)), op.Gather(y_starts, listed(y)), op.Gather(x_starts, listed(x)), axis=0
+        )
         end = op.Min(corner + most, shape)
         window = op.Slice(image, corner, end, op.Constant(value_ints=[1, 2, 3]))
         planes = op.Slice(op.Gather(z_weights, z), op.Gather(corner, [0]), op.Gather(end, [0]))
