@@ -136,7 +136,7 @@ class Work:
         return homes.build(home, full, read_bundle(WRITERS[kind].read_text(full), full), folder)
 
     def whole(self, folder: Path) -> Path:
-        """The graph of a whole scan around the float32 ONNX file, measured beside the runtime with that file and held."""
+        """The graph of a whole scan around the float32 ONNX file, measured beside the runtime with that very file."""
         from strokereg.export.whole import file
 
         full, path = self.write("onnx", folder), folder / f"{self.name}{SUFFIXES['scan']}"
@@ -242,8 +242,8 @@ def require(parity: Parity, what: str) -> None:
 def unlike_runtime(what: str, parity: Parity) -> str:
     """The sentence of a graph of a whole scan that does not do as the runtime does."""
     return (
-        f"{what}: the graph of a whole scan is not what 'strokereg segment' does: {parity}; allowed are {TOLERANCE:g} and "
-        f"{100 * AGREEMENT:g} % of voxels"
+        f"{what}: the graph of a whole scan does not do as 'strokereg segment' does: {parity}; "
+        f"allowed are {TOLERANCE:g} and {100 * AGREEMENT:g} % of voxels"
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from strokereg.core.case import CaseFiles
 from strokereg.core.errors import InputError, RunFailed
 from strokereg.core.record import Record
-from strokereg.core.case import CaseFiles
 from strokereg.export.bundle import WRITERS, Lower, decision_of, first_line, refusal, require, unlike_runtime
 from strokereg.export.formats import format_of
 from strokereg.export.gate import Engine, measure_gate

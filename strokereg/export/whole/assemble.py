@@ -38,11 +38,14 @@ def assemble(network: onnx.ModelProto, bundle: Bundle) -> onnx.ModelProto:
     way.write()
     graph.node.extend(way.made)
     opsets = [helper.make_opsetid("", _opset(network)), helper.make_opsetid(domain.DOMAIN, 1)]
-    functions = [*_functions(bundle), *network.functions, _function(network)]
-    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=network.ir_version)
+    parts = [*functions(bundle), *network.functions, _function(network)]
+    model = helper.make_model(graph, functions=parts, opset_imports=opsets, ir_version=network.ir_version)
     model.producer_name = "strokereg"
     whole = inliner.inline_local_functions(model)
     settle(whole)
+    kept = [entry for entry in opsets if entry.domain != domain.DOMAIN]  # no function of ours is left to call
+    del whole.opset_import[:]
+    whole.opset_import.extend(kept)
     onnx.checker.check_model(whole)
     return whole
 
@@ -112,7 +115,7 @@ class _Way(Nodes):
 
     def _intensities(self) -> tuple[list[str], str]:
         """Of each channel the level above which brain lies; and what was measured, [1, C] or [1, C, 2]."""
-        share = self.parameter("foreground_quantile", 0.99, np.float32)
+        share = self.parameter("foreground_quantile", 0.99)
         level = self.parameter("foreground_share", 0.05, np.float32)
         # Anything times zero is zero, but for what is not finite.
         sum_of_zeros = self.op("ReduceSum", self.op("Mul", "scan", self.constant(np.float32(0.0))), keepdims=0)
@@ -140,7 +143,9 @@ class _Way(Nodes):
             rule = tuple(self.constant(np.float64(share / 100.0)) for share in how.percentiles)
             (limits,) = self.call(brain.percentile_limits, values, *rule)
         low, high = (self.op("Gather", limits, self.constant(end)) for end in (0, 1))
-        high = self.refuse(self.op("Not", self.op("Greater", high, low)), high, f"{name}_has_one_intensity")
+        high = self.refuse(
+            self.op("Not", self.op("Greater", high, low)), high, f"{name}_has_one_intensity_almost_everywhere"
+        )
         both = [self.call(domain.listed, end)[0] for end in (low, high)]
         return self.op("Unsqueeze", self.op("Concat", *both, axis=0), self.constant([0]))
 
@@ -193,7 +198,7 @@ class _Way(Nodes):
 
 
 class _Axes(NamedTuple):
-    """The way from one grid to another, vectors by the scan's axes: slope and start of the new places on the old axes."""
+    """From one grid to another, by the scan's axes: slope and start of new places on the old axes, and edges."""
 
     slope: str
     start: str
@@ -201,10 +206,12 @@ class _Axes(NamedTuple):
     new: str
 
 
-def _functions(bundle: Bundle) -> Iterator[onnx.FunctionProto]:
-    """All functions; how a window is shown to the network depends on the model."""
+def functions(bundle: Bundle | None) -> Iterator[onnx.FunctionProto]:
+    """All functions; how a window is shown to the network depends on the model, and is left out without one."""
     found = {value.name: value for part in _PARTS for value in vars(part).values() if isinstance(value, OnnxFunction)}
     yield from (function.to_function_proto() for name, function in found.items() if name not in _VARIANTS)
+    if bundle is None:
+        return
     shown = windows.at_slices if bundle.dims == 2 else windows.at_volume
     flips = bundle.decision is not None and bundle.decision.flips
     yield _named(shown, windows.LOOK if flips else windows.SHOW)

@@ -1,4 +1,4 @@
-"""What is measured of a scan's intensities: the foreground's level, the median, the limits. See `core.grid`, `core.scaling`."""
+"""What is measured of a scan's intensities: quantiles, median, limits. See `core.grid` and `core.scaling`."""
 
 from onnxscript import opset20 as op
 from onnxscript import script
@@ -15,23 +15,24 @@ def ranked(values, rank):
         rank: int64, from 0.
     """
     count = op.Size(values) - rank
-    largest, places = op.TopK(values, listed(count), largest=1, sorted=1)
+    largest, _ = op.TopK(values, listed(count), largest=1, sorted=1)
     return op.Gather(largest, count - 1), op.Gather(largest, op.Max(count - 2, op.CastLike(0, count)))
 
 
 @script(OURS, default_opset=op)
 def quantile(values, share):
-    """As numpy interpolates, in the precision of the values.
+    """As numpy interpolates: the place in double precision, the value in that of the values.
 
     Args:
         values: [n], float or double.
-        share: 0 … 1, of their type.
+        share: 0 … 1, double.
     """
     place = op.CastLike(op.Size(values) - 1, share) * share
     below = op.Floor(place)
     part = place - below
     low, high = ranked(values, op.Cast(below, to=INT64))
-    return op.Where(part >= 0.5, high - (high - low) * (1.0 - part), low + (high - low) * part)
+    from_low = low + (high - low) * op.CastLike(part, low)
+    return op.Where(part >= 0.5, high - (high - low) * op.CastLike(1.0 - part, low), from_low)
 
 
 @script(OURS, default_opset=op)

@@ -37,7 +37,7 @@ def orientation(matrix, spacing):
         turn = (turn + adjugate(turn) / determinant(turn)) / 2.0
     left = op.Abs(turn)
     clearest = op.ReduceMax(left, op.Constant(value_ints=[0]), keepdims=0)
-    strength, order = op.TopK(clearest, op.Constant(value_ints=[3]))
+    _, order = op.TopK(clearest, op.Constant(value_ints=[3]))
     numbers = op.Constant(value_ints=[0, 1, 2])
     axes = op.Constant(value_ints=[0, 0, 0])
     for turn_number in range(3):
