@@ -147,5 +147,6 @@ def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
     """Format → file of that U-Net, exported once for all tests."""
     from strokereg import api
 
-    files = api.export(unet_run, formats=("onnx", "torchscript", "pt2"), out=tmp_path_factory.mktemp("exported"))
-    return dict(zip(("onnx", "torchscript", "pt2"), files, strict=True))
+    formats = ("onnx", "torchscript", "pt2", "scan")
+    files = api.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
+    return dict(zip(formats, files, strict=True))

@@ -29,12 +29,13 @@ def torchscript_as_claimed(subject: Subject) -> None:
 
 
 @rule(
-    "onnx=True exports to ONNX and .pt2, both hold parity; onnx=False really fails",
+    "onnx=True exports to ONNX and .pt2, segmenters for whole scans too, and all hold parity; onnx=False really fails",
     "write forward with plain tensor operations of dynamic size, or mend the spec",
     needs=("eval-repeats", "rows-are-independent"),
 )
 def onnx_as_claimed(subject: Subject) -> None:
-    _as_claimed(subject, ("onnx", "pt2") if subject.spec.onnx else ("onnx",), subject.spec.onnx)
+    whole = ("scan",) if subject.role == "segmenter" else ()
+    _as_claimed(subject, ("onnx", "pt2", *whole) if subject.spec.onnx else ("onnx",), subject.spec.onnx)
 
 
 def _as_claimed(subject: Subject, forms: tuple[str, ...], claimed: bool) -> None:

@@ -36,7 +36,8 @@ def test_onnx_is_one_valid_file_with_free_batch_and_size(exported):
     shapes = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
     assert shapes == {"image": ["batch", 1, "16*height", "16*width"], "median": ["batch", 1]}
     assert model.opset_import[0].version == 20
-    assert sorted(path.name for path in exported["onnx"].parent.iterdir()) == ["unet.onnx", "unet.pt", "unet.pt2"]
+    written = sorted(path.name for path in exported["onnx"].parent.iterdir())
+    assert written == ["unet.onnx", "unet.pt", "unet.pt2", "unet.scan.onnx"]
 
 
 def test_files_tell_nothing_of_the_machine(exported, unet_run, phantom):
@@ -92,7 +93,8 @@ def test_a_file_can_be_measured_again(exported, unet_run):
     for file in exported.values():
         again, written = api.check_export(file, unet_run)[0], api.read_bundle(file).parity
         # Another number of threads rounds differently; the last digits are noise of noise.
-        assert again.largest_difference == pytest.approx(written.largest_difference, abs=1e-6)
+        # The scan's file was written beside onnxruntime's network, and is measured again beside torch's.
+        assert again.largest_difference == pytest.approx(written.largest_difference, abs=5e-6)
         assert again.model_copy(update={"largest_difference": written.largest_difference}) == written
 
 

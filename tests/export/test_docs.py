@@ -1,5 +1,6 @@
 """The Python of the deployment page runs as it stands, where torch cannot be imported."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
+from strokereg.core.nifti import read_volume, write_volume
 from strokereg.export.runtime import load
 
 PAGE = Path(__file__).parents[2] / "docs" / "export-and-deploy.md"
@@ -29,13 +32,27 @@ def test_strokereg_in_python(exported, phantom, tmp_path):
     assert re.search(r"ml in \d+ lesions, on ", run(OURS, tmp_path, "torch"))
 
 
-def test_the_script_without_strokereg_gives_the_same_mask_of_the_real_case(exported, real_data, tmp_path):
-    (scan,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
-    shutil.copy(exported["onnx"], tmp_path / "unet.onnx")
-    shutil.copy(scan, tmp_path / "dwi.nii.gz")
-    run(ALONE, tmp_path, "torch", "strokereg")
-    written = nib.load(tmp_path / "alone.nii.gz")
+def test_the_script_without_strokereg_has_ten_statements_of_ordinary_length():
+    assert sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(ALONE))) <= 10
+    assert max(map(len, ALONE.splitlines())) <= 100
+    assert {alias.name for node in ast.parse(ALONE).body if isinstance(node, ast.Import) for alias in node.names} == {
+        "nibabel",
+        "numpy",
+        "onnxruntime",
+    }
+
+
+@pytest.mark.parametrize("name", ["same", "flipped", "permuted", "oblique", "anisotropic"])
+def test_the_script_without_strokereg_gives_the_same_mask_of_the_real_case(exported, real_data, tmp_path, copies, name):
+    (source,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
+    volume = read_volume(source)
+    data, affine = copies[name](volume.data, volume.affine)
+    scan = write_volume(tmp_path / "dwi.nii.gz", np.ascontiguousarray(data), affine)
+    shutil.copy(exported["scan"], tmp_path / "unet.scan.onnx")
+    told = run(ALONE, tmp_path, "torch", "scipy", "strokereg")
+    written = nib.load(tmp_path / "lesion.nii.gz")
     found = load(exported["onnx"], "onnxruntime").segment(scan)
     assert found.mask.any()
-    assert np.array_equal(np.asarray(written.dataobj) > 0, found.mask)
+    assert np.array_equal(np.asarray(written.dataobj), found.mask.astype(np.uint8))
     assert np.array_equal(written.affine, found.affine)
+    assert told == f"{found.volume_ml:.2f} ml\n"

@@ -14,7 +14,7 @@ _SHORT = 12  # voxels of the network grid across a brain's short axes: a network
 
 
 def drawn_scans(bundle: Bundle, seed: int = SEED) -> list[list[Volume]]:
-    """Two scans of a textured ellipsoid, each one volume a channel.
+    """Two scans of a textured ellipsoid with a bright one in it, each one volume a channel.
 
     The first lies askew: axes in another order, one of them reversed, a rotation, spacings finer and coarser
     than the network's. The second is upright and longer than a window of the network.
@@ -36,7 +36,9 @@ def _scan(
     """An ellipsoid with axes `brain` (mm) along the scan's axes, in a margin of nothing."""
     shape = [int(edge) for edge in np.ceil(brain / spacing) + 5]
     places = np.meshgrid(*((np.arange(n) - (n - 1) / 2) for n in shape), indexing="ij")
-    inside = sum((place * step / (edge / 2)) ** 2 for place, step, edge in zip(places, spacing, brain, strict=True)) < 1
+    shares = [place * step / (edge / 2) for place, step, edge in zip(places, spacing, brain, strict=True)]
+    inside = sum(share**2 for share in shares) < 1.0
+    lesion = sum((share - 0.2) ** 2 for share in shares) < 0.12
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = turn * spacing, (11.0, -7.5, 30.25)
     volumes = []
@@ -44,6 +46,8 @@ def _scan(
         texture = rng.gamma(4.0, 30.0, shape)
         for axis in range(3):
             texture = (texture + np.roll(texture, 1, axis)) / 2.0
+        # A lesion of DWI is bright and dark in what comes after it, an ADC map.
+        texture = texture * np.where(lesion, 0.5 if number else 1.9, 1.0)
         data = np.where(inside, texture, 0.0).astype(np.float32)
         volumes.append(Volume(data, affine, Path(f"drawn-{number}")))
     return volumes

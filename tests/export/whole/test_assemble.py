@@ -14,22 +14,6 @@ from strokereg.core.record import Decision
 from strokereg.export.whole.drawn import drawn_scans, feeds
 
 
-def turned(affine, angle=0.4):
-    turn = np.eye(4)
-    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return turn @ affine
-
-
-COPIES = {
-    "same": lambda data, affine: (data, affine),
-    "flipped": lambda data, affine: (data[::-1, :, ::-1], affine @ np.diag([-1.0, 1.0, -1.0, 1.0])),
-    "permuted": lambda data, affine: (data.transpose(2, 0, 1), affine[:, [2, 0, 1, 3]]),
-    "oblique": lambda data, affine: (data, turned(affine)),
-    "anisotropic": lambda data, affine: (data[:, ::2], affine @ np.diag([1.0, 2.0, 1.0, 1.0])),
-    "cropped": lambda data, affine: (data[9:-8, 6:-5, 4:-3], affine),
-}
-
-
 @pytest.fixture
 def scan(phantom):
     return [read_volume(phantom / "sub-02" / "dwi" / "sub-02_dwi.nii.gz")]
@@ -44,11 +28,12 @@ def check(made, scans, smallest_share=0.02):
     return found
 
 
-@pytest.mark.parametrize("copy", COPIES)
-def test_every_grid(make, scan, copy):
+def test_every_grid(make, scan, copies):
     made = make(spacing=(2.5, 3.0, 4.0), decision=Decision(threshold=0.55, smallest_ml=0.3))
-    data, affine = COPIES[copy](scan[0].data, scan[0].affine)
-    check(made, [Volume(np.ascontiguousarray(data), affine, Path(copy))])
+    cut = {"cropped": lambda data, affine: (data[9:-8, 6:-5, 4:-3], affine)}  # brain on the edge of the scan
+    for name, copy in (copies | cut).items():
+        data, affine = copy(scan[0].data, scan[0].affine)
+        check(made, [Volume(np.ascontiguousarray(data), affine, Path(name))])
 
 
 @pytest.mark.parametrize(
