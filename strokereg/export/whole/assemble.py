@@ -229,12 +229,21 @@ def _named(function: OnnxFunction, name: str) -> onnx.FunctionProto:
 
 
 def _function(network: onnx.ModelProto) -> onnx.FunctionProto:
-    """A network as a function, its weights as constants inside."""
+    """A network as a function, its weights as constants inside.
+
+    Functions declare no shapes, and engines need the number of axes to plan some operators (resizing for one). So each
+    input passes through a reshape to what it is: 0 keeps an edge.
+    """
     graph = network.graph
-    weights = [helper.make_node("Constant", [], [entry.name], value=entry) for entry in graph.initializer]
-    names = [[entry.name for entry in entries] for entries in (graph.input, graph.output)]
-    nodes = [*weights, *graph.node]
-    return helper.make_function(domain.DOMAIN, windows.NETWORK, *names, nodes, network.opset_import)
+    nodes = [helper.make_node("Constant", [], [entry.name], value=entry) for entry in graph.initializer]
+    for entry in graph.input:
+        shape = np.array([edge.dim_value for edge in entry.type.tensor_type.shape.dim])
+        told = numpy_helper.from_array(shape)
+        nodes.append(helper.make_node("Constant", [], [f"{entry.name}_shape"], value=told))
+        nodes.append(helper.make_node("Reshape", [f"given_{entry.name}", f"{entry.name}_shape"], [entry.name]))
+    inputs, outputs = [f"given_{entry.name}" for entry in graph.input], [entry.name for entry in graph.output]
+    nodes += graph.node
+    return helper.make_function(domain.DOMAIN, windows.NETWORK, inputs, outputs, nodes, network.opset_import)
 
 
 def _opset(network: onnx.ModelProto) -> int:
