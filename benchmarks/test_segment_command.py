@@ -9,13 +9,18 @@ processor's time is told beside the clock's.
 from __future__ import annotations
 
 import json
-import os
+import re
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from strokereg.core.nifti import read_volume, write_volume
+
+_SEGMENT = [sys.executable, "-m", "strokereg", "segment"]
 
 MONAI = """
 import sys
@@ -46,44 +51,6 @@ for path in scans:
 """
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> dict[str, Path]:
-    """The network as ONNX and TorchScript."""
-    import torch
-
-    from strokereg.core.grid import Preparation
-    from strokereg.core.labels import TISSUES
-    from strokereg.core.problem import Problem
-    from strokereg.core.record import Decision, Record
-    from strokereg.export.bundle import export_model
-    from strokereg.registry.catalogue import build
-
-    record = Record(
-        architecture="unet",
-        role="segmenter",
-        problem=Problem(size=(80, 80)),
-        preparation=Preparation(),
-        labels=TISSUES.names,
-        decision=Decision(),
-        done=True,
-    )
-    torch.manual_seed(0)
-    network = build("unet", record.problem, {}).eval()
-    out = tmp_path_factory.mktemp("model")
-    return dict(
-        zip(("onnx", "torchscript"), export_model(network, record, [], out, ("onnx", "torchscript")), strict=True)
-    )
-
-
-@pytest.fixture(scope="module")
-def scan() -> Path:
-    folder = Path(os.environ.get("STROKEREG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    found = list(folder.glob("isles22/rawdata/*/*/*_dwi.nii.gz"))
-    if not found:
-        pytest.skip(f"the real case was not found in {folder}; set STROKEREG_TEST_DATA to its folder")
-    return found[0]
-
-
 @pytest.mark.parametrize(("count", "rounds"), [(1, 5), (20, 2)], ids=["one scan", "twenty scans"])
 def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
     (tmp_path / "in").mkdir()
@@ -92,9 +59,38 @@ def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
         link.symlink_to(scan)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     commands = {
-        "strokereg": [sys.executable, "-m", "strokereg", "segment", files["onnx"], tmp_path / "in", ours],
+        "strokereg": [*_SEGMENT, files["onnx"], tmp_path / "in", ours],
         "monai": [sys.executable, "-c", MONAI, files["torchscript"], theirs, *scans],
     }
+    table = {"scans": count, **_compared(commands, rounds)}
+    assert len(list(ours.glob("*_mask.nii.gz"))) == len(list(theirs.glob("*_mask.nii.gz"))) == count
+    with capsys.disabled():
+        print(f"\n{json.dumps(table, indent=2)}")
+
+
+@pytest.mark.parametrize("finer", [1, 2], ids=["as it is", "at half the spacing"])
+def test_segment_beside_the_graph_of_a_whole_scan(files, scan, tmp_path, finer, capsys):
+    """The documentation's script that needs no strokereg, with the file of `--format scan`."""
+    volume = read_volume(scan)
+    data, affine = np.kron(volume.data, np.ones((finer,) * 3, np.float32)), volume.affine.copy()
+    affine[:3, :3] /= finer
+    write_volume(tmp_path / "dwi.nii.gz", data, affine)
+    (tmp_path / "unet.scan.onnx").symlink_to(files["scan"])
+    page = (Path(__file__).parents[1] / "docs" / "export-and-deploy.md").read_text(encoding="utf-8")
+    script = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[1]
+    commands = {
+        "strokereg": [*_SEGMENT, files["onnx"], tmp_path / "dwi.nii.gz", tmp_path / "ours.nii.gz"],
+        "script": [sys.executable, "-c", f"import os\nos.chdir({str(tmp_path)!r})\n{script}"],
+    }
+    table = {"scan": data.shape, **_compared(commands, rounds=5)}
+    ours, theirs = (read_volume(tmp_path / name).data for name in ("ours.nii.gz", "lesion.nii.gz"))
+    assert np.array_equal(ours, theirs)
+    with capsys.disabled():
+        print(f"\n{json.dumps(table, indent=2)}")
+
+
+def _compared(commands: dict[str, list], rounds: int) -> dict:
+    """Run commands in turn: ratios of the first one's time to the second one's, and what each took."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     busy: dict[str, list[float]] = {name: [] for name in commands}
     peak: dict[str, float] = {}
@@ -103,20 +99,17 @@ def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
             took, computed, peak[name] = _run(words)
             seconds[name].append(took)
             busy[name].append(computed)
-    assert len(list(ours.glob("*_mask.nii.gz"))) == len(list(theirs.glob("*_mask.nii.gz"))) == count
+    first, second = commands
     ratios, by_processor = (
-        [a / b for a, b in zip(taken["strokereg"], taken["monai"], strict=True)] for taken in (seconds, busy)
+        [a / b for a, b in zip(taken[first], taken[second], strict=True)] for taken in (seconds, busy)
     )
-    table = {
-        "scans": count,
+    return {
         "ratio, median of rounds": round(statistics.median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
         "ratios of processor time": [round(ratio, 3) for ratio in by_processor],
         "seconds": {name: round(statistics.median(values), 2) for name, values in seconds.items()},
         "peak memory, MB": {name: round(value) for name, value in peak.items()},
     }
-    with capsys.disabled():
-        print(f"\n{json.dumps(table, indent=2)}")
 
 
 # A process begins its life with its parent's memory in the books; a parent as small as this one does not show.

@@ -12,7 +12,7 @@ from strokereg.cli.values import Names
 
 @click.command(
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
-    "strokereg export runs/unet --format web · strokereg export runs/unet --precision fp32,int8 · "
+    "strokereg export runs/unet --format scan,web · strokereg export runs/unet --precision fp32,int8 · "
     "strokereg export --check unet.onnx"
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False)
@@ -22,7 +22,7 @@ from strokereg.cli.values import Names
     type=Names(),
     default="onnx",
     show_default=True,
-    help="Of onnx, torchscript, pt2, and the folders triton, monai, web, by comma.",
+    help="Of onnx, torchscript, pt2, scan, and the folders triton, monai, web, by comma.",
 )
 @click.option(
     "--precision",
@@ -57,6 +57,7 @@ def export(
 ) -> None:
     """Turn a finished run into files that run without its training code.
 
+    scan is one ONNX file that takes a raw scan and its affine and gives the mask, for programs without strokereg;
     triton is a model repository for NVIDIA's server, monai a MONAI bundle, web a static page that segments in the
     browser (its two libraries are fetched by npm, once).
 

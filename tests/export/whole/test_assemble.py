@@ -76,6 +76,17 @@ def test_drawn_scans_are_askew_and_longer_than_a_window(make):
         check(made, scans)
 
 
+def test_voxels_in_the_order_of_a_file(make, scan, copies):
+    """As a program in C++ holds them: x fastest, so along the last axis."""
+    made = make(spacing=(2.0, 3.0, 4.0), decision=Decision(smallest_ml=0.3))
+    data, affine = copies["oblique"](scan[0].data, scan[0].affine)
+    _, mask = made.session.run(None, {"scan": data[None], "affine": affine})
+    stored = data.ravel(order="F").reshape(1, *data.shape[::-1])
+    _, found = made.session.run(None, {"scan": stored, "affine": affine[:, [2, 1, 0, 3]]})
+    assert 0.02 < mask.mean() < 0.95
+    assert np.array_equal(found, mask.transpose())
+
+
 @pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_BASIC"])
 def test_engines_that_optimise_less(make, scan, level):
     made = make(decision=Decision(smallest_ml=0.3))
