@@ -91,7 +91,7 @@ def monai(cases: list[PreparedCase], workers: int, augmented: bool) -> Iterator[
             t.RandGaussianSmoothd("image", prob=FULL.blur),
             t.RandScaleIntensityd("image", FULL.gain, prob=1.0),
             t.RandAdjustContrastd("image", prob=1.0, gamma=(1 - FULL.gamma, 1 + FULL.gamma)),
-            t.RandBiasFieldd("image", prob=1.0, degree=1, coeff_range=(0.0, FULL.bias)),
+            t.RandBiasFieldd("image", prob=1.0, degree=1, coeff_range=(0.0, FULL.shading)),
             t.RandGaussianNoised("image", prob=1.0, std=FULL.noise / 2),
         ]
     )
