@@ -1,9 +1,9 @@
 """What scanner and patient add to an MR image, by the transforms of MONAI and TorchIO; all off unless asked for.
 
-The libraries' random transforms draw from where a training draws too: TorchIO's from torch's global generator, and even
-the call of a deterministic one takes a number from it. Batches are drawn in threads, so that would make a training depend
-on their timing. Hence parameters are drawn here, from a stream of its own for every sample and kind, and TorchIO's
-`apply_transform` is called; MONAI's transforms get a random state of their own.
+TorchIO's random transforms draw from torch's global generator, as a training does, and even the call of a deterministic
+one takes a number from it. Batches are drawn in threads, so a training would depend on their timing. Hence parameters
+are drawn here, from a stream of its own for every sample and kind, and TorchIO's `apply_transform` is called; MONAI's
+transforms get a random state of their own.
 
 A sample is a volume [C, Z, Y, X] of signals in [0, 1]; a slice has Z = 1. Lines of k-space are gathered along Y, as
 in an axial scan with phase encoding from front to back. Lengths are in voxels, since a batch does not know its spacing.
@@ -24,7 +24,7 @@ from torch import Tensor
 from strokereg.core.errors import InputError
 from strokereg.core.options import Options
 
-_MARGIN = 6  # voxels: the farthest that a movement or the coarsest grid reaches
+_MARGIN = 6  # voxels: about as far as a movement reaches in a patch of 64, and more than the coarsest grid does
 
 
 class Artefacts(Options):
@@ -101,7 +101,7 @@ def require_libraries(how: Artefacts, owner: str) -> None:
 
 
 def _anisotropy(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """As TorchIO's RandomAnisotropy: coarser along one axis and back (Billot et al. 2020, arXiv 2004.10221).
+    """As TorchIO's RandomAnisotropy: coarser along one axis and back (Billot et al. 2020, MICCAI).
 
     Smoothed before along that axis, since a thick slice averages what it holds; the width is Cardoso et al.'s (2015).
     All contrasts of a sample have the one grid.
@@ -110,13 +110,12 @@ def _anisotropy(signal: Tensor, rng: np.random.Generator) -> Tensor:
 
     axes = [axis for axis in range(3) if signal.shape[axis + 1] > 1]
     axis, factor = int(rng.choice(axes)), float(rng.uniform(1.5, 4.0))
-    width, spacing = [0.0] * 3, [1.0] * 3
-    width[axis], spacing[axis] = float(np.sqrt((factor**2 - 1.0) / (8.0 * np.log(2.0)))), factor
+    width = float(np.sqrt((factor**2 - 1.0) / (8.0 * np.log(2.0))))
     wide = _widen(signal)
     changed = _torchio(
         wide,
-        torchio.Blur(tuple(width)),
-        torchio.Resample(tuple(spacing), image_interpolation="nearest"),
+        torchio.Blur(_along(axis, width, 0.0)),
+        torchio.Resample(_along(axis, factor, 1.0), image_interpolation="nearest"),
         torchio.Resample((tuple(wide.shape[1:]), np.eye(4)), image_interpolation="linear"),
     )
     return _narrow(changed, signal)
@@ -126,8 +125,8 @@ def _bias_field(signal: Tensor, rng: np.random.Generator) -> Tensor:
     """MONAI's RandBiasField: exp of Legendre polynomials (Van Leemput et al. 1999; Sudre et al. 2017).
 
     One field for all contrasts of a sample, since one coil receives them; an ADC map, being a ratio, would have none,
-    but a batch does not know which channel is one. A slice is given as a volume: MONAI's field in 2D lacks half of
-    the mixed terms.
+    but a batch does not know which channel is one. A slice is given as a volume: MONAI's field in 2D has no
+    term of a higher degree in X than in Y.
     """
     from monai.transforms import RandBiasField
 
@@ -176,6 +175,11 @@ def _rician_noise(signal: Tensor, rng: np.random.Generator) -> Tensor:
     return _monai(signal, RandRicianNoise(std=0.04, sample_std=True, prob=1.0), rng)
 
 
+def _along(axis: int, value: float, others: float) -> tuple[float, float, float]:
+    z, y, x = (value if a == axis else others for a in range(3))
+    return z, y, x
+
+
 def _widen(signal: Tensor) -> Tensor:
     """Repeat the border: a patch goes on beyond its edge, where TorchIO would see nothing."""
     ends = [(0, 0), *((_MARGIN, _MARGIN) if size > 1 else (0, 0) for size in signal.shape[1:])]
@@ -193,7 +197,7 @@ def _torchio(signal: Tensor, *changes: Any) -> Tensor:
     subject = torchio.Subject(image=torchio.ScalarImage(tensor=signal.contiguous(), affine=np.eye(4)))
     for change in changes:
         subject = change.apply_transform(subject)  # a call would draw from torch's global generator
-    return subject["image"].data
+    return subject.get_first_image().data
 
 
 def _monai(signal: Tensor, change: Any, rng: np.random.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 The movements are drawn together as one affine map a sample and applied in one resampling, so an image is
 interpolated once. Ranges are those of the authors' code (arXiv 2010.02745): rotation 5 degrees, zoom 5 %,
-shift 2 %, stretch 5 %, shear 3 %, flips. Both these and the intensities are changed a whole batch at once; artefacts, which
+shift 2 %, stretch 5 %, shear 3 %, flips. These and the intensities are changed a whole batch at once; artefacts, which
 are off in the recipes, come in between, a sample at a time (`core.artefacts`).
 """
 
