@@ -154,7 +154,8 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
 
 @pytest.mark.slow
 def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path):
-    settings = study_settings("smoke", models=("random-contrast", "carvemix"), steps={"segmenter": 4})
+    budgets = {"segmenter": {"steps": 4, "augment": {"shading": 0.1}}}
+    settings = study_settings("smoke", models=("random-contrast", "carvemix"), budgets=budgets)
     entries = {name: find(name) for name in ("random-contrast", "carvemix", "mask-gan", "unet")}
 
     def run():
@@ -176,12 +177,13 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
     assert all(len(arm.seeds) == 1 for arm in results.arms)
     steps = {run.architecture: run.steps for run in results.runs}
     assert steps == {"mask-gan": 6, "random-contrast": 0, "unet": 4}
+    assert results.study.augment == {"segmenter": {"shading": 0.1}}
     notes = results.synthesis
     assert notes["carvemix (3 cases, seed 0)"]["lesions"] == 2
     assert "held_out_l1" in notes["random-contrast (3 cases, seed 0)"]
     assert "held_out_l1" not in notes["carvemix (3 cases, seed 0)"]
     page = finished.report.read_text()
-    for part in ("Training cases, mixed", "carvemix: sub-", "Label maps of validation cases, translated"):
+    for part in ("Training cases, mixed", "carvemix: sub-", "Label maps of validation cases, translated", "shading 0.1"):
         assert part in page
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*.npy")}
     assert len(before) == 2 * 2 * 2  # two databases of two cases, image and labels
