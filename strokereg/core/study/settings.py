@@ -134,7 +134,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "segmenter": {"steps": 500, "batch_size": 8},
         },
         "options": {
-            "mask-gan": {"ngf": 16, "ndf": 16},
+            "mask-gan": {"ngf": 16, "ndf": 16, "volume": True},
             "pix2pix": {"ngf": 24, "ndf": 16},
             "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
             "spade-hinge": {"ngf": 16, "ndf": 16, "hidden": 32},
@@ -155,6 +155,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "translator": {"steps": 20000, "batch_size": 16},
             "segmenter": {"steps": 20000, "batch_size": 32, "average": 0.999},
         },
+        "options": {"mask-gan": {"volume": True}},
         "embedded": {"cases": 180},
     },
 }
