@@ -183,7 +183,12 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
     assert "held_out_l1" in notes["random-contrast (3 cases, seed 0)"]
     assert "held_out_l1" not in notes["carvemix (3 cases, seed 0)"]
     page = finished.report.read_text()
-    for part in ("Training cases, mixed", "carvemix: sub-", "Label maps of validation cases, translated", "shading 0.1"):
+    for part in (
+        "Training cases, mixed",
+        "carvemix: sub-",
+        "Label maps of validation cases, translated",
+        "shading 0.1",
+    ):
         assert part in page
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*.npy")}
     assert len(before) == 2 * 2 * 2  # two databases of two cases, image and labels
