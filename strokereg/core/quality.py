@@ -76,18 +76,19 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | 
     """What a segmenter sees in images: outputs of one of its convolutions, mean over space.
 
     Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
-    was trained on photographs. Taken before any normalisation, which would make each mean a constant. Whole images are
-    seen by the coarsest convolution. Volumes, with their brain given, are few, so each gives a row for each of up to
-    4 x 4 x 4 parts that is a quarter brain or more; they are seen by the last convolution of half the resolution, since
-    coarser ones were measured to see the brain's outline and little else of a volume.
+    was trained on photographs. Taken before any normalisation, which would make each mean a constant.
 
     Args:
         images: float32 [N, C, *S] in [-1, 1].
-        brain: bool [N, *S]: means over the brain only. Otherwise the differences between much brain and little, the
-            same in true and painted images, are larger than any between the images.
+        brain: bool [N, *S]: how like they are. Means over the brain only, of the last convolution of half the
+            resolution: it sees texture and sharpness, where coarser ones see the outline and the lesion, which are the
+            same in true and painted images. Volumes are few, so each gives a row for each of up to 4 x 4 x 4 parts
+            that is a quarter brain or more.
+            None: which images they are. Means over all of an image, of the coarsest convolution.
     """
-    parted = brain is not None and images.ndim == 5
-    least = images[0, 0].size // 8 if parted else 0
+    dims = images.ndim - 2
+    parted = brain is not None and dims == 3
+    least = 0 if brain is None else images[0, 0].size // 2**dims
     seen: list[torch.Tensor] = []
     coarser = False
 
