@@ -3,6 +3,7 @@
 Both hold the same cases in memory (memory-mapped or cached), cut the same slices (every second around a lesion) and
 augment alike or not at all: flip, affine map, gain, gamma, coil shading, noise, blur. Each may use two cores. MONAI is
 given its best: where lesions lie is found once and cached, two cases fill a batch, and tensors carry no metadata.
+The last group is what artefacts cost, which are off in both.
 
 pytest benchmarks/test_sampling.py --benchmark-group-by=group
 """
@@ -20,6 +21,7 @@ import pytest
 import torch
 
 from strokereg.core.ahead import Ahead
+from strokereg.core.artefacts import KINDS, Artefacts, add_artefacts, require_libraries
 from strokereg.core.augment import FULL
 from strokereg.core.prepare import PreparedCase, write_prepared
 from strokereg.core.problem import Problem
@@ -91,7 +93,7 @@ def monai(cases: list[PreparedCase], workers: int, augmented: bool) -> Iterator[
             t.RandGaussianSmoothd("image", prob=FULL.blur),
             t.RandScaleIntensityd("image", FULL.gain, prob=1.0),
             t.RandAdjustContrastd("image", prob=1.0, gamma=(1 - FULL.gamma, 1 + FULL.gamma)),
-            t.RandBiasFieldd("image", prob=1.0, degree=1, coeff_range=(0.0, FULL.bias)),
+            t.RandBiasFieldd("image", prob=1.0, degree=1, coeff_range=(0.0, FULL.shading)),
             t.RandGaussianNoised("image", prob=1.0, std=FULL.noise / 2),
         ]
     )
@@ -157,3 +159,14 @@ def test_prepare(benchmark: Any, tmp_path: Path) -> None:
         return len(prepare_cases([case], preparation, TISSUES, tmp_path / "cache" / next(caches)))
 
     assert benchmark.pedantic(prepare, rounds=5, warmup_rounds=1) == 1
+
+
+@pytest.mark.benchmark(group="an artefact on each of 16 slices or 2 volumes")
+@pytest.mark.parametrize("shape", [(16, 1, 112, 112), (2, 1, 64, 64, 64)], ids=["slices", "volumes"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_artefacts(benchmark: Any, one_thread: None, kind: str, shape: tuple[int, ...]) -> None:
+    how, generator = Artefacts(**{kind: 1.0}), torch.Generator().manual_seed(0)
+    require_libraries(how, "benchmark")
+    image = torch.rand(shape, generator=generator) * 1.5 - 0.9
+    changed = benchmark.pedantic(add_artefacts, (image, how, generator), rounds=10, warmup_rounds=2)
+    assert changed.shape == shape

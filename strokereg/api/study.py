@@ -194,12 +194,15 @@ def settle(
     """Settings with typed options, and the architectures that they name.
 
     Raises:
-        InputError: unknown model, wrong options.
+        InputError: unknown model, wrong options, a library that an augmentation needs is missing.
     """
+    from strokereg.core.recipe import augmentation_of
     from strokereg.core.study.arms import LIBRARY
     from strokereg.registry.catalogue import find
 
     settings = study_settings(preset, models=tuple(models), **changes)
+    for role, budget in settings.budgets.items():
+        augmentation_of(role, budget.augment, f"budgets.{role}.augment")
     if data is None:
         spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
         settings = settings.model_copy(update={"spacing": spacing})

@@ -85,7 +85,7 @@ def train(
     if min(spacing) <= 0:
         raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
-    augmentation_of(entry.spec.role, trainer)  # so should a wrong augmentation
+    augmentation_of(entry.spec.role, trainer.augment)  # so should a wrong augmentation
     cohort, cache = open_cohort(data, fold), cache_folder() / "prepared"
     ready = make_ready(cohort, channels, spacing, dims, cache, on_case, interpolation=interpolation, scaling=scaling)
     wanted = len(ready.train) if cases is None else cases

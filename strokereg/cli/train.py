@@ -29,7 +29,7 @@ from strokereg.cli.values import Names, Pairs, image_options
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
-@click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment rician=0.05.")
+@click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment motion=0.1.")
 @click.option("--workers", type=click.IntRange(min=0), help="Threads that draw batches ahead.  [default: 1]")
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
 @click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")

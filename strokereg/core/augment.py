@@ -1,8 +1,9 @@
-"""Classical augmentation of a batch: the paper's list of movements, and what MR adds to intensities.
+"""Classical augmentation of a batch: the paper's list of movements, changes of intensity, and artefacts of MR.
 
 The movements are drawn together as one affine map a sample and applied in one resampling, so an image is
 interpolated once. Ranges are those of the authors' code (arXiv 2010.02745): rotation 5 degrees, zoom 5 %,
-shift 2 %, stretch 5 %, shear 3 %, flips; intensities follow scanner effects: gain, contrast, coil bias, noise.
+shift 2 %, stretch 5 %, shear 3 %, flips. These and the intensities are changed a whole batch at once; artefacts, which
+are off in the recipes, come in between, a sample at a time (`core.artefacts`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from strokereg.core.options import Options
+from strokereg.core.artefacts import Artefacts, add_artefacts
 
 
-class Augmentation(Options):
-    """Largest change of each kind; 0 switches it off.
+class Augmentation(Artefacts):
+    """Largest change of each kind, and the share of samples with each artefact; 0 switches it off.
 
     Args:
         rotate: degrees, about each axis.
@@ -26,13 +27,9 @@ class Augmentation(Options):
         flip: mirror left and right with chance one half.
         gain: factor of the whole image, as share.
         gamma: exponent of the intensities, as share.
-        bias: coil shading from one side to the other, as share.
+        shading: ramp of brightness from one side to the other along each axis, as share.
         noise: standard deviation, in units of the [-1, 1] range.
         blur: share of samples that are smoothed.
-        thick: share of samples that are smoothed along one axis alone, as by a thick slice or a long read-out; off in
-            the recipes, as are the next two.
-        ghost: strength of a Nyquist ghost, the image once more at half the field of view along Y, as share.
-        rician: standard deviation of Rician noise, which magnitude images have, in units of the [-1, 1] range.
     """
 
     rotate: float = Field(default=5.0, ge=0)
@@ -43,12 +40,9 @@ class Augmentation(Options):
     flip: bool = True
     gain: float = Field(default=0.0, ge=0, lt=1)
     gamma: float = Field(default=0.0, ge=0, lt=1)
-    bias: float = Field(default=0.0, ge=0, lt=1)
+    shading: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0, le=1)
-    thick: float = Field(default=0.0, ge=0, le=1)
-    ghost: float = Field(default=0.0, ge=0, lt=1)
-    rician: float = Field(default=0.0, ge=0)
 
 
 #: Movements only: for translators, which must learn the intensities as they are, and for generators.
@@ -62,14 +56,14 @@ FULL = Augmentation(
     shear=0.05,
     gain=0.15,
     gamma=0.2,
-    bias=0.25,
+    shading=0.25,
     noise=0.04,
     blur=0.2,
 )
 
 
 def augment(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Move and shade a batch.
+    """Move and shade a batch, and put artefacts on it.
 
     Args:
         image: float32 [N, C, *S] in [-1, 1].
@@ -79,7 +73,7 @@ def augment(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.G
         Image and labels of the same shapes; what comes in from outside is background.
     """
     image, labels = _move(image, labels, how, generator)
-    return _shade(image, how, generator), labels
+    return _shade(add_artefacts(image, how, generator), how, generator), labels
 
 
 def _move(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -117,7 +111,7 @@ def _affine(dims: int, how: Augmentation, generator: torch.Generator) -> Tensor:
 
 
 def _shade(image: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    if not (how.gain or how.gamma or how.bias or how.noise or how.blur or how.thick or how.ghost or how.rician):
+    if not (how.gain or how.gamma or how.shading or how.noise or how.blur):
         return image
     count, dims = len(image), image.ndim - 2
     each = (count, *(1,) * (image.ndim - 1))
@@ -131,39 +125,15 @@ def _shade(image: Tensor, how: Augmentation, generator: torch.Generator) -> Tens
         smooth = (F.avg_pool2d if dims == 2 else F.avg_pool3d)(signal, 3, 1, 1)
         chosen = torch.rand(each, generator=generator) < how.blur
         signal = torch.where(chosen, 0.5 * (signal + smooth), signal)
-    if how.thick:
-        signal = _thicken(signal, how.thick, generator)
-    if how.ghost:
-        strength = torch.rand(each, generator=generator) * how.ghost
-        signal = (1.0 - strength) * signal + strength * signal.roll(signal.shape[-2] // 2, -2)
     signal = signal.clamp(min=1e-6).pow(1.0 + draw(how.gamma)) * (1.0 + draw(how.gain))
-    if how.bias:
+    if how.shading:
         for axis in range(2, image.ndim):
             ramp = torch.linspace(-1.0, 1.0, image.shape[axis]).reshape(
                 [-1 if a == axis else 1 for a in range(image.ndim)]
             )
-            signal = signal * (1.0 + ramp * draw(how.bias))
+            signal = signal * (1.0 + ramp * draw(how.shading))
     if how.noise:
         spread = torch.rand(each, generator=generator) * how.noise / 2.0
         signal = signal + spread * torch.randn(image.shape, generator=generator)
-    if how.rician:
-        spread = torch.rand(each, generator=generator) * how.rician / 2.0
-        real, imaginary = (spread * torch.randn(image.shape, generator=generator) for _ in range(2))
-        signal = torch.hypot(signal + real, imaginary)
     # Background stays exactly empty, as in the skull-stripped scans.
     return torch.where(inside, signal * 2.0 - 1.0, -1.0).clamp(-1.0, 1.0)
-
-
-def _thicken(signal: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Smooth some samples over five voxels along one axis each."""
-    chosen = torch.rand(len(signal), generator=generator) < share
-    axes = torch.randint(signal.ndim - 2, (len(signal),), generator=generator)
-    pool = F.avg_pool2d if signal.ndim == 4 else F.avg_pool3d
-    for axis in range(signal.ndim - 2):
-        members = chosen & (axes == axis)
-        if members.any():
-            kernel = [5 if a == axis else 1 for a in range(signal.ndim - 2)]
-            padding = [2 if a == axis else 0 for a in range(signal.ndim - 2)]
-            signal = signal.clone()
-            signal[members] = pool(signal[members], kernel, 1, padding, count_include_pad=False)
-    return signal

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.quality import (
+    Seen,
     frechet_distance,
     kernel_distance,
     lesion_contrast,
@@ -69,25 +71,32 @@ class Measures:
     Args:
         truth: the held-out cases.
         lesion: the lesion's label.
-        look: images [n, C, *S] and their brain, bool [n, *S] → features [m, F]; see `core.quality.deep_features`.
+        look: images [n, C, *S] and their brain, bool [n, *S] → features; see `core.quality.deep_features`.
     """
 
     truth: Sequence[View]
     lesion: int
-    look: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    look: Callable[[np.ndarray, np.ndarray], Seen]
 
     @cached_property
-    def _true(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """Scaled features of the true images, and the mean and spread that they are scaled by."""
+    def _true(self) -> tuple[list[np.ndarray], dict[int, np.ndarray], np.ndarray]:
+        """Scaled features of the true images, and what they are scaled by: the mean at each place, and the spread.
+
+        Places differ by far more than images do, so each is held against what the cases show there. A place counts
+        that half of the cases show.
+        """
         seen = [self.look(view.image, view.labels > 0) for view in self.truth]
-        together = np.concatenate(seen)
-        mean, spread = together.mean(0), np.maximum(together.std(0), 1e-6)
-        return [(features - mean) / spread for features in seen], mean, spread
+        rows, places = (np.concatenate(each) for each in zip(*seen, strict=True))
+        shown = Counter(place for _, at in seen for place in set(at.tolist()))
+        common = [place for place, cases in shown.items() if 2 * cases >= len(seen)] or list(shown)
+        means = {place: rows[places == place].mean(0) for place in common}
+        spread = np.maximum(_off(Seen(rows, places), means).std(0), 1e-6)
+        return [_off(each, means) / spread for each in seen], means, spread
 
     def _scaled(self, view: View) -> np.ndarray:
         """Features in units of the true images' spread, one by one, so that none counts for its size."""
-        _, mean, spread = self._true
-        return (self.look(view.image, view.labels > 0) - mean) / spread
+        _, means, spread = self._true
+        return _off(self.look(view.image, view.labels > 0), means) / spread
 
     def painted(self, images: Sequence[np.ndarray]) -> Likeness:
         """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
@@ -142,6 +151,13 @@ class Measures:
             recall=recall,
             contrast=self.contrast(views),
         )
+
+
+def _off(seen: Seen, means: Mapping[int, np.ndarray]) -> np.ndarray:
+    """How far features are from the mean at their place; places without one are left out."""
+    kept = np.array([int(place) in means for place in seen.places], dtype=bool)
+    at = [means[int(place)] for place in seen.places[kept]]
+    return seen.rows[kept] - np.stack(at) if at else seen.rows[kept]
 
 
 def _numbers(parts: Sequence[np.ndarray], first: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from strokereg.core.errors import InputError, did_you_mean
 
@@ -14,6 +14,25 @@ class Options(BaseModel):
     """Base of every option table: unknown keys and wrong types are refused, values cannot change later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmented(Options):
+    """Options of a training that may change its role's augmentation.
+
+    Without changes they read as ever, so a run of the usual recipe is known by the same key.
+
+    Args:
+        augment: kind → its value, for example motion 0.1; see `core.augment.Augmentation`.
+    """
+
+    augment: dict[str, float] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = handler(self)
+        if not self.augment:
+            content.pop("augment", None)
+        return content
 
 
 Table = TypeVar("Table", bound=BaseModel)

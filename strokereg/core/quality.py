@@ -6,6 +6,7 @@ Images lie in [-1, 1], where -1 is no signal (see `core.scaling`), so that x + 1
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -58,60 +59,80 @@ def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float
     return float(signal[inside].mean() / max(signal[rest].mean(), 1e-6))
 
 
+class Seen(NamedTuple):
+    """What a network sees in images.
+
+    Attributes:
+        rows: features, float64 [R, F]; one row an image, or one for each part of a volume.
+        places: int [R], which part of the volume a row is of; 0 for whole images.
+    """
+
+    rows: np.ndarray
+    places: np.ndarray
+
+
 @torch.inference_mode()
-def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
-    """What a segmenter sees in images: its coarsest convolution's outputs, mean over space.
+def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> Seen:
+    """What a segmenter sees in images: outputs of one of its convolutions, mean over space.
 
     Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
     was trained on photographs. Taken before any normalisation, which would make each mean a constant.
 
     Args:
         images: float32 [N, C, *S] in [-1, 1].
-        brain: bool [N, *S]: means over the brain only. Otherwise the differences between much brain and little, the
-            same in true and painted images, are larger than any between the images. Volumes are few, so each gives a
-            row for each of up to 4 x 4 x 4 parts that is a quarter brain or more.
-
-    Returns:
-        float64 [N, F], or [parts with brain, F] of volumes.
+        brain: bool [N, *S]: how like they are. Means over the brain only, of the last convolution of half the
+            resolution: it sees texture and sharpness, where coarser ones see the outline and the lesion, which are the
+            same in true and painted images. Volumes are few, so each gives a row for each of up to 4 x 4 x 4 parts
+            that is a quarter brain or more.
+            None: which images they are. Means over all of an image, of the coarsest convolution.
     """
+    dims = images.ndim - 2
+    parted = brain is not None and dims == 3
+    least = 0 if brain is None else images[0, 0].size // 2**dims
     seen: list[torch.Tensor] = []
+    coarser = False
 
     def watch(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        if not seen or output[0, 0].numel() <= seen[0][0, 0].numel():
+        nonlocal coarser  # what comes after that is on the way up again
+        voxels = output[0, 0].numel()
+        coarser = coarser or voxels < least
+        if not seen or (not coarser and voxels <= seen[0][0, 0].numel()):
             seen[:] = [output]
 
     convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
     hooks = [module.register_forward_hook(watch) for module in convolutions]
     weights = np.ones((len(images), *images.shape[2:]), np.float32) if brain is None else brain.astype(np.float32)
     pairs = (torch.from_numpy(np.array(each)).split(_UNITS) for each in (images, weights))  # copies: may be read-only
-    rows = []
+    found = []
     try:
         for batch, weight in zip(*pairs, strict=True):
             seen.clear()
+            coarser = False
             segmenter(batch.to(device_of(segmenter)))
-            rows.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), brain is not None).cpu().numpy())
+            found.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), parted))
     finally:
         for hook in hooks:
             hook.remove()
-    return np.concatenate(rows)
+    return Seen(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> torch.Tensor:
-    """Weighted means of features [N, F, *s] over space, or over parts of a volume, [rows, F].
+def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Seen:
+    """Weighted means of features [N, F, *s] over space, or over parts of volumes.
 
     Args:
         weight: [N, 1, *S], the brain on the images' own grid.
-        parted: a volume in parts; those with little weight are left out.
+        parted: in parts; those with little weight are left out.
     """
     pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
     weight = pool(weight.double(), features.shape[2:])
-    parts = (1,) * (features.ndim - 2)
-    if parted and features.ndim == 5:
-        parts = tuple(min(_PARTS, n) for n in features.shape[2:])
+    parts = tuple(min(_PARTS, n) for n in features.shape[2:]) if parted else (1,) * (features.ndim - 2)
     share = pool(weight, parts)
     means = pool(features * weight, parts) / share.clamp(min=1e-9)
     rows, kept = means.flatten(2).movedim(1, 2).flatten(0, 1), share.flatten() >= _LEAST_BRAIN
-    return rows[kept] if len(parts) == 3 and kept.any() else rows
+    places = torch.arange(share[0].numel()).repeat(len(share))
+    if not parted or not kept.any():
+        kept = torch.ones_like(kept)
+    return Seen(rows[kept].cpu().numpy(), places[kept.cpu()].numpy())
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from strokereg.core.artefacts import require_libraries
 from strokereg.core.augment import FULL, MOVEMENTS, Augmentation
 from strokereg.core.options import parse
 from strokereg.core.prepare import PreparedCase
@@ -37,13 +38,19 @@ def sampler_of(
     if synthetic:
         sources.append(Source(synthetic, synthetic_share if clinical else 1.0, lesion_share))
     paired = spec.paired if isinstance(spec, TranslatorSpec) else True
-    return Sampler(sources, problem, settings.batch_size, settings.seed, augmentation_of(spec.role, settings), paired)
+    how = augmentation_of(spec.role, settings.augment)
+    return Sampler(sources, problem, settings.batch_size, settings.seed, how, paired)
 
 
-def augmentation_of(role: str, settings: TrainerSettings) -> Augmentation:
+def augmentation_of(role: str, changes: Mapping[str, float], owner: str = "--augment") -> Augmentation:
     """The role's augmentation with the changes that were asked for.
 
+    Args:
+        owner: whom an error names.
+
     Raises:
-        InputError: no such kind, or a value that does not fit.
+        InputError: no such kind, a value that does not fit, or a library that is not installed.
     """
-    return parse(Augmentation, {**_AUGMENTATION[role].model_dump(), **settings.augment}, "--augment")
+    how = parse(Augmentation, {**_AUGMENTATION[role].model_dump(), **changes}, owner)
+    require_libraries(how, owner)
+    return how

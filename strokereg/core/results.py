@@ -68,6 +68,7 @@ class Study(_Part):
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: one training of every arm for each.
         steps: optimiser steps per role; the same for every arm.
+        augment: changes to the usual augmentation, by role; none is left out.
         spacing: grid that networks see, mm along R, A, S.
         synthesis_saw: clinical cases that generator and translator were trained on: the arm's own, or all
             training cases as in the paper.
@@ -82,6 +83,7 @@ class Study(_Part):
     cases: list[int]
     seeds: list[int]
     steps: dict[str, int]
+    augment: dict[str, dict[str, float]] = {}
     spacing: tuple[float, float, float]
     cohort: CohortFacts
     external: ExternalFacts | None = None

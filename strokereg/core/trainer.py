@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 from torch import nn
 
 from strokereg.core.checkpoint import load_tree, save_tree
@@ -22,13 +22,13 @@ from strokereg.core.company import join_company
 from strokereg.core.device import choose_device, choose_precision, seed_everything, sound_bf16
 from strokereg.core.errors import RunFailed, StrokeregError
 from strokereg.core.history import History
-from strokereg.core.options import Options
+from strokereg.core.options import Augmented
 from strokereg.core.roles import Batch, Player
 
 OnStep = Callable[[int, dict[str, float]], None]
 
 
-class TrainerSettings(Options):
+class TrainerSettings(Augmented):
     """How long and in which way to train; the same for every role.
 
     Args:
@@ -39,7 +39,7 @@ class TrainerSettings(Options):
         compile: run the network through torch.compile.
         threads: of torch on a CPU; part of the settings because sums over threads round differently.
         checkpoint_every: steps between checkpoints.
-        augment: changes to the role's own augmentation, for example rician 0.05; see `core.augment.Augmentation`.
+        augment: changes to the role's own augmentation; see `core.options.Augmented`.
     """
 
     steps: int = Field(default=1000, ge=1)
@@ -51,15 +51,6 @@ class TrainerSettings(Options):
     compile: bool = False
     threads: int = Field(default=1, ge=1)
     checkpoint_every: int = Field(default=200, ge=1)
-    augment: dict[str, float] = Field(default_factory=dict)
-
-    @model_serializer(mode="wrap")
-    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without changes the settings read as ever, so a run of the usual recipe is known by the same key."""
-        content = handler(self)
-        if not self.augment:
-            content.pop("augment", None)
-        return content
 
 
 class Trainer:

@@ -47,7 +47,7 @@ class MaskGan(nn.Module):
         critic_noise: standard deviation of Gaussian noise on the masks that the critic sees (LSGAN, Jensen-Shannon).
         lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
         volume: the last component of z asks for the lesion's volume; see `MaskGan.for_volume`.
-        volume_weight: of the squared error of the standardised log volume.
+        volume_weight: of the squared error of the log volume.
         """
 
         loss: Literal["lsgan", "jensen-shannon", "wasserstein"] = "wasserstein"
@@ -60,7 +60,7 @@ class MaskGan(nn.Module):
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
         volume: bool = False
-        volume_weight: float = Field(default=10.0, ge=0)
+        volume_weight: float = Field(default=5.0, ge=0)
 
     def __init__(self, problem: Problem, options: Options):
         super().__init__()
@@ -137,16 +137,25 @@ class MaskGan(nn.Module):
         return self.critic(masks).float()
 
     def volume_loss(self, fake: Tensor, asked: Tensor) -> Tensor:
-        """Squared distance of the masks' standardised log volumes to those asked for, [N]."""
+        """Squared distance of the masks' log volumes to those asked for, [N].
+
+        In logarithms and not in standard deviations, which vanish where all training masks are of one size.
+        """
         voxels = ((cut(fake) + 1.0) / 2.0).flatten(1).sum(1)
-        return (self._standardised(voxels).float() - asked).square().mean()
+        mean, spread = self._scale()
+        return (voxels.log1p() - (mean + spread * asked)).square().mean()
 
     def _standardised(self, voxels: Tensor) -> Tensor:
         """log(1 + voxels) in standard deviations from the mean of the training masks."""
+        mean, spread = self._scale()
+        return (voxels.log1p() - mean) / spread
+
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training masks' log(1 + voxels)."""
         count, total, squares = self.volumes
         mean = total / count
-        spread = (squares / count - mean**2).clamp(min=0.01).sqrt()  # masks all of one size give no scale
-        return (voxels.double().log1p() - mean) / spread
+        # Masks all of one size have no spread, and a volume that is asked for still needs one to be told in.
+        return mean.float(), (squares / count - mean**2).clamp(min=0.01).sqrt().float()
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """The critic's side of the chosen loss."""

@@ -39,7 +39,8 @@ class Check:
         mend: what to do where it does not.
         roles: whom it concerns.
         needs: names of checks without which this one says nothing.
-        run: raises `Broken` where the rule does not hold, `Unfit` where there is nothing to try.
+        run: raises `Broken` where the rule does not hold, `Unfit` where there is nothing to try; may return what was
+            seen where it holds.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Check:
     mend: str
     roles: tuple[str, ...]
     needs: tuple[str, ...]
-    run: Callable[[Subject], None]
+    run: Callable[[Subject], str | None]
 
 
 #: Every check by name, in the order in which they are tried.
@@ -56,10 +57,10 @@ CHECKS: dict[str, Check] = {}
 
 def rule(
     text: str, mend: str, roles: tuple[str, ...] = NETWORKS, needs: tuple[str, ...] = ("builds",)
-) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+) -> Callable[[Callable[[Subject], str | None]], Callable[[Subject], str | None]]:
     """Register a function as a check; its name, with hyphens, becomes the check's."""
 
-    def register(run: Callable[[Subject], None]) -> Callable[[Subject], None]:
+    def register(run: Callable[[Subject], str | None]) -> Callable[[Subject], str | None]:
         name = run.__name__.replace("_", "-")
         CHECKS[name] = Check(name, text, mend, roles, needs, run)
         return run

@@ -24,7 +24,8 @@ class Outcome:
 
     Attributes:
         status: "expected" is a failure that was announced; one that was announced and did not come is "failed".
-        message: rule, what was seen and the mend for a failure; the reason for what was skipped or expected.
+        message: rule, what was seen and the mend for a failure; the reason for what was skipped or expected; of what
+            held, what was seen, where a number says more than that it holds.
         cause: the error behind a failure.
     """
 
@@ -79,7 +80,7 @@ class Suite:
                 return self._told(check, "skipped", f"{_NEEDS} {name}, which did not hold")
         begun = time.perf_counter()
         try:
-            check.run(self.subject)
+            seen = check.run(self.subject) or ""
         except Unfit as reason:
             return self._told(check, "skipped", str(reason))
         except Exception as error:  # whatever a plugin raises breaks the rule
@@ -92,7 +93,7 @@ class Suite:
         if check.name in self.expected:
             words = f"{self.subject.title}: {check.name} was expected to fail ({self.expected[check.name]}) and holds."
             return self._told(check, "failed", f"{words} Mend: take it off the list.", seconds, Broken(words))
-        return self._told(check, "held", "", seconds)
+        return self._told(check, "held", seen, seconds)
 
     def _told(
         self, check: Check, status: Status, message: str, seconds: float = 0.0, cause: BaseException | None = None

@@ -190,12 +190,13 @@ def resumes_exactly(subject: Subject) -> None:
     "look at the sign and the weights of the losses, and at what players() hands to the trainer",
     needs=("shapes-and-ranges", "moves-change-their-player-only"),
 )
-def one_batch_is_learnt(subject: Subject) -> None:
+def one_batch_is_learnt(subject: Subject) -> str:
     if not subject.ready.players():  # type: ignore[operator]
         raise Unfit("untrained: there is nothing to learn")
     seen = learn(subject)
     fell = f"{seen.what} went from {seen.start:.3g} to {seen.end:.3g} in {seen.steps} steps"
     require(seen.end <= SHARE * seen.start, fell)
+    return fell
 
 
 @rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +41,24 @@ def test_every_role_trains_and_is_found_finished(small_cohort, tmp_path, capsys,
     assert main(words(name, small_cohort, tmp_path / "run")) == 0
     assert weights.stat().st_mtime_ns == before
     assert capsys.readouterr().out.strip() == str(tmp_path / "run")
+
+
+def test_artefacts_are_asked_for_on_the_command_line(small_cohort, tmp_path, capsys, monkeypatch):
+    asked = ["--augment", "motion=0.5", "--augment", "ghosting=0.5", "--augment", "anisotropy=0.5", "--json"]
+    monkeypatch.setitem(sys.modules, "torchio", None)  # as if it were not installed
+    assert main(words("unet", small_cohort, tmp_path / "run", *asked)) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "--augment: anisotropy needs the package torchio" in told
+    assert "pip install 'strokereg[artefacts]'" in told
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    pytest.importorskip("torchio", reason="TorchIO is not installed")
+    assert main(words("unet", small_cohort, tmp_path / "run", *asked)) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["trainer"]["augment"] == {"motion": 0.5, "ghosting": 0.5, "anisotropy": 0.5}
+    weights = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    assert main(words("unet", small_cohort, tmp_path / "again", *asked, "--workers", "2")) == 0
+    assert (tmp_path / "again" / "weights.safetensors").read_bytes() == weights
 
 
 @pytest.mark.parametrize(

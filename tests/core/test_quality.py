@@ -63,7 +63,7 @@ def test_features_come_from_the_coarsest_convolution():
         nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), coarse, nn.InstanceNorm2d(6), nn.Upsample(scale_factor=4)
     )
     images = np.random.default_rng(0).uniform(-1, 1, (20, 1, 16, 16)).astype(np.float32)
-    features = deep_features(network, images)
+    features = deep_features(network, images).rows
     with torch.no_grad():
         expected = coarse(network[:2](torch.from_numpy(images))).mean((2, 3))
     assert features.shape == (20, 6)
@@ -77,7 +77,7 @@ def test_only_the_brain_counts_in_features():
     brain[:, 2:5, 3:7] = True
     with torch.no_grad():
         expected = network(torch.from_numpy(images[..., 2:5, 3:7])).mean((2, 3))
-    np.testing.assert_allclose(deep_features(network, images, brain), expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(deep_features(network, images, brain).rows, expected.numpy(), atol=1e-6)
 
 
 def test_a_volume_gives_a_row_for_each_part_with_brain():
@@ -86,13 +86,30 @@ def test_a_volume_gives_a_row_for_each_part_with_brain():
     brain = np.zeros((1, 16, 16, 16), bool)
     brain[0, :4, :4, :6] = True  # one part and half of another
     brain[0, 12, 12, 12] = True  # a 64th of a third
-    rows = deep_features(network, volume, brain)
+    rows, places = deep_features(network, volume, brain)
     with torch.no_grad():
         first, second = (
             network(torch.from_numpy(volume[..., :4, :4, x])).mean((0, 2, 3, 4)) for x in (slice(0, 4), slice(4, 6))
         )
     np.testing.assert_allclose(rows, torch.stack([first, second]).numpy(), atol=1e-6)
-    assert deep_features(network, volume, np.zeros_like(brain)).shape == (64, 3)  # nothing to choose by
+    assert places.tolist() == [0, 1]
+    assert deep_features(network, volume, np.zeros_like(brain)).rows.shape == (64, 3)  # nothing to choose by
+
+
+def test_a_volume_is_seen_at_half_its_resolution_on_the_way_down():
+    torch.manual_seed(0)
+    whole, half, quarter, up = (nn.Conv3d(a, b, 3, s, 1) for a, b, s in ((1, 2, 1), (2, 3, 2), (3, 4, 2), (4, 5, 1)))
+    network = nn.Sequential(whole, half, quarter, nn.Upsample(scale_factor=2), up)
+    volumes = np.random.default_rng(0).uniform(-1, 1, (17, 1, 16, 16, 16)).astype(np.float32)
+    brain = np.ones((17, 16, 16, 16), bool)
+    with torch.no_grad():
+        expected = half(whole(torch.from_numpy(volumes)))
+    rows, places = deep_features(network, volumes, brain)
+    assert rows.shape == (17 * 64, 3)
+    assert (places == np.tile(np.arange(64), 17)).all()
+    np.testing.assert_allclose(rows[0], expected[0, :, :2, :2, :2].mean((1, 2, 3)).numpy(), atol=1e-6)
+    early = nn.Sequential(nn.Conv3d(1, 2, 4, 4), nn.Conv3d(2, 3, 1))  # no convolution of half the resolution
+    assert deep_features(early, volumes, brain).rows.shape == (17 * 64, 2)
 
 
 def test_frechet_distance_of_known_normals():

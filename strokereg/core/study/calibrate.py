@@ -102,11 +102,13 @@ def _train(stage: Stage, task: Task) -> Cost:
     # Clinical cases stand for synthetic ones, which are not there yet and cost the same.
     sampler = sampler_of(stage.registered[task.architecture].spec, ready.problem, settings, ready.train[: task.cases])
     model = stage.build(task.architecture, ready.problem, record.options)
+    trained = bool(model.players())  # type: ignore[operator]
     times = [time.perf_counter()]
 
     def on_step(step: int, losses: dict[str, float]) -> None:
         times.append(time.perf_counter())
-        if step >= _WARM + _STEPS or (step > _WARM and times[-1] - times[_WARM] > _SECONDS):
+        # An untrained method's few looks cost unlike: the last one may read a library.
+        if trained and (step >= _WARM + _STEPS or (step > _WARM and times[-1] - times[_WARM] > _SECONDS)):
             raise _Enough
 
     with tempfile.TemporaryDirectory() as folder:

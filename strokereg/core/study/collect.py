@@ -131,6 +131,7 @@ def _study(stage: Stage, cohort: Cohort, external: Cohort | None) -> Study:
         cases=sorted({arm or len(stage.ready.train) for arm in settings.cases}),
         seeds=list(settings.seeds),
         steps={role: budget.steps for role, budget in settings.budgets.items()},
+        augment={role: dict(budget.augment) for role, budget in settings.budgets.items() if budget.augment},
         spacing=settings.spacing,
         cohort=CohortFacts(
             name=cohort.name,

@@ -193,7 +193,7 @@ def _quality(plan: Plan, stage: Stage, database: Task) -> Task:
     painter = tuple(key for key in database.needs if plan.tasks[key].kind == "translator")
     needs = (database.key, eye.key, *painter)
     held_out = [stage.key_of(ready.validation_files), stage.key_of(ready.test_files)]
-    key = digest([_FORMAT, "quality over the brain", needs, held_out])
+    key = digest([_FORMAT, "quality at half resolution", needs, held_out])
     return replace(database, kind="quality", key=key, needs=needs, steps=1)
 
 

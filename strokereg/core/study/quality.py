@@ -12,7 +12,7 @@ from strokereg.core.compose import read_database, render
 from strokereg.core.device import choose_device, seed_everything
 from strokereg.core.likeness import Measures, View
 from strokereg.core.memorisation import audit
-from strokereg.core.quality import deep_features
+from strokereg.core.quality import Seen, deep_features
 from strokereg.core.runs import load_model
 from strokereg.core.study.plan import Task
 from strokereg.core.study.stage import Stage
@@ -36,12 +36,14 @@ def measure_quality(
     sets = ([view_case(case, ready.problem) for case in cases] for cases in (made, ready.train[: task.cases]))
     synthetic, training = (_images(views) for views in sets)
 
-    def look(images: np.ndarray, brain: np.ndarray | None = None) -> np.ndarray:
+    def look(images: np.ndarray, brain: np.ndarray | None = None) -> Seen:
         alive()
         return deep_features(segmenter, images, brain)
 
     said: dict[str, Any] = {
-        "memorisation": audit(synthetic, training, _images(truth), look, task.seed).model_dump(),
+        "memorisation": audit(
+            synthetic, training, _images(truth), lambda images: look(images).rows, task.seed
+        ).model_dump(),
         "likeness": None,
     }
     if "translator" in kinds:

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, field_validator
 
 from strokereg.core.grid import Interpolation, Scaling
-from strokereg.core.options import Options
+from strokereg.core.options import Augmented, Options
 
 Preset = Literal["smoke", "quick", "full"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Budget(Options):
-    """Optimiser steps and batch size of one role."""
+class Budget(Augmented):
+    """Optimiser steps, batch size and, with `augment`, changes to the augmentation of one role."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -59,7 +59,7 @@ class StudySettings(Options):
         fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
         quality: measure every synthetic database: likeness to real images, and whether it copies training images.
-        budgets: steps and batch size a role.
+        budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
         device, precision, threads: see `core.trainer.TrainerSettings`.
@@ -134,7 +134,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "segmenter": {"steps": 500, "batch_size": 8},
         },
         "options": {
-            "mask-gan": {"ngf": 16, "ndf": 16},
+            "mask-gan": {"ngf": 16, "ndf": 16, "volume": True},
             "pix2pix": {"ngf": 24, "ndf": 16},
             "spade": {"ngf": 16, "ndf": 16, "hidden": 32},
             "spade-hinge": {"ngf": 16, "ndf": 16, "hidden": 32},
@@ -155,6 +155,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "translator": {"steps": 20000, "batch_size": 16},
             "segmenter": {"steps": 20000, "batch_size": 32, "average": 0.999},
         },
+        "options": {"mask-gan": {"volume": True}},
         "embedded": {"cases": 180},
     },
 }

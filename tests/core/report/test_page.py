@@ -221,6 +221,13 @@ def test_one_training_is_never_called_a_gain(build_results: Callable[..., Result
     assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 
+def test_another_augmentation_is_told(results: Results, tmp_path: Path) -> None:
+    assert "Augmentation" not in write_report(tmp_path / "usual.html", results).read_text(encoding="utf-8")
+    study = results.study.model_copy(update={"augment": {"segmenter": {"motion": 0.1, "noise": 0.0}}})
+    page = write_report(tmp_path / "other.html", results.model_copy(update={"study": study}))
+    assert "Augmentation, segmenter</dt><dd>the usual, but motion 0.1, noise 0</dd>" in page.read_text(encoding="utf-8")
+
+
 def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
     empty = {"seeds": [], "summary": None, "contrast": None, "share": None}
     arms = [arm.model_copy(update=empty) if arm.translator == "spade" else arm for arm in results.arms]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from strokereg import api
@@ -19,6 +21,7 @@ shares = [0.25, 0.5]
 spacing = 5
 [budgets.segmenter]
 steps = 70
+augment = { shading = 0.1, noise = 0 }
 [options.pix2pix]
 lr = 1e-3
 """
@@ -43,6 +46,8 @@ def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
     settings, _ = settle(**kept, steps={"translator": 9})
     steps = {role: budget.steps for role, budget in settings.budgets.items()}
     assert steps == {"generator": 6, "translator": 9, "segmenter": 70}
+    augmented = {role: budget.augment for role, budget in settings.budgets.items()}
+    assert augmented == {"generator": {}, "translator": {}, "segmenter": {"shading": 0.1, "noise": 0}}
     assert settings.options["pix2pix"] == {"ngf": 8, "ndf": 8, "lr": 1e-3}
 
 
@@ -60,6 +65,8 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
     assert settings.shares == (0.25, 0.5)
+    assert settings.budgets["segmenter"].augment == {"shading": 0.1, "noise": 0}
+    assert printed.count("augment") == 1
     assert asked["data"] == (tmp_path / "here").resolve()
 
 
@@ -87,3 +94,17 @@ def test_models_must_stand_somewhere(write, capsys):
     assert "--models: say what to compare" in capsys.readouterr().err
     assert main(["compare", "--study", "nowhere.toml"]) == 2
     assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"moton": 0.1}, r"budgets\.segmenter\.augment has no option 'moton' \(did you mean motion\?\)"),
+        ({"motion": 1.5}, r"budgets\.segmenter\.augment: option motion=1\.5: Input should be less than or equal to 1"),
+        ({"motion": 0.1}, r"budgets\.segmenter\.augment: motion needs the package torchio"),
+    ],
+)
+def test_a_wrong_augmentation_is_named_before_the_data_are_looked_at(monkeypatch, changes, said):
+    monkeypatch.setitem(sys.modules, "torchio", None)  # as if it were not installed
+    with pytest.raises(InputError, match=said):
+        settle(("carvemix",), None, "smoke", budgets={"segmenter": {"augment": changes}})

@@ -15,7 +15,7 @@ from strokereg.core.errors import InputError
 from strokereg.core.nifti import read_volume, write_volume
 from strokereg.core.study import executor
 from strokereg.core.study.executor import LocalExecutor, Silent
-from strokereg.core.study.plan import make_plan
+from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.run import run_study
 from strokereg.core.study.stage import set_stage
 from strokereg.registry.catalogue import build, find
@@ -65,6 +65,21 @@ def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
     loose = make_plan(stage_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
+
+
+def test_another_augmentation_makes_other_trainings_of_that_role_alone(small_cohort, tmp_path):
+    def trainings(**budgets):
+        stage = stage_of(small_cohort, tmp_path, models=("pix2pix",), budgets=budgets)
+        return stage, {task.title: task for task in make_plan(stage).tasks.values() if task.kind in budget_roles}
+
+    budget_roles = ("generator", "translator", "segmenter")
+    (_, usual), (_, named) = trainings(), trainings(segmenter={"augment": {}})
+    assert usual == named  # keys of finished trainings stay
+    stage, changed = trainings(segmenter={"augment": {"motion": 0.1}})
+    for title, task in changed.items():
+        assert (task.key == usual[title].key) == (task.kind != "segmenter")
+        augment = {"motion": 0.1} if task.kind == "segmenter" else {}
+        assert record_of(stage, task).trainer.get("augment", {}) == augment
 
 
 def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
@@ -139,7 +154,8 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
 
 @pytest.mark.slow
 def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path):
-    settings = study_settings("smoke", models=("random-contrast", "carvemix"), steps={"segmenter": 4})
+    budgets = {"segmenter": {"steps": 4, "augment": {"shading": 0.1}}}
+    settings = study_settings("smoke", models=("random-contrast", "carvemix"), budgets=budgets)
     entries = {name: find(name) for name in ("random-contrast", "carvemix", "mask-gan", "unet")}
 
     def run():
@@ -161,12 +177,18 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
     assert all(len(arm.seeds) == 1 for arm in results.arms)
     steps = {run.architecture: run.steps for run in results.runs}
     assert steps == {"mask-gan": 6, "random-contrast": 0, "unet": 4}
+    assert results.study.augment == {"segmenter": {"shading": 0.1}}
     notes = results.synthesis
     assert notes["carvemix (3 cases, seed 0)"]["lesions"] == 2
     assert "held_out_l1" in notes["random-contrast (3 cases, seed 0)"]
     assert "held_out_l1" not in notes["carvemix (3 cases, seed 0)"]
     page = finished.report.read_text()
-    for part in ("Training cases, mixed", "carvemix: sub-", "Label maps of validation cases, translated"):
+    for part in (
+        "Training cases, mixed",
+        "carvemix: sub-",
+        "Label maps of validation cases, translated",
+        "shading 0.1",
+    ):
         assert part in page
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*.npy")}
     assert len(before) == 2 * 2 * 2  # two databases of two cases, image and labels
