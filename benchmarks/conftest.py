@@ -1,4 +1,4 @@
-"""The default U-Net as exported files, and the real scan that it is run on."""
+"""The default U-Net with fresh weights, as a network and as exported files, and the real scan that it is run on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory) -> dict[str, Path]:
-    """The network as ONNX and TorchScript, and the graph of a whole scan around it."""
-    import torch
-
+def record():
+    """Of a finished run on slices of 80 × 80 at 3 mm."""
     from strokereg.core.grid import Preparation
     from strokereg.core.labels import TISSUES
     from strokereg.core.problem import Problem
     from strokereg.core.record import Decision, Record
-    from strokereg.export.bundle import export_model
-    from strokereg.registry.catalogue import build
 
-    record = Record(
+    return Record(
         architecture="unet",
         role="segmenter",
         problem=Problem(size=(80, 80)),
@@ -29,15 +25,32 @@ def files(tmp_path_factory) -> dict[str, Path]:
         decision=Decision(),
         done=True,
     )
+
+
+@pytest.fixture(scope="session")
+def network(record):
+    """The network itself."""
+    import torch
+
+    from strokereg.registry.catalogue import build
+
     torch.manual_seed(0)
-    network = build("unet", record.problem, {}).eval()
-    out = tmp_path_factory.mktemp("model")
+    return build("unet", record.problem, {}).eval()
+
+
+@pytest.fixture(scope="session")
+def files(network, record, tmp_path_factory) -> dict[str, Path]:
+    """The network as ONNX and TorchScript, and the graph of a whole scan around it."""
+    from strokereg.export.bundle import export_model
+
     formats = ("onnx", "torchscript", "scan")
+    out = tmp_path_factory.mktemp("model")
     return dict(zip(formats, export_model(network, record, [], out, formats), strict=True))
 
 
 @pytest.fixture(scope="session")
 def scan() -> Path:
+    """The real case, or a skip."""
     folder = Path(os.environ.get("STROKEREG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     found = list(folder.glob("isles22/rawdata/*/*/*_dwi.nii.gz"))
     if not found:

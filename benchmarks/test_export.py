@@ -12,20 +12,14 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from strokereg.core.case import Case
 from strokereg.core.decide import decide
-from strokereg.core.grid import Preparation
 from strokereg.core.judge import predict
-from strokereg.core.labels import TISSUES
 from strokereg.core.nifti import read_volume, write_volume
 from strokereg.core.prepare import prepare_image
-from strokereg.core.problem import Problem
-from strokereg.core.record import Decision, Record
 from strokereg.export.bundle import export_model
 from strokereg.export.runtime import load
-from strokereg.registry.catalogue import build
 
 pytestmark = pytest.mark.benchmark(group="segment a 112x112x73 scan")
 
@@ -37,25 +31,6 @@ def scan(tmp_path_factory):
     noise = np.random.default_rng(0).normal(0, 10, brain.shape)
     data = np.where(brain, 100 + noise, 0).astype(np.float32)
     return write_volume(tmp_path_factory.mktemp("scan") / "dwi.nii.gz", data, np.diag([2.0, 2.0, 2.0, 1.0]))
-
-
-@pytest.fixture(scope="module")
-def record():
-    return Record(
-        architecture="unet",
-        role="segmenter",
-        problem=Problem(size=(80, 80)),
-        preparation=Preparation(),
-        labels=TISSUES.names,
-        decision=Decision(),
-        done=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def network(record):
-    torch.manual_seed(0)
-    return build("unet", record.problem, {}).eval()
 
 
 @pytest.fixture(scope="module")

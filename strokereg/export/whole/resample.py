@@ -104,8 +104,13 @@ def cubic(count, new, slope, start):
 
 @script(OURS, default_opset=op)
 def along_axes(image, first, second, third):
-    """[C, I, J, K] → double [C, I', J', K'], by one matrix an axis."""
-    through = op.MatMul(second, op.MatMul(op.Cast(image, to=DOUBLE), op.Transpose(third, perm=[1, 0])))
+    """[C, I, J, K] → double [C, I', J', K'], by one matrix an axis.
+
+    A matrix is its own flattening. It keeps older onnxruntimes (seen in 1.19) from joining transpose and product to an
+    operator that they lack in double precision.
+    """
+    turned = op.Flatten(op.Transpose(third, perm=[1, 0]), axis=1)
+    through = op.MatMul(second, op.MatMul(op.Cast(image, to=DOUBLE), turned))
     flat = op.Flatten(op.Transpose(through, perm=[1, 0, 2, 3]), axis=1)
     shape = op.Shape(through)
     size = op.Concat(op.Shape(first, start=0, end=1), op.Gather(shape, op.Constant(value_ints=[0, 2, 3])), axis=0)
