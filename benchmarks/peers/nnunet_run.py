@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,11 @@ def plan(preprocessed: Path, batch: int) -> dict[str, Any]:
     if not file.is_file():
         extract_fingerprints([1], num_processes=1, check_dataset_integrity=True)
         plan_experiments([1])
-    if not (preprocessed / "nnUNetPlans_2d").is_dir():
+    done = preprocessed / "preprocessed"
+    if not done.is_file():
+        shutil.rmtree(preprocessed / "nnUNetPlans_2d", ignore_errors=True)  # half of it, where it was interrupted
         preprocess([1], configurations=("2d",), num_processes=(1,))
+        done.touch()
     plans = json.loads(file.read_text(encoding="utf-8"))
     plans["configurations"]["2d"]["batch_size"] = batch
     return plans
