@@ -60,7 +60,7 @@ class MaskGan(nn.Module):
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
         volume: bool = False
-        volume_weight: float = Field(default=5.0, ge=0)
+        volume_weight: float = Field(default=10.0, ge=0)
 
     def __init__(self, problem: Problem, options: Options):
         super().__init__()
