@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import FileFault, InputError
 from strokereg.core.files import replacing
 
@@ -142,7 +143,7 @@ def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path
         InputError: the folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
-    if not path.name.endswith((".nii", ".nii.gz")):
+    if not path.name.endswith(ENDINGS):
         raise InputError(f"{path}: the output must end in .nii or .nii.gz")
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call, attr-defined]
     image.header.set_xyzt_units("mm")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import InputError, OutputFailed
 from strokereg.core.files import replacing
 from strokereg.core.nifti import Volume, write_volume
@@ -146,7 +147,7 @@ def _outputs(scans: Sequence[Scan], out: Path | None, ending: str) -> dict[str, 
     if out is None:
         return {}
     inputs = [file for scan in scans for file in scan.files]
-    if out.name.endswith((".nii", ".nii.gz")):
+    if out.name.endswith(ENDINGS):
         if len(scans) != 1:
             raise InputError(f"{out}: is one file for {len(scans)} scans; name a folder")
         return {scans[0].name: check_output(out, inputs)}

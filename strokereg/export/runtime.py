@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.decide import decide, lesions
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import InputError
 from strokereg.core.grid import frame_of
 from strokereg.core.nifti import Volume, check_same_grid, read_volume, write_volume
@@ -194,7 +195,7 @@ def check_output(out: Path, images: Sequence[Path]) -> Path:
     Raises:
         InputError: wrong ending, missing or unwritable folder, a folder in the file's place, or an input.
     """
-    if not out.name.endswith((".nii", ".nii.gz")):
+    if not out.name.endswith(ENDINGS):
         raise InputError(f"{out}: the output must end in .nii or .nii.gz")
     if any(out.resolve() == image.resolve() for image in images):
         raise InputError(f"{out}: is an input too and would be overwritten; give another output name")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core import layout
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import InputError
-
-_ENDINGS = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def find_labels(places: Sequence[Path]) -> list[Scan]:
 
 def stem(path: Path, channel: str = "") -> str:
     """File name without `.nii.gz`, and without `_dwi` where that is the channel."""
-    name = next((path.name.removesuffix(end) for end in _ENDINGS if path.name.endswith(end)), path.stem)
+    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), path.stem)
     return name.removesuffix(f"_{channel}") or name
 
 
@@ -76,7 +75,7 @@ def _found(place: Path, channels: tuple[str, ...]) -> list[Scan]:
                 for case in cases
             ]
     else:
-        files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(_ENDINGS))
+        files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(ENDINGS))
         files = [path for path in files if not stem(path).endswith("_mask")]  # of an earlier call, maybe
         named = [path for path in files if stem(path).endswith(f"_{first}")]
         scans = [Scan(stem(path, first), _beside(path, channels)) for path in named or files]
@@ -92,5 +91,5 @@ def _beside(path: Path, channels: tuple[str, ...]) -> tuple[Path, ...]:
 def _named(path: Path, channel: str) -> Path:
     """The file of another channel beside a `_dwi` file."""
     base = stem(path, "dwi")
-    found = [path.with_name(f"{base}_{channel}{end}") for end in _ENDINGS]
+    found = [path.with_name(f"{base}_{channel}{end}") for end in ENDINGS]
     return next((file for file in found if file.is_file()), found[0])

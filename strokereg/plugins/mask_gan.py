@@ -96,8 +96,9 @@ class MaskGan(nn.Module):
             raise InputError("mask-gan: was trained without volumes; train it with --set volume=true")
         if not self.volumes[0]:
             raise InputError("mask-gan: knows no volumes before it has been trained; train it first")
+        mean, spread = self._scale()
         asked = z.clone()
-        asked[:, -1] = self._standardised(torch.tensor(amount / voxel)).to(z)
+        asked[:, -1] = (torch.tensor(amount / voxel).log1p().to(z) - mean) / spread
         return asked
 
     def players(self) -> dict[str, Player]:
@@ -144,11 +145,6 @@ class MaskGan(nn.Module):
         voxels = ((cut(fake) + 1.0) / 2.0).flatten(1).sum(1)
         mean, spread = self._scale()
         return (voxels.log1p() - (mean + spread * asked)).square().mean()
-
-    def _standardised(self, voxels: Tensor) -> Tensor:
-        """log(1 + voxels) in standard deviations from the mean of the training masks."""
-        mean, spread = self._scale()
-        return (voxels.log1p() - mean) / spread
 
     def _scale(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training masks' log(1 + voxels)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import InputError
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
 from strokereg.core.split import PARTS, USUAL, Split, make_split
@@ -57,7 +58,7 @@ def list_sources(folder: Path | str, option: str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{option} {folder}: no such folder; give one with .nii.gz files")
-    files = sorted(p for p in folder.iterdir() if p.name.endswith((".nii", ".nii.gz")) and not p.name.startswith("."))
+    files = sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS) and not p.name.startswith("."))
     if not files:
         raise InputError(f"{option} {folder}: holds no NIfTI file; give the folder in which the .nii.gz files lie")
     return files

@@ -11,12 +11,13 @@ import numpy as np
 from scipy import ndimage
 
 from strokereg.core.case import Case
+from strokereg.core.endings import ENDINGS
 from strokereg.core.errors import InputError
 from strokereg.core.labels import TISSUES, LabelTable
 from strokereg.core.nifti import Volume, read_volume
 from strokereg.core.simulate.anatomy import merge_codes
 
-_ENDINGS = (".nii.gz", ".nii", ".mgz")
+_ENDINGS = (*ENDINGS, ".mgz")
 _SMALLEST_BRAIN_ML = 200.0
 
 
