@@ -11,10 +11,11 @@ import pytest
 @pytest.fixture(scope="session")
 def record():
     """Of a finished run on slices of 80 × 80 at 3 mm."""
-    from strokereg.core.grid import Preparation
-    from strokereg.core.labels import TISSUES
-    from strokereg.core.problem import Problem
-    from strokereg.core.record import Decision, Record
+    from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.scan.grid import Preparation
+    from strokereg.core.scan.postprocess import Decision
+    from strokereg.core.train.record import Record
+    from strokereg.registry.problem import Problem
 
     return Record(
         architecture="unet",

@@ -63,7 +63,8 @@ def in_cpu_seconds(words: list[str]) -> None:
     from unittest import mock
 
     from strokereg.cli.compare import compare
-    from strokereg.core.study import calibrate, executor, work
+    from strokereg.core.study import calibrate, executor
+    from strokereg.core.study import tasks as work
 
     guessed: dict[str, list[float]] = defaultdict(list)
     spent: dict[str, list[float]] = defaultdict(list)

@@ -13,13 +13,13 @@ import sys
 import numpy as np
 import pytest
 
-from strokereg.core.case import Case
-from strokereg.core.decide import decide
-from strokereg.core.judge import predict
-from strokereg.core.nifti import read_volume, write_volume
-from strokereg.core.prepare import prepare_image
+from strokereg.core.cohort.case import Case
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.scan.postprocess import decide
+from strokereg.core.train.prepared import prepare_image
+from strokereg.core.train.validation import predict
 from strokereg.export.bundle import export_model
-from strokereg.export.runtime import load
+from strokereg.export.runtime.segmenter import load
 
 pytestmark = pytest.mark.benchmark(group="segment a 112x112x73 scan")
 

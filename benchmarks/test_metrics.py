@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from strokereg.core.metrics import score
+from strokereg.core.evaluate.metrics import score
 
 SHAPE, SPACING = (112, 112, 73), (2.0, 2.0, 2.0)
 

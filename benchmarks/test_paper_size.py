@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from strokereg import create
 from strokereg.core.roles import Batch
-from strokereg.core.trainer import Trainer, TrainerSettings
+from strokereg.core.train.trainer import Trainer, TrainerSettings
 
 name, precision, size = sys.argv[1], sys.argv[2], tuple(json.loads(sys.argv[3]))
 model = create(name, dims=3, labels=40, size=size)

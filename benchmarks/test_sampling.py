@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import torch
 
-from strokereg.core.ahead import Ahead
-from strokereg.core.artefacts import KINDS, Artefacts, add_artefacts, require_libraries
-from strokereg.core.augment import FULL
-from strokereg.core.prepare import PreparedCase, write_prepared
-from strokereg.core.problem import Problem
-from strokereg.core.sampler import Sampler, Source
+from strokereg.core.train.artefacts import KINDS, Artefacts, add_artefacts, require_libraries
+from strokereg.core.train.augmentation import FULL
+from strokereg.core.train.prefetch import Ahead
+from strokereg.core.train.prepared import PreparedCase, write_prepared
+from strokereg.core.train.sampler import Sampler, Source
+from strokereg.registry.problem import Problem
 
 SIZE, SLICES, CASES, BATCH, LESION = (112, 112), 73, 12, 16, 6
 BATCHES = 20  # a round
@@ -136,13 +136,13 @@ def test_monai(benchmark: Any, cases: list[PreparedCase], one_thread: None, work
 
 def test_prepare(benchmark: Any, tmp_path: Path) -> None:
     """One case of ISLES'22 size onto the 2 mm grid, files included."""
-    from strokereg.core.case import CaseFiles
-    from strokereg.core.grid import Preparation
-    from strokereg.core.labels import TISSUES
-    from strokereg.core.prepare import prepare_cases
+    from strokereg.core.cohort.case import CaseFiles
+    from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.scan.grid import Preparation
     from strokereg.core.simulate.anatomy import load_anatomy
     from strokereg.core.simulate.folder import write_subject
     from strokereg.core.simulate.subject import simulate_subject
+    from strokereg.core.train.prepared import prepare_cases
 
     write_subject(tmp_path, "sub-1", simulate_subject(np.random.default_rng(0), load_anatomy(None), 10.0))
     derived = tmp_path / "derivatives" / "strokereg" / "sub-1" / "dwi"

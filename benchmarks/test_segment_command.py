@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.scan.nifti import read_volume, write_volume
 
 _SEGMENT = [sys.executable, "-m", "strokereg", "segment"]
 

@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.grid import Preparation, frame_of
-from strokereg.core.nifti import read_volume
-from strokereg.core.scaling import measure
-from strokereg.core.window import slide
-from strokereg.export.session import OnnxRuntime
+from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.nifti import read_volume
+from strokereg.core.scan.scaling import measure
+from strokereg.core.scan.window import slide
+from strokereg.export.runtime.session import OnnxRuntime
 
 _PATCH, _ROUNDS = (48, 48), 7
 

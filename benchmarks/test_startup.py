@@ -17,7 +17,7 @@ COMMANDS = {
     "strokereg --help": ["-m", "strokereg", "--help"],
     "strokereg models": ["-m", "strokereg", "models"],
     "strokereg models --json": ["-m", "strokereg", "models", "--json"],
-    "import strokereg.export.runtime": ["-c", "import strokereg.export.runtime"],
+    "import strokereg.export.runtime.segmenter": ["-c", "import strokereg.export.runtime.segmenter"],
     "import torch": ["-c", "import torch"],
 }
 

@@ -20,14 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from strokereg.core.grid import Preparation
-from strokereg.core.labels import TISSUES
-from strokereg.core.problem import Problem
-from strokereg.core.record import Record
+from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.train.record import Record
 from strokereg.export.bench import head_labels
 from strokereg.export.bundle import Lower, export_model
-from strokereg.export.session import OnnxRuntime, OpenVino
+from strokereg.export.runtime.session import OnnxRuntime, OpenVino
 from strokereg.registry.catalogue import build
+from strokereg.registry.problem import Problem
 
 SIZE, BATCH, ROUNDS, LABELS = (64, 64), 8, 7, len(TISSUES.names)
 NARROW = {"pix2pix": {"ngf": 24}, "spade": {"ngf": 32, "hidden": 128}}

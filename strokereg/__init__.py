@@ -11,33 +11,33 @@ from types import ModuleType
 from typing import Any
 
 _HOME = {
-    "hookimpl": "strokereg.registry.markers",
-    "GeneratorSpec": "strokereg.core.specs",
-    "TranslatorSpec": "strokereg.core.specs",
-    "SegmenterSpec": "strokereg.core.specs",
-    "MixerSpec": "strokereg.core.specs",
-    "ReaderSpec": "strokereg.core.specs",
-    "TrackerSpec": "strokereg.core.specs",
-    "CaseFiles": "strokereg.core.case",
-    "Source": "strokereg.core.source",
-    "Options": "strokereg.core.options",
-    "Problem": "strokereg.core.problem",
+    "hookimpl": "strokereg.registry.hooks",
+    "GeneratorSpec": "strokereg.registry.specs",
+    "TranslatorSpec": "strokereg.registry.specs",
+    "SegmenterSpec": "strokereg.registry.specs",
+    "MixerSpec": "strokereg.registry.specs",
+    "ReaderSpec": "strokereg.registry.specs",
+    "TrackerSpec": "strokereg.registry.specs",
+    "CaseFiles": "strokereg.core.cohort.case",
+    "Source": "strokereg.core.cohort.source",
+    "Options": "strokereg.registry.options",
+    "Problem": "strokereg.registry.problem",
     "Player": "strokereg.core.roles",
     "Batch": "strokereg.core.roles",
     "Scan": "strokereg.core.roles",
-    "InputError": "strokereg.core.errors",
-    "require_multiple": "strokereg.core.sizes",
+    "InputError": "strokereg.registry.errors",
+    "require_multiple": "strokereg.core.roles",
     "available": "strokereg.registry.catalogue",
     "find": "strokereg.registry.catalogue",
     "create": "strokereg.registry.catalogue",
     "add_plugin": "strokereg.registry.catalogue",
     "simulate_cohort": "strokereg.core.simulate",
-    "check": "strokereg.api",
-    "import_data": "strokereg.api",
-    "check_data": "strokereg.api",
-    "train": "strokereg.api",
-    "compare": "strokereg.api",
-    "load": "strokereg.api",
+    "check": "strokereg.testing.conformance",
+    "import_data": "strokereg.core.cohort.importing.run",
+    "check_data": "strokereg.core.cohort.checks.check",
+    "train": "strokereg.core.train.training",
+    "compare": "strokereg.core.study.compare",
+    "load": "strokereg.export.deploy",
 }
 
 __all__ = ["__version__", "export", *_HOME]
@@ -47,7 +47,7 @@ class _Export(ModuleType):
     """The room `strokereg.export`, which can be called as the verb `strokereg.export(run, …)` too."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return importlib.import_module("strokereg.api").export(*args, **kwargs)
+        return importlib.import_module("strokereg.export.deploy").export(*args, **kwargs)
 
 
 class _Package(ModuleType):

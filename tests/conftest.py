@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from strokereg.export import deploy
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
 
 
@@ -45,8 +47,8 @@ def phantom(tmp_path_factory) -> Path:
 
     import numpy as np
 
-    from strokereg.core.labels import TISSUES
-    from strokereg.core.nifti import write_volume
+    from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.scan.nifti import write_volume
 
     root = tmp_path_factory.mktemp("phantom")
     (root / "dataset_description.json").write_text(json.dumps({"Name": "phantom", "BIDSVersion": "1.9.0"}))
@@ -79,11 +81,12 @@ def make_run(tmp_path_factory, phantom):
     import torch
     from safetensors.torch import save_file
 
-    from strokereg.core.grid import Preparation
-    from strokereg.core.labels import TISSUES
-    from strokereg.core.problem import Problem
-    from strokereg.core.record import WEIGHTS, Decision, Record
+    from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.scan.grid import Preparation
+    from strokereg.core.scan.postprocess import Decision
+    from strokereg.core.train.record import WEIGHTS, Record
     from strokereg.registry.catalogue import build, find
+    from strokereg.registry.problem import Problem
 
     def make(name: str, dims: int = 2, fit=None, channels: tuple[str, ...] = ("dwi",), **options) -> Path:
         folder = tmp_path_factory.mktemp(name)
@@ -118,10 +121,10 @@ def unet_run(make_run) -> Path:
     import numpy as np
     import torch
 
-    from strokereg.core.case import read_case
-    from strokereg.core.cohort import open_cohort
-    from strokereg.core.prepare import prepare_image
+    from strokereg.core.cohort.case import read_case
+    from strokereg.core.cohort.cohort import open_cohort
     from strokereg.core.roles import Batch
+    from strokereg.core.train.prepared import prepare_image
 
     def fit(model, record):
         cohort = open_cohort(record.cohort["path"])
@@ -145,8 +148,7 @@ def unet_run(make_run) -> Path:
 @pytest.fixture(scope="session")
 def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
     """Format → file of that U-Net, exported once for all tests."""
-    from strokereg import api
 
     formats = ("onnx", "torchscript", "pt2", "scan")
-    files = api.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
+    files = deploy.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
     return dict(zip(formats, files, strict=True))

@@ -20,7 +20,7 @@ API_MAY = ("strokereg.core", "strokereg.registry", "strokereg.export", "strokere
 ARROWS = {
     "core": (),
     "registry": REGISTRY_MAY,
-    "plugins": ("strokereg.core", "strokereg.registry.markers"),
+    "plugins": ("strokereg.core", "strokereg.registry.hooks"),
     "export": ("strokereg.core",),
     "testing": ("strokereg.core", "strokereg.registry", "strokereg.export"),
     "api": (*API_MAY, "strokereg.__version__"),
@@ -70,13 +70,13 @@ def test_the_walk_sees_every_kind_of_import(tmp_path, monkeypatch):
     path.write_text(
         "import strokereg.cli.main\nfrom strokereg import registry\nfrom ...export import runtime\n"
         "from . import near\nfrom ..case import Case\n"
-        "def later():\n    from strokereg.plugins.unet import UNet\n"
+        "def later():\n    from strokereg.plugins.segmenters.unet import UNet\n"
     )
     assert wrong(path, "core") == [
         "strokereg.cli.main",
         "strokereg.registry",
-        "strokereg.export.runtime",
-        "strokereg.plugins.unet.UNet",
+        "strokereg.export.runtime.segmenter",
+        "strokereg.plugins.segmenters.unet.UNet",
     ]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.core.cohort import open_cohort
-from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.registry.catalogue import add_plugin, forget
 from strokereg.registry.local import FILES
 from strokereg.testing import suites_of

@@ -32,13 +32,13 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = strokereg.trian
 
 
-@pytest.mark.parametrize("first", ["strokereg.export", "strokereg.export.runtime", "strokereg"])
+@pytest.mark.parametrize("first", ["strokereg.export", "strokereg.export.runtime.segmenter", "strokereg"])
 def test_export_is_a_room_and_a_verb(first):
     """Importing the room `strokereg.export` must not shadow the verb `strokereg.export(run)`."""
     code = (
         f"import {first}\nimport strokereg, sys, types\n"
-        "api = sys.modules['strokereg.api'] = types.ModuleType('strokereg.api')\n"
-        "api.export = lambda *words, **options: (words, options)\n"
+        "deploy = sys.modules['strokereg.export.deploy'] = types.ModuleType('strokereg.export.deploy')\n"
+        "deploy.export = lambda *words, **options: (words, options)\n"
         "assert strokereg.export('run', formats=('onnx',)) == (('run',), {'formats': ('onnx',)})\n"
         "assert strokereg.export is sys.modules['strokereg.export']\n"
     )

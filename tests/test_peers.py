@@ -10,12 +10,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation, frame_of
-from strokereg.core.nifti import read_volume, write_volume
-from strokereg.core.results import Arm, CohortFacts, Results, SeedScores, Study
+from strokereg.core.cohort.case import read_case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.report.results import Arm, CohortFacts, Results, SeedScores, Study
+from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.registry.errors import InputError
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "peers"
 

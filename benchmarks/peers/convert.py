@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from exchange import Exchange
 
-from strokereg.api.data import read_folder
-from strokereg.core.cache import cache_folder
-from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation, frame_of
-from strokereg.core.nifti import write_volume
-from strokereg.core.ready import make_ready
-from strokereg.core.record import write_json
+from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.open import read_folder
+from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.nifti import write_volume
+from strokereg.core.storage.cache import cache_folder
+from strokereg.core.storage.files import write_json
+from strokereg.core.train.dataset import make_ready
+from strokereg.registry.errors import InputError
 
 
 def convert(cohort: Path, out: Path, cases: int, spacing: float, external: Path | None = None) -> Path:

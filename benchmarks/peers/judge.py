@@ -14,15 +14,17 @@ from typing import Any
 
 from exchange import Exchange
 
-from strokereg.api.data import read_folder
-from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation, frame_of
-from strokereg.core.judge import Judged, best_decision, judge_case
-from strokereg.core.nifti import read_volume
-from strokereg.core.record import Decision, write_json
-from strokereg.core.results import SeedScores
+from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.open import read_folder
+from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.report.results import SeedScores
+from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.nifti import read_volume
+from strokereg.core.scan.postprocess import Decision
+from strokereg.core.storage.files import write_json
+from strokereg.core.train.validation import Judged, best_decision
+from strokereg.registry.errors import InputError
 
 OWN = Decision(threshold=0.5, smallest_ml=0.0)
 

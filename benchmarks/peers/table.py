@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.errors import InputError
-from strokereg.core.reading import interval, mean_form, signed
-from strokereg.core.results import Arm, Results, SeedScores
-from strokereg.core.stats import contrast, spread
-from strokereg.core.summary import external_scores, scores
+from strokereg.core.report.results import Arm, Results, SeedScores
+from strokereg.core.report.statistics import contrast, spread
+from strokereg.core.report.summary import external_scores, scores
+from strokereg.core.report.text import interval, mean_form, signed
+from strokereg.registry.errors import InputError
 
 HEADINGS = (
     "training",

@@ -32,18 +32,18 @@ def bench(
     are timed beside it. Rounds go through all ways in turn, so the ratios hold on a busy machine too; the
     milliseconds do not.
     """
-    from strokereg import api
+    from strokereg.export import timing
 
-    timings = api.bench(target, rounds, batch, size, threads, compiled)
+    timings = timing.bench(target, rounds, batch, size, threads, compiled)
     if as_json:
         click.echo(timings.model_dump_json(indent=2))
         return
-    wide = max(len(timing.way) for timing in timings.ways)
+    wide = max(len(each.way) for each in timings.ways)
     click.echo(f"{'':{wide}}  one item   ratio  items/s  ratio")
-    for timing in timings.ways:
+    for each in timings.ways:
         click.echo(
-            f"{timing.way:{wide}}  {timing.latency_ms:5.1f} ms  {timing.latency_ratio:6.2f}"
-            f"  {timing.items_per_second:7.1f}  {timing.throughput_ratio:5.2f}"
+            f"{each.way:{wide}}  {each.latency_ms:5.1f} ms  {each.latency_ratio:6.2f}"
+            f"  {each.items_per_second:7.1f}  {each.throughput_ratio:5.2f}"
         )
     shape = "×".join(map(str, timings.size)) or "as trained"
     click.echo(

@@ -11,7 +11,7 @@ import click
 
 from strokereg.cli.main import debugging
 from strokereg.cli.values import Numbers, Pairs
-from strokereg.core.specs import ROLES
+from strokereg.registry.specs import ROLES
 
 if TYPE_CHECKING:
     from strokereg.testing.run import Outcome
@@ -42,9 +42,9 @@ def check(
     on toy brains, taken up again, exported and compared; a small network takes well under a minute. Exit code 1 where
     a rule does not hold, with the rule, what was seen and the mend.
     """
-    from strokereg import api
+    from strokereg.testing import conformance
 
-    outcomes = api.check(
+    outcomes = conformance.check(
         name, role, dims, dict(options), size, dict(expect), (lambda outcome: None) if as_json else _print
     )
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]

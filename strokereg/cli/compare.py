@@ -9,8 +9,16 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Cases, Names, Numbers, Pairs, Seeds, Shares, image_options
-from strokereg.core.errors import InputError
+from strokereg.cli.values import (
+    Cases,
+    Names,
+    Numbers,
+    Pairs,
+    Seeds,
+    Shares,
+    image_options,
+)
+from strokereg.registry.errors import InputError
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
@@ -88,13 +96,13 @@ def compare(
     from rich.console import Console
     from rich.markup import escape
 
-    from strokereg import api
-    from strokereg.api.study import OUT, split_options
     from strokereg.cli.progress import StudyProgress
+    from strokereg.core.report.table import print_table
+    from strokereg.core.study import compare
+    from strokereg.core.study.compare import OUT, split_options
     from strokereg.core.study.file import merge
-    from strokereg.core.table import print_table
 
-    kept = api.read_study(file) if file else {}
+    kept = compare.read_study(file) if file else {}
     example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
     flags = {
         "options": split_options(dict(options), example),
@@ -108,18 +116,18 @@ def compare(
         raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
-        click.echo(api.describe(**asked), nl=False)
+        click.echo(compare.describe(**asked), nl=False)
         return
     if dry_run:
         from strokereg.cli.estimate import print_estimate
 
         with StudyProgress(Console(stderr=True)) as progress:
-            found = api.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store, fold=fold)
+            found = compare.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store, fold=fold)
         print_estimate(found, as_json)
         return
     with StudyProgress(Console(stderr=True)) as progress:
         command = shlex.join(["strokereg", *sys.argv[1:]])
-        finished = api.compare(
+        finished = compare.compare(
             **asked,
             out=out or OUT,
             workers=workers,

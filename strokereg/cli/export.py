@@ -65,11 +65,11 @@ def export(
     compared with the trained network on cases of a cohort first; where the two differ, no file is written and the
     exit code is 1.
     """
-    from strokereg import api
+    from strokereg.export import deploy
 
     if check is not None:
-        stored = api.read_bundle(check)
-        parity, gate, against = api.check_export(check, run, data=data)
+        stored = deploy.read_bundle(check)
+        parity, gate, against = deploy.check_export(check, run, data=data)
         told = [
             f"against {against}",
             f"stored at export: {stored.parity}" + (f"; {stored.gate}" if stored.gate else ""),
@@ -78,8 +78,8 @@ def export(
     elif run is None:
         raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
-        files = api.export(run, formats, out, data, precisions, force)
-        bundles = [(file, api.read_bundle(file)) for file in files]
+        files = deploy.export(run, formats, out, data, precisions, force)
+        bundles = [(file, deploy.read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
     if as_json:
         content = [

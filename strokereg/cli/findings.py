@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from strokereg.core.errors import InputError
     from strokereg.export.metadata import Bundle
-    from strokereg.export.scans import Scan
+    from strokereg.export.runtime.scans import Scan
+    from strokereg.registry.errors import InputError
 
 
 class Findings:

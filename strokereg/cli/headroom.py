@@ -35,13 +35,13 @@ def headroom(
     """
     from rich.console import Console
 
-    from strokereg import api
-    from strokereg.api.headroom import OUT, measure_headroom
     from strokereg.cli.progress import StudyProgress
-    from strokereg.core.reading import interval, signed
+    from strokereg.core.report.text import interval, signed
+    from strokereg.core.study import compare
     from strokereg.core.study.file import merge
+    from strokereg.core.study.headroom import OUT, measure_headroom
 
-    kept = api.read_study(file) if file else {}
+    kept = compare.read_study(file) if file else {}
     asked = merge(kept, given, {"spacing": None if spacing is None else (spacing,) * 3})
     for name in ("models", "external"):
         asked.pop(name, None)

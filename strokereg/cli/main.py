@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from strokereg.core.errors import StrokeregError, did_you_mean
+from strokereg.registry.errors import StrokeregError, did_you_mean
 
 DEBUG = "STROKEREG_DEBUG"
 
@@ -20,9 +20,9 @@ COMMANDS = {
     "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
     "check": ("strokereg.cli.check:check", "Hold one architecture to the contract of its role."),
     "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Write a complete plugin distribution to start from."),
-    "data": ("strokereg.cli.data:data", "Simulate, import, check and split cohorts."),
+    "data": ("strokereg.cli.data.group:data", "Simulate, import, check and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
-    "judge": ("strokereg.cli.judge:judge", "Hold what architectures make against real masks and images."),
+    "judge": ("strokereg.cli.evaluate.group:judge", "Hold what architectures make against real masks and images."),
     "synthesize": (
         "strokereg.cli.synthesize:synthesize",
         "Make images of label maps, or a synthetic cohort as a product of its own.",

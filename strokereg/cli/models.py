@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from strokereg.api.conformance import unbuildable
-from strokereg.core.errors import InputError
-from strokereg.core.specs import ROLES
 from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
+from strokereg.registry.errors import InputError
 from strokereg.registry.installed import Entry
+from strokereg.registry.specs import ROLES
+from strokereg.testing.conformance import unbuildable
 
 
 @click.command(epilog="Example: strokereg models 'spade*' --role translator")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from strokereg.api.scaffold import KINDS
-from strokereg.core.specs import ReaderSpec
+from strokereg.cli.scaffold import KINDS
+from strokereg.registry.specs import ReaderSpec
 
 
 @click.command(epilog="Example: strokereg new-plugin mynet --role translator && pip install -e ./strokereg-mynet")
@@ -19,9 +19,9 @@ def new_plugin(name: str, role: str, out: Path | None) -> None:
 
     NAME is what users will type, in lower case with hyphens: mynet, my-net.
     """
-    from strokereg import api
+    from strokereg.cli import scaffold
 
-    folder = api.new_plugin(name, role, out)
+    folder = scaffold.new_plugin(name, role, out)
     path = folder if folder.is_absolute() else f"./{folder}"  # without a slash pip would look for it on an index
     then = "strokereg data readers" if role == ReaderSpec.role else f"strokereg check {name}"
     click.echo(f"Install it with: pip install -e {path}   and try it with: {then}", err=True)

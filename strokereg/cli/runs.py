@@ -26,7 +26,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from strokereg.api.runs import list_runs
+    from strokereg.core.study.stores import list_runs
 
     found = list_runs(folders)
     if as_json:
@@ -50,12 +50,12 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
 @click.argument("run")
 def show(run: str) -> None:
     """Print the record, outcome and origin of one run as JSON; RUN is its folder, or part of its name."""
-    from strokereg.api.runs import find_run
+    from strokereg.core.study.stores import find_run
 
     place = find_run(run)
     parts = [*place.glob("run.json"), *place.glob("origin.json"), *sorted(place.glob("outcome*.json"))]
     if not parts:
-        from strokereg.core.errors import InputError
+        from strokereg.registry.errors import InputError
 
         raise InputError(f"{place}: holds no record of a run; give the folder of one ('strokereg runs list')")
     said = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in parts}
@@ -67,7 +67,7 @@ def show(run: str) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it they are only named.")
 def gc(folders: Sequence[Path], yes: bool) -> None:
     """Delete runs that no study needs any more: of earlier settings, of deleted studies, half written by a crash."""
-    from strokereg.api.runs import collect_garbage
+    from strokereg.core.study.stores import collect_garbage
 
     useless, alone = collect_garbage(folders, yes)
     for store in alone:

@@ -43,11 +43,11 @@ def segment(
 
     Not a medical device: for research and engineering only.
     """
-    from strokereg import api
+    from strokereg.export import deploy
 
     *places, out = images if len(images) > 1 else (*images, None)
     findings = Findings(as_json, alone=len(places) == 1 and not places[0].is_dir())
-    api.segment(
+    deploy.segment(
         model,
         places,
         out,

@@ -62,11 +62,12 @@ def synthesize(
 
 
 def _paint(ctx: click.Context, model: Path, places: list[Path], out: Path, seed: int, asked: dict[str, Any]) -> None:
-    from strokereg import api
     from strokereg.cli.findings import Findings
 
     findings = Findings(asked["as_json"], alone=len(places) == 1 and not places[0].is_dir())
-    api.paint(
+    from strokereg.export import deploy
+
+    deploy.paint(
         model,
         places,
         out,
@@ -81,9 +82,10 @@ def _paint(ctx: click.Context, model: Path, places: list[Path], out: Path, seed:
 
 
 def _make(out: Path, seed: int, asked: dict[str, Any]) -> None:
-    from strokereg import api
     from strokereg.cli.progress import counting
 
     with counting("synthesising") as on_progress:
-        made = api.synthesize(out=out, seed=seed, on_progress=on_progress, **asked)
+        from strokereg.core.synthesis import synthesize
+
+        made = synthesize.synthesize(out=out, seed=seed, on_progress=on_progress, **asked)
     click.echo(str(made))

@@ -64,7 +64,7 @@ def train(
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from strokereg import api
+    from strokereg.core.train import training
 
     leads = os.environ.get("RANK", "0") == "0"
     console = Console(stderr=True, quiet=not leads)
@@ -82,7 +82,7 @@ def train(
                 bar, description=f"training {name}", completed=step, total=trainer.get("steps", 1000), losses=told
             )
 
-        folder, record = api.train(
+        folder, record = training.train(
             name,
             data,
             out,

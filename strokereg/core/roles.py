@@ -1,7 +1,7 @@
 """Roles: what the core asks of an architecture. Protocols over `nn.Module`; no base class is needed.
 
-Every factory is called as `Class(problem, options)`: `problem` is a `core.problem.Problem`, `options` an
-instance of the class's own `Options` table (`core.options.Options`).
+Every factory is called as `Class(problem, options)`: `problem` is a `registry.problem.Problem`, `options` an
+instance of the class's own `Options` table (`registry.options.Options`).
 `forward` takes and gives plain tensors and is exactly what is exported:
 
 - generator   `forward(z [N, Z]) -> mask logits [N, 1, *S]`, and an attribute `noise: int` (the Z)
@@ -23,13 +23,15 @@ ones, in NumPy. Nothing of it is trained or exported.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from strokereg.registry.errors import InputError
 
 Move = tuple[str, dict[str, Tensor]]
 
@@ -125,3 +127,15 @@ def noise(model: nn.Module, count: int, generator: torch.Generator | None = None
     device = device_of(model)
     width = int(model.noise)  # type: ignore[arg-type]
     return torch.randn(count, width, generator=generator).to(device)
+
+
+def require_multiple(shape: Sequence[int], multiple: int, name: str) -> None:
+    """Refuse a spatial size that the network cannot halve evenly; silent while the network is being exported.
+
+    Raises:
+        InputError: names the network, the size and the multiple that it needs.
+    """
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return
+    if any(int(n) % multiple for n in shape):
+        raise InputError(f"{name}: the size {tuple(shape)} must be multiples of {multiple}; pad the image")

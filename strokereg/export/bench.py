@@ -1,7 +1,7 @@
 """How fast the same network is by every way that this machine has, as ratios of one interleaved run.
 
 Rounds go through all ways in turn, so whatever else the machine does meanwhile slows each of them alike; a ratio is the
-median over rounds of two times taken seconds apart. No torch here: `strokereg.api` brings the ways that need it.
+median over rounds of two times taken seconds apart. No torch here: `export.timing` brings the ways that need it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from strokereg.core.errors import InputError
 from strokereg.export.formats import SUFFIXES, holds_network
 from strokereg.export.metadata import Bundle
-from strokereg.export.probe import Inputs, draw_inputs
+from strokereg.export.verify.probe import Inputs, draw_inputs
+from strokereg.registry.errors import InputError
 
 Run = Callable[[Inputs], np.ndarray]
 

@@ -14,18 +14,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError, RunFailed, StrokeregError
-from strokereg.core.record import Decision, Record
-from strokereg.export import homes, onnx_file, pt2_file, torchscript_file
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.postprocess import Decision
+from strokereg.core.train.record import Record
+from strokereg.export import targets as homes
 from strokereg.export.formats import HOMES, SUFFIXES, check_formats, check_precisions
-from strokereg.export.gate import measure_gate
 from strokereg.export.graph import Graph, Inputs, graph_of, plain_copy
-from strokereg.export.metadata import AGREEMENT, TOLERANCE, Bundle, Gate, Parity, Training, read_bundle
-from strokereg.export.parity import measure
-from strokereg.export.probe import SEED, make_probe
-from strokereg.export.runtime import Segmenter
-from strokereg.export.session import OnnxRuntime
+from strokereg.export.metadata import (
+    AGREEMENT,
+    TOLERANCE,
+    Bundle,
+    Gate,
+    Parity,
+    Training,
+    read_bundle,
+)
+from strokereg.export.runtime.segmenter import Segmenter
+from strokereg.export.runtime.session import OnnxRuntime
+from strokereg.export.verify.gate import measure_gate
+from strokereg.export.verify.parity import measure
+from strokereg.export.verify.probe import SEED, make_probe
+from strokereg.export.write import onnx_file, pt2_file, torchscript_file
+from strokereg.registry.errors import InputError, RunFailed, StrokeregError
 
 WRITERS: dict[str, ModuleType] = {"onnx": onnx_file, "torchscript": torchscript_file, "pt2": pt2_file}
 
@@ -137,7 +147,7 @@ class Work:
 
     def whole(self, folder: Path) -> Path:
         """The graph of a whole scan around the float32 ONNX file, measured beside the runtime with that very file."""
-        from strokereg.export.whole import file
+        from strokereg.export.scan import file
 
         full, path = self.write("onnx", folder), folder / f"{self.name}{SUFFIXES['scan']}"
         bundle = read_bundle(onnx_file.read_text(full), full)
@@ -167,7 +177,7 @@ class Work:
 
     def reduce(self, full: Path, precision: str) -> Path:
         """The network in another precision, its loss against the file `full` (ONNX) measured and allowed, or forced."""
-        from strokereg.export.precision import convert, engine_of
+        from strokereg.export.write.precision import convert, engine_of
 
         path = full.with_name(f"{full.stem}.{precision}{full.suffix}")
         plain = full.with_name(f"{full.stem}.plain{full.suffix}")

@@ -8,17 +8,25 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError, RunFailed
-from strokereg.core.record import Record
-from strokereg.export.bundle import WRITERS, Lower, decision_of, first_line, refusal, require, unlike_runtime
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.train.record import Record
+from strokereg.export.bundle import (
+    WRITERS,
+    Lower,
+    decision_of,
+    first_line,
+    refusal,
+    require,
+    unlike_runtime,
+)
 from strokereg.export.formats import format_of
-from strokereg.export.gate import Engine, measure_gate
 from strokereg.export.graph import Inputs, graph_of, plain_copy
 from strokereg.export.graph import run as run_graph
 from strokereg.export.metadata import Bundle, Gate, Parity, read_bundle
-from strokereg.export.parity import measure
-from strokereg.export.runtime import Segmenter
+from strokereg.export.runtime.segmenter import Segmenter
+from strokereg.export.verify.gate import Engine, measure_gate
+from strokereg.export.verify.parity import measure
+from strokereg.registry.errors import InputError, RunFailed
 
 
 def check_file(
@@ -51,7 +59,7 @@ def check_whole(path: Path, model: nn.Module, record: Record, cases: Iterable[Ca
         InputError: the file cannot be opened, or holds another architecture.
         RunFailed: it does not do as the runtime does (with the numbers).
     """
-    from strokereg.export.whole import file
+    from strokereg.export.scan import file
 
     bundle = _bundle_of(path, record)
     graph = graph_of(model, record)
@@ -88,7 +96,7 @@ def read_file(path: Path) -> Bundle:
 def opened(path: Path, bundle: Bundle) -> Callable[[Inputs], np.ndarray]:
     """A function that runs an exported file of any format on the CPU."""
     if _kind(path) == "onnx" and bundle.precision != "fp32":
-        from strokereg.export.precision import engine_of
+        from strokereg.export.write.precision import engine_of
 
         return engine_of(path, bundle.precision)
     return WRITERS[_kind(path)].opened(path)

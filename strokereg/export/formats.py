@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from strokereg.core.errors import InputError, did_you_mean
+from strokereg.registry.errors import InputError, did_you_mean
 
 #: Format → ending of its files.
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "scan": ".scan.onnx"}

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from strokereg.core.record import Record
-from strokereg.core.scaling import normalise
-from strokereg.export.probe import Inputs, draw_inputs
+from strokereg.core.scan.scaling import normalise
+from strokereg.core.train.record import Record
 from strokereg.export.shapes import sizes_of
+from strokereg.export.verify.probe import Inputs, draw_inputs
 
 
 class Graph(nn.Module, abc.ABC):
@@ -29,7 +29,7 @@ class Graph(nn.Module, abc.ABC):
         sizes: spatial sizes that the network takes.
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
-        program: what `export.program` made of it, kept for the next format.
+        program: what `export.write.program` made of it, kept for the next format.
         onnx: what torch's ONNX exporter made of it, kept for lower precisions.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.

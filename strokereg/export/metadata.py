@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation
-from strokereg.core.record import Decision
-from strokereg.core.window import OVERLAP, SIGMA
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.window import OVERLAP, SIGMA
+from strokereg.registry.errors import InputError
 
 KEY = "strokereg"
 TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
@@ -97,7 +97,7 @@ class Probe(_Part):
     """Inputs that anyone can make again and the trained network's answers: a file can be checked without its run.
 
     Attributes:
-        seed: of `numpy.random.RandomState`, whose stream never changes; `export.probe` draws the inputs.
+        seed: of `numpy.random.RandomState`, whose stream never changes; `export.verify.probe` draws the inputs.
         batch, size: of the inputs; `size` is [Z,] Y, X, empty for generators.
         values: the network's output at evenly spaced places of the flattened array.
         difference: how far the file was from them at export, on the CPU.
@@ -131,7 +131,7 @@ class Bundle(_Part):
         role: generator, translator or segmenter.
         architecture, distribution, version: the registered name, and who provides it.
         dims: 2 (a batch of axial slices) or 3 (a volume).
-        size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.window`).
+        size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.scan.window`).
             Empty in files of schema version 1, whose scans go in whole.
         steps: what each spatial edge of an input is a multiple of, [Z,] Y, X; empty for generators.
         overlap, sigma: of neighbouring windows, and of their Gaussian weights, as shares of a window's edge.
@@ -178,7 +178,7 @@ class Bundle(_Part):
 
     @property
     def whole(self) -> bool:
-        """True where the graph takes a whole scan on its own grid (`export.whole`), not what a network takes."""
+        """True where the graph takes a whole scan on its own grid (`export.scan`), not what a network takes."""
         return "scan" in self.inputs
 
     def to_json(self) -> str:

@@ -6,12 +6,12 @@ from itertools import islice
 
 import numpy as np
 
-from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import Cohort
-from strokereg.core.errors import InputError
-from strokereg.core.grid import frame_of
-from strokereg.core.record import Record
-from strokereg.core.scaling import measure
+from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.cohort import Cohort
+from strokereg.core.scan.grid import frame_of
+from strokereg.core.scan.scaling import measure
+from strokereg.core.train.record import Record
+from strokereg.registry.errors import InputError
 
 CASES = 2  # for parity
 GATE_CASES = 20  # for the loss of a lower precision

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from strokereg.core.record import Record
+from strokereg.core.train.record import Record
 
 Size = tuple[int, ...]
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, TrackerSpec, TranslatorSpec
-from strokereg.registry.markers import hookimpl
+from strokereg.registry.hooks import hookimpl
+from strokereg.registry.specs import (
+    GeneratorSpec,
+    MixerSpec,
+    ReaderSpec,
+    SegmenterSpec,
+    TrackerSpec,
+    TranslatorSpec,
+)
 
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
 
@@ -15,7 +22,7 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
     """Generators of lesion masks."""
     yield GeneratorSpec(
         name="mask-gan",
-        factory="strokereg.plugins.mask_gan:MaskGan",
+        factory="strokereg.plugins.generators.mask_gan:MaskGan",
         summary="upsample-and-convolve GAN for lesion masks",
         paper=_STUDY,
         licence="Apache-2.0",
@@ -23,7 +30,7 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
     )
     yield GeneratorSpec(
         name="mask-warp",
-        factory="strokereg.plugins.mask_warp:MaskWarp",
+        factory="strokereg.plugins.generators.mask_warp:MaskWarp",
         summary="untrained: training masks, flipped, moved and elastically warped",
         paper="warp after Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801",
         licence="Apache-2.0",
@@ -31,7 +38,7 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
     )
     yield GeneratorSpec(
         name="mask-library",
-        factory="strokereg.plugins.mask_library:MaskLibrary",
+        factory="strokereg.plugins.generators.mask_library:MaskLibrary",
         summary="untrained: masks of any folder in MNI space, warped (--set folder=DIR)",
         paper="masks brought in by the brain's extent; warp after Simard, Steinkraus, Platt 2003",
         licence="Apache-2.0",
@@ -44,7 +51,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     """Translators from label map to MR image."""
     yield TranslatorSpec(
         name="pix2pix",
-        factory="strokereg.plugins.pix2pix:Pix2Pix",
+        factory="strokereg.plugins.translators.pix2pix:Pix2Pix",
         summary="U-Net or ResNet with a patch discriminator, least squares + L1",
         paper=f"Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004; recipe of {_STUDY}",
         licence="Apache-2.0",
@@ -52,7 +59,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     )
     yield TranslatorSpec(
         name="spade",
-        factory="strokereg.plugins.spade:Spade",
+        factory="strokereg.plugins.translators.spade:Spade",
         summary="noise through label-modulated residual blocks, least squares + L1",
         paper=f"Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; recipe of {_STUDY}",
         licence="Apache-2.0",
@@ -61,7 +68,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     )
     yield TranslatorSpec(
         name="spade-hinge",
-        factory="strokereg.plugins.spade_hinge:SpadeHinge",
+        factory="strokereg.plugins.translators.spade_hinge:SpadeHinge",
         summary="SPADE as its authors train it: hinge, two scales, feature matching, optional style encoder",
         paper="Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; Wang et al. 2018, arXiv 1711.11585",
         licence="Apache-2.0",
@@ -70,7 +77,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     )
     yield TranslatorSpec(
         name="cyclegan",
-        factory="strokereg.plugins.cyclegan:CycleGan",
+        factory="strokereg.plugins.translators.cyclegan:CycleGan",
         summary="label maps and images of different cases, both ways, cycle losses",
         paper="Zhu, Park, Isola, Efros 2017, arXiv 1703.10593",
         licence="Apache-2.0",
@@ -79,7 +86,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     )
     yield TranslatorSpec(
         name="flow",
-        factory="strokereg.plugins.flow:Flow",
+        factory="strokereg.plugins.translators.flow:Flow",
         summary="rectified flow from noise to image in a few Euler steps",
         paper="Lipman et al. 2023, arXiv 2210.02747; Liu, Gong, Liu 2023, arXiv 2209.03003",
         licence="Apache-2.0",
@@ -88,7 +95,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     )
     yield TranslatorSpec(
         name="random-contrast",
-        factory="strokereg.plugins.random_contrast:RandomContrast",
+        factory="strokereg.plugins.translators.random_contrast:RandomContrast",
         summary="untrained: a random intensity for each label, blurred, shaded, noisy",
         paper="Billot, Greve, Puonti et al. 2023, arXiv 2107.09559; with lesions: Chalcroft et al., arXiv 2404.01946",
         licence="Apache-2.0",
@@ -102,7 +109,7 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
     """Segmenters of the lesion."""
     yield SegmenterSpec(
         name="unet",
-        factory="strokereg.plugins.unet:UNet",
+        factory="strokereg.plugins.segmenters.unet:UNet",
         summary="plain U-Net, Dice + cross-entropy",
         paper="Ronneberger, Fischer, Brox 2015, arXiv 1505.04597",
         licence="Apache-2.0",
@@ -110,7 +117,7 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
     )
     yield SegmenterSpec(
         name="dynunet",
-        factory="strokereg.plugins.dynunet:DynUNet",
+        factory="strokereg.plugins.segmenters.dynunet:DynUNet",
         summary="nnU-Net's plan from MONAI's blocks: deep supervision, optionally residual",
         paper="Isensee, Jaeger, Kohl, Petersen, Maier-Hein 2021, arXiv 1809.10486",
         licence="Apache-2.0",
@@ -118,7 +125,7 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
     )
     yield SegmenterSpec(
         name="timm-unet",
-        factory="strokereg.plugins.timm_unet:TimmUNet",
+        factory="strokereg.plugins.segmenters.timm_unet:TimmUNet",
         summary="U-Net decoder on any timm encoder by name, pretrained or not",
         paper="Iglovikov, Shvets 2018, arXiv 1801.05746; Wightman, timm",
         licence="Apache-2.0",
@@ -130,14 +137,14 @@ def strokereg_mixers() -> Iterator[MixerSpec]:
     """Mixers of two real cases."""
     yield MixerSpec(
         name="carvemix",
-        factory="strokereg.plugins.carvemix:CarveMix",
+        factory="strokereg.plugins.mixers.carvemix:CarveMix",
         summary="untrained: a lesion with a random margin, carved out of one case and put into another",
         paper="Zhang, Liu, Ou et al. 2021, arXiv 2108.06883",
         licence="Apache-2.0",
     )
     yield MixerSpec(
         name="lesion-paste",
-        factory="strokereg.plugins.lesion_paste:LesionPaste",
+        factory="strokereg.plugins.mixers.lesion_paste:LesionPaste",
         summary="untrained: the relative signal of a real lesion, warped into another real brain",
         paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
         licence="Apache-2.0",

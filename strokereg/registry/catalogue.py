@@ -13,17 +13,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strokereg.core.errors import InputError, RunFailed, did_you_mean
-from strokereg.core.specs import ROLES, ReaderSpec, TrackerSpec
+from strokereg.registry.errors import InputError, RunFailed, did_you_mean
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
 from strokereg.registry.installed import installed as installed_here
 from strokereg.registry.local import add_files, load_local
+from strokereg.registry.specs import ROLES, ArchitectureSpec, ReaderSpec, TrackerSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from strokereg.core.problem import Problem
+    from strokereg.registry.problem import Problem
 
 #: A role, several, or any.
 Roles = str | tuple[str, ...] | None
@@ -202,6 +202,13 @@ def find(name: str, role: Roles = None) -> Entry:
     return catalogue().find(name, role)
 
 
+def spec_of(name: str) -> ArchitectureSpec:
+    """What an installed architecture says of itself: its role and what it can do; see `Catalogue.find`."""
+    spec = find(name).spec
+    assert isinstance(spec, ArchitectureSpec)
+    return spec
+
+
 def build(name: str, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Build an installed architecture; a module-level function, so that worker processes can be sent it."""
     return catalogue().build(name, problem, options)
@@ -234,8 +241,8 @@ def create(
     Raises:
         InputError: unknown name or role, sizes or options that do not fit.
     """
-    from strokereg.core.options import parse
-    from strokereg.core.problem import Problem
+    from strokereg.registry.options import parse
+    from strokereg.registry.problem import Problem
 
     entry = find(name, role)
     sizes = {"dims": dims, "labels": labels, "channels": channels, "size": size or (64,) * dims}

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strokereg.core.errors import InputError, StrokeregError
-from strokereg.core.specs import ArchitectureSpec, MixerSpec, ReaderSpec
+from strokereg.registry.errors import InputError, StrokeregError
 from strokereg.registry.installed import Entry
 from strokereg.registry.plugin import told
+from strokereg.registry.specs import ArchitectureSpec, MixerSpec, ReaderSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from strokereg.core.options import Options
-    from strokereg.core.problem import Problem
+    from strokereg.registry.options import Options
+    from strokereg.registry.problem import Problem
+import hashlib
+import inspect
 
 
 def load_class(entry: Entry) -> Any:
@@ -97,7 +99,7 @@ def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
         options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
 
     Returns:
-        An object with the methods `recognises(root)` and `read(root)`; see `core.source.Reader`.
+        An object with the methods `recognises(root)` and `read(root)`; see `core.cohort.source.Reader`.
 
     Raises:
         InputError: wrong options, a factory that cannot be loaded or that gives something else.
@@ -117,7 +119,7 @@ def build_tracker(entry: Entry, folder: Path) -> Any:
     """Build one experiment tracker as `Class(folder)`.
 
     Returns:
-        A `core.track.Tracker`.
+        A `core.train.tracking.Tracker`.
 
     Raises:
         InputError: a factory that cannot be loaded, fails or gives something else, or a library that is missing.
@@ -140,7 +142,7 @@ def build_tracker(entry: Entry, folder: Path) -> Any:
 
 def _table(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Options:
     """The class's own table with these values; a class without one takes none."""
-    from strokereg.core.options import Options, parse
+    from strokereg.registry.options import Options, parse
 
     table = getattr(factory, "Options", Options)
     if not (isinstance(table, type) and issubclass(table, Options)):
@@ -174,3 +176,24 @@ def _wanting(role: str, model: Any) -> str:
         return "and not a torch.nn.Module"
     lacking = [method for method in ("players", "moves") if not callable(getattr(model, method, None))]
     return f"without {' and '.join(f'{method}()' for method in lacking)}" if lacking else ""
+
+
+_FOREIGN = ("builtins", "typing", "torch", "abc", "collections")
+
+
+def source_key(thing: object) -> str:
+    """Digest of the files that define the class of an object and its base classes; empty where there is none.
+
+    What those files import does not count: an installed distribution says by its version that it changed.
+    """
+    files: dict[str, str] = {}
+    for part in type(thing).__mro__:
+        if part.__module__.partition(".")[0] in _FOREIGN:
+            continue
+        try:
+            path = Path(inspect.getfile(part))
+            files[part.__module__] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except (TypeError, OSError):  # made at run time, or shipped without source
+            continue
+    joined = "\n".join(f"{name} {files[name]}" for name in sorted(files))
+    return hashlib.sha256(joined.encode()).hexdigest()[:16] if files else ""

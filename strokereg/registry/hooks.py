@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strokereg.core.specs import GeneratorSpec, MixerSpec, ReaderSpec, SegmenterSpec, Spec, TrackerSpec, TranslatorSpec
-from strokereg.registry.markers import PROJECT, hookspec
+import pluggy
+
+from strokereg.registry.specs import (
+    GeneratorSpec,
+    MixerSpec,
+    ReaderSpec,
+    SegmenterSpec,
+    Spec,
+    TrackerSpec,
+    TranslatorSpec,
+)
+
+PROJECT = "strokereg"  # pluggy's project name, the entry-point group and the prefix of every hook
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 @hookspec

@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 
-from strokereg.core.specs import Spec
-from strokereg.registry.markers import PROJECT
+from strokereg.registry.hooks import PROJECT
 from strokereg.registry.plugin import Fault, read_specs
+from strokereg.registry.specs import Spec
 
 DISABLE, TRACE = "STROKEREG_DISABLE_PLUGINS", "STROKEREG_TRACE"
 

@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from strokereg.core.errors import InputError
-from strokereg.core.specs import Spec
+from strokereg.registry.errors import InputError
 from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.installed import Entry
 from strokereg.registry.plugin import Fault, read_specs, told
+from strokereg.registry.specs import Spec
 
 FILES = "STROKEREG_PLUGINS"
 _PIN = re.compile(r"(?P<path>.+)@(?P<hash>[0-9a-f]{12})")

@@ -7,11 +7,10 @@ from typing import Any
 
 import pluggy
 
-from strokereg.core.errors import did_you_mean
-from strokereg.core.specs import Spec, SpecError
 from strokereg.registry import hooks
-from strokereg.registry.hooks import SPEC_OF_HOOK
-from strokereg.registry.markers import PROJECT
+from strokereg.registry.errors import did_you_mean
+from strokereg.registry.hooks import PROJECT, SPEC_OF_HOOK
+from strokereg.registry.specs import Spec, SpecError
 
 
 class Fault(Exception):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strokereg.core.errors import StrokeregError
+from strokereg.registry.errors import StrokeregError
 
 if TYPE_CHECKING:
     from strokereg.testing.subject import Subject

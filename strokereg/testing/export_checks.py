@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from strokereg.core.errors import RunFailed
-from strokereg.core.grid import Preparation
-from strokereg.core.record import Record
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.train.record import Record
 from strokereg.export.bundle import export_model
 from strokereg.export.graph import Inputs
 from strokereg.export.shapes import Size, sizes_of
+from strokereg.registry.errors import RunFailed
 from strokereg.testing.check import Broken, require, rule, told
 from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject

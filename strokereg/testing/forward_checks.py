@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from strokereg.core.errors import InputError
+from strokereg.registry.errors import InputError
 from strokereg.testing.check import Broken, Unfit, require, rule, told
 from strokereg.testing.learning import lively
 from strokereg.testing.subject import Subject

@@ -6,8 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from strokereg.core.device import seed_everything
 from strokereg.core.roles import Mixer, Scan
+from strokereg.core.train.device import seed_everything
 from strokereg.testing.check import require, rule
 from strokereg.testing.subject import Subject
 from strokereg.testing.toys import LABELS, head

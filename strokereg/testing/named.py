@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from strokereg.core.errors import InputError
-from strokereg.core.specs import ROLES, SPEC_OF_ROLE
 from strokereg.registry.catalogue import find
+from strokereg.registry.errors import InputError
 from strokereg.registry.installed import Entry
+from strokereg.registry.specs import ROLES, SPEC_OF_ROLE
 from strokereg.testing.run import Suite
 from strokereg.testing.subject import Subject
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from strokereg.core.errors import InputError, did_you_mean
+from strokereg.registry.errors import InputError, did_you_mean
 from strokereg.testing import export_checks, forward_checks, mixer_checks, spec_checks, training_checks
 from strokereg.testing.check import CHECKS, Broken, Check, Unfit, told
 from strokereg.testing.subject import Subject

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 from strokereg.core.roles import Mixer, Trainable
-from strokereg.core.specs import ROLES
 from strokereg.registry.factory import build_entry
+from strokereg.registry.specs import ROLES
 from strokereg.testing.check import Broken, Unfit, require, rule, told
 from strokereg.testing.subject import Subject
 

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from strokereg.core.options import Options, parse
-from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, noise
-from strokereg.core.trainer import OnStep, Trainer, TrainerSettings
+from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.registry.factory import build_entry, load_class
 from strokereg.registry.installed import Entry
+from strokereg.registry.options import Options, parse
+from strokereg.registry.problem import Problem
 from strokereg.testing.toys import LABELS, brains
 
 _EDGES = {2: (16, 32, 64), 3: (16, 32)}  # sizes that are tried until one suits the network

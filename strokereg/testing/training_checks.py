@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from strokereg.core.device import seed_everything
 from strokereg.core.roles import Batch, Player
-from strokereg.core.trainer import Trainer
+from strokereg.core.train.device import seed_everything
+from strokereg.core.train.trainer import Trainer
 from strokereg.testing.check import Broken, Unfit, require, rule, told
 from strokereg.testing.forward_checks import same
 from strokereg.testing.learning import SHARE, learn, lively

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.core.cohort import open_cohort
-from strokereg.core.nifti import read_volume, write_volume
-from strokereg.core.results import Results
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.report.results import Results
+from strokereg.core.scan.nifti import read_volume, write_volume
 
 
 def command(cohort, out, *more):

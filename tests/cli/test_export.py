@@ -5,7 +5,7 @@ import json
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.core.record import Record
+from strokereg.core.train.record import Record
 
 
 @pytest.fixture

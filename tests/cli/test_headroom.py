@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.core.results import Results
+from strokereg.core.report.results import Results
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 import strokereg
 from strokereg.cli import main as module
 from strokereg.cli.main import COMMANDS, cli, main
-from strokereg.core.errors import InputError, RunFailed
+from strokereg.registry.errors import InputError, RunFailed
 
 HEAVY = ("torch", "torchvision", "timm", "monai", "nibabel", "scipy", "onnxruntime", "onnx", "nilearn")
 

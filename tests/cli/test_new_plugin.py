@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.core.specs import ROLES
+from strokereg.registry.specs import ROLES
 
 PIP = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from strokereg.core.metrics import CaseMetrics
-from strokereg.core.record import Decision
-from strokereg.core.results import (
+from strokereg.core.evaluate.metrics import CaseMetrics
+from strokereg.core.report.results import (
     Arm,
     CohortFacts,
     ExternalFacts,
@@ -20,7 +19,8 @@ from strokereg.core.results import (
     SeedScores,
     Study,
 )
-from strokereg.core.summary import summarise
+from strokereg.core.report.summary import summarise
+from strokereg.core.scan.postprocess import Decision
 
 #: name, training, translator, clinical cases (None: all), Dice points above clinical only with 10 cases
 RECIPES = (

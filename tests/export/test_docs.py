@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.nifti import read_volume, write_volume
-from strokereg.export.runtime import load
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.export.runtime.segmenter import load
 
 PAGE = Path(__file__).parents[2] / "docs" / "export-and-deploy.md"
 OURS, ALONE = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from strokereg.core.errors import InputError
 from strokereg.export.formats import check_formats, format_of
+from strokereg.registry.errors import InputError
 
 
 def test_formats_are_taken_once_and_in_order():

@@ -8,17 +8,16 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
-from strokereg.core.case import Case
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.judge import predict
-from strokereg.core.nifti import read_volume
-from strokereg.core.prepare import prepare_image
-from strokereg.core.record import Record
-from strokereg.core.runs import load_model
+from strokereg.core.cohort.case import Case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.nifti import read_volume
+from strokereg.core.train.prepared import prepare_image
+from strokereg.core.train.record import Record
+from strokereg.core.train.runs import load_model
+from strokereg.core.train.validation import predict
 from strokereg.export.graph import fold, graph_of, run
 from strokereg.export.samples import samples_of
-from strokereg.registry.catalogue import build
+from strokereg.registry.errors import InputError
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_folding_leaves_the_original_as_it_was(spectral):
 
 
 def test_segmenter_graph_takes_raw_intensities(unet_run, phantom):
-    record, model = load_model(unet_run, build)
+    record, model = load_model(unet_run)
     scan = read_volume(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
     image, _ = prepare_image(Case("sub-01", {"dwi": scan}, None, None), record.preparation)
     sample = samples_of(record, open_cohort(phantom))[0]
@@ -57,7 +56,7 @@ def test_segmenter_graph_takes_raw_intensities(unet_run, phantom):
 
 
 def test_the_caller_keeps_a_model_in_training_mode(unet_run):
-    record, model = load_model(unet_run, build)
+    record, model = load_model(unet_run)
     graph = graph_of(model.train(), record)
     assert model.training
     assert not graph.training
@@ -67,7 +66,7 @@ def test_the_caller_keeps_a_model_in_training_mode(unet_run):
 @pytest.mark.parametrize(("name", "inputs"), [("pix2pix", ["labels"]), ("spade", ["labels", "noise"])])
 def test_translator_graph_takes_labels(make_run, name, inputs):
     folder = make_run(name, **({"ngf": 4, "hidden": 8} if name == "spade" else {"ngf": 4}))
-    record, model = load_model(folder, build)
+    record, model = load_model(folder)
     graph = graph_of(model, record)
     assert list(graph.inputs) == inputs
     image = run(graph, graph.random(2, (32, 32), np.random.RandomState(0)))

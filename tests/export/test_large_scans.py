@@ -7,14 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from strokereg import api
-from strokereg.core.case import CaseFiles
-from strokereg.core.judge import predict_case
-from strokereg.core.nifti import read_volume, write_volume
-from strokereg.core.record import Record
-from strokereg.core.runs import load_model
-from strokereg.export.runtime import load
-from strokereg.registry.catalogue import build
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.train.record import Record
+from strokereg.core.train.runs import load_model
+from strokereg.core.train.validation import predict_case
+from strokereg.export import deploy
+from strokereg.export.runtime.segmenter import load
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def mirrored_run(unet_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(mirrored_run, tmp_path_factory):
-    return load(api.export(mirrored_run, out=tmp_path_factory.mktemp("exported"))[0])
+    return load(deploy.export(mirrored_run, out=tmp_path_factory.mktemp("exported"))[0])
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_lesion_at_the_rim_of_a_large_brain_is_found(segmenter, mirrored_run, 
     assert np.flatnonzero(lesion.any(axis=(1, 2)))[0] >= 30 + 16  # beyond the middle 32 x 32: a crop would have lost it
     assert (found.mask & lesion).sum() > 0.3 * lesion.sum()  # forty steps of training call its core
     assert not (found.mask & ~lesion).any()
-    record, model = load_model(mirrored_run, build)
+    record, model = load_model(mirrored_run)
     judged = predict_case(model, large, record.preparation, record.problem.size, record.decision.flips)
     np.testing.assert_allclose(found.probability, judged.probability, atol=1e-4)
     assert (found.mask == judged.mask(record.decision)).mean() >= 0.9999
@@ -82,7 +81,7 @@ def test_mirror_images_are_averaged_as_in_the_judge(segmenter, mirrored_run, pha
     with_flips, without = segmenter.probability([scan], flips=True), segmenter.probability([scan])
     assert np.abs(with_flips - without).max() > 1e-3
     assert np.array_equal(segmenter.segment(dwi).probability, with_flips)
-    record, model = load_model(mirrored_run, build)
+    record, model = load_model(mirrored_run)
     mask = phantom / "derivatives" / "truth" / "sub-02" / "dwi" / "sub-02_desc-lesion_mask.nii.gz"
     case = CaseFiles(name="sub-02", subject="sub-02", images={"dwi": dwi}, mask=mask)
     judged = predict_case(model, case, record.preparation, record.problem.size, flips=True)

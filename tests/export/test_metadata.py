@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.core.errors import InputError
-from strokereg.core.grid import Preparation
-from strokereg.core.record import Decision
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.scan.postprocess import Decision
 from strokereg.export.metadata import Bundle, Parity, Training, read_bundle
+from strokereg.registry.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "bundle.schema.json"
 

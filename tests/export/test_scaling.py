@@ -7,13 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from strokereg import api
-from strokereg.core.cohort import open_cohort
-from strokereg.core.judge import predict_case
-from strokereg.core.record import Record
-from strokereg.core.runs import load_model
-from strokereg.export.runtime import load
-from strokereg.registry.catalogue import build
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.train.record import Record
+from strokereg.core.train.runs import load_model
+from strokereg.core.train.validation import predict_case
+from strokereg.export import deploy
+from strokereg.export.runtime.segmenter import load
 
 
 @pytest.mark.parametrize(("scaling", "interpolation"), [("zscore", "cubic"), ("percentile", "linear")])
@@ -22,12 +21,12 @@ def test_the_file_scales_as_training_did(unet_run, phantom, tmp_path, scaling, i
     record = Record.read(run)
     how = {"scaling": scaling, "interpolation": interpolation, "spacing": (4.0, 4.0, 4.0)}
     record.model_copy(update={"preparation": record.preparation.model_copy(update=how)}).write(run)
-    onnx, _ = api.export(run, formats=("onnx", "torchscript"))
+    onnx, _ = deploy.export(run, formats=("onnx", "torchscript"))
 
     segmenter = load(onnx, "onnxruntime")
     assert list(segmenter.bundle.inputs) == ["image", "limits"]
     assert segmenter.bundle.preparation.scaling == scaling
-    record, model = load_model(run, build)
+    record, model = load_model(run)
     for files in open_cohort(phantom).cases:
         found = segmenter.segment(files.images["dwi"])
         judged = predict_case(model, files, record.preparation, record.problem.size)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from strokereg.core.grid import Preparation
-from strokereg.core.problem import Problem
-from strokereg.core.record import Record
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.train.record import Record
 from strokereg.export.shapes import sizes_of
+from strokereg.registry.problem import Problem
 
 
 def record(dims: int, **preparation) -> Record:

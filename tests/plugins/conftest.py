@@ -21,11 +21,11 @@ import pytest
 import torch
 from torch import nn
 
-from strokereg.core.nifti import write_volume
-from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, Scan
+from strokereg.core.scan.nifti import write_volume
 from strokereg.registry.catalogue import build, catalogue
 from strokereg.registry.factory import load_class
+from strokereg.registry.problem import Problem
 from strokereg.testing import BoundCheck, suites_of, toys
 
 # Whatever of these an architecture has is made this small.

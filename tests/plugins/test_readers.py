@@ -12,12 +12,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.api import import_data, read_folder, read_source
-from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.intake.naming import name_visits
-from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.cohort.case import read_case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.importing.naming import name_visits
+from strokereg.core.cohort.importing.run import import_data
+from strokereg.core.cohort.open import read_folder, read_source
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.registry.errors import InputError
 
 ISLES = "sub-strokecase0001/ses-0001"
 ISLES_STEM = "sub-strokecase0001_ses-0001"

@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from strokereg.api.tracking import open_tracking
 from strokereg.cli.main import main
-from strokereg.core.errors import InputError
-from strokereg.core.record import HISTORY, RECORD, WEIGHTS
-from strokereg.core.track import Tracker
+from strokereg.core.train.record import HISTORY, RECORD, WEIGHTS
+from strokereg.core.train.tracking import Tracker, open_tracking
 from strokereg.registry.catalogue import forget, trackers
+from strokereg.registry.errors import InputError
 from strokereg.registry.factory import build_tracker
 
 LOSSES = [{"painter/l1": 1.0 / step, "painter/gan": 0.5} for step in range(1, 251)]

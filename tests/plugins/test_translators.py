@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from strokereg.core.errors import InputError
-from strokereg.core.problem import Problem
 from strokereg.core.roles import Batch, noise
-from strokereg.core.trainer import Trainer, TrainerSettings
+from strokereg.core.train.trainer import Trainer, TrainerSettings
 from strokereg.registry.catalogue import build, find
+from strokereg.registry.errors import InputError
+from strokereg.registry.problem import Problem
 
 
 @torch.no_grad()

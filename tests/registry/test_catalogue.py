@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import strokereg
-from strokereg.core.errors import InputError, RunFailed
-from strokereg.core.problem import Problem
 from strokereg.registry import catalogue as module
 from strokereg.registry.catalogue import Catalogue, find
+from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.factory import read_options
 from strokereg.registry.installed import Installed
+from strokereg.registry.problem import Problem
 
 
 def test_names_are_listed_by_role_and_pattern(catalogue_with):
@@ -57,7 +57,7 @@ def test_two_claims_on_a_name_name_both_distributions(catalogue_with):
     ):
         known.find("pix2pix")
     assert known.find("acme_clash:pix2pix").version == "2.0"
-    assert known.find("strokereg:pix2pix").spec.factory == "strokereg.plugins.pix2pix:Pix2Pix"
+    assert known.find("strokereg:pix2pix").spec.factory == "strokereg.plugins.translators.pix2pix:Pix2Pix"
     assert known.available("pix*") == ["acme-clash:pix2pix", "strokereg:pix2pix"]
     assert all(known.find(name) for name in known.available())
     with pytest.raises(RunFailed, match="'pix2pix' is claimed by"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.core.errors import RunFailed
+from strokereg.registry.errors import RunFailed
 from strokereg.registry.installed import DISABLE, TRACE, load_installed
 
 PLUGINS = Path(__file__).parents[1] / "fixtures" / "plugins"

@@ -10,11 +10,11 @@ import pytest
 
 import strokereg
 from strokereg.cli.main import main
-from strokereg.core.errors import InputError
-from strokereg.core.problem import Problem
 from strokereg.registry.catalogue import Catalogue
 from strokereg.registry.catalogue import forget as forget_plugins
+from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES, add_files
+from strokereg.registry.problem import Problem
 
 MODEL = """
 import torch

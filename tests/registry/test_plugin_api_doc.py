@@ -15,17 +15,17 @@ import pytest
 import torch
 
 import strokereg
-import strokereg.api
+import strokereg.export.deploy
 import strokereg.testing
-from strokereg.core.problem import Problem
+from strokereg.core.cohort.source import Reader
 from strokereg.core.roles import Mixer, Trainable
-from strokereg.core.source import Reader
-from strokereg.core.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
-from strokereg.core.track import Tracker
+from strokereg.core.train.tracking import Tracker
 from strokereg.registry import hooks
 from strokereg.registry.catalogue import READERS, TRACKERS, Catalogue
 from strokereg.registry.factory import build_reader, build_tracker
 from strokereg.registry.hooks import SPEC_OF_HOOK
+from strokereg.registry.problem import Problem
+from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
 
 TEXT = (Path(__file__).parents[2] / "docs" / "plugin-api.md").read_text(encoding="utf-8")
 
@@ -142,7 +142,7 @@ def written():
     """What a plugin writes, the package and the kit, as the three blocks of the page name them."""
     methods = [(Trainable, "players"), (Trainable, "moves"), (Mixer, "mix"), (Reader, "recognises"), (Reader, "read")]
     methods += [(Tracker, name) for name in ("begin", "step", "end", "close")]
-    ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.api.export}
+    ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.export.deploy.export}
     kit = {name: getattr(strokereg.testing, name) for name in strokereg.testing.__all__}
     return [
         {name: getattr(role, name) for role, name in methods},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.core.specs import SPEC_OF_ROLE
 from strokereg.registry.installed import Entry
+from strokereg.registry.specs import SPEC_OF_ROLE
 from strokereg.testing import CHECKS, Subject, Suite
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -1,7 +1,9 @@
 """The report of a study: one HTML file that needs nothing else."""
 
+from strokereg.core.report.losses import History
 from strokereg.core.report.page import write_report
-from strokereg.core.report.pictures import (
+from strokereg.core.report.volumes import Volume
+from strokereg.core.scan.pictures import (
     CALLED,
     TRUTH,
     Outlined,
@@ -13,8 +15,6 @@ from strokereg.core.report.pictures import (
     radiological,
     window,
 )
-from strokereg.core.report.training import History
-from strokereg.core.report.volumes import Volume
 
 __all__ = [
     "CALLED",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from strokereg.core.reading import interval, signed
 from strokereg.core.report import svg
 from strokereg.core.report.names import Group, Names
-from strokereg.core.results import Arm
-from strokereg.core.stats import Contrast
-from strokereg.core.summary import SMALL_ML, judged_cases, scores
+from strokereg.core.report.results import Arm
+from strokereg.core.report.statistics import Contrast
+from strokereg.core.report.summary import SMALL_ML, judged_cases, scores
+from strokereg.core.report.text import interval, signed
 
 WIDTH, LEFT, RIGHT, ROW = 430, 142, 48, 30
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from strokereg.core.reading import plain, signed
 from strokereg.core.report import svg
 from strokereg.core.report.names import Names
-from strokereg.core.results import Arm, Results
-from strokereg.core.stats import Contrast, interval_of_mean
-from strokereg.core.summary import judged_cases, scores
+from strokereg.core.report.results import Arm, Results
+from strokereg.core.report.statistics import Contrast, interval_of_mean
+from strokereg.core.report.summary import judged_cases, scores
+from strokereg.core.report.text import plain, signed
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 430, 250, 44, 132, 12, 44
 STEP = 5  # pixels between the marks of lines at one number of cases, or bars would hide each other

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strokereg.core.results import Arm, Results
-from strokereg.core.stats import Contrast
+from strokereg.core.report.results import Arm, Results
+from strokereg.core.report.statistics import Contrast
 
 
 @dataclass(frozen=True)

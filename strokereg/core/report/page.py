@@ -12,17 +12,17 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from strokereg.core import reading
-from strokereg.core.files import replacing
+from strokereg.core.report import text as reading
 from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
 from strokereg.core.report.curves import draw_curves
+from strokereg.core.report.losses import History, draw_losses
 from strokereg.core.report.names import Group, Names
-from strokereg.core.report.pictures import Layers, Sheet, flat, trim
-from strokereg.core.report.training import History, draw_losses
+from strokereg.core.report.results import Arm, Results
+from strokereg.core.report.statistics import Contrast, Moments
+from strokereg.core.report.summary import STRATA, judged_cases, scores
 from strokereg.core.report.volumes import Volume, encode
-from strokereg.core.results import Arm, Results
-from strokereg.core.stats import Contrast, Moments
-from strokereg.core.summary import STRATA, judged_cases, scores
+from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
+from strokereg.core.storage.files import replacing
 
 PANELS = 9  # loss curves in sight; further ones are folded away
 NAMED = 3  # arms with a gain that the headline names
@@ -49,7 +49,7 @@ def write_report(
 
     Args:
         out: the file to write, or a folder, in which it is called `report.html`.
-        results: what `core.summary.summarise` gave.
+        results: what `core.report.summary.summarise` gave.
         histories: losses per network, as `{"title", "series": {loss: [(step, value)]}}`.
         pictures: sheets of slices, as `{"title", "caption", "columns", "rows": [{"label", "images"}]}`.
         volumes: whole scans to go through slice by slice; without one the page holds no script.

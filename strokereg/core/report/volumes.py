@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from strokereg.core.box import extent
-from strokereg.core.report.pictures import CALLED, TRUTH, data_uri, picture_uri
+from strokereg.core.scan.box import extent
+from strokereg.core.scan.pictures import CALLED, TRUTH, data_uri, picture_uri
 
 LONGEST, SLICES = 112, 80  # voxels of a slice's longer side, and slices; larger scans are thinned out
 LEVELS = 64  # of grey: no eye tells more apart here, and the file is half as large

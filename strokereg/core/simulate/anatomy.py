@@ -11,10 +11,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.box import extent, inner_extent
-from strokereg.core.errors import InputError
-from strokereg.core.labels import TISSUES
-from strokereg.core.nifti import read_volume
+from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.scan.box import extent, inner_extent
+from strokereg.core.scan.nifti import read_volume
+from strokereg.registry.errors import InputError
 
 BACKGROUND, CSF, VENTRICLE, CORTEX, DEEP, WHITE, LESION = range(TISSUES.count)
 PARENCHYMA = (CORTEX, DEEP, WHITE)
@@ -38,7 +38,7 @@ class Anatomy:
     """Tissue labels on canonical axes, cropped to the brain.
 
     Attributes:
-        labels: uint8 [X, Y, Z] along R, A, S; values of `core.labels.TISSUES`, never the lesion.
+        labels: uint8 [X, Y, Z] along R, A, S; values of `core.cohort.labels.TISSUES`, never the lesion.
         spacing: voxel edges in mm.
         box: where the middle 99 % of the parenchyma lie, mm from the first voxel's centre: [low, high] × 3.
     """

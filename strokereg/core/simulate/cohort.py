@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.cohort_folder import open_folder
-from strokereg.core.errors import InputError, RunFailed
+from strokereg.core.cohort.folder import open_folder
+from strokereg.core.cohort.split import USUAL
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.folder import GENERATOR, close_folder, facts_of, write_subject
 from strokereg.core.simulate.lesions import load_lesion
 from strokereg.core.simulate.plan import CasePlan, Plan, draw_plan, list_sources
 from strokereg.core.simulate.subject import simulate_subject
-from strokereg.core.split import USUAL
-from strokereg.core.workers import end_with_parent
+from strokereg.core.storage.workers import end_with_parent
+from strokereg.registry.errors import InputError, RunFailed
 
 #: Goes up with every change that changes voxels: a half-made cohort is not finished by another recipe.
 RECIPE = 1
@@ -65,7 +65,7 @@ def simulate_cohort(
         on_progress: called with (finished, all) after every case.
 
     Returns:
-        The folder, a cohort for `core.cohort.open_cohort`.
+        The folder, a cohort for `core.cohort.cohort.open_cohort`.
 
     Raises:
         InputError: wrong or unusable sources, too few cases, or a folder that holds something else.

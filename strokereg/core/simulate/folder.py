@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.cohort_folder import write_description, write_text
-from strokereg.core.labels import TISSUES
-from strokereg.core.layout import DESCRIPTION
-from strokereg.core.nifti import write_volume
-from strokereg.core.record import write_json
+from strokereg.core.cohort.folder import write_description
+from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.cohort.layout import DESCRIPTION
+from strokereg.core.scan.nifti import write_volume
 from strokereg.core.simulate.plan import Plan
 from strokereg.core.simulate.subject import Subject
+from strokereg.core.storage.files import write_json, write_text
 
 GENERATOR = "strokereg data simulate"
 _DERIVED = Path("derivatives") / "strokereg"

@@ -10,11 +10,11 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.box import extent
-from strokereg.core.errors import InputError
-from strokereg.core.nifti import read_volume
+from strokereg.core.scan.box import extent
+from strokereg.core.scan.nifti import read_volume
 from strokereg.core.simulate.anatomy import MNI_BOX
 from strokereg.core.simulate.fields import smooth_field
+from strokereg.registry.errors import InputError
 
 _FEWEST_VOXELS = 2
 _SMOOTHING_MM = 1.5  # masks drawn on thick slices are blocky

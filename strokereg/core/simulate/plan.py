@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.endings import ENDINGS
-from strokereg.core.errors import InputError
+from strokereg.core.cohort.split import PARTS, USUAL, Split, make_split
+from strokereg.core.scan.nifti import ENDINGS
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
-from strokereg.core.split import PARTS, USUAL, Split, make_split
+from strokereg.registry.errors import InputError
 
 _FEWEST_CASES = 5
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.labels import TISSUES
+from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.simulate.anatomy import CORTEX, CSF, PARENCHYMA, WHITE, Anatomy
 from strokereg.core.simulate.fields import smooth_field
 from strokereg.core.simulate.lesions import MniLesion, grow_lesion, place_lesion
@@ -23,7 +23,7 @@ class Subject:
     Attributes:
         dwi: int16, scanner units, exactly 0 outside the brain.
         adc: float32, 10⁻³ mm²/s, exactly 0 outside the brain.
-        dseg: uint8, `core.labels.TISSUES`, with the lesion.
+        dseg: uint8, `core.cohort.labels.TISSUES`, with the lesion.
         lesion: bool, the truth.
         second_reader: bool, the lesion as another reader might have drawn it.
         affine: 4×4, voxel → world mm.

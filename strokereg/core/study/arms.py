@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from strokereg.core.results import Training
+from strokereg.core.report.results import Training
 from strokereg.core.study.settings import StudySettings
 
 #: The generator that draws from a folder of masks.

@@ -14,20 +14,22 @@ from typing import cast
 
 from torch import nn
 
-from strokereg.core.compose import Tally, compose_case, render
-from strokereg.core.device import choose_device
-from strokereg.core.judge import choose_decision, judge_case, predict_case
-from strokereg.core.mix import mix_case
-from strokereg.core.placement import learn_prior
-from strokereg.core.quality import deep_features
-from strokereg.core.recipe import sampler_of
-from strokereg.core.record import Decision
+from strokereg.core.evaluate.image_metrics import deep_features
+from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.evaluate.views import view_case
 from strokereg.core.roles import Mixer
+from strokereg.core.scan.postprocess import Decision
+from strokereg.core.storage.workers import end_with_parent
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Plan, Task, record_of
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.views import view_case
-from strokereg.core.trainer import Trainer, TrainerSettings
-from strokereg.core.workers import end_with_parent
+from strokereg.core.synthesis.cases import Tally, compose_case, render
+from strokereg.core.synthesis.mixed import mix_case
+from strokereg.core.synthesis.placement import learn_prior
+from strokereg.core.train.device import choose_device
+from strokereg.core.train.recipe import sampler_of
+from strokereg.core.train.trainer import Trainer, TrainerSettings
+from strokereg.core.train.validation import choose_decision, predict_case
+from strokereg.registry.catalogue import build, spec_of
 
 _WARM, _STEPS, _SECONDS = 3, 20, 5.0  # steps that do not count, most that do, and how long they may take
 
@@ -100,8 +102,8 @@ def _train(stage: Stage, task: Task) -> Cost:
     settings = TrainerSettings.model_validate(record.trainer)
     ready = stage.ready
     # Clinical cases stand for synthetic ones, which are not there yet and cost the same.
-    sampler = sampler_of(stage.registered[task.architecture].spec, ready.problem, settings, ready.train[: task.cases])
-    model = stage.build(task.architecture, ready.problem, record.options)
+    sampler = sampler_of(spec_of(task.architecture), ready.problem, settings, ready.train[: task.cases])
+    model = build(task.architecture, ready.problem, record.options)
     trained = bool(model.players())  # type: ignore[operator]
     times = [time.perf_counter()]
 
@@ -139,7 +141,7 @@ def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     ready, device = stage.ready, choose_device(stage.settings.device)
     started = time.perf_counter()
     makers = {
-        need.kind: stage.build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
+        need.kind: build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
         for need in needs.values()
     }
     generator, translator = (makers[kind].to(device).eval() for kind in ("generator", "translator"))
@@ -149,7 +151,7 @@ def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     begun = time.perf_counter()
     labels = compose_case(anatomy, generator, ready.table, ready.problem, prior, 0.5, (task.seed, 0), tally)
     composed = time.perf_counter()
-    render(translator, labels, stage.registered[task.architecture].spec.stochastic)
+    render(translator, labels, spec_of(task.architecture).stochastic)
     rendered = time.perf_counter()
     # Untrained generators draw masks that fit nowhere, again and again; trained ones rarely do.
     first = tally.lesions / max(1, tally.lesions + tally.redrawn)
@@ -160,7 +162,7 @@ def _look(stage: Stage, task: Task) -> Cost:
     """Features of one training case, for all images that are looked at; twice, since distances cost about as much."""
     ready = stage.ready
     architecture = stage.settings.segmenters[0]
-    segmenter = stage.build(architecture, ready.problem, stage.settings.options.get(architecture, {})).eval()
+    segmenter = build(architecture, ready.problem, stage.settings.options.get(architecture, {})).eval()
     begun = time.perf_counter()
     deep_features(segmenter, view_case(ready.train[0], ready.problem).image)
     cases = 2 * task.cases + len(ready.validation) + len(ready.test_files) + stage.settings.synthetic_cases
@@ -169,7 +171,7 @@ def _look(stage: Stage, task: Task) -> Cost:
 
 def _mix(stage: Stage, task: Task) -> Cost:
     options = stage.settings.options.get(task.architecture, {})
-    mixer = cast(Mixer, stage.build(task.architecture, stage.ready.problem, options))
+    mixer = cast(Mixer, build(task.architecture, stage.ready.problem, options))
     begun = time.perf_counter()
     mix_case(stage.ready.train[: task.cases], 0, mixer, stage.ready.table, task.seed, Tally())
     return Cost(time.perf_counter() - begun)

@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from strokereg.core.errors import InputError, RunFailed
+from strokereg.core.study.context import Stage
 from strokereg.core.study.executor import Watcher, sort_out
 from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import perform
+from strokereg.core.study.tasks import perform
 from strokereg.core.study.worker import Word, attempt
+from strokereg.registry.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.cohort import Cohort
-from strokereg.core.history import series
-from strokereg.core.memo import digest
-from strokereg.core.record import HISTORY
+from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.report import History
-from strokereg.core.results import (
+from strokereg.core.report.results import (
     Arm,
     CohortFacts,
     ExternalFacts,
@@ -24,11 +21,15 @@ from strokereg.core.results import (
     SeedScores,
     Study,
 )
-from strokereg.core.runs import versions
+from strokereg.core.report.summary import summarise
+from strokereg.core.storage.cache import digest
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Plan, Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import examples_path, is_done, outcome
-from strokereg.core.summary import summarise
+from strokereg.core.study.tasks import examples_path, is_done, outcome
+from strokereg.core.train.history import series
+from strokereg.core.train.record import HISTORY
+from strokereg.core.train.runs import versions
+from strokereg.registry.catalogue import find
 
 #: Loss name → (step, value) in order of steps.
 Curves = dict[str, list[tuple[int, float]]]
@@ -185,5 +186,5 @@ def _run(task: Task, curves: Curves) -> Run:
 
 
 def _plugins(stage: Stage) -> dict[str, str]:
-    used = {entry.distribution: entry.version for entry in stage.registered.values()}
+    used = {entry.distribution: entry.version for entry in map(find, stage.code)}
     return {name: version for name, version in sorted(used.items()) if name != "strokereg"}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.study.calibrate import calibrate, kind_of
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Plan, Task, make_plan
-from strokereg.core.study.stage import Stage
 from strokereg.core.study.store import find_elsewhere
-from strokereg.core.study.work import is_done, outcome_path
+from strokereg.core.study.tasks import is_done, outcome_path
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from typing import Protocol
 
 import torch
 
-from strokereg.core.errors import InputError
+from strokereg.core.study.context import Stage
 from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Plan, Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import is_done, perform
+from strokereg.core.study.tasks import is_done, perform
 from strokereg.core.study.worker import Word, Worker, spoken
+from strokereg.registry.errors import InputError
 
 _DEATHS = 2  # how often a task may lose its worker until it counts as failed
 

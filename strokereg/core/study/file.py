@@ -14,8 +14,8 @@ from typing import Any
 
 import tomli_w
 
-from strokereg.core.errors import InputError, did_you_mean
 from strokereg.core.study.settings import StudySettings
+from strokereg.registry.errors import InputError, did_you_mean
 
 PATHS = ("data", "external", "anatomies", "mask_library")
 TABLES = ("budgets", "options")

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from strokereg.core.compose import read_database
-from strokereg.core.labels import LabelTable
+from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.report import (
     CALLED,
     TRUTH,
@@ -20,9 +19,10 @@ from strokereg.core.report import (
     radiological,
     window,
 )
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import ArmPlan, Plan, Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import is_done
+from strokereg.core.study.tasks import is_done
+from strokereg.core.synthesis.cases import read_database
 
 #: An arm, and the training of it that is shown: its first seed's.
 Judged = tuple[ArmPlan, Task]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from strokereg.core.memo import digest
-from strokereg.core.record import Record
+from strokereg.core.storage.cache import digest
 from strokereg.core.study.arms import LIBRARY, Recipe, list_recipes
-from strokereg.core.study.stage import Stage
-from strokereg.core.trainer import TrainerSettings
+from strokereg.core.study.context import Stage
+from strokereg.core.train.record import Record
+from strokereg.core.train.trainer import TrainerSettings
+from strokereg.registry.catalogue import find
 
 _FORMAT = 3  # part of every key: raise it when the meaning of a task changes
 
@@ -109,7 +110,7 @@ def make_plan(stage: Stage) -> Plan:
 
 def record_of(stage: Stage, task: Task) -> Record:
     """What the run folder of a training says of itself."""
-    registered = stage.registered[task.architecture]
+    registered = find(task.architecture)
     budget = stage.settings.budgets[task.kind]
     return Record(
         architecture=task.architecture,
@@ -180,7 +181,7 @@ def _database(plan: Plan, stage: Stage, recipe: Recipe, cases: int, seed: int) -
 
 def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
     """The database of a mixer: no training comes before it, and it sees the arm's own cases only."""
-    entry, ready, count = stage.registered[model], stage.ready, stage.settings.synthetic_cases
+    entry, ready, count = find(model), stage.ready, stage.settings.synthetic_cases
     mixer = [model, entry.distribution, entry.version, stage.code[model], stage.settings.options.get(model, {})]
     shown = [ready.preparation.model_dump(mode="json"), ready.table.names, stage.key_of(ready.train_files[:cases])]
     return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.compose import read_database, render
-from strokereg.core.device import choose_device, seed_everything
-from strokereg.core.likeness import Measures, View
-from strokereg.core.memorisation import audit
-from strokereg.core.quality import Seen, deep_features
-from strokereg.core.runs import load_model
+from strokereg.core.evaluate.image_metrics import Seen, deep_features
+from strokereg.core.evaluate.image_quality import Measures, View
+from strokereg.core.evaluate.memorisation import audit
+from strokereg.core.evaluate.views import view_case, view_files
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.views import view_case, view_files
+from strokereg.core.synthesis.cases import read_database, render
+from strokereg.core.train.device import choose_device, seed_everything
+from strokereg.core.train.runs import load_model
+from strokereg.registry.catalogue import spec_of
 
 
 def measure_quality(
@@ -29,7 +30,7 @@ def measure_quality(
     """
     kinds = {need.kind: need for need in needs.values()}
     ready, device = stage.ready, choose_device(stage.settings.device)
-    segmenter = load_model(stage.store / kinds["segmenter"].folder, stage.build)[1].to(device)
+    segmenter = load_model(stage.store / kinds["segmenter"].folder)[1].to(device)
     truth = [view_case(case, ready.problem) for case in ready.validation]
     truth += [view_files(files, ready.preparation, ready.table, ready.problem) for files in ready.test_files]
     made = read_database(stage.store / kinds["database"].folder, ready.table.lesion)
@@ -47,9 +48,9 @@ def measure_quality(
         "likeness": None,
     }
     if "translator" in kinds:
-        translator = load_model(stage.store / kinds["translator"].folder, stage.build)[1].to(device)
+        translator = load_model(stage.store / kinds["translator"].folder)[1].to(device)
         seed_everything(task.seed)
-        stochastic = stage.registered[task.architecture].spec.stochastic
+        stochastic = spec_of(task.architecture).stochastic
         painted = []
         for view in truth:
             alive()

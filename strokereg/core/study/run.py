@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from strokereg.core.cohort import Cohort
-from strokereg.core.record import make_folder, write_json
+from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.report import write_report
-from strokereg.core.results import Results
-from strokereg.core.runs import Build
-from strokereg.core.specs import Registered
+from strokereg.core.report.results import Results
+from strokereg.core.report.table import write_csv
+from strokereg.core.report.table_files import write_tables
+from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.collect import collect, examples, histories, read_curves
+from strokereg.core.study.context import set_stage
 from strokereg.core.study.executor import Executor, Watcher
 from strokereg.core.study.pictures import draw_sheets
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings
-from strokereg.core.study.stage import set_stage
 from strokereg.core.study.store import adopt, known_stores, note_study
 from strokereg.core.study.volumes import gather_volumes
-from strokereg.core.table import write_csv
-from strokereg.core.table_files import write_tables
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,6 @@ def run_study(
     cohort: Cohort,
     out: Path,
     cache: Path,
-    registered: Mapping[str, Registered],
-    build: Build,
     executor: Executor,
     watcher: Watcher,
     external: Cohort | None = None,
@@ -56,14 +51,13 @@ def run_study(
         store: of every training and database, found again by content; by default `runs` in `out`.
         notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
         cache: where prepared cases are kept.
-        registered, build: the architectures by name, and how to build them.
         executor, watcher: who does the work, and who is told of it.
         external: a cohort of another origin to judge on as well.
 
     Raises:
         InputError: data or settings that cannot be used; nothing is written then but finished trainings.
     """
-    stage = set_stage(settings, cohort, store or out / "runs", cache, registered, build, external, watcher.preparing)
+    stage = set_stage(settings, cohort, store or out / "runs", cache, external, watcher.preparing)
     make_folder(out)
     write_json(out / "study.json", json.loads(settings.model_dump_json()))
     plan = make_plan(stage)

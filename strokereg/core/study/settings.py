@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
-from strokereg.core.grid import Interpolation, Scaling
-from strokereg.core.options import Augmented, Options
+from strokereg.core.scan.grid import Interpolation, Scaling
+from strokereg.registry.options import Augmented, Options
 
 Preset = Literal["smoke", "quick", "full"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -49,7 +49,7 @@ class StudySettings(Options):
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
-        interpolation, scaling: how images are brought before networks; see `core.grid.Preparation`.
+        interpolation, scaling: how images are brought before networks; see `core.scan.grid.Preparation`.
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
@@ -62,7 +62,7 @@ class StudySettings(Options):
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
-        device, precision, threads: see `core.trainer.TrainerSettings`.
+        device, precision, threads: see `core.train.trainer.TrainerSettings`.
     """
 
     models: tuple[str, ...]

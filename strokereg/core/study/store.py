@@ -19,12 +19,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from strokereg.core.files import replacing
-from strokereg.core.memo import digest
-from strokereg.core.record import CHECKPOINT, RECORD, Record, make_folder, write_json
+from strokereg.core.storage.cache import digest
+from strokereg.core.storage.files import make_folder, replacing, write_json
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Plan, Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import is_done, outcome_path
+from strokereg.core.study.tasks import is_done, outcome_path
+from strokereg.core.train.record import CHECKPOINT, RECORD, Record
 
 TASKS, ORIGIN = "tasks.json", "origin.json"
 _STUDIES, _INDEX = ".studies", "stores"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strokereg.core.study.executor import Watcher
 from strokereg.core.study.plan import Plan, Task
-from strokereg.core.track import Tracking
+from strokereg.core.train.tracking import Tracking
 
 
 class TrackedWatcher:

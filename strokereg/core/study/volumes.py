@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import nibabel as nib
 import numpy as np
 
-from strokereg.core.case import CaseFiles, read_case
+from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.report import Volume
+from strokereg.core.study.context import Stage
 from strokereg.core.study.pictures import Examples, white
 from strokereg.core.study.plan import Plan
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import KEPT, turned, whole_name
+from strokereg.core.study.tasks import KEPT, turned, whole_name
 
 _PARTS = {"cases": "test case", "external": "external case"}
 

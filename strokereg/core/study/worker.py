@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
 
-from strokereg.core.errors import InputError, StrokeregError
+from strokereg.core.storage.workers import end_with_parent
+from strokereg.core.study.context import Stage
 from strokereg.core.study.plan import Task
-from strokereg.core.study.stage import Stage
-from strokereg.core.study.work import Report
-from strokereg.core.workers import end_with_parent
+from strokereg.core.study.tasks import Report
+from strokereg.registry.errors import InputError, StrokeregError
 
 Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
 

@@ -12,8 +12,16 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import ndimage, optimize
 
-from strokereg.core.box import inner_extent
-from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, PARENCHYMA, VENTRICLE, load_anatomy
+from strokereg.core.scan.box import inner_extent
+from strokereg.core.simulate.anatomy import (
+    CORTEX,
+    CSF,
+    DEEP,
+    LESION,
+    PARENCHYMA,
+    VENTRICLE,
+    load_anatomy,
+)
 
 TISSUES = LESION  # background and five tissues
 _STEP = 2  # mm: the grid of the shares

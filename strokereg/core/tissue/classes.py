@@ -7,7 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, VENTRICLE, WHITE
+from strokereg.core.simulate.anatomy import (
+    CORTEX,
+    CSF,
+    DEEP,
+    LESION,
+    VENTRICLE,
+    WHITE,
+)
 from strokereg.core.tissue.atlas import align, bring_by_extent, place_shares
 from strokereg.core.tissue.field import Field
 from strokereg.core.tissue.scan import Scan

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.case import CaseFiles, read_case
-from strokereg.core.cohort import Cohort, open_cohort
-from strokereg.core.errors import InputError, RunFailed
-from strokereg.core.files import replacing
-from strokereg.core.labels import LabelTable
-from strokereg.core.layout import DESCRIPTION
-from strokereg.core.nifti import write_volume
-from strokereg.core.record import write_json
+from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.cohort import Cohort, open_cohort
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.cohort.layout import DESCRIPTION
+from strokereg.core.scan.nifti import write_volume
+from strokereg.core.storage.files import replacing, write_json
+from strokereg.core.storage.workers import end_with_parent
 from strokereg.core.tissue.external import Merge, find_map, merge_map
-from strokereg.core.workers import end_with_parent
+from strokereg.registry.errors import InputError, RunFailed
 
 FOLDER = Path("derivatives") / "tissues"
 METHODS = ("hmrf", "kmeans", "atlas", "external")
@@ -239,3 +238,38 @@ def _b_value(dwi: Path) -> float:
         return max(float(word) for word in path.read_text(encoding="utf-8").split()) or 1000.0
     except (OSError, ValueError):
         return 1000.0
+
+
+def label(
+    cohort: Path | str,
+    method: str = "hmrf",
+    *,
+    label_table: Path | str | None = None,
+    maps: Path | str | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Labelled, Path]:
+    """Give the cases of a cohort that have none their tissue label maps.
+
+    Args: see `core.tissue.cohort.label_cohort`.
+
+    Returns:
+        What was done, and a picture sheet to look it over.
+
+    Raises:
+        InputError: a cohort that cannot be labelled, or wrong options.
+    """
+    from dataclasses import replace
+
+    from strokereg.core.cohort.cohort import open_cohort
+    from strokereg.core.tissue.cohort import label_cohort
+    from strokereg.core.tissue.sheet import draw_tissues
+
+    table, folder = (Path(path) if path else None for path in (label_table, maps))
+    done = label_cohort(cohort, method, table, folder, overwrite, workers, on_progress)
+    sheet = done.folder / "sheet.png"
+    cases = [replace(c, dseg=done.maps[c.name]) for c in open_cohort(cohort).cases if c.name in done.maps]
+    if cases and (done.made or not sheet.is_file()):
+        draw_tissues(cases, done.table, sheet)
+    return done, sheet

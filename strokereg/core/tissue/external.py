@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.case import Case
-from strokereg.core.endings import ENDINGS
-from strokereg.core.errors import InputError
-from strokereg.core.labels import TISSUES, LabelTable
-from strokereg.core.nifti import Volume, read_volume
+from strokereg.core.cohort.case import Case
+from strokereg.core.cohort.labels import TISSUES, LabelTable
+from strokereg.core.scan.nifti import ENDINGS, Volume, read_volume
 from strokereg.core.simulate.anatomy import merge_codes
+from strokereg.registry.errors import InputError
 
 _ENDINGS = (*ENDINGS, ".mgz")
 _SMALLEST_BRAIN_ML = 200.0

@@ -14,10 +14,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.box import extent
-from strokereg.core.case import Case
-from strokereg.core.errors import InputError
-from strokereg.core.grid import brain_median, foreground
+from strokereg.core.cohort.case import Case
+from strokereg.core.scan.box import extent
+from strokereg.core.scan.grid import brain_median, foreground
+from strokereg.registry.errors import InputError
 
 _EMPTY = 0.05  # of all voxels: what a skull-stripped image holds of exact zeros at least
 _FASTEST = 3.5  # 10⁻³ mm²/s: free water at body temperature is 3.0

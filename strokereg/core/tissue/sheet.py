@@ -8,11 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from strokereg.core.case import Case, CaseFiles, read_case
-from strokereg.core.grid import brain_median
-from strokereg.core.labels import LabelTable
-from strokereg.core.report.pictures import SheetRow, label_colours, radiological, window
-from strokereg.core.report.sheet import write_sheet
+from strokereg.core.cohort.case import Case, CaseFiles, read_case
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.grid import brain_median
+from strokereg.core.scan.pictures import SheetRow, label_colours, radiological, window
+from strokereg.core.scan.sheet import write_sheet
 
 _WHITE = 2.5  # brain medians
 _COLUMNS = ("DWI", "tissues", "DWI, lesion", "tissues, lesion")

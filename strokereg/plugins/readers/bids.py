@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from strokereg.core import layout
-from strokereg.core.case import CaseFiles
-from strokereg.core.options import Options
-from strokereg.core.source import Source
+from strokereg.core.cohort import layout
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.source import Source
 from strokereg.plugins.readers.names import Name, parse_all, parse_name, strongest_volume
+from strokereg.registry.options import Options
 
 _RAW = ("sub-*/dwi/*", "sub-*/ses-*/dwi/*")
 _LESION = re.compile("lesion|stroke|infarct", re.IGNORECASE)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.errors import FileFault, InputError
-from strokereg.core.options import Options
+from strokereg.registry.errors import FileFault, InputError
+from strokereg.registry.options import Options
 
 DATASET = "dataset.json"
 _NAMES = {

@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from strokereg.core.cache import cache_folder
-from strokereg.core.case import CaseFiles
-from strokereg.core.errors import InputError
-from strokereg.core.memo import digest
-from strokereg.core.options import Options
-from strokereg.core.source import Source
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.source import Source
+from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.plugins.readers.names import strongest_volume
+from strokereg.registry.errors import InputError
+from strokereg.registry.options import Options
 
 _LOOK = 200  # files that are looked at before a folder counts as not DICOM
 _LIMIT = 1800  # seconds for one patient

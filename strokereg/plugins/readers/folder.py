@@ -10,12 +10,12 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from strokereg.core.case import CaseFiles
-from strokereg.core.endings import ending_of, without_ending
-from strokereg.core.errors import InputError
-from strokereg.core.options import Options
-from strokereg.core.source import Source
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.source import Source
+from strokereg.core.scan.nifti import ending_of, without_ending
 from strokereg.plugins.readers.names import parse_name
+from strokereg.registry.errors import InputError
+from strokereg.registry.options import Options
 
 
 class FolderReader:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from strokereg.core.case import CaseFiles
-from strokereg.core.options import Options
-from strokereg.core.source import Source
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.source import Source
 from strokereg.plugins.readers.names import Name, parse_all
+from strokereg.registry.options import Options
 
 _IMAGES = ("rawdata/sub-*/ses-*/*", "sub-*/ses-*/dwi/*")
 _MASKS = "derivatives/sub-*/ses-*/*"

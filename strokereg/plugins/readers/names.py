@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from strokereg.core.endings import ending_of, without_ending
+from strokereg.core.scan.nifti import ending_of, without_ending
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from strokereg.core.case import CaseFiles
-from strokereg.core.endings import ending_of
-from strokereg.core.source import Source
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.source import Source
+from strokereg.core.scan.nifti import ending_of
 from strokereg.plugins.readers.channels import DATASET, ChannelOptions, channels_of, read_dataset
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")

@@ -1,13 +1,13 @@
-"""A cohort that strokereg simulated or imported: its own layout, as `core.layout` says."""
+"""A cohort that strokereg simulated or imported: its own layout, as `core.cohort.layout` says."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from strokereg.core import layout
-from strokereg.core.options import Options
-from strokereg.core.source import Source
+from strokereg.core.cohort import layout
+from strokereg.core.cohort.source import Source
+from strokereg.registry.options import Options
 
 
 class OwnReader:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.errors import InputError
+from strokereg.registry.errors import InputError
 
 _EXPERIMENT = "strokereg"
 _AT_ONCE = 200  # metrics a message: every one alone would cost more than a small network's step

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.errors import InputError
+from strokereg.registry.errors import InputError
 
 
 class TensorBoardTracker:

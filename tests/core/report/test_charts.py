@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 
 from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
+from strokereg.core.report.losses import History, draw_losses
 from strokereg.core.report.names import Names
+from strokereg.core.report.results import Results
+from strokereg.core.report.statistics import Contrast
 from strokereg.core.report.svg import Scale, apart, label
-from strokereg.core.report.training import History, draw_losses
-from strokereg.core.results import Results
-from strokereg.core.stats import Contrast
 
 
 def test_scale_and_its_ticks() -> None:

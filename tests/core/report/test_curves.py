@@ -8,8 +8,8 @@ import pytest
 
 from strokereg.core.report.curves import Line, Point, draw_curves, draw_lines
 from strokereg.core.report.names import Names
-from strokereg.core.results import Results
-from strokereg.core.summary import judged_cases, scores
+from strokereg.core.report.results import Results
+from strokereg.core.report.summary import judged_cases, scores
 
 
 def marks(chart: str) -> dict[str, list[str]]:

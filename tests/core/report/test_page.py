@@ -13,9 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.reading import verdict
-from strokereg.core.report import CALLED, History, Outlined, Sheet, Volume, write_report
-from strokereg.core.results import Results
+from strokereg.core.report import (
+    CALLED,
+    History,
+    Outlined,
+    Sheet,
+    Volume,
+    write_report,
+)
+from strokereg.core.report.results import Results
+from strokereg.core.report.text import verdict
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -7,7 +7,14 @@ import json
 import numpy as np
 from PIL import Image
 
-from strokereg.core.report.volumes import LEVELS, LONGEST, SLICES, Volume, encode, montage
+from strokereg.core.report.volumes import (
+    LEVELS,
+    LONGEST,
+    SLICES,
+    Volume,
+    encode,
+    montage,
+)
 
 
 def picture(uri: str) -> np.ndarray:

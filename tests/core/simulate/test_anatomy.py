@@ -2,7 +2,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.errors import InputError
 from strokereg.core.simulate.anatomy import (
     BACKGROUND,
     CORTEX,
@@ -15,6 +14,7 @@ from strokereg.core.simulate.anatomy import (
     load_anatomy,
 )
 from strokereg.core.simulate.anatomy import _template as template
+from strokereg.registry.errors import InputError
 
 
 def shares(anatomy):

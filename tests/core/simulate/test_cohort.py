@@ -5,12 +5,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort, require_trainable
-from strokereg.core.errors import InputError
+from strokereg.core.cohort.case import read_case
+from strokereg.core.cohort.cohort import open_cohort, require_trainable
 from strokereg.core.simulate import cohort as module
 from strokereg.core.simulate import simulate_cohort
 from strokereg.core.simulate.summary import summarise
+from strokereg.registry.errors import InputError
 
 
 def digest(root):

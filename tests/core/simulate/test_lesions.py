@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from strokereg.core.errors import InputError
 from strokereg.core.simulate.anatomy import PARENCHYMA, load_anatomy
 from strokereg.core.simulate.lesions import draw_volume, grow_lesion, load_lesion, place_lesion
 from strokereg.core.simulate.pose import draw_pose, tissue_shares
+from strokereg.registry.errors import InputError
 
 VOXEL_ML = 4.0**3 / 1000
 

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from strokereg.core.errors import InputError
+from strokereg.core.cohort.split import PARTS
 from strokereg.core.simulate.plan import draw_plan, list_sources
-from strokereg.core.split import PARTS
+from strokereg.registry.errors import InputError
 
 
 def by_part(plan, source):

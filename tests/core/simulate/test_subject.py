@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from strokereg.core.grid import foreground
-from strokereg.core.labels import TISSUES
+from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.scan.grid import foreground
 from strokereg.core.simulate.anatomy import CSF, PARENCHYMA, VENTRICLE, load_anatomy
 from strokereg.core.simulate.lesions import load_lesion
 from strokereg.core.simulate.subject import simulate_subject

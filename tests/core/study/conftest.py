@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.api.study import settle
-from strokereg.core.cache import cache_folder
-from strokereg.core.cohort import open_cohort
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.storage.cache import cache_folder
+from strokereg.core.study.compare import settle
+from strokereg.core.study.context import set_stage
 from strokereg.core.study.executor import Silent
 from strokereg.core.study.run import run_study
-from strokereg.core.study.stage import set_stage
-from strokereg.core.study.work import is_done, perform
-from strokereg.registry.catalogue import build
+from strokereg.core.study.tasks import is_done, perform
 
 
 class Here:
@@ -39,7 +38,7 @@ def small_settings(cohort, **changes):
 
 @pytest.fixture(scope="session")
 def small():
-    """`small(cohort, **changes)` → settings and architectures of the small study."""
+    """`small(cohort, **changes)` → settings of the small study."""
     return small_settings
 
 
@@ -48,8 +47,8 @@ def set_small_stage():
     """`set_small_stage(cohort, store, **changes)` → the stage of a study."""
 
     def do(cohort: Path, store: Path, **changes):
-        settings, registered = small_settings(cohort, **changes)
-        return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", registered, build)
+        settings = small_settings(cohort, **changes)
+        return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared")
 
     return do
 
@@ -59,10 +58,10 @@ def run_small():
     """`run_small(cohort, out, **changes)` → what came out, and the executor."""
 
     def run(cohort: Path, out: Path, store: Path | None = None, notes: Path | None = None, **changes):
-        settings, registered = small_settings(cohort, **changes)
+        settings = small_settings(cohort, **changes)
         here = Here()
         finished = run_study(
-            settings, open_cohort(cohort), out, cache_folder() / "prepared", registered, build, here, Silent(),
+            settings, open_cohort(cohort), out, cache_folder() / "prepared", here, Silent(),
             command="test", store=store, notes=notes,
         )  # fmt: skip
         return finished, here

@@ -1,38 +1,32 @@
-"""A translator that fails in the way its options ask for; importable by worker processes."""
+"""A plugin file whose translators fail in the way their names say; importable by worker processes."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from strokereg.core.errors import InputError
+from strokereg import hookimpl
 from strokereg.core.roles import Player
-from strokereg.core.specs import TranslatorSpec
 from strokereg.core.study.patience import Patience
-from strokereg.registry.catalogue import build as build_installed
+from strokereg.registry.errors import InputError
+from strokereg.registry.specs import TranslatorSpec
+
+HOWS = ("raises", "refuses", "nan", "nan-painted", "hangs", "dies-once", "dies-always")
 
 
-@dataclass(frozen=True)
-class Entry:
-    spec: TranslatorSpec
-    distribution: str = "faulty"
-    version: str = "1.0"
+@hookimpl
+def strokereg_translators():
+    for how in HOWS:
+        yield TranslatorSpec(name=how, factory=f"faulty:{class_of(how)}", summary="fails")
 
 
-def entry(how: str) -> Entry:
-    return Entry(TranslatorSpec(name=how, factory="faulty:Faulty", summary="fails"))
-
-
-def build(name, problem, options):
-    """`raises`, `refuses`, `nan…`, `hangs…` and `dies…` fail on purpose; any other is an installed architecture."""
-    ours = name.startswith(("raises", "refuses", "nan", "hangs", "dies"))
-    return Faulty(name) if ours else build_installed(name, problem, options)
+def class_of(how: str) -> str:
+    return "".join(part.capitalize() for part in how.split("-"))
 
 
 def mark_of(how: str) -> Path:
@@ -41,9 +35,10 @@ def mark_of(how: str) -> Path:
 
 
 class Faulty(nn.Module):
-    def __init__(self, how: str):
+    how = ""
+
+    def __init__(self, problem, options):
         super().__init__()
-        self.how = how
         self.shade = nn.Parameter(torch.zeros(()))
 
     def forward(self, labels):
@@ -71,6 +66,10 @@ class Faulty(nn.Module):
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         yield "painter", {"l2": loss}
+
+
+for _how in HOWS:
+    globals()[class_of(_how)] = type(class_of(_how), (Faulty,), {"how": _how})
 
 
 class Impatient(Patience):

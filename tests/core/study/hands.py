@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from strokereg.core.errors import InputError
+from strokereg.registry.errors import InputError
 
 
 def is_done(folder, task):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strokereg.api.study import study_settings
 from strokereg.core.study.arms import list_recipes
+from strokereg.core.study.compare import study_settings
 
 
 def names(mixers=(), **changes):

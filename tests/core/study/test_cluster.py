@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.core.cache import cache_folder
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.storage.cache import cache_folder
 from strokereg.core.study import cluster
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.executor import Silent
 from strokereg.core.study.run import run_study
-from strokereg.registry.catalogue import find
+from strokereg.registry.catalogue import forget
+from strokereg.registry.errors import InputError
+from strokereg.registry.local import FILES
 
 
 class Words(Silent):
@@ -39,25 +39,24 @@ def workers(tmp_path_factory):
         helpers = str(Path(__file__).parent)
         patch.syspath_prepend(helpers)  # workers are sent this path
         patch.setenv("FAULTY_MARK", str(mark))
+        patch.setenv(FILES, f"{helpers}/faulty.py")
+        forget()
         patch.setenv("STROKEREG_CACHE", str(cache_folder()))
         with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
         ) as cluster:
             yield cluster.scheduler_address.removeprefix("tcp://"), mark
+    forget()
 
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_study, small, tmp_path):
     """The translator kills its process in the middle, once; everything else is what one process finds."""
     address, mark = workers
-    import faulty
-
-    settings, registered = small(small_cohort, models=("carvemix",), quality=False)
-    settings = settings.model_copy(update={"models": ("carvemix", "dies-once")})
-    registered |= {"dies-once": faulty.entry("dies-once"), "mask-gan": find("mask-gan")}
+    settings = small(small_cohort, models=("carvemix", "dies-once"), quality=False)
     watcher = Words()
     finished = run_study(
-        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered, faulty.build,
+        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
         DaskExecutor(address), watcher, command="test",
     )  # fmt: skip
     assert mark.with_name("died-dies-once").exists()
@@ -71,7 +70,6 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
     assert len(same) == 3
     assert all(arms[name] == alone[name] for name in same)
     assert all(arms.values())
-    sys.modules.pop("faulty")
 
 
 @pytest.mark.slow
@@ -81,26 +79,25 @@ def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small,
     monkeypatch.syspath_prepend(helpers)
     monkeypatch.setenv("STROKEREG_CACHE", str(cache_folder()))
     monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv(FILES, f"{helpers}/faulty.py")
+    forget()
     import faulty
 
     monkeypatch.setattr(cluster, "Patience", faulty.Impatient)
-    settings, registered = small(small_cohort, models=("carvemix",), quality=False)
-    settings = settings.model_copy(update={"models": ("hangs", "carvemix")})
-    registered |= {"hangs": faulty.entry("hangs"), "mask-gan": find("mask-gan")}
+    settings = small(small_cohort, models=("hangs", "carvemix"), quality=False)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     ) as machines:
         executor = DaskExecutor(machines.scheduler_address.removeprefix("tcp://"))
         finished = run_study(
-            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", registered,
-            faulty.build, executor, Silent(), command="test",
+            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
+            executor, Silent(), command="test",
         )  # fmt: skip
     reasons = [failure.reason for failure in finished.results.failures]
     assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
     assert "no sign of life for 2 s" in reasons[0]
     judged = {arm.name for arm in finished.results.arms if arm.seeds}
     assert judged == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
-    sys.modules.pop("faulty")
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from strokereg.core.errors import InputError
 from strokereg.core.study import executor
 from strokereg.core.study.executor import LocalExecutor, default_workers
 from strokereg.core.study.plan import Task
+from strokereg.registry.errors import InputError
 
 
 class Words:

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from strokereg import api
-from strokereg.api.study import settle
 from strokereg.cli.main import main
-from strokereg.core.errors import InputError
+from strokereg.core.study import compare
+from strokereg.core.study.compare import settle
+from strokereg.registry.errors import InputError
 
 KEPT = """
 preset = "smoke"
@@ -40,7 +40,7 @@ def write(tmp_path):
 
 
 def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
-    kept = api.read_study(write(KEPT))
+    kept = compare.read_study(write(KEPT))
     assert kept["data"] == tmp_path / "here"
     assert (kept["cases"], kept["seeds"], kept["spacing"]) == ((3, 0), (0, 1), (5, 5, 5))
     settings, _ = settle(**kept, steps={"translator": 9})
@@ -60,7 +60,7 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
     again.write_text(printed)
     assert main(["compare", "--study", str(again), "--print-study"]) == 0
     assert capsys.readouterr().out == printed
-    asked = {**api.read_study(again)}
+    asked = {**compare.read_study(again)}
     settings, _ = settle(**asked)
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
@@ -86,7 +86,7 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
 )
 def test_what_is_wrong_is_named(write, text, said):
     with pytest.raises(InputError, match=said):
-        api.read_study(write(text))
+        compare.read_study(write(text))
 
 
 def test_models_must_stand_somewhere(write, capsys):

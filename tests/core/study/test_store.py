@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from strokereg.cli.main import main
-from strokereg.core.results import Results
+from strokereg.core.report.results import Results
 from strokereg.core.study.store import collect_garbage, known_stores, list_runs
 
 

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.api.study import study_settings
-from strokereg.core.cache import cache_folder
-from strokereg.core.cohort import open_cohort
-from strokereg.core.errors import InputError
-from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.storage.cache import cache_folder
 from strokereg.core.study import executor
+from strokereg.core.study.compare import study_settings
+from strokereg.core.study.context import set_stage
 from strokereg.core.study.executor import LocalExecutor, Silent
 from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.run import run_study
-from strokereg.core.study.stage import set_stage
-from strokereg.registry.catalogue import build, find
+from strokereg.registry.catalogue import build, find, forget
+from strokereg.registry.errors import InputError
+from strokereg.registry.local import FILES
 
 
 def stage_of(cohort, store, **changes):
@@ -156,11 +157,10 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
 def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path):
     budgets = {"segmenter": {"steps": 4, "augment": {"shading": 0.1}}}
     settings = study_settings("smoke", models=("random-contrast", "carvemix"), budgets=budgets)
-    entries = {name: find(name) for name in ("random-contrast", "carvemix", "mask-gan", "unet")}
 
     def run():
         return run_study(
-            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", entries, build,
+            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
             LocalExecutor(2), Silent(), command="test",
         )  # fmt: skip
 
@@ -214,14 +214,15 @@ def test_failing_translators_fail_their_arms_only(small_cohort, tmp_path, monkey
     monkeypatch.setenv("PYTHONPATH", helpers)  # for the workers
     monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
     monkeypatch.syspath_prepend(helpers)
+    monkeypatch.setenv(FILES, f"{helpers}/faulty.py")
+    forget()
     import faulty
 
     monkeypatch.setattr(executor, "Patience", faulty.Impatient)
     models = (*FAULTS, "dies-once")
     settings = study_settings("smoke", models=models, steps={"segmenter": 4, "generator": 2}, quality=False)
-    entries = {how: faulty.entry(how) for how in models} | {name: find(name) for name in ("mask-gan", "unet")}
     finished = run_study(
-        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared", entries, faulty.build,
+        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
         LocalExecutor(2), Silent(), command="test",
     )  # fmt: skip
     whole = {arm.name for arm in finished.results.arms if arm.seeds}
@@ -233,6 +234,7 @@ def test_failing_translators_fail_their_arms_only(small_cohort, tmp_path, monkey
         assert reason in mine[0], mine
         assert all("which failed" in said for said in mine[1:])
         assert len(mine) == 4 - (how == "nan-painted")  # translator, database, two segmenters
-    assert "faulty" in finished.results.provenance.versions
+    assert "faulty.py" in finished.results.provenance.versions
     assert "hung after step 4 of 6" in finished.report.read_text()
     sys.modules.pop("faulty")
+    forget()

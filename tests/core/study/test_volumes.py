@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort
+from strokereg.core.cohort.case import read_case
+from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.study.plan import make_plan
-from strokereg.core.study.work import examples_path, turned
+from strokereg.core.study.tasks import examples_path, turned
 
 
 def scans(page: Path) -> list[dict]:

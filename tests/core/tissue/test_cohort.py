@@ -8,11 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.case import read_case
-from strokereg.core.cohort import open_cohort, require_trainable
-from strokereg.core.errors import InputError
-from strokereg.core.nifti import read_volume, write_volume
+from strokereg.core.cohort.case import read_case
+from strokereg.core.cohort.cohort import open_cohort, require_trainable
+from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.tissue.cohort import FOLDER, label_cohort
+from strokereg.registry.errors import InputError
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from strokereg.api import read_folder
-from strokereg.core.case import Case, read_case
-from strokereg.core.errors import InputError
-from strokereg.core.nifti import Volume
+from strokereg.core.cohort.case import Case, read_case
+from strokereg.core.cohort.open import read_folder
+from strokereg.core.scan.nifti import Volume
 from strokereg.core.simulate.anatomy import CORTEX, CSF, VENTRICLE, WHITE
 from strokereg.core.tissue.classes import classify_hmrf
 from strokereg.core.tissue.scan import find_brain, take_scan
+from strokereg.registry.errors import InputError
 
 
 def case_of(dwi, adc, affine):

@@ -1,0 +1,115 @@
+"""`strokereg data import` and `strokereg data readers`: from the folder that a lab has to a cohort."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from strokereg.cli.values import Pairs, counted
+from strokereg.registry.errors import RunFailed
+
+
+@click.command(
+    name="import",
+    epilog="Example: strokereg data import /data/ISLES-2022 --out cohorts/isles22 --link --split",
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to finish.")
+@click.option("--reader", help="Read FOLDER with this reader.  [default: the one that knows its layout]")
+@click.option("--images", help="Pattern of the images, for files of any naming: '*_dwi.nii.gz'.")
+@click.option("--masks", help="Pattern of the lesion masks: '*_lesion.nii.gz'.")
+@click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the reader: --set dwi=0.")
+@click.option(
+    "--link/--copy", default=False, help="Link files where they stay as they are, or copy them.  [default: copy]"
+)
+@click.option("--convert-adc", is_flag=True, help="Turn ADC in 10⁻⁶ mm²/s or mm²/s into 10⁻³ mm²/s.")
+@click.option(
+    "--resample", is_flag=True, help="Bring masks, labels and ADC onto the grid of the DWI where they differ."
+)
+@click.option(
+    "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
+)
+@click.option("--split", is_flag=True, help="Write split.tsv too, as 'strokereg data split' does.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
+def import_(
+    folder: Path,
+    out: Path,
+    reader: str | None,
+    images: str | None,
+    masks: str | None,
+    options: tuple[tuple[str, str], ...],
+    link: bool,
+    convert_adc: bool,
+    resample: bool,
+    lesion_label: int | None,
+    split: bool,
+    as_json: bool,
+) -> None:
+    """Bring the cases of FOLDER into a cohort; FOLDER itself is never altered.
+
+    The layout is recognised ('strokereg data readers' lists those that are known). Each case is checked on its way;
+    one that is at fault is left out and told at the end, and the command then exits 1. Called again, it takes what is
+    missing.
+    """
+    from strokereg.cli.progress import counting
+    from strokereg.core.cohort.importing import run
+
+    patterns = {name: pattern for name, pattern in (("images", images), ("masks", masks)) if pattern is not None}
+    if patterns and reader is None:
+        reader = "folder"
+    with counting("importing") as on_case:
+        done = run.import_data(
+            folder,
+            out,
+            reader,
+            options=dict(options) | patterns,
+            link=link,
+            convert_adc=convert_adc,
+            resample=resample,
+            lesion_label=lesion_label,
+            on_case=on_case,
+        )
+    there = len(done.imported) + len(done.found)
+    if split and there and not (out / "split.tsv").is_file():
+        from strokereg.core.cohort.split_cohort import divide_cohort
+
+        divide_cohort(out)
+    if as_json:
+        click.echo(json.dumps(done.plain(), indent=2, ensure_ascii=False))
+    else:
+        before = f", {len(done.found)} were there before" if done.found else ""
+        click.echo(f"{counted(len(done.imported), 'case')} imported as {done.reader}{before}.", err=True)
+        for warning in done.warnings:
+            click.echo(f"Warning: {warning}", err=True)
+        for case, reason in done.left_out.items():
+            click.echo(f"Left out: {case}: {reason}", err=True)
+        click.echo(str(out))
+    if done.left_out:
+        raise RunFailed(f"{out}: {len(done.left_out)} left out; mend them and call again, or go on without them")
+
+
+@click.command(epilog="Example: strokereg data readers")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def readers(as_json: bool) -> None:
+    """List the folder layouts that can be imported."""
+    from strokereg.registry.catalogue import readers as known
+
+    rows = [
+        {
+            **dataclasses.asdict(entry.spec),
+            "name": known().label(entry),
+            "distribution": entry.distribution,
+            "version": entry.version,
+        }
+        for entry in known().entries
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['name']}\t{row['summary']}\t{row['distribution']} {row['version']}")
+    if known().quarantined:
+        click.echo("Some plugins are broken: see 'strokereg models --broken'.", err=True)

@@ -1,0 +1,107 @@
+"""`strokereg judge masks`: how like real lesion masks are those that generators draw?"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from strokereg.cli.values import Names, Pairs
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from strokereg.core.evaluate.generators import JudgedMasks
+
+
+@click.command(epilog="Example: strokereg judge masks --masks lesions_mni --models mask-gan,mask-warp --steps 1000")
+@click.option("--masks", "folder", type=click.Path(path_type=Path), required=True, help="Folder of masks in MNI space.")
+@click.option("--models", type=Names(), help="Generators, comma separated.  [default: mask-gan,mask-warp]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-masks]")
+@click.option("--steps", type=int, help="Optimiser steps of each trained generator.  [default: 1000]")
+@click.option("--batch-size", type=int, help="Masks a step.  [default: 8, in 2D 16]")
+@click.option("--dims", type=click.IntRange(2, 3), default=3, show_default=True, help="Largest slices, or whole masks.")
+@click.option("--spacing", type=float, default=4.0, show_default=True, help="Grid in mm.")
+@click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a generator: --set mask-gan.ngf=16.")
+@click.option("--seed", type=int, help="Of the division and of everything else random.  [default: 0]")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
+@click.option("--json", "as_json", is_flag=True, help="Print judge.json on stdout instead of the table.")
+def masks(
+    folder: Path,
+    models: tuple[str, ...] | None,
+    out: Path | None,
+    dims: int,
+    spacing: float,
+    options: tuple[tuple[str, str], ...],
+    as_json: bool,
+    **settings: object,
+) -> None:
+    """Train generators on four fifths of a folder of real lesion masks and judge what they draw on the rest.
+
+    Volume, number of components, surface to volume, sphericity and location, each as a distance to held-out real masks;
+    and the overlap with the most similar training mask, which shows copying. The first row holds other real masks
+    against them: nothing should be expected to come nearer. Called again, it finds finished trainings.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from strokereg.core.evaluate.generators import MODELS, OUT, evaluate_generators
+    from strokereg.core.study.compare import split_options
+
+    console, place, names = Console(stderr=True), out or OUT, models or MODELS
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("reading masks", total=None)
+        judged = evaluate_generators(
+            folder,
+            names,
+            place,
+            settings={key: value for key, value in settings.items() if value is not None},
+            options=split_options(dict(options), names[0]),
+            spacing=spacing,
+            dims=dims,
+            command=shlex.join(["strokereg", *sys.argv[1:]]),
+            on_progress=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
+        )
+    if as_json:
+        click.echo(json.dumps(judged.model_dump(mode="json")))
+        return
+    shown = Console(highlight=False)
+    if not shown.is_terminal:
+        shown.width = max(shown.width, 120)
+    shown.print(_table(judged))
+    click.echo(
+        f"Held against {judged.held_out} real masks; trained on {judged.training}. Distances in standard deviations of "
+        "the real masks (location: total variation); 0 is equal."
+    )
+    click.echo(f"\nPictures: {place / 'sheet.png'}")
+
+
+def _table(judged: JudgedMasks) -> Table:
+    from rich.table import Table
+
+    from strokereg.core.evaluate.generators import rows_of
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("masks")
+    size = "volume ml" if judged.dims == 3 else "area mm²"
+    for heading in (
+        "empty\n%",
+        f"{size}\nmedian (5–95 %)",
+        f"{size.split()[0]}\ndistance",
+        "compo-\nnents",
+        "surface\n/volume",
+        "spher-\nicity",
+        "loca-\ntion",
+        "nearest training\nDice (95 %)",
+        "min",
+    ):
+        table.add_column(heading, justify="right")
+    for row in rows_of(judged):
+        table.add_row(*row)
+    return table

@@ -1,0 +1,120 @@
+"""`strokereg judge images`: how like real scans are the images that translators paint?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from strokereg.cli.values import Names, Numbers, Pairs
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from strokereg.core.evaluate.image_quality import Interval
+    from strokereg.core.study.translators import Painters
+
+
+@click.command(epilog="Example: strokereg judge images --data cohorts/soop60 --models pix2pix,spade --steps 1000")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Cohort folder.")
+@click.option("--models", type=Names(), help="Translators, comma separated.  [default: all that fit]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-images]")
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps of each translator.  [default: the preset's]")
+@click.option("--batch-size", type=click.IntRange(1), help="Samples a step of every network.  [default: the preset's]")
+@click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
+@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
+@click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
+@click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
+@click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--json", "as_json", is_flag=True, help="Print judge.json on stdout instead of the table.")
+def images(
+    data: Path,
+    models: tuple[str, ...] | None,
+    out: Path | None,
+    steps: int | None,
+    batch_size: int | None,
+    preset: str,
+    spacing: float | None,
+    seed: int,
+    options: tuple[tuple[str, str], ...],
+    workers: int | None,
+    as_json: bool,
+    **changes: object,
+) -> None:
+    """Train translators for the same number of steps, translate label maps of cases that none has seen, and measure.
+
+    SSIM and PSNR against the true image; Fréchet and kernel distance, precision and recall in features of a segmenter
+    trained on the same cases; lesion contrast. Interrupted and called again, it goes on where it stopped.
+    """
+    from rich.console import Console
+
+    from strokereg.cli.progress import StudyProgress
+    from strokereg.core.study.compare import split_options
+    from strokereg.core.study.translators import OUT, evaluate_translators
+
+    console, folder = Console(stderr=True), out or OUT
+    with StudyProgress(console) as progress:
+        judged = evaluate_translators(
+            data,
+            models or (),
+            folder,
+            preset,
+            workers,
+            progress,
+            command=shlex.join(["strokereg", *sys.argv[1:]]),
+            steps={"translator": steps} if steps else {},
+            batch_sizes=dict.fromkeys(("translator", "segmenter"), batch_size) if batch_size else {},
+            options=split_options(dict(options), (models or ("pix2pix",))[0]),
+            spacing=None if spacing is None else (spacing,) * 3,
+            seeds=(seed,),
+            **changes,
+        )
+    if as_json:
+        click.echo((folder / "judge.json").read_text(encoding="utf-8"))
+        return
+    shown = Console(highlight=False)
+    shown.print(_table(judged))
+    for name, reason in judged.failures.items():
+        click.echo(f"{name} failed: {reason}")
+    click.echo(
+        f"\nUnder each number its 95 % interval over {len(judged.held_out)} held-out cases. "
+        f"PSNR in dB; the true images' lesion contrast is {judged.truth.value:.2f}."
+    )
+    if judged.simulated:
+        click.echo("Simulated images: these numbers say nothing of clinical ones.")
+    click.echo(f"\nPictures: {folder / 'sheet.png'}")
+
+
+def _table(judged: Painters) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("translator", no_wrap=True)
+    for heading in ("SSIM ↑", "PSNR ↑", "Fréchet ↓", "kernel ↓", "preci-\nsion ↑", "recall ↑", "lesion\ncontrast"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = [("other real cases", judged.others)]
+    rows += [(painter.model, painter.likeness) for painter in judged.painters]
+    for name, like in rows:
+        table.add_row(
+            name,
+            "–" if like.ssim is None else _cell(like.ssim, 2),
+            "–" if like.psnr is None else _cell(like.psnr, 1),
+            _cell(like.frechet, 1),
+            _cell(like.kernel, 2),
+            f"{like.precision:.2f}",
+            f"{like.recall:.2f}",
+            _cell(like.contrast, 2),
+        )
+    return table
+
+
+def _cell(interval: Interval, digits: int) -> str:
+    return f"{interval.value:.{digits}f}\n{interval.low:.{digits}f}–{interval.high:.{digits}f}"

@@ -1,0 +1,104 @@
+"""A case: one subject, one visit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
+from strokereg.registry.errors import FileFault, InputError
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Where the parts of a case lie; a part that does not exist is None.
+
+    `name` is the subject, with its session where there is one (`sub-0001_ses-0001`); `subject` is what
+    splits go by. `volumes` says for an image in a 4D file which volume it is, from 0.
+    """
+
+    name: str
+    subject: str
+    images: dict[str, Path]
+    mask: Path | None = None
+    dseg: Path | None = None
+    volumes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case in memory, on the scan's own grid.
+
+    Attributes:
+        images: contrast → volume [X, Y, Z]; `dwi` is always there.
+        mask: lesion, bool [X, Y, Z], or None.
+        labels: tissue labels with the lesion as the table's last label, uint8 [X, Y, Z], or None.
+    """
+
+    name: str
+    images: dict[str, Volume]
+    mask: np.ndarray | None
+    labels: np.ndarray | None
+
+    @property
+    def dwi(self) -> Volume:
+        """The diffusion-weighted image, which defines the case's grid."""
+        return self.images["dwi"]
+
+
+def read_case(files: CaseFiles, channels: tuple[str, ...] = ("dwi",), table: LabelTable | None = None) -> Case:
+    """Read a case and check that its parts fit together.
+
+    Raises:
+        InputError: channels without dwi, a missing contrast, a mask that is not binary, a part on another grid, a
+            stray label.
+    """
+    if "dwi" not in channels:
+        raise InputError(f"the channels {', '.join(channels)} lack dwi, which defines a case's grid; name dwi first")
+    for channel in channels:
+        if channel not in files.images:
+            raise InputError(f"{files.name}: has no {channel} image; add it or leave {channel} out of the channels")
+    images = {channel: read_volume(files.images[channel], files.volumes.get(channel)) for channel in channels}
+    dwi = images["dwi"]
+    for volume in images.values():
+        check_same_grid(dwi, volume)
+    mask = labels = None
+    if files.mask is not None:
+        mask_volume = read_volume(files.mask)
+        check_same_grid(dwi, mask_volume)
+        check_mask(mask_volume)
+        mask = mask_volume.data > 0
+    if files.dseg is not None and table is not None:
+        dseg = read_volume(files.dseg)
+        check_same_grid(dwi, dseg)
+        check_labels(dseg, table)
+        labels = dseg.data.astype(np.uint8)
+        if mask is not None:
+            labels[mask] = table.lesion
+    return Case(files.name, images, mask, labels)
+
+
+def check_mask(mask: Volume) -> None:
+    """Refuse a lesion mask with other values than 0 and 1.
+
+    Raises:
+        FileFault: shows the first values.
+    """
+    if not ((mask.data == 0) | (mask.data == 1)).all():
+        values = ", ".join(f"{value:g}" for value in np.unique(mask.data)[:5])
+        raise FileFault(mask.path, f"a lesion mask holds 0 and 1 only, this one {values} …", "threshold it")
+
+
+def check_labels(dseg: Volume, table: LabelTable) -> None:
+    """Refuse a label map with fractions or with labels that the table does not have.
+
+    Raises:
+        FileFault: says which.
+    """
+    if not np.array_equal(dseg.data, np.round(dseg.data)):
+        raise FileFault(dseg.path, "a label map holds whole numbers only", "use nearest-neighbour resampling")
+    table.check(dseg.data, dseg.path)

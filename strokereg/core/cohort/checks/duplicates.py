@@ -1,0 +1,72 @@
+"""One patient under two names: the same image, or the same lesion mask, in two cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.checks.finding import Finding, finding_of
+from strokereg.core.cohort.checks.inspect import FOLDER, Inspection, inspect_cases
+from strokereg.core.cohort.fingerprint import content_keys
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.cohort.split import PARTS, Split
+from strokereg.registry.errors import FileFault, InputError
+
+
+def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Split | None) -> Iterator[Finding]:
+    """One finding for each case that repeats an earlier one: an error where two parts of the split share it."""
+    part_of = {subject: part for part in PARTS for subject in split.part(part)} if split else {}
+    labelled = [(part_of.get(case.subject, ""), case, found.marks) for case, found in zip(cases, seen, strict=True)]
+    for part, case, before, twin, kind in _twins(labelled):
+        leak = bool(part and before) and part != before
+        fault = f"has the same {kind} as {twin.name}" + (f", in {before} and in {part}" if leak else "")
+        shown = "mask" if kind == "lesion mask" and case.mask else "dwi"
+        path = case.mask if shown == "mask" and case.mask else case.images["dwi"]
+        error = FileFault(path, fault, "take one of the two out")
+        yield finding_of("duplicates", case.name, shown, error, severe=leak)
+
+
+def refuse_leaks(
+    parts: Mapping[str, Iterable[CaseFiles]], tables: Mapping[str, LabelTable | None], cache: Path
+) -> None:
+    """Refuse cases of another origin that are among the cohort's own.
+
+    Args:
+        parts: name of a part → its cases.
+        tables: name of a part → its label table, by which what was seen of its cases is found again.
+        cache: of prepared cases; what is seen is kept beside them, by content.
+
+    Raises:
+        InputError: names both cases, both parts and what they share.
+    """
+    labelled = []
+    for part, cases in parts.items():
+        files = list(cases)
+        seen = inspect_cases(files, tables.get(part), content_keys(files, cache), cache / FOLDER)
+        labelled += [(part, case, found.marks) for case, found in zip(files, seen, strict=True)]
+    for part, case, before, twin, kind in _twins(labelled):
+        if part != before:
+            raise InputError(
+                f"{case.images['dwi']}: has the same {kind} as {twin.name} of the {before} cases, but is among the "
+                f"{part} cases; take one of the two out"
+            )
+
+
+def _twins(
+    labelled: Iterable[tuple[str, CaseFiles, Mapping[str, str]]],
+) -> Iterator[tuple[str, CaseFiles, str, CaseFiles, str]]:
+    """Part and case, part and case of the earlier one, and what they share; of another part rather than of their own.
+
+    An image says more than a mask, so that is told first and alone.
+    """
+    seen: dict[tuple[str, str], dict[str, CaseFiles]] = {}
+    for part, case, marks in labelled:
+        known = [(kind, seen.setdefault((kind, mark), {})) for kind, mark in marks.items()]
+        pairs = [(before, twin, kind) for kind, holders in known for before, twin in holders.items()]
+        pairs.sort(key=lambda pair: pair[0] == part)
+        if pairs:
+            before, twin, kind = pairs[0]
+            yield part, case, before, twin, kind
+        for _, holders in known:
+            holders.setdefault(part, case)

@@ -1,0 +1,83 @@
+"""strokereg's own layout: BIDS raw images with label maps and lesion masks under derivatives.
+
+dataset_description.json   participants.tsv   split.tsv
+sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
+derivatives/<name>/dseg.tsv
+derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from strokereg.core.cohort.case import CaseFiles
+
+IMAGES = ("dwi", "adc")
+DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
+
+
+def recognises(root: Path) -> bool:
+    """True where the folder says that it is BIDS."""
+    return (root / DESCRIPTION).is_file()
+
+
+def makers_of(description: Any) -> list[dict[str, Any]]:
+    """Who made a dataset, as its parsed description says under GeneratedBy; entries of another form do not count."""
+    makers = description.get("GeneratedBy") if isinstance(description, dict) else None
+    return [maker for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
+
+
+def list_cases(root: Path) -> list[CaseFiles]:
+    """List the cases that have a DWI, by name."""
+    cases = []
+    look = _Names()
+    derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
+    for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
+        stem = dwi.name.split("_dwi.nii")[0]
+        folder = dwi.parent.relative_to(root)
+        images = {name: path for name in IMAGES if (path := look.find(dwi.parent, f"{stem}_{name}.nii"))}
+        masks = [found for d in derived if (found := look.find(d / folder, f"{stem}_desc-lesion_mask.nii"))]
+        dsegs = [found for d in derived if (found := look.find(d / folder, f"{stem}_dseg.nii"))]
+        cases.append(
+            CaseFiles(
+                name=stem,
+                subject=stem.split("_")[0],
+                images=images,
+                mask=masks[0] if masks else None,
+                dseg=dsegs[0] if dsegs else None,
+            )
+        )
+    return cases
+
+
+def is_plain(cases: Iterable[CaseFiles]) -> bool:
+    """True where names hold subject and session alone, as in this layout; other BIDS sets say more in them."""
+    return all(re.fullmatch(r"sub-[^_]+(_ses-[^_]+)?", case.name) for case in cases)
+
+
+def table_path(root: Path) -> Path | None:
+    """The label table beside the label maps, if there is one."""
+    found = sorted(root.glob(f"derivatives/*/{TABLE}"))
+    return found[0] if found else None
+
+
+def folder_of(subject: str, session: str | None) -> Path:
+    """Where the files of one visit lie, below the cohort and below each derivative."""
+    return Path(subject, session, "dwi") if session else Path(subject, "dwi")
+
+
+class _Names:
+    """Names in folders, each folder listed once: a pattern a case would take most of the time of opening a cohort."""
+
+    def __init__(self) -> None:
+        self.known: dict[Path, list[str]] = {}
+
+    def find(self, folder: Path, start: str) -> Path | None:
+        """The first file of a folder whose name begins so; None where there is none, or no such folder."""
+        if folder not in self.known:
+            self.known[folder] = sorted(os.listdir(folder)) if folder.is_dir() else []
+        return next((folder / name for name in self.known[folder] if name.startswith(start)), None)

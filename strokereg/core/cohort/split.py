@@ -1,0 +1,161 @@
+"""Which subject belongs to training, validation and test: written once, obeyed ever after.
+
+Kept beside the cohort as `split.tsv` with columns `participant_id` and `split`. A subject has one place,
+whatever its number of sessions. The folds of a cross-validation are kept likewise, one file a fold.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from strokereg.registry.errors import FileFault, InputError
+
+PARTS = ("train", "val", "test")
+SPLIT_FILE = "split.tsv"
+#: Subjects that train, validate and test, in proportion, where nobody says otherwise.
+USUAL = (6, 1, 3)
+
+
+def split_file(fold: int | None = None) -> str:
+    """`split.tsv`, or the file of a fold, counted from 1: `split_fold-1.tsv`."""
+    return SPLIT_FILE if fold is None else f"split_fold-{fold}.tsv"
+
+
+def folds_of(root: Path) -> list[int]:
+    """The folds whose files lie in a cohort's folder."""
+    found = (re.fullmatch(r"split_fold-([1-9]\d*)\.tsv", path.name) for path in root.glob("split_fold-*.tsv"))
+    return sorted(int(fit[1]) for fit in found if fit)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Subjects of each part, in a fixed order: an arm with n cases takes the first n of `train`."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def part(self, name: str) -> tuple[str, ...]:
+        """The subjects of `train`, `val` or `test`."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+    def write(self, path: Path) -> None:
+        """Write the split as a table."""
+        rows = [f"{subject}\t{part}\n" for part in PARTS for subject in self.part(part)]
+        path.write_text("participant_id\tsplit\n" + "".join(rows), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read a split.
+
+        Raises:
+            InputError: not a table, an unknown part, or one subject in two parts.
+        """
+        try:
+            with path.open(newline="", encoding="utf-8") as handle:
+                rows = list(csv.DictReader(handle, delimiter="\t"))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise FileFault(path, f"cannot be read as a table ({error})", "write the split anew") from error
+        parts: dict[str, list[str]] = {part: [] for part in PARTS}
+        seen: dict[str, str] = {}
+        for row in rows:
+            subject, part = row.get("participant_id"), row.get("split")
+            if subject is None or part not in parts:
+                fault = f"has a row with participant_id {subject} and split {part}"
+                raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
+            if subject in seen:
+                raise FileFault(path, f"{subject} stands in {seen[subject]} and in {part}", "keep it in one")
+            seen[subject] = part
+            parts[part].append(subject)
+        return cls(*(tuple(parts[part]) for part in PARTS))
+
+
+def make_split(
+    subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0, parts: tuple[int, int, int] = USUAL
+) -> Split:
+    """Split subjects, stratified by lesion volume: neighbours in size go apart.
+
+    Args:
+        subjects: one name a subject.
+        volumes_ml: lesion volume of each.
+        seed: of the shuffle inside strata and of the order of the training cases.
+        parts: train : val : test, in proportion; numbers of subjects where they add up to all of them.
+
+    Raises:
+        InputError: fewer than 3 subjects, or a part that would get none.
+    """
+    names = list(subjects)
+    if len(names) < 3:
+        raise InputError(f"a split needs at least 3 subjects, this cohort has {len(names)}; add cases")
+    if min(parts) < 1:
+        raise InputError(f"--parts {','.join(map(str, parts))}: each part needs at least 1; for example 110,10,40")
+    shares = tuple(part // math.gcd(*parts) for part in parts)
+    rng = np.random.default_rng(seed)
+    by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
+    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    # As many neighbours in size at a time as the proportion has members, ten for 6 : 1 : 3.
+    for start in range(0, len(by_size), sum(shares)):
+        stratum = by_size[start : start + sum(shares)]
+        rng.shuffle(stratum)
+        for subject, part in zip(stratum, _places(len(stratum), shares), strict=True):
+            found[part].append(subject)
+    rng.shuffle(found["train"])
+    return Split(tuple(found["train"]), tuple(sorted(found["val"])), tuple(sorted(found["test"])))
+
+
+def _places(count: int, shares: tuple[int, ...]) -> list[str]:
+    """The parts of one stratum; a short one fills every part first, then what lags most behind its share."""
+    if count == sum(shares):
+        return [part for part, share in zip(PARTS, shares, strict=True) for _ in range(share)]
+    if shares == USUAL:
+        return (["test", "val", "train", "train", "test", "train"] * 2)[:count]
+    places = ["test", "val", "train"][:count]
+    while len(places) < count:
+        lag = [share * count / sum(shares) - places.count(part) for part, share in zip(PARTS, shares, strict=True)]
+        places.append(PARTS[lag.index(max(lag))])
+    return places
+
+
+def make_folds(subjects: Iterable[str], volumes_ml: Sequence[float], folds: int, seed: int = 0) -> list[Split]:
+    """Cross-validation: each subject is tested in exactly one fold, and each fold has small and large lesions.
+
+    Of the subjects that a fold does not test, one in eight neighbours in size validates; the others train.
+
+    Args:
+        subjects: one name a subject.
+        volumes_ml: lesion volume of each.
+        folds: how many, at least 2.
+        seed: of the shuffle inside strata and of the order of the training cases.
+
+    Raises:
+        InputError: fewer than 2 folds, or too few subjects for them.
+    """
+    names = list(subjects)
+    if folds < 2:
+        raise InputError(f"--folds {folds}: a cross-validation needs at least 2; leave --folds out for a single split")
+    if len(names) < max(3, folds) or len(names) - -(-len(names) // folds) < 2:
+        raise InputError(f"--folds {folds}: this cohort has {len(names)} subjects; ask for fewer folds or add cases")
+    rng = np.random.default_rng(seed)
+    by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
+    tested: dict[str, int] = {}
+    for start in range(0, len(by_size), folds):
+        stratum = by_size[start : start + folds]
+        tested.update(zip(stratum, rng.permutation(folds)[: len(stratum)].tolist(), strict=True))
+    made = []
+    for fold in range(folds):
+        rest = [name for name in by_size if tested[name] != fold]
+        val = {rest[start + int(rng.integers(len(rest[start : start + 8])))] for start in range(0, len(rest), 8)}
+        if len(val) == len(rest):
+            val = {rest[0]}
+        train = [name for name in rest if name not in val]
+        rng.shuffle(train)
+        test = [name for name in names if tested[name] == fold]
+        made.append(Split(tuple(train), tuple(sorted(val)), tuple(sorted(test))))
+    return made

@@ -1,0 +1,275 @@
+"""Generators held against real masks: train on four fifths of a folder, judge on the rest, picture and table.
+
+The held-out fifth is halved: one half is what all are held against, the other shows how far two sets of real masks of
+that size are apart, the good end of the scale. `mask-warp`, which only bends training masks, is the other mark: it has
+the shapes for nothing, but knows nothing new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from strokereg.core.evaluate.mask_quality import MaskScores, Yardstick
+from strokereg.core.evaluate.mask_sheet import draw_sheet
+from strokereg.core.roles import Batch, noise
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.storage.files import make_folder, write_json
+from strokereg.core.synthesis.mask_folder import MniGrid, mni_brain, read_masks
+from strokereg.core.train.device import seed_everything
+from strokereg.core.train.record import Record
+from strokereg.core.train.runs import train_run, versions
+from strokereg.core.train.trainer import TrainerSettings
+from strokereg.registry.catalogue import build, find
+from strokereg.registry.errors import InputError
+from strokereg.registry.factory import read_options
+from strokereg.registry.installed import Entry
+from strokereg.registry.options import parse
+from strokereg.registry.problem import Problem
+
+#: Told what is being done, how far it is, and of how much.
+OnProgress = Callable[[str, int, int], None]
+
+#: Where it goes when nobody says where, and who is judged when nobody is named.
+OUT = Path("strokereg-masks")
+MODELS = ("mask-gan", "mask-warp")
+
+_LABELS = ("background", "brain", "lesion")
+_AT_ONCE = 8  # masks a forward pass
+
+
+class JudgedMasks(BaseModel):
+    """What came out; `judge.json`.
+
+    Attributes:
+        sets: the second half of the held-out masks first, then one set a generator.
+        training, held_out: masks that were trained on, and that all sets are held against.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: str = ""
+    folder: str
+    dims: int
+    spacing: float
+    seed: int
+    steps: int
+    training: int
+    held_out: int
+    sets: list[MaskScores]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Real masks in three parts that share no file, and the brain that they lie in.
+
+    Attributes:
+        training, held_out, second: bool [N, *S].
+        brains: where the brain is, one for each training mask, bool [N, *S].
+    """
+
+    training: np.ndarray
+    held_out: np.ndarray
+    second: np.ndarray
+    brains: np.ndarray
+
+    def batch(self, seed: int, size: int) -> Callable[[int, torch.device, float], Batch]:
+        """A function of the step that draws training masks as they are, each with equal chance."""
+
+        def draw(step: int, device: torch.device, progress: float) -> Batch:
+            chosen = np.random.default_rng([seed, step]).integers(len(self.training), size=size)
+            mask = torch.from_numpy(self.training[chosen])
+            labels = torch.from_numpy(self.brains[chosen]).long()
+            labels[mask] = len(_LABELS) - 1
+            image = labels[:, None].float() - 1.0
+            return Batch(labels.to(device), image.to(device), mask[:, None].float().to(device), progress)
+
+        return draw
+
+
+def evaluate_generators(
+    masks: Path | str,
+    models: Sequence[str] = MODELS,
+    out: Path | str = OUT,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    spacing: float = 4.0,
+    dims: int = 3,
+    command: str = "",
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> JudgedMasks:
+    """Train generators on four fifths of a folder of real masks and judge what they draw on the rest.
+
+    Args:
+        masks: folder of NIfTI lesion masks in MNI space.
+        models: generators.
+        out: folder of `judge.json`, `sheet.png` and the runs; called again on it, finished trainings are found.
+        settings: of the trainer, see `core.train.trainer.TrainerSettings`.
+        options: generator → its own options.
+        spacing: of the grid in mm, isotropic.
+        dims: 3 for whole masks, 2 for the slice of each in which the lesion is largest.
+        on_progress: told what is done, how far, and of how much.
+
+    Raises:
+        InputError: unknown generator, wrong options, or masks that cannot be used.
+        RunFailed: a loss became NaN or infinite.
+    """
+
+    entries = {name: find(name, "generator") for name in models}
+    for name in options or {}:
+        if name not in entries:
+            raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
+    typed = {name: read_options(entries[name], values) for name, values in (options or {}).items()}
+    if not 2.0 <= spacing <= 12.0:
+        raise InputError(f"--spacing {spacing:g}: whole brains are judged on a coarse grid; give 2 to 12 mm")
+    trainer = parse(TrainerSettings, {"batch_size": 8 if dims == 3 else 16, **(settings or {})}, "judge masks")
+    return _evaluate(
+        Path(masks), entries, Path(out), trainer, typed, spacing, dims, command, on_progress
+    )  # fmt: skip
+
+
+def _evaluate(
+    folder: Path,
+    entries: Mapping[str, Entry],
+    out: Path,
+    settings: TrainerSettings,
+    options: Mapping[str, Mapping[str, Any]],
+    spacing: float,
+    dims: int,
+    command: str = "",
+    on_progress: OnProgress = lambda what, done, total: None,
+) -> JudgedMasks:
+    """Train generators on real masks and judge what they draw.
+
+    Args:
+        folder: of masks in MNI space.
+        entries: the generators by name.
+        out: for `judge.json`, `sheet.png` and the runs, which are found again when called again.
+        settings: of the trainer; its seed also divides the masks.
+        options: generator → its own options.
+        spacing: of the grid, in mm.
+        dims: 3 for whole masks, 2 for the slice of each in which the lesion is largest.
+
+    Raises:
+        InputError: a folder, mask or option that cannot be used.
+        RunFailed: a loss became NaN or infinite.
+    """
+    grid = MniGrid.of(spacing)
+    problem = Problem(dims=dims, labels=len(_LABELS), size=grid.shape[3 - dims :])
+    for name in entries:
+        build(name, problem, options.get(name, {}))  # wrong options show before anything is read
+    make_folder(out)
+    masks = read_masks(folder, grid, lambda done, total: on_progress("reading masks", done, total))
+    supply = divide(masks, mni_brain(grid), dims, settings.seed)
+    yardstick = Yardstick(supply.held_out, supply.training, spacing)
+    sets = {"real, held out": supply.second}
+    scores = [yardstick.judge("real, held out", supply.second)]
+    for name, entry in entries.items():
+        begun = time.perf_counter()
+        record = _record(name, entry, problem, options.get(name, {}), settings, supply, grid)
+        model = train_run(
+            out / "runs" / name.replace(":", "."),
+            record,
+            supply.batch(settings.seed, settings.batch_size),
+            lambda step, losses, name=name: on_progress(f"training {name}", step, settings.steps),  # type: ignore
+        )
+        sets[name] = _draw(model, len(supply.second), settings.seed)
+        scores.append(yardstick.judge(name, sets[name], round(time.perf_counter() - begun, 1)))
+    draw_sheet({"real, training": supply.training, **sets}, supply.brains[0], out / "sheet.png")
+    judged = JudgedMasks(
+        command=command, folder=folder.name, dims=dims, spacing=spacing, seed=settings.seed, steps=settings.steps,
+        training=len(supply.training), held_out=len(supply.held_out), sets=scores, versions=versions(),
+    )  # fmt: skip
+    write_json(out / "judge.json", judged.model_dump(mode="json"))
+    return judged
+
+
+def divide(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> Supply:
+    """Four fifths to train on, a tenth to judge on, a tenth to compare with.
+
+    Args:
+        masks: bool [N, Z, Y, X].
+        brain: bool [Z, Y, X].
+        dims: 2 takes of each mask the slice with the largest area, and the brain at that height.
+    """
+    brains = np.broadcast_to(brain, masks.shape)
+    if dims == 2:
+        height = masks.sum(axis=(2, 3)).argmax(axis=1)
+        masks, brains = masks[np.arange(len(masks)), height], brain[height]
+    order = np.random.default_rng([seed, 0]).permutation(len(masks))
+    held = len(masks) // 5
+    second, held_out, training = order[: held // 2], order[held // 2 : held], order[held:]
+    return Supply(masks[training], masks[held_out], masks[second], brains[training])
+
+
+@torch.inference_mode()
+def _draw(model: nn.Module, count: int, seed: int) -> np.ndarray:
+    """Masks, bool [count, *S], as the study would threshold them."""
+    seed_everything(seed, 1)
+    parts = [
+        model(noise(model, min(_AT_ONCE, count - start)))[:, 0].cpu().numpy() > 0 for start in range(0, count, _AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def _record(
+    name: str,
+    entry: Entry,
+    problem: Problem,
+    options: Mapping[str, Any],
+    settings: TrainerSettings,
+    supply: Supply,
+    grid: MniGrid,
+) -> Record:
+    z, y, x = grid.shape
+    return Record(
+        architecture=name,
+        role=entry.spec.role,
+        distribution=entry.distribution,
+        version=entry.version,
+        factory=entry.spec.factory,
+        problem=problem,
+        options=dict(options),
+        preparation=Preparation(spacing=(grid.spacing,) * 3, size=(x, y, z)),
+        labels=_LABELS,
+        cohort={
+            "name": "masks in MNI space",
+            "key": hashlib.sha256(np.packbits(supply.training).tobytes()).hexdigest()[:16],
+            "training_cases": len(supply.training),
+        },
+        trainer=settings.model_dump(),
+    )
+
+
+def rows_of(judged: JudgedMasks) -> Sequence[tuple[str, ...]]:
+    """The table's cells as text: one row a set."""
+    rows = []
+    for s in judged.sets:
+        low, middle, high = s.volume
+        rows.append(
+            (
+                s.name,
+                f"{100 * s.empty:.0f}",
+                f"{middle:.3g} ({low:.2g}–{high:.3g})",
+                *(_cell(value) for value in s.distances.values()),
+                _cell(s.location),
+                "–" if s.nearest is None else f"{s.nearest[0]:.2f} ({s.nearest[1]:.2f})",
+                "–" if s.seconds is None else f"{s.seconds / 60:.1f}",
+            )
+        )
+    return rows
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,174 @@
+"""How like real images synthetic ones are: pair by pair where the true image is known, and as sets in feature space.
+
+Images lie in [-1, 1], where -1 is no signal (see `core.scan.scaling`), so that x + 1 is proportional to the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import linalg
+from scipy.spatial.distance import cdist
+from torch import nn
+
+from strokereg.core.roles import device_of
+
+_RANGE = 2.0  # from -1 to 1
+_UNITS = 16  # a forward pass
+_PARTS = 4  # along each axis of a volume
+_LEAST_BRAIN = 0.25  # share of a part of a volume that must be brain
+
+
+def ssim(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
+    """Structural similarity (Wang 2004), mean over brain voxels and channels.
+
+    Args:
+        image, truth: float32 [C, *S] in [-1, 1]; edges of 7 voxels at least.
+        brain: bool [*S], not empty. Background is left out: it is alike by construction.
+    """
+    from skimage.metrics import structural_similarity
+
+    maps = [
+        structural_similarity(a, b, data_range=_RANGE, full=True, gaussian_weights=True, sigma=1.0)[1][brain].mean()
+        for a, b in zip(image, truth, strict=True)
+    ]
+    return float(np.mean(maps))
+
+
+def psnr(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over brain voxels; arguments as in `ssim`."""
+    error = float(np.square(image - truth, dtype=np.float64)[:, brain].mean())
+    return float(10.0 * np.log10(_RANGE**2 / max(error, 1e-12)))
+
+
+def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float | None:
+    """Mean signal inside the lesion over mean signal of the rest of the brain, first channel; None without a lesion.
+
+    Args:
+        image: float32 [C, *S] in [-1, 1].
+        labels: [*S]; 0 is background.
+    """
+    inside, rest = labels == lesion, (labels > 0) & (labels != lesion)
+    if not inside.any() or not rest.any():
+        return None
+    signal = image[0].astype(np.float64) + 1.0
+    return float(signal[inside].mean() / max(signal[rest].mean(), 1e-6))
+
+
+class Seen(NamedTuple):
+    """What a network sees in images.
+
+    Attributes:
+        rows: features, float64 [R, F]; one row an image, or one for each part of a volume.
+        places: int [R], which part of the volume a row is of; 0 for whole images.
+    """
+
+    rows: np.ndarray
+    places: np.ndarray
+
+
+@torch.inference_mode()
+def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> Seen:
+    """What a segmenter sees in images: outputs of one of its convolutions, mean over space.
+
+    Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
+    was trained on photographs. Taken before any normalisation, which would make each mean a constant.
+
+    Args:
+        images: float32 [N, C, *S] in [-1, 1].
+        brain: bool [N, *S]: how like they are. Means over the brain only, of the last convolution of half the
+            resolution: it sees texture and sharpness, where coarser ones see the outline and the lesion, which are the
+            same in true and painted images. Volumes are few, so each gives a row for each of up to 4 x 4 x 4 parts
+            that is a quarter brain or more.
+            None: which images they are. Means over all of an image, of the coarsest convolution.
+    """
+    dims = images.ndim - 2
+    parted = brain is not None and dims == 3
+    least = 0 if brain is None else images[0, 0].size // 2**dims
+    seen: list[torch.Tensor] = []
+    coarser = False
+
+    def watch(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        nonlocal coarser  # what comes after that is on the way up again
+        voxels = output[0, 0].numel()
+        coarser = coarser or voxels < least
+        if not seen or (not coarser and voxels <= seen[0][0, 0].numel()):
+            seen[:] = [output]
+
+    convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
+    hooks = [module.register_forward_hook(watch) for module in convolutions]
+    weights = np.ones((len(images), *images.shape[2:]), np.float32) if brain is None else brain.astype(np.float32)
+    pairs = (torch.from_numpy(np.array(each)).split(_UNITS) for each in (images, weights))  # copies: may be read-only
+    found = []
+    try:
+        for batch, weight in zip(*pairs, strict=True):
+            seen.clear()
+            coarser = False
+            segmenter(batch.to(device_of(segmenter)))
+            found.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), parted))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Seen(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Seen:
+    """Weighted means of features [N, F, *s] over space, or over parts of volumes.
+
+    Args:
+        weight: [N, 1, *S], the brain on the images' own grid.
+        parted: in parts; those with little weight are left out.
+    """
+    pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
+    weight = pool(weight.double(), features.shape[2:])
+    parts = tuple(min(_PARTS, n) for n in features.shape[2:]) if parted else (1,) * (features.ndim - 2)
+    share = pool(weight, parts)
+    means = pool(features * weight, parts) / share.clamp(min=1e-9)
+    rows, kept = means.flatten(2).movedim(1, 2).flatten(0, 1), share.flatten() >= _LEAST_BRAIN
+    places = torch.arange(share[0].numel()).repeat(len(share))
+    if not parted or not kept.any():
+        kept = torch.ones_like(kept)
+    return Seen(rows[kept].cpu().numpy(), places[kept.cpu()].numpy())
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Fréchet distance of two normal distributions fitted to features [N, F] and [M, F] (Heusel 2017, equation 6)."""
+    means, spreads = zip(*((x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (a, b)), strict=True)
+    # tr((AB)^½) from the eigenvalues of AB, which are real and not negative but for rounding.
+    cross = np.sqrt(np.clip(linalg.eigvals(spreads[0] @ spreads[1]).real, 0.0, None)).sum()
+    apart = np.square(means[0] - means[1]).sum()
+    return float(max(0.0, apart + np.trace(spreads[0]) + np.trace(spreads[1]) - 2.0 * cross))
+
+
+def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.ndarray] | None = None) -> float:
+    """Squared maximum mean discrepancy, cubic kernel, unbiased (Binkowski 2018, equation 4); may fall below zero.
+
+    Args:
+        a, b: features [N, F] and [M, F].
+        cases: number of the case that each row is of, [N] and [M]. Rows of one case are alike, and so are an image and
+            what was painted from its labels; such pairs are left out, or equal sets would not come out as 0.
+    """
+    width = a.shape[1]
+    of_a, of_b = cases or (np.arange(len(a)), -1 - np.arange(len(b)))
+
+    def mean(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> float:
+        return float(((x @ y.T / width + 1.0) ** 3)[of_x[:, None] != of_y[None]].mean())
+
+    return mean(a, a, of_a, of_a) + mean(b, b, of_b, of_b) - 2.0 * mean(a, b, of_a, of_b)
+
+
+def precision_recall(synthetic: np.ndarray, real: np.ndarray, neighbours: int = 3) -> tuple[float, float]:
+    """Share of synthetic features among real ones, and of real among synthetic ones (Kynkäänniemi 2019, equation 2).
+
+    A set's region is the union of balls around its members, each as wide as the way to the k-th nearest of its own.
+    """
+
+    def covered(points: np.ndarray, region: np.ndarray) -> float:
+        reach = np.sort(cdist(region, region), axis=1)[:, min(neighbours, len(region) - 1)]
+        return float((cdist(points, region) <= reach[None]).any(axis=1).mean())
+
+    return covered(synthetic, real), covered(real, synthetic)

@@ -1,0 +1,184 @@
+"""Measures of painted images against the true images of held-out cases, each with an interval over those cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from strokereg.core.evaluate.image_metrics import (
+    Seen,
+    frechet_distance,
+    kernel_distance,
+    lesion_contrast,
+    precision_recall,
+    psnr,
+    ssim,
+)
+
+_DRAWS = 2000  # of the bootstrap over cases
+
+
+class Interval(BaseModel):
+    """A measure with its 95 % interval over cases."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: float
+    low: float
+    high: float
+
+
+class Likeness(BaseModel):
+    """How like the true images a set of images is.
+
+    Attributes:
+        ssim, psnr: similarity to the true image over brain voxels (psnr in dB), higher is better; None for real
+            images of other cases, which have no true image.
+        frechet, kernel: distance of features to those of the held-out images, each feature in units of its spread over
+            these; lower is better, 0 is equal.
+        precision, recall: share of these features among the true ones, and the reverse.
+        contrast: mean signal in the lesion over that of the rest of the brain; None where no image shows a lesion.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    ssim: Interval | None
+    psnr: Interval | None
+    frechet: Interval
+    kernel: Interval
+    precision: float
+    recall: float
+    contrast: Interval | None
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at of one case: labels [n, *S], image [n, C, *S] in [-1, 1]; n slices, or one volume."""
+
+    labels: np.ndarray
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Holds images against those of the same held-out cases.
+
+    Args:
+        truth: the held-out cases.
+        lesion: the lesion's label.
+        look: images [n, C, *S] and their brain, bool [n, *S] → features; see `image_metrics.deep_features`.
+    """
+
+    truth: Sequence[View]
+    lesion: int
+    look: Callable[[np.ndarray, np.ndarray], Seen]
+
+    @cached_property
+    def _true(self) -> tuple[list[np.ndarray], dict[int, np.ndarray], np.ndarray]:
+        """Scaled features of the true images, and what they are scaled by: the mean at each place, and the spread.
+
+        Places differ by far more than images do, so each is held against what the cases show there. A place counts
+        that half of the cases show.
+        """
+        seen = [self.look(view.image, view.labels > 0) for view in self.truth]
+        rows, places = (np.concatenate(each) for each in zip(*seen, strict=True))
+        shown = Counter(place for _, at in seen for place in set(at.tolist()))
+        common = [place for place, cases in shown.items() if 2 * cases >= len(seen)] or list(shown)
+        means = {place: rows[places == place].mean(0) for place in common}
+        spread = np.maximum(_off(Seen(rows, places), means).std(0), 1e-6)
+        return [_off(each, means) / spread for each in seen], means, spread
+
+    def _scaled(self, view: View) -> np.ndarray:
+        """Features in units of the true images' spread, one by one, so that none counts for its size."""
+        _, means, spread = self._true
+        return _off(self.look(view.image, view.labels > 0), means) / spread
+
+    def painted(self, images: Sequence[np.ndarray]) -> Likeness:
+        """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
+        pairs = list(zip(images, self.truth, strict=True))
+
+        def paired(measure: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> Interval:
+            rows = [
+                np.mean([measure(i, t, k > 0) for i, t, k in zip(image, view.image, view.labels, strict=True)])
+                for image, view in pairs
+            ]
+            return _mean(np.array(rows))
+
+        views = [View(view.labels, image) for image, view in pairs]
+        return self._likeness(views, paired(ssim), paired(psnr), together=True)
+
+    def other_cases(self, views: Sequence[View]) -> Likeness:
+        """Real images of other cases: how near another patient comes, the scale for all else."""
+        return self._likeness(views, None, None, together=False)
+
+    def contrast(self, views: Sequence[View]) -> Interval:
+        """Lesion contrast, mean over slices, then over cases; nan where no case shows a lesion."""
+        rows = []
+        for view in views:
+            ratios = [lesion_contrast(i, k, self.lesion) for i, k in zip(view.image, view.labels, strict=True)]
+            shown = [ratio for ratio in ratios if ratio is not None]
+            if shown:
+                rows.append(float(np.mean(shown)))
+        return _mean(np.array(rows or [np.nan]))
+
+    def _likeness(
+        self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
+    ) -> Likeness:
+        true, features = self._true[0], [self._scaled(view) for view in views]
+
+        def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
+            def of(cases: Sequence[int]) -> float:
+                # What was painted from a case's labels comes and goes with that case.
+                own = [features[case] for case in cases] if together else features
+                held = [true[case] for case in cases]
+                numbers = (_numbers(own, 0), _numbers(held, 0 if together else len(own)))
+                return measure(np.concatenate(own), np.concatenate(held), *([numbers] if by_case else []))
+
+            return _without_each(of, len(self.truth))
+
+        precision, recall = precision_recall(np.concatenate(features), np.concatenate(true))
+        return Likeness(
+            ssim=similarity,
+            psnr=noise,
+            frechet=sets(frechet_distance),
+            kernel=sets(kernel_distance, by_case=True),
+            precision=precision,
+            recall=recall,
+            contrast=self.contrast(views),
+        )
+
+
+def _off(seen: Seen, means: Mapping[int, np.ndarray]) -> np.ndarray:
+    """How far features are from the mean at their place; places without one are left out."""
+    kept = np.array([int(place) in means for place in seen.places], dtype=bool)
+    at = [means[int(place)] for place in seen.places[kept]]
+    return seen.rows[kept] - np.stack(at) if at else seen.rows[kept]
+
+
+def _numbers(parts: Sequence[np.ndarray], first: int) -> np.ndarray:
+    """Which part each row of them all is of, counted from `first`."""
+    return np.repeat(np.arange(first, first + len(parts)), [len(part) for part in parts])
+
+
+def _mean(rows: np.ndarray) -> Interval:
+    """Mean over cases, with the bootstrap's percentiles."""
+    rng = np.random.default_rng(0)
+    means = rows[rng.integers(len(rows), size=(_DRAWS, len(rows)))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(value=float(rows.mean()), low=float(low), high=float(high))
+
+
+def _without_each(measure: Callable[[Sequence[int]], float], count: int) -> Interval:
+    """The measure of all cases ± 1.96 jackknife standard errors (Efron 1981).
+
+    Distances of sets grow when cases are drawn twice, so a bootstrap of them would miss its own value.
+    """
+    value = measure(range(count))
+    left_out = np.array([measure([c for c in range(count) if c != out]) for out in range(count)])
+    error = float(np.sqrt((count - 1) / count * np.square(left_out - left_out.mean()).sum()))
+    return Interval(value=value, low=value - 1.96 * error, high=value + 1.96 * error)

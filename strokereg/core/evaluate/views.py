@@ -1,0 +1,44 @@
+"""What measures of images look at: slices that show enough brain, or whole volumes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.evaluate.image_quality import View
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.train.prepared import PreparedCase, prepare_image
+from strokereg.core.train.sampler import cut
+from strokereg.registry.problem import Problem
+
+_BRAIN_SHARE = 0.2  # of the case's largest slice, that a slice must show to be looked at
+
+
+def view_case(case: PreparedCase, problem: Problem) -> View:
+    """All slices of a case that show enough brain, or the volume around the middle of its lesion."""
+    return _view(case.image, np.asarray(case.labels), case.lesion, problem)
+
+
+def view_files(files: CaseFiles, preparation: Preparation, table: LabelTable, problem: Problem) -> View:
+    """The same of a case that is not prepared; nothing is kept.
+
+    Raises:
+        InputError: a case that cannot be read.
+    """
+    case = read_case(files, preparation.channels, table)
+    assert case.labels is not None
+    image, frame = prepare_image(case, preparation)
+    return _view(image, frame.labels(case.labels, table.count), table.lesion, problem)
+
+
+def _view(image: np.ndarray, labels: np.ndarray, lesion: int, problem: Problem) -> View:
+    if problem.dims == 3:
+        struck = np.argwhere(labels == lesion)
+        centre = tuple(int(i) for i in (struck if len(struck) else np.argwhere(labels)).mean(0).round())
+        image, labels = cut(image, labels, centre, problem.size)
+        return View(labels[None], image[None])
+    area = (labels > 0).sum(axis=(1, 2))
+    chosen = np.flatnonzero(area >= max(1, _BRAIN_SHARE * area.max()))
+    parts = [cut(image[:, z], labels[z], (), problem.size) for z in chosen]
+    return View(np.stack([part[1] for part in parts]), np.stack([part[0] for part in parts]))

@@ -1,0 +1,209 @@
+"""What the results say, in plain sentences: shared by the terminal table and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from strokereg.core.report.results import Arm, Headroom, Quality, Results
+from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
+
+RULE = "A gain without its interval is not reported as a gain."
+
+
+def signed(value: float) -> str:
+    """A difference of scores (0 … 1) as points: `+3.1`, `−0.4`."""
+    text = f"{abs(value) * 100:.1f}"
+    return text if text == "0.0" else ("+" if value > 0 else "−") + text
+
+
+def plain(value: float) -> str:
+    """An interval's end as points: the sign only where it is negative."""
+    return signed(value).removeprefix("+")
+
+
+def paper_form(spread: Spread) -> str:
+    """`best [mean ± sd]` in per cent, as the paper prints it; `best [mean]` for one training."""
+    return f"{spread.best * 100:.1f} [{mean_form(spread)}]"
+
+
+def mean_form(spread: Spread) -> str:
+    """`mean ± sd` in per cent."""
+    return f"{spread.mean * 100:.1f}" + ("" if spread.sd is None else f" ± {spread.sd * 100:.1f}")
+
+
+def share(arm: Arm) -> str | None:
+    """A gain as a share of the headroom, `43 %`; None for anything that is not called a gain."""
+    if arm.share is None or arm.contrast is None or verdict(arm.contrast) != "gain":
+        return None
+    return f"{arm.share * 100:.0f} %"
+
+
+def p_value(p: float) -> str:
+    """`0.004`, `0.21` or `< 0.001`."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def interval(contrast: Contrast) -> str:
+    """`0.9 to 5.2`, or a dash where there is none."""
+    if contrast.low is None or contrast.high is None:
+        return "–"
+    return f"{plain(contrast.low)} to {plain(contrast.high)}"
+
+
+def verdict(contrast: Contrast) -> str:
+    """One of `gain`, `loss`, `no difference shown`, `one training`, `too few cases`."""
+    if contrast.low is None:
+        return "too few cases"
+    if contrast.over == "cases":
+        return "one training"
+    return "gain" if contrast.above_zero else "loss" if contrast.below_zero else "no difference shown"
+
+
+def headroom_sentences(results: Results) -> list[str]:
+    """What more clinical cases bring at this budget; the first thing to know of every study."""
+    if not results.headroom:
+        return ["Headroom: not measured; that takes clinical-only arms with all training cases and with fewer."]
+    several = len({room.segmenter for room in results.headroom}) > 1
+    return [_headroom_sentence(room, several) for room in results.headroom]
+
+
+def arm_sentence(arm: Arm) -> str | None:
+    """The contrast of an arm in one sentence; None for an arm that is not compared."""
+    if arm.contrast is None:
+        return None
+    contrast = arm.contrast
+    part = share(arm)
+    part = f"; {part} of the headroom" if part else ""
+    closing = {
+        "gain": "",
+        "loss": "; a loss",
+        "no difference shown": "; the interval, which counts the luck of a training too, includes 0: no gain is shown",
+        "one training": "; with one training per arm its luck is not in the interval, so this is not called a gain",
+        "too few cases": "; without an interval this is not called a gain",
+    }[verdict(contrast)]
+    return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."
+
+
+def arm_sentences(arms: Iterable[Arm]) -> list[str]:
+    """One sentence per compared arm, and one per arm without any training that ended well."""
+    arms = list(arms)
+    sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
+    return sentences + [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in arms if not arm.seeds]
+
+
+def failure_sentences(results: Results) -> list[str]:
+    """One sentence per training that did not hold."""
+    return [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
+
+
+def reading(results: Results) -> list[str]:
+    """One sentence per compared arm, then one per failure."""
+    return arm_sentences(results.arms) + failure_sentences(results)
+
+
+_NOTES = {"redrawn": "times drawn again", "given_up": "given up", "held_out_l1": "L1 to held-out images"}
+
+
+def synthesis_sentence(notes: Mapping[str, float]) -> str:
+    """How a synthetic database came to be: `912 lesions, 3,052 times drawn again, 157 given up, …`."""
+
+    def words(note: str, value: float) -> str:
+        name = _NOTES.get(note, note.replace("_", " "))
+        return f"{value:,.0f} {name}" if float(value).is_integer() else f"{name} {value:.3g}"
+
+    return ", ".join(words(note, value) for note, value in notes.items())
+
+
+def quality_name(quality: Quality, results: Results) -> str:
+    """A database by model, and by what else tells it from the study's others."""
+    parts = [quality.model, *([quality.note] if quality.note else [])]
+    if len({other.cases for other in results.quality}) > 1:
+        parts.append(f"{quality.cases} cases")
+    if len({other.seed for other in results.quality}) > 1:
+        parts.append(f"seed {quality.seed}")
+    return ", ".join(parts)
+
+
+def privacy_sentences(results: Results) -> list[str]:
+    """One sentence per synthetic database: does it copy?"""
+    sentences = []
+    for quality in results.quality:
+        found, name = quality.memorisation, quality_name(quality, results)
+        if not found.sees:
+            sentences.append(f"{name}: even copies planted on purpose were not seen, so nothing is said of memorising.")
+            continue
+        near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
+        what = f"{near * 100:.0f} % of its images lie nearer to a training image than 95 % of other patients' images do"
+        own = "" if quality.public else "; they stand on label maps of training cases, which brings them near"
+        sentences.append(f"{name}: {what}; chance gives 5 %{own}.")
+    return sentences
+
+
+def nature(results: Results) -> list[str]:
+    """What the numbers are and are not."""
+    study = results.study
+    lines = []
+    if study.cohort.simulated:
+        lines.append(
+            f"Simulated cohort: these are not clinical numbers. The images of {study.cohort.name} come from a "
+            "simulator; never set their scores beside clinical ones."
+        )
+    else:
+        lines.append(f"Scores are on the test cases of {study.cohort.name}; another cohort gives other ones.")
+    if study.external:
+        count, kind = study.external.cases, "simulated" if study.external.simulated else "real"
+        noun = "case" if count == 1 else "cases"
+        few = "; so few cases show a direction at best" if count < FEWEST_CASES else ""
+        lines.append(f"External: {count} {kind} {noun} of {study.external.name}, seen by no training{few}.")
+    for kind, source in study.public.items():
+        left = f"; {source.left_out} that belong to validation or test cases were left out" if source.left_out else ""
+        lines.append(f"Public {kind}: {source.used} of {source.folder}{left}.")
+    if study.synthesis_saw == "all training cases":
+        lines.append("Generator and translator saw all training cases, not only the arm's own.")
+    if len(study.seeds) > 1 and _shared_translators(results):
+        lines.append(
+            "One training of each translator served all seeds, so intervals hold the luck of the segmenters' trainings "
+            "and not that of the translators'."
+        )
+    return [*lines, RULE]
+
+
+def _shared_translators(results: Results) -> bool:
+    """Whether each translator was trained once for several seeds; untrained ones have no luck."""
+    seeds: dict[tuple[str, int], set[int]] = {}
+    for run in results.runs:
+        if run.role == "translator" and run.steps > 0:
+            seeds.setdefault((run.architecture, run.cases), set()).add(run.seed)
+    return any(len(found) == 1 for found in seeds.values())
+
+
+def _numbers(contrast: Contrast) -> str:
+    over = f"over {_count(contrast.cases, 'test case')} and {_count(contrast.seeds, 'seed')}"
+    if contrast.low is None:
+        return (
+            f"{signed(contrast.difference)} Dice points {over}, too few cases for an interval ({FEWEST_CASES} needed)"
+        )
+    label = "95 % interval" if contrast.over == "cases and seeds" else "95 % interval over cases only"
+    p = f"; adjusted p {p_value(contrast.adjusted_p)}" if contrast.adjusted_p is not None else ""
+    return f"{signed(contrast.difference)} Dice points, {label} {interval(contrast)}, {over}{p}"
+
+
+def _headroom_sentence(room: Headroom, named: bool) -> str:
+    who = f" ({room.segmenter})" if named else ""
+    start = f"Headroom{who}, clinical only, all {room.all_cases} cases against {room.cases}: {_numbers(room.contrast)}"
+    if room.contrast.low is None:
+        return f"{start}, so this study cannot show any gain."
+    if room.contrast.below_zero:
+        return f"{start}; more clinical cases did worse, so this budget cannot show any gain."
+    if not room.contrast.above_zero:
+        return (
+            f"{start}; the interval includes 0, so this budget cannot show any gain; "
+            "'strokereg headroom' measures from which step count on one can."
+        )
+    return f"{start}; the most that more data could bring at this budget."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

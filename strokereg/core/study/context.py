@@ -1,0 +1,136 @@
+"""What every task of a study shares, set once before the first task begins."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.checks.duplicates import refuse_leaks
+from strokereg.core.cohort.cohort import Cohort
+from strokereg.core.cohort.fingerprint import content_keys
+from strokereg.core.storage.cache import digest
+from strokereg.core.study.arms import LIBRARY
+from strokereg.core.study.settings import StudySettings
+from strokereg.core.synthesis.public import Public, gather_public
+from strokereg.core.train.dataset import Ready, make_ready
+from strokereg.core.train.device import choose_device, choose_precision
+from strokereg.core.train.prepared import check_cases
+from strokereg.registry.catalogue import build, find, spec_of
+from strokereg.registry.errors import InputError
+from strokereg.registry.factory import source_key
+from strokereg.registry.installed import Entry
+from strokereg.registry.specs import MixerSpec
+
+#: The roles that make synthetic images.
+SYNTHESIS = ("translator", "mixer")
+
+
+def architectures(settings: StudySettings) -> dict[str, Entry]:
+    """Name → entry of all that a study trains or mixes with. Mixers bring their own lesions and need no generator.
+
+    Raises:
+        InputError: an unknown name, or one of another role.
+    """
+    found = {name: find(name, SYNTHESIS) for name in settings.models}
+    generators = {name: find(name, "generator") for name in settings.generators}
+    if settings.mask_library:
+        generators[LIBRARY] = find(LIBRARY, "generator")
+    if any(entry.spec.role == "translator" for entry in found.values()):
+        found |= generators
+    return found | {name: find(name, "segmenter") for name in settings.segmenters}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Small enough to be sent to each worker.
+
+    Attributes:
+        ready: the cohort, prepared.
+        store: folder of the tasks' results.
+        external: cases of another origin that segmenters are judged on as well.
+        public: anatomies and masks from public folders.
+        code: name → key of its class's source.
+        external_key: key of the contents of the external cases, whose names may be those of the cohort's.
+    """
+
+    settings: StudySettings
+    ready: Ready
+    store: Path
+    external: tuple[CaseFiles, ...]
+    external_key: str
+    public: Public
+    code: Mapping[str, str]
+
+    def key_of(self, files: Sequence[CaseFiles]) -> str:
+        """A key of the contents of these cases of the cohort, in this order."""
+        return digest([self.ready.contents[f.name] for f in files])
+
+    def mixes(self, name: str) -> bool:
+        """Whether an architecture is a mixer, which needs neither generator nor translator."""
+        return spec_of(name).role == MixerSpec.role
+
+
+def set_stage(
+    settings: StudySettings,
+    cohort: Cohort,
+    store: Path,
+    cache: Path,
+    external: Cohort | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Stage:
+    """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
+
+    Args:
+        store: where tasks leave their results.
+        cache: where prepared cases are kept.
+        external: a cohort of another origin.
+        on_progress: told what is being done, how many cases are ready, and of how many.
+
+    Raises:
+        InputError: a cohort that cannot be trained or judged on, too few cases, a case in two parts, an external
+            cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
+            that cannot be built as asked.
+    """
+    choose_precision(settings.precision, choose_device(settings.device))
+    abroad = external.cases if external else ()
+    for case in abroad:
+        if external and case.mask is None:
+            raise InputError(f"{external.root}: {case.name} has no lesion mask to judge against; add it or take it out")
+    available = len(cohort.split.train) if cohort.split else 0
+    if cohort.split and max(settings.cases) > available:
+        raise InputError(
+            f"--cases {max(settings.cases)}: {cohort.root} has {available} training cases; ask for that many at most"
+        )
+    counter = itertools.count(1)
+    total = sum(len(cohort.split.part(part)) for part in ("train", "val")) if cohort.split else 0
+    ready = make_ready(
+        cohort,
+        settings.channels,
+        settings.spacing,
+        settings.dims,
+        cache,
+        lambda name: on_progress("preparing cases", next(counter), total),
+        settings.patch,
+        settings.interpolation,
+        settings.scaling,
+    )
+    check_cases([*ready.test_files, *abroad], settings.channels)
+    if external:
+        training = {"training": ready.train_files, "validation": ready.validation_files}
+        tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
+        refuse_leaks({**training, "external": abroad}, tables, cache)
+    public = gather_public(
+        settings.anatomies, settings.mask_library, cohort, ready.table, ready.preparation, cache, on_progress
+    )
+    if settings.mask_library:
+        folder = {"folder": str(settings.mask_library.resolve()), "without": public.left_out}
+        options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **folder}}
+        settings = settings.model_copy(update={"options": options})
+    code = {
+        name: source_key(build(name, ready.problem, settings.options.get(name, {}))) for name in architectures(settings)
+    }
+    abroad_key = digest(list(content_keys(abroad, cache).values()))
+    return Stage(settings, ready, store, abroad, abroad_key, public, code)

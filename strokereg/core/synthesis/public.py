@@ -1,0 +1,151 @@
+"""Anatomies and lesion masks that come from no patient of the study: public ones, from folders.
+
+With them only the appearance is learned from the arm's clinical cases. A source that a validation or test case was
+made of, or that is the same as one, is left out, and how many were is part of the results.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.cohort import Cohort
+from strokereg.core.cohort.fingerprint import cached, outline
+from strokereg.core.cohort.labels import TISSUES, LabelTable
+from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.nifti import Volume
+from strokereg.core.simulate.anatomy import load_anatomy
+from strokereg.core.simulate.plan import list_sources
+from strokereg.core.storage.cache import digest
+from strokereg.core.train.prepared import PreparedCase, write_prepared
+from strokereg.registry.errors import InputError
+
+_FORMAT = 1  # part of every key: raise it when what is stored changes
+
+
+class PublicSources(BaseModel):
+    """A folder of public anatomies or lesion masks; `left_out` belong to validation or test cases."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: str
+    used: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Public:
+    """What a study takes from public folders.
+
+    Attributes:
+        anatomies: prepared label maps without images; empty where none were asked for.
+        key: of their contents.
+        masks_key: of the mask files that are used.
+        left_out: names of mask files that are not.
+        facts: for the results, by `anatomies` and `masks`.
+    """
+
+    anatomies: tuple[PreparedCase, ...] = ()
+    key: str = ""
+    masks_key: str = ""
+    left_out: tuple[str, ...] = ()
+    facts: tuple[tuple[str, PublicSources], ...] = ()
+
+
+def gather_public(
+    anatomies: Path | None,
+    masks: Path | None,
+    cohort: Cohort,
+    table: LabelTable,
+    preparation: Preparation,
+    cache: Path,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Public:
+    """Read and check the folders; label maps become prepared cases in the cohort's label table.
+
+    Args:
+        anatomies: folder of FreeSurfer-coded label maps.
+        masks: folder of lesion masks in MNI space.
+
+    Raises:
+        InputError: a folder without usable files, one whose files all belong to held-out cases, or a cohort whose
+            label table lacks the simulator's tissues.
+    """
+    held_out = [*cohort.part("val"), *cohort.part("test")]
+    prepared, key, masks_key, left_out = list[PreparedCase](), "", "", tuple[str, ...]()
+    facts = []
+    if anatomies is not None:
+        files, out = _disjoint(anatomies, "--anatomies", "anatomy", "dseg", cohort, held_out, cache)
+        recode = _recode(table, anatomies)
+        for done, path in enumerate(files):
+            on_progress("preparing public anatomies", done + 1, len(files))
+            prepared.append(_prepare(path, recode, table, preparation, cache))
+        key = digest([case.folder.name for case in prepared])
+        facts.append(("anatomies", PublicSources(folder=anatomies.name, used=len(files), left_out=len(out))))
+    if masks is not None:
+        files, left_out = _disjoint(masks, "--mask-library", "lesion", "mask", cohort, held_out, cache)
+        masks_key = digest([f"{path.name}:{path.stat().st_size}" for path in files])
+        facts.append(("masks", PublicSources(folder=masks.name, used=len(files), left_out=len(left_out))))
+    return Public(tuple(prepared), key, masks_key, left_out, tuple(facts))
+
+
+def _disjoint(
+    folder: Path, option: str, column: str, part: str, cohort: Cohort, held_out: Sequence[CaseFiles], cache: Path
+) -> tuple[list[Path], tuple[str, ...]]:
+    """The files of a folder that no held-out case was made of or is equal to, and the names of the others."""
+    files = list_sources(folder, option)
+    made_of = _made_of(cohort, column, {case.subject for case in held_out})
+    own = [path for case in held_out if (path := case.dseg if part == "dseg" else case.mask) is not None]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        known = set(pool.map(lambda path: cached(path, "outline", outline, cache), own)) - {""}
+        marks = list(pool.map(lambda path: cached(path, "outline", outline, cache), files))
+    out = tuple(p.name for p, mark in zip(files, marks, strict=True) if p.name in made_of or mark in known)
+    used = [path for path in files if path.name not in out]
+    if not used:
+        raise InputError(
+            f"{option} {folder}: all its {len(files)} files belong to validation or test cases of {cohort.root}; "
+            "give others"
+        )
+    return used, out
+
+
+def _made_of(cohort: Cohort, column: str, subjects: set[str]) -> set[str]:
+    """File names that a simulated cohort's `participants.tsv` lists as sources of these subjects."""
+    path = cohort.root / "participants.tsv"
+    if not path.is_file():
+        return set()
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    return {row[column] for row in rows if row.get("participant_id") in subjects and row.get(column)}
+
+
+def _recode(table: LabelTable, folder: Path) -> np.ndarray:
+    """Simulator's tissue → label of this table."""
+    lacking = [name for name in TISSUES.names if name not in table.names]
+    if lacking:
+        raise InputError(
+            f"--anatomies {folder}: the cohort's label table has no {', '.join(lacking)}, which such label maps are "
+            f"brought to; label the cohort with {', '.join(TISSUES.names[1:-1])}, or leave --anatomies out"
+        )
+    return np.array([table.names.index(name) for name in TISSUES.names], dtype=np.uint8)
+
+
+def _prepare(path: Path, recode: np.ndarray, table: LabelTable, preparation: Preparation, cache: Path) -> PreparedCase:
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    key = digest([_FORMAT, "anatomy", content, preparation.model_dump(), table.names])
+    entry = cache / key[:2] / key[2:34]
+    if not entry.is_dir():
+        anatomy = load_anatomy(path)
+        head = Volume((anatomy.labels > 0).astype(np.float32), np.diag([*anatomy.spacing, 1.0]), path)
+        labels = frame_of(head, preparation).labels(recode[anatomy.labels], table.count)
+        nothing = np.full((len(preparation.channels), *labels.shape), -1.0, dtype=np.float32)
+        write_prepared(entry, path.name, nothing, labels, table.lesion)
+    return PreparedCase(path.name, entry, table.lesion)

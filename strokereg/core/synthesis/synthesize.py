@@ -1,0 +1,95 @@
+"""A synthetic cohort in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strokereg.registry.errors import InputError
+
+if TYPE_CHECKING:
+    from strokereg.core.synthesis.cohort import Maker
+
+#: Where it goes when nobody says where.
+OUT = Path("strokereg-synthetic")
+
+
+def synthesize(
+    translator: Path | str,
+    generator: Path | str,
+    cohort: Path | str,
+    out: Path | str = OUT,
+    count: int = 1000,
+    seed: int = 0,
+    *,
+    lesion_share: float = 0.5,
+    anatomies: Path | str | None = None,
+    device: str = "auto",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Write synthetic cases as a BIDS cohort; called again, it makes only those that are missing.
+
+    Args:
+        translator, generator: finished run folders, for one grid and one label table.
+        cohort: whose training cases give the anatomies and say where lesions lie; its other cases are not used.
+        out: folder to make.
+        count: how many cases.
+        seed: of all that is drawn; the same settings give the same voxels.
+        lesion_share: of slices (2D networks) or volumes (3D) that get a lesion.
+        anatomies: folder of FreeSurfer-coded label maps to take in the place of the cohort's.
+        device: where to compute.
+        on_progress: told how many cases are there, and of how many.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: runs that are not finished or do not fit together or the cohort, or a folder that holds other data.
+    """
+    from strokereg.core.cohort.cohort import open_cohort, require_trainable
+    from strokereg.core.cohort.fingerprint import content_keys
+    from strokereg.core.storage.cache import cache_folder, digest
+    from strokereg.core.synthesis.cohort import write_synthesis
+    from strokereg.core.synthesis.public import gather_public
+    from strokereg.core.train.prepared import prepare_cases
+
+    if count < 1 or seed < 0 or not 0 <= lesion_share <= 1:
+        raise InputError("synthesize: give at least one case, a seed not below 0, and a lesion share from 0 to 1")
+    painter, drawer = _maker(translator, "translator", device), _maker(generator, "generator", device)
+    record = painter.record
+    opened = open_cohort(cohort, record.fold_in(cohort))
+    require_trainable(opened)
+    assert opened.table is not None
+    for what, theirs in {
+        "grid": (drawer.record.problem.size, drawer.record.preparation.spacing),
+        "labels": drawer.record.labels,
+    }.items():
+        ours = (record.problem.size, record.preparation.spacing) if what == "grid" else record.labels
+        if ours != theirs:
+            raise InputError(f"{generator}: was trained for another {what} ({theirs}) than {translator} ({ours})")
+    if record.labels != opened.table.names:
+        raise InputError(f"{cohort}: its labels are {opened.table.names}, those of {translator} {record.labels}")
+    cache, train = cache_folder() / "prepared", opened.part("train")
+    cases = prepare_cases(train, record.preparation, opened.table, cache)
+    heads, about = cases, {"cohort": opened.name, "content": digest(list(content_keys(train, cache).values()))[:16]}
+    if anatomies is not None:
+        public = gather_public(Path(anatomies), None, opened, opened.table, record.preparation, cache)
+        heads, about = list(public.anatomies), {**about, "anatomies": Path(anatomies).name, "heads": public.key[:16]}
+    write_synthesis(
+        Path(out), painter, drawer, heads, cases, opened.table, count, seed, lesion_share, about, on_progress
+    )  # fmt: skip
+    return Path(out)
+
+
+def _maker(run: Path | str, role: str, device: str) -> Maker:
+    from strokereg.core.synthesis.cohort import maker_of
+    from strokereg.core.train.device import choose_device
+    from strokereg.core.train.runs import load_model
+    from strokereg.registry.catalogue import find
+
+    record, model = load_model(Path(run))
+    if record.role != role:
+        raise InputError(f"{run}: is a {record.role}'s run, not a {role}'s; swap --translator and --generator, perhaps")
+    stochastic = getattr(find(record.architecture, role).spec, "stochastic", False)
+    return maker_of(Path(run), record, model.to(choose_device(device)), stochastic)

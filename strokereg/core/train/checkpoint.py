@@ -1,0 +1,71 @@
+"""Checkpoints: any tree of tensors and plain values in one safetensors file. Nothing is unpickled.
+
+Tensors are stored under the path that leads to them; the tree around them travels as JSON in the file's
+metadata. The file is written to a temporary name, then renamed: there is always one whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from strokereg.core.storage.files import replacing
+from strokereg.registry.errors import InputError
+
+_TENSOR = "tensor:"  # marks, in the JSON, where a tensor stood
+
+
+def save_tree(path: Path, tree: Any) -> None:
+    """Write nested dicts and lists of tensors, numbers, strings, booleans and None."""
+    tensors: dict[str, torch.Tensor] = {}
+    plain = json.dumps(_split(tree, "", tensors))
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"tree": plain})
+
+
+def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
+    """Read what `save_tree` wrote.
+
+    Raises:
+        InputError: missing, damaged or not such a file.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return _join(json.loads((file.metadata() or {})["tree"]), tensors)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; give the folder of a finished run") from error
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path}: damaged or not a strokereg file ({error}); train again") from error
+
+
+def _split(tree: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(tree, torch.Tensor):
+        tensors[where] = tree.detach().contiguous().clone()
+        return _TENSOR + where
+    if isinstance(tree, dict):
+        # JSON knows string keys only; optimisers number their parameters.
+        return {
+            "dict": [
+                [key if isinstance(key, (str, int)) else str(key), _split(value, f"{where}/{key}", tensors)]
+                for key, value in tree.items()
+            ]
+        }
+    if isinstance(tree, (list, tuple)):
+        return {"list": [_split(value, f"{where}/{i}", tensors) for i, value in enumerate(tree)]}
+    return tree
+
+
+def _join(plain: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(plain, str) and plain.startswith(_TENSOR):
+        return tensors[plain.removeprefix(_TENSOR)]
+    if isinstance(plain, dict) and "dict" in plain:
+        return {key: _join(value, tensors) for key, value in plain["dict"]}
+    if isinstance(plain, dict):
+        return [_join(value, tensors) for value in plain["list"]]
+    return plain

@@ -1,0 +1,216 @@
+"""Prepared cases: scans on the network grid, as memory-mapped arrays in a cache keyed by content.
+
+The key covers the bytes of the files, the preparation and the label table: change any of them and another
+entry is made; call again and nothing is done. An entry is built in a temporary folder and renamed, so two
+processes that prepare the same case do not harm each other. The folder is locked while it is built: the lock ends
+with its process, so what a killed one left can be told from what a live one is at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from strokereg.core.cohort.case import Case, CaseFiles, read_case
+from strokereg.core.cohort.fingerprint import content_key
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.grid import Frame, Preparation, frame_of
+from strokereg.core.scan.scaling import measure, normalise
+from strokereg.core.storage.cache import digest, file_digest, remember
+from strokereg.registry.errors import InputError
+
+_FORMAT = 2  # part of every key: raise it when what is stored changes
+_BUILDING = ".building-"
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case on its network grid, read from its folder when first asked for; cheap to send to a worker.
+
+    Attributes:
+        folder: holds `image.npy`, `labels.npy` and, where the case came from a scan, `frame.json`.
+        lesion: the lesion's label, the last of the table.
+    """
+
+    name: str
+    folder: Path
+    lesion: int
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """float32 [C, Z, Y, X] in [-1, 1], memory-mapped."""
+        return np.load(self.folder / "image.npy", mmap_mode="r")
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """uint8 [Z, Y, X], memory-mapped."""
+        return np.load(self.folder / "labels.npy", mmap_mode="r")
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Lesion, bool [Z, Y, X]."""
+        return np.asarray(self.labels) == self.lesion
+
+    def give_back(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bring [Z, Y, X] of this grid back onto the scan's own: float32 [I, J, K] and the scan's 4×4 affine.
+
+        Raises:
+            InputError: the case was made and not scanned.
+        """
+        path = self.folder / "frame.json"
+        if not path.is_file():
+            raise InputError(f"{self.folder}: was made from no scan, so there is no grid to go back to")
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        affine, matrix = np.array(kept.pop("affine")), np.array(kept.pop("matrix"))
+        frame = Frame(matrix=matrix, **{name: tuple(value) for name, value in kept.items()})
+        return frame.back(prediction), affine
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PreparedCase, (self.name, self.folder, self.lesion)
+
+
+def write_prepared(
+    folder: Path,
+    name: str,
+    image: np.ndarray,
+    labels: np.ndarray,
+    lesion: int,
+    frame: Frame | None = None,
+    affine: np.ndarray | None = None,
+) -> PreparedCase:
+    """Write arrays as a prepared case: in a temporary folder, then renamed; the first of two writers wins.
+
+    Args:
+        frame, affine: the way back to the scan that the case came from, and that scan's 4×4 affine.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = folder.with_name(f"{_BUILDING}{uuid.uuid4().hex}")
+    with _lock_of(building):
+        building.mkdir()
+        np.save(building / "image.npy", image.astype(np.float32))
+        np.save(building / "labels.npy", labels.astype(np.uint8))
+        if frame is not None and affine is not None:
+            way = {**asdict(frame), "matrix": frame.matrix.tolist(), "affine": affine.tolist()}
+            (building / "frame.json").write_text(json.dumps(way), encoding="utf-8")
+        try:
+            building.rename(folder)
+        except OSError:  # another process was first with the same content
+            shutil.rmtree(building)
+    _forget_lock(building)
+    return PreparedCase(name, folder, lesion)
+
+
+def clear_leftovers(folder: Path) -> int:
+    """Remove what killed processes were building directly under a folder; what a live one builds is locked and stays.
+
+    Returns:
+        How many were removed.
+    """
+    removed = 0
+    for building in folder.glob(f"{_BUILDING}*"):
+        if not building.is_dir():
+            continue  # a lock: its process may be about to make the folder
+        try:
+            with _lock_of(building, timeout=0):
+                shutil.rmtree(building, ignore_errors=True)
+        except Timeout:
+            continue
+        _forget_lock(building)
+        removed += 1
+    return removed
+
+
+def _lock_of(building: Path, timeout: float = -1) -> FileLock:
+    return FileLock(building.with_name(f"{building.name}.lock"), timeout=timeout)
+
+
+def _forget_lock(building: Path) -> None:
+    building.with_name(f"{building.name}.lock").unlink(missing_ok=True)
+
+
+def prepare_image(case: Case, preparation: Preparation) -> tuple[np.ndarray, Frame]:
+    """Bring the images of a case before a network: float32 [C, Z, Y, X] in [-1, 1], and the way back."""
+    frame = frame_of(case.dwi, preparation)
+    planes = []
+    for channel in preparation.channels:
+        scan = case.images[channel]
+        image = frame.image(scan.data, preparation.interpolation)
+        planes.append(normalise(image, measure(scan, preparation), preparation))
+    return np.stack(planes), frame
+
+
+def prepare_cases(
+    files: Iterable[CaseFiles],
+    preparation: Preparation,
+    table: LabelTable,
+    cache: Path,
+    on_progress: Callable[[str], None] = lambda name: None,
+) -> list[PreparedCase]:
+    """Prepare cases, or find them prepared.
+
+    Args:
+        cache: folder of the cache; made when missing.
+        on_progress: called with each case's name as it is ready.
+
+    Raises:
+        InputError: a case that cannot be read or does not fit together.
+    """
+
+    for shelf in cache.glob("[0-9a-f][0-9a-f]"):
+        clear_leftovers(shelf)
+
+    def one(case: CaseFiles) -> PreparedCase:
+        prepared = _prepare(case, preparation, table, cache)
+        on_progress(case.name)
+        return prepared
+
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(one, files))
+
+
+def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Path) -> tuple[int, int, int]:
+    """The smallest network grid (X, Y, Z) that holds the brain of every one of these cases."""
+
+    def shape(case: CaseFiles) -> list[int]:
+        # Of the image alone, and known again by it: a mask that changes makes no other grid.
+        content = file_digest(case.images["dwi"], cache) if "dwi" in case.images else ""
+        key = digest(["shape", _FORMAT, content, preparation.model_dump()])
+        return remember(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
+
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        shapes = list(pool.map(shape, files))
+    z, y, x = np.max(shapes, axis=0)
+    return int(x), int(y), int(z)
+
+
+def check_cases(files: Iterable[CaseFiles], channels: tuple[str, ...]) -> None:
+    """Read cases that are only judged on, so that a fault shows before the training and not after it.
+
+    Raises:
+        InputError: a case that cannot be read or does not fit together.
+    """
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(lambda case: read_case(case, channels).name, files):  # the name: voxels are let go at once
+            pass
+
+
+def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cache: Path) -> PreparedCase:
+    key = digest([_FORMAT, content_key(files, cache), preparation.model_dump(), table.names])
+    entry = cache / key[:2] / key[2:34]
+    if not entry.is_dir():
+        case = read_case(files, preparation.channels, table)
+        assert case.labels is not None
+        image, frame = prepare_image(case, preparation)
+        labels = frame.labels(case.labels, table.count)
+        write_prepared(entry, files.name, image, labels, table.lesion, frame, case.dwi.affine)
+    return PreparedCase(files.name, entry, table.lesion)

@@ -1,0 +1,95 @@
+"""What was named on the command line → scans to run, one after the other: files, folders, cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strokereg.core.cohort import layout
+from strokereg.core.scan.nifti import ENDINGS
+from strokereg.registry.errors import InputError
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan to run.
+
+    Attributes:
+        name: of its outputs, without ending.
+        files: one a channel.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+
+
+def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[Scan]:
+    """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below), in the order given, folders by name.
+
+    Further channels lie beside the first, named alike: `sub-01_dwi.nii.gz` and `sub-01_adc.nii.gz`.
+
+    Raises:
+        InputError: a place that does not exist, a folder without scans, a channel that is not there, or two scans
+            whose outputs would have one name.
+    """
+    scans = [scan for place in places for scan in _found(place, tuple(channels))]
+    seen: dict[str, Scan] = {}
+    for scan in scans:
+        if scan.name in seen:
+            raise InputError(
+                f"{scan.files[0]}: its output would have the name of {seen[scan.name].files[0]}'s; "
+                "run the two into different folders"
+            )
+        seen[scan.name] = scan
+    return scans
+
+
+def find_labels(places: Sequence[Path]) -> list[Scan]:
+    """Label maps of files, folders (`*_dseg.nii.gz`, else every NIfTI) and cohorts.
+
+    Raises:
+        InputError: as `find_scans`.
+    """
+    return find_scans(places, ("dseg",))
+
+
+def stem(path: Path, channel: str = "") -> str:
+    """File name without `.nii.gz`, and without `_dwi` where that is the channel."""
+    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), path.stem)
+    return name.removesuffix(f"_{channel}") or name
+
+
+def _found(place: Path, channels: tuple[str, ...]) -> list[Scan]:
+    first = channels[0]
+    if not place.is_dir():
+        # A missing or damaged file is told when its turn comes: one of many must not stop the others.
+        return [Scan(stem(place, first), _beside(place, channels))]
+    cases = layout.list_cases(place) if layout.recognises(place) else []
+    if cases:
+        if first == "dseg":
+            scans = [Scan(case.name, (case.dseg,)) for case in cases if case.dseg is not None]
+        else:
+            scans = [
+                Scan(case.name, tuple(case.images.get(c, _named(case.images["dwi"], c)) for c in channels))
+                for case in cases
+            ]
+    else:
+        files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(ENDINGS))
+        files = [path for path in files if not stem(path).endswith("_mask")]  # of an earlier call, maybe
+        named = [path for path in files if stem(path).endswith(f"_{first}")]
+        scans = [Scan(stem(path, first), _beside(path, channels)) for path in named or files]
+    if not scans:
+        raise InputError(f"{place}: holds no NIfTI file to run; give files, a folder of *_{first}.nii.gz, or a cohort")
+    return scans
+
+
+def _beside(path: Path, channels: tuple[str, ...]) -> tuple[Path, ...]:
+    return (path, *(_named(path, channel) for channel in channels[1:]))
+
+
+def _named(path: Path, channel: str) -> Path:
+    """The file of another channel beside a `_dwi` file."""
+    base = stem(path, "dwi")
+    found = [path.with_name(f"{base}_{channel}{end}") for end in ENDINGS]
+    return next((file for file in found if file.is_file()), found[0])

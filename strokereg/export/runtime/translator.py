@@ -1,0 +1,125 @@
+"""Run an exported translator on label maps: synthetic images on the label map's own grid. No torch here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.grid import frame_of
+from strokereg.core.scan.nifti import Volume, read_volume
+from strokereg.core.scan.scaling import signal
+from strokereg.core.scan.window import slide
+from strokereg.export.metadata import Bundle
+from strokereg.export.runtime.session import Session, open_file
+from strokereg.registry.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What was made of a label map.
+
+    Attributes:
+        images: channel → float32 [X, Y, Z] on the label map's grid; 0 is no signal, 100 the brain's median.
+        labels: uint8 [X, Y, Z] as read.
+        affine: 4×4 of the label map.
+        seed: of the noise vector; 0 too where the translator takes none.
+    """
+
+    images: dict[str, np.ndarray]
+    labels: np.ndarray
+    affine: np.ndarray
+    seed: int
+
+
+class Painter:
+    """An exported translator, ready to run.
+
+    Attributes:
+        bundle: the file's metadata.
+        provider: what it runs on.
+    """
+
+    def __init__(self, path: Path, session: Session, bundle: Bundle) -> None:
+        self.path = path
+        self.bundle = bundle
+        self.provider = session.provider
+        self._session = session
+
+    def read(self, path: Path | str) -> Volume:
+        """Read a label map and hold it against the model's label table.
+
+        Raises:
+            InputError: unreadable, not whole numbers, or a label that the model does not know.
+        """
+        volume = read_volume(path)
+        if not np.array_equal(volume.data, np.round(volume.data)):
+            raise InputError(f"{path}: a label map holds whole numbers only; use nearest-neighbour resampling")
+        LabelTable(self.bundle.labels).check(volume.data, path)
+        return volume
+
+    def synthesize(self, labels: Volume | Path | str, seed: int = 0) -> Synthesis:
+        """Make an image of a label map, on its own grid.
+
+        Args:
+            labels: a dseg NIfTI with the labels of `bundle.labels`, or one that `read` has read.
+            seed: of the noise vector, one for the whole volume, where the translator takes one.
+
+        Raises:
+            InputError: see `read`; also a label map that is all background.
+        """
+        volume = labels if isinstance(labels, Volume) else self.read(labels)
+        codes = volume.data.astype(np.uint8)
+        if not codes.any():
+            raise InputError(f"{volume.path}: is all background; give a label map with a brain in it")
+        bundle = self.bundle
+        frame = frame_of(Volume((codes > 0).astype(np.float32), volume.affine, volume.path), bundle.preparation)
+        grid = frame.labels(codes, len(bundle.labels))
+        noise = None
+        if bundle.noise:
+            noise = np.random.default_rng(seed).standard_normal((1, bundle.noise), dtype=np.float32)
+
+        def run(windows: np.ndarray, channel: int) -> np.ndarray:
+            maps = windows[:, 0].astype(np.int64)
+            feeds = {"labels": maps}
+            if noise is not None:
+                feeds["noise"] = np.repeat(noise, len(maps), axis=0)
+            image = self._session.run(feeds)[:, channel]
+            # Background is empty, as the study writes it.
+            return np.where(maps == 0, -1.0, np.clip(image, -1.0, 1.0))[:, None].astype(np.float32)
+
+        size = bundle.size or grid.shape[-bundle.dims :]
+        images = {}
+        for number, channel in enumerate(bundle.channels):
+            image = slide(
+                lambda windows, number=number: run(windows, number),  # type: ignore[misc]
+                grid[None],
+                size,
+                overlap=bundle.overlap,
+                sigma=bundle.sigma,
+            )
+            images[channel] = frame.back(signal(image, grid > 0, bundle.preparation))
+        return Synthesis(images, codes, volume.affine, seed)
+
+
+def load_painter(path: Path | str, backend: str = "auto", scans: int = 1) -> Painter:
+    """Open an exported translator (ONNX) on the best engine of this machine; the choice is logged.
+
+    Raises:
+        InputError: no such file, not ONNX, no strokereg metadata, not a translator.
+    """
+    path = Path(path)
+    session, bundle = open_file(path, backend, role="translator", scans=scans)
+    log.info("%s runs on %s", path.name, session.provider)
+    return Painter(path, session, bundle)
+
+
+def channel_files(folder: Path, name: str, channels: Sequence[str]) -> dict[str, Path]:
+    """Where the images of a case go: `name_dwi.nii.gz` …"""
+    return {channel: folder / f"{name}_{channel}.nii.gz" for channel in channels}

@@ -1,0 +1,91 @@
+"""Writing the graph of a whole scan, and measuring it against strokereg's own runtime. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.nifti import Volume
+from strokereg.core.scan.postprocess import Decision
+from strokereg.export.metadata import Bundle, Parity, Probe
+from strokereg.export.runtime.segmenter import Segmenter, read_scans
+from strokereg.export.verify.drawn import SEED, drawn_scans, feeds
+from strokereg.export.verify.probe import pick
+
+INPUTS = {
+    "scan": "voxels with the file's scaling applied, float32 [C, I, J, K]; one grid for all channels",
+    "affine": "voxel → mm (RAS+) of that grid, float64 [4, 4]",
+}
+OUTPUT = {
+    "probability": "lesion probability in [0, 1] on the scan's grid, float32 [I, J, K]",
+    "mask": "1 where lesion, on the same grid, uint8 [I, J, K]",
+}
+
+
+def write(network: Path, bundle: Bundle, path: Path) -> None:
+    """Write the graph of a whole scan around an exported network, without metadata."""
+    from strokereg.export.scan.assemble import assemble
+
+    path.write_bytes(assemble(onnx.load(network), bundle).SerializeToString())
+
+
+def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
+    """The metadata of a written file.
+
+    Args:
+        bundle: of the network's file.
+        segmenter: the runtime around it, whose answers the file carries.
+    """
+    drawn = drawn_scans(bundle)[0]
+    answers = segmenter.probability(drawn, bundle.decision is not None and bundle.decision.flips)
+    probe = Probe(
+        seed=SEED,
+        batch=1,
+        size=answers.shape,
+        values=tuple(round(float(value), 7) for value in pick(answers)),
+        difference=parity.largest_difference,
+    )
+    made_with = {**bundle.versions, "onnxscript": version("onnxscript")}
+    told = {"inputs": INPUTS, "output": OUTPUT, "parity": parity, "probe": probe, "versions": made_with}
+    return bundle.model_copy(update=told)
+
+
+def scans_of(cases: Iterable[CaseFiles], bundle: Bundle) -> list[list[Volume]]:
+    """The scans of cases, one volume a channel."""
+    return [read_scans([case.images[channel] for channel in bundle.channels]) for case in cases]
+
+
+def compare(path: Path, segmenter: Segmenter, scans: Sequence[list[Volume]]) -> Parity:
+    """Run a file beside the runtime, on scans and on drawn ones.
+
+    Args:
+        path: with the graph of a whole scan.
+        segmenter: around the same network.
+        scans: one volume a channel each.
+
+    Returns:
+        Of the probabilities and masks on the scans' own grids.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rule = segmenter.bundle.decision or Decision()
+    largest, same, voxels, shapes = 0.0, 0, 0, []
+    for volumes in (*scans, *drawn_scans(segmenter.bundle)):
+        expected, given = segmenter.find(volumes, rule), feeds(volumes)
+        probability, mask = session.run(["probability", "mask"], given)
+        largest = float(np.maximum(largest, np.abs(probability - expected.probability).max()))  # keeps NaN
+        same += int((mask.astype(bool) == expected.mask).sum())
+        voxels += mask.size
+        shapes.append(given["scan"].shape)
+    return Parity(
+        largest_difference=largest,
+        agreeing_voxels=same / voxels,
+        cases=len(scans),
+        shapes=tuple(dict.fromkeys(shapes)),
+    )

@@ -1,0 +1,129 @@
+"""The two JavaScript libraries of the web page, fetched by npm once and kept in the cache.
+
+They are 17 MB, so they lie in no repository and no wheel. npm checks what it fetched against the registry, and here
+each file is held to the digest it had when the page was tested: another file is never put into a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from strokereg.core.storage.cache import cache_folder
+from strokereg.core.storage.files import replacing
+from strokereg.registry.errors import InputError
+
+
+@dataclass(frozen=True)
+class Library:
+    """A package of npm.
+
+    Attributes:
+        package, version: as npm names them.
+        licence, home: told beside the page.
+        files: name in the page → (path in the package, its SHA-256).
+    """
+
+    package: str
+    version: str
+    licence: str
+    home: str
+    files: dict[str, tuple[str, str]]
+
+
+LIBRARIES = (
+    Library(
+        "onnxruntime-web",
+        "1.30.0",
+        "MIT, Copyright (c) Microsoft Corporation",
+        "https://github.com/microsoft/onnxruntime",
+        {
+            "onnxruntime.js": (
+                "dist/ort.wasm.bundle.min.mjs",
+                "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+            ),
+            "onnxruntime.wasm": (
+                "dist/ort-wasm-simd-threaded.wasm",
+                "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+            ),
+        },
+    ),
+    Library(
+        "@niivue/niivue",
+        "0.69.0",
+        "BSD-2-Clause, Copyright (c) niivue authors",
+        "https://github.com/niivue/niivue",
+        {"niivue.js": ("dist/index.js", "d6c2be4feb1ad53b2ac76b4196da8d8fd2263b662b511c55ca0fd127eb6a6532")},
+    ),
+)
+
+
+def libraries() -> Path:
+    """The folder with the libraries' files, each as it was tested.
+
+    Raises:
+        InputError: npm is missing or fails, the cache cannot be written, or a file is not the tested one.
+    """
+    folder = cache_folder() / "web"
+    for library in LIBRARIES:
+        if not all(_whole(folder / name, digest) for name, (_, digest) in library.files.items()):
+            _fetch(library, folder)
+    return folder
+
+
+def notice() -> str:
+    """Who made the libraries, for the reader of the page's folder."""
+    lines = [f"{one.package} {one.version}\n  {one.licence}\n  {one.home}\n" for one in LIBRARIES]
+    return "Fetched from npm, unchanged but for the names of the files.\n\n" + "\n".join(lines)
+
+
+def _fetch(library: Library, folder: Path) -> None:
+    wanted = f"{library.package}@{library.version}"
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InputError(
+            "--format web: needs npm once, for the two libraries of the page, and it is not on PATH; install Node.js"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as place:
+            words = [npm, "pack", wanted, "--silent", "--ignore-scripts", "--pack-destination", place]
+            done = subprocess.run(
+                words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=place
+            )
+            packed = next(Path(place).glob("*.tgz"), None)
+            if done.returncode or packed is None:
+                raise InputError(f"--format web: npm could not fetch {wanted}{_reason(done.stderr)}; try again online")
+            with tarfile.open(packed) as archive:
+                for name, (path, digest) in library.files.items():
+                    _take(archive, f"package/{path}", folder / name, digest, wanted)
+    except (OSError, tarfile.TarError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder}: {wanted} cannot be kept there ({reason}); set STROKEREG_CACHE") from error
+
+
+def _take(archive: tarfile.TarFile, member: str, path: Path, digest: str, wanted: str) -> None:
+    """One member by its exact name: nothing that an archive says decides where a file goes."""
+    try:
+        source = archive.extractfile(member)
+    except KeyError:
+        source = None
+    content = source.read() if source else b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(f"--format web: {wanted} from npm does not hold the file that was tested; update strokereg")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _whole(path: Path, digest: str) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+
+
+def _reason(told: str) -> str:
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    return f" ({lines[-1].removeprefix('npm error').strip()})" if lines else ""

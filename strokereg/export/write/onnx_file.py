@@ -1,0 +1,99 @@
+"""Writing and running ONNX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from strokereg.export.graph import Graph, Inputs
+from strokereg.export.metadata import KEY
+from strokereg.export.write import exact_norm, label_tables
+from strokereg.export.write.program import dynamic_shapes, program_of, quiet
+
+OPSET = 20
+
+
+def write(graph: Graph, example: Inputs, path: Path) -> None:
+    """Export a graph with dynamic batch and spatial sizes into a single file, exact and fast on onnxruntime.
+
+    `graph.onnx` keeps it in the operators of the exporter, which lower precisions are made from: their own error is far
+    above what `exact_norm` saves, engines have one quick operator for the whole norm, and convolutions gain more from a
+    lower precision than from tables.
+
+    Args:
+        example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
+    """
+    exported = program_of(graph, example)
+    with quiet():
+        program = torch.onnx.export(
+            exported,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.output),
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _strip(model)
+    _name_axes(model, graph)
+    graph.onnx = model.SerializeToString()
+    exact_norm.rewrite(model)
+    label_tables.rewrite(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def annotate(path: Path, text: str) -> None:
+    """Put the metadata text into a written file."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {KEY: text})
+    path.write_bytes(model.SerializeToString())
+
+
+def read_text(path: Path) -> str | None:
+    """The metadata text of a file, or None."""
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}.get(KEY)
+
+
+def opened(path: Path) -> Callable[[Inputs], np.ndarray]:
+    """A function that runs the file on onnxruntime's CPU provider."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def versions() -> dict[str, str]:
+    """What wrote the file."""
+    return {"torch": torch.__version__, "onnx": onnx.__version__, "opset": str(OPSET)}
+
+
+def _name_axes(model: onnx.ModelProto, graph: Graph) -> None:
+    """Call free axes by name: torch.export numbers them (`16*s89`), readers of the file want `16*height`."""
+    names: dict[str, str] = {}
+    for entry, free in zip(model.graph.input, dynamic_shapes(graph), strict=True):
+        for axis, dim in free.items():
+            symbol = re.search(r"s\d+", entry.type.tensor_type.shape.dim[axis].dim_param)
+            if symbol:
+                names[symbol[0]] = re.sub(r"^\d+\*", "", dim.__name__)
+    for entry in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for edge in entry.type.tensor_type.shape.dim:
+            if edge.dim_param:
+                edge.dim_param = re.sub(r"\bs\d+\b", lambda found: names.get(found[0], found[0]), edge.dim_param)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes for its own debugging: stack traces carry paths of the exporting machine."""
+    for function in (model.graph, *model.functions):
+        function.ClearField("doc_string")
+        for entry in (*function.node, *function.value_info):
+            entry.ClearField("metadata_props")
+            entry.ClearField("doc_string")
+    for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        entry.ClearField("metadata_props")
+        entry.ClearField("doc_string")

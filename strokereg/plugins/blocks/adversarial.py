@@ -1,0 +1,68 @@
+"""The game that translators of the paper play: two players of Adam, least squares + L1, labels as the condition.
+
+The recipe of Platscher, Zopes, Federau (arXiv 2010.02745), which `pix2pix` and `spade` share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from strokereg.core.roles import Batch, Move, Player
+from strokereg.plugins.blocks.layers import PatchDiscriminator, least_squares, normal_weights, one_hot
+from strokereg.registry.problem import Problem
+
+
+class Recipe(Protocol):
+    """Options that the recipe reads: learning rate and beta1 of Adam, and the weights of the losses."""
+
+    lr: float
+    beta1: float
+    adversarial: float
+    l1: float
+    discriminator: float
+
+
+class ConditionalCritic(nn.Module):
+    """Patch discriminator of an image with its labels; the filters of arXiv 2010.02745."""
+
+    def __init__(self, problem: Problem, ndf: int):
+        super().__init__()
+        self.labels = problem.labels
+        filters = (ndf, 2 * ndf, 4 * ndf, 8 * ndf, 8 * ndf)
+        self.patches = PatchDiscriminator(problem.dims, problem.channels + problem.labels, filters, strided=3)
+        normal_weights(self)
+
+    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Image [N, C, *S], labels int64 [N, *S] → patch logits [N, 1, *S']."""
+        return self.patches(torch.cat([image, one_hot(labels, self.labels).to(image.dtype)], 1))
+
+
+def opponents(critic: nn.Module, generator: nn.Module, recipe: Recipe) -> dict[str, Player]:
+    """Discriminator and generator; halfway their rates start to fall to zero."""
+
+    def player(network: nn.Module, average: bool) -> Player:
+        betas = (recipe.beta1, 0.999)
+        return Player(list(network.parameters()), recipe.lr, betas, schedule="linear", average=average)
+
+    return {"discriminator": player(critic, average=False), "generator": player(generator, average=True)}
+
+
+def lsgan_and_l1(
+    recipe: Recipe, judge: Callable[[Tensor, Tensor], Tensor], batch: Batch, fake: Tensor, shown: tuple[Tensor, Tensor]
+) -> Iterator[Move]:
+    """The two moves of a step.
+
+    Args:
+        judge: (image, labels) → logits, by way of the discriminator.
+        fake: generated from `batch.labels`, with its graph.
+        shown: (image, labels) that the discriminator sees as fake, without a graph.
+    """
+    gan = least_squares(judge(batch.image, batch.labels), 1.0) + least_squares(judge(*shown), 0.0)
+    yield "discriminator", {"gan": recipe.discriminator * gan}
+    gan = least_squares(judge(fake, batch.labels), 1.0)
+    yield "generator", {"gan": recipe.adversarial * gan, "l1": recipe.l1 * F.l1_loss(fake.float(), batch.image)}

@@ -1,0 +1,115 @@
+"""A bank of real lesion masks that noise chooses from and warps; `mask-warp` and `mask-library` fill it.
+
+The warp is the usual one of segmentation training (flip, affine, elastic: Simard, Steinkraus, Platt 2003, who drew
+the displacements on a grid and smoothed them), written as a pure function of the noise, so that it exports as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from strokereg.registry.options import Options
+from strokereg.registry.problem import Problem
+
+_SHARPNESS = 24.0  # logits a unit of share; steeper would turn rounding of positions into visible differences
+_FAINTEST = 0.125  # share that a single voxel keeps where it falls between eight
+
+
+class WarpOptions(Options):
+    """Args:
+    bank: most masks that are kept; a mask is a byte a voxel in the weights.
+    turn: rotation about each axis, standard deviation in degrees.
+    shift: standard deviation along each axis, as share of the edge.
+    scale: standard deviation of the size's logarithm.
+    elastic: standard deviation of the nodes' displacement, as share of the edge.
+    nodes: displaced points along each axis, borders included; between them the displacement is linear.
+    """
+
+    bank: int = Field(default=256, ge=1)
+    turn: float = Field(default=10.0, ge=0)
+    shift: float = Field(default=0.03, ge=0, lt=1)
+    scale: float = Field(default=0.15, ge=0, lt=1)
+    elastic: float = Field(default=0.03, ge=0, lt=0.2)
+    nodes: int = Field(default=4, ge=2, le=8)
+
+
+class MaskBank(nn.Module):
+    """Noise z [N, Z] → a mask of the bank, flipped, moved and warped, as logits [N, 1, *S].
+
+    The components of z in order: which mask, left-right flip, size, shift, rotation, displacement of the nodes.
+    An empty bank gives empty masks.
+
+    Attributes:
+        noise: Z.
+        masks: uint8 [bank, 1, *S].
+        held: how many of them are filled.
+    """
+
+    def __init__(self, problem: Problem, options: WarpOptions):
+        super().__init__()
+        self.problem, self.options = problem, options
+        dims, size = problem.dims, problem.size
+        self.turns = [(0, 1)] if dims == 2 else [(0, 1), (0, 2), (1, 2)]
+        self.widths = [1, 1, 1, dims, len(self.turns), dims * options.nodes**dims]
+        self.noise = sum(self.widths)
+        self.register_buffer("masks", torch.zeros(options.bank, 1, *size, dtype=torch.uint8))
+        self.register_buffer("held", torch.zeros((), dtype=torch.int64))
+        # Voxels counted from the middle, x first as grid_sample has it.
+        axes = torch.meshgrid(*(torch.arange(n) - (n - 1) / 2.0 for n in size), indexing="ij")
+        self.register_buffer("places", torch.stack(axes[::-1]).reshape(dims, -1), persistent=False)
+        self.register_buffer("edges", torch.tensor(size[::-1], dtype=torch.float32)[:, None], persistent=False)
+
+    @torch.no_grad()
+    def remember(self, masks: Tensor) -> None:
+        """Keep those masks [N, 1, *S] that show a lesion, as long as there is room."""
+        fresh = masks[masks.flatten(1).any(1)][: len(self.masks) - int(self.held)]
+        self.masks[int(self.held) : int(self.held) + len(fresh)] = (fresh > 0.5).to(torch.uint8)
+        self.held += len(fresh)
+
+    def forward(self, z: Tensor) -> Tensor:
+        o, dims = self.options, self.problem.dims
+        which, flip, size, shift, turn, nodes = z.float().split(self.widths, 1)
+        # The normal distribution function makes the choice uniform.
+        chance = 0.5 * (1.0 + torch.erf(which[:, 0] / math.sqrt(2.0)))
+        index = torch.minimum((chance * self.held).long(), (self.held - 1).clamp(min=0))
+        linear = torch.exp(o.scale * size)[:, :, None] * self._rotation(turn * math.radians(o.turn))
+        mirror = torch.where(flip > 0, 1.0, -1.0)
+        points = linear @ self.places
+        points = torch.cat([points[:, :1] * mirror[:, :, None], points[:, 1:]], 1)
+        moved = F.interpolate(
+            nodes.reshape(-1, dims, *(o.nodes,) * dims),
+            size=self.problem.size,
+            mode="bilinear" if dims == 2 else "trilinear",
+            align_corners=True,
+        )
+        points = points + self.edges * (o.shift * shift[:, :, None] + o.elastic * moved.flatten(2))
+        grid = (points * (2.0 / self.edges)).transpose(1, 2).reshape(-1, *self.problem.size, dims)
+        return _logits(F.grid_sample(self.masks[index].float(), grid, align_corners=False), dims)
+
+    def _rotation(self, angles: Tensor) -> Tensor:
+        """[N, turns] in radians → [N, dims, dims]."""
+        same = torch.eye(self.problem.dims, device=angles.device)
+        planes = []
+        for (a, b), angle in zip(self.turns, angles[:, :, None, None].unbind(1), strict=True):
+            # eye + sin·skew + (cos - 1)·(the two axes): a plane rotation without writing into a tensor.
+            skew = torch.zeros_like(same)
+            skew[b, a], skew[a, b] = 1.0, -1.0
+            planes.append(same + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew))
+        return reduce(torch.matmul, planes)
+
+
+def _logits(share: Tensor, dims: int) -> Tensor:
+    """Interpolated masks [N, 1, *S] in [0, 1] → logits.
+
+    A voxel belongs to the lesion from half a share on. Lesions of a voxel or two are thinned out by interpolation and
+    would vanish, so the level sinks where the neighbourhood's peak p is low, to p(1 - p/2): for a single voxel that is
+    hardly below its own peak, and it stays about one voxel.
+    """
+    peak = (F.max_pool2d if dims == 2 else F.max_pool3d)(share, 3, 1, 1)
+    return _SHARPNESS * (share - (peak * (1.0 - 0.5 * peak)).clamp(min=_FAINTEST - 0.01))

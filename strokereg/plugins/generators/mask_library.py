@@ -1,0 +1,111 @@
+"""`mask-library`: real masks from a folder in MNI space, warped. Untrained; a prior that costs no patient data.
+
+Public lesion masks (SOOP's 1,149, say) are brought onto the network grid by the extent of the brain in the batches that
+it looks at, linearly along each axis, as the simulator brings them into a head. Two sizes are unknown to a network grid
+and are left out: head tilt, and in 2D the height of a slice, so there every lesion slice of the folder serves every
+height. Where a mask ends up is the study's business (`core.synthesis.placement`). The masks are then in the weights; a
+finished run does not need the folder again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from strokereg.core.roles import Batch, Move, Player
+from strokereg.core.simulate.lesions import MniLesion, load_lesion, place_lesion
+from strokereg.core.simulate.plan import list_sources
+from strokereg.plugins.blocks.mask_bank import MaskBank, WarpOptions
+from strokereg.registry.errors import InputError
+from strokereg.registry.problem import Problem
+
+#: Where the middle 99 % of the MNI152 brain lie, fluid included, in mm along R, A, S: [low, high] × 3.
+_MNI_BRAIN = np.array([[-67.0, -100.0, -61.0], [67.0, 66.0, 75.0]])
+
+
+class MaskLibrary(MaskBank):
+    """Noise z [N, Z] → lesion mask logits [N, 1, *S] of the size it was built for."""
+
+    class Options(WarpOptions):
+        """Args:
+        folder: of NIfTI lesion masks in MNI space, on any grid.
+        without: names of files in it that are not used, because test cases were made of them.
+        looks: training batches over which the brain's extent is averaged; in 3D they must show whole brains.
+        """
+
+        folder: str = ""
+        without: tuple[str, ...] = ()
+        looks: int = Field(default=8, ge=1)
+
+    def __init__(self, problem: Problem, options: Options):
+        super().__init__(problem, options)
+        if not options.folder:
+            raise InputError(
+                "mask-library: needs a folder of lesion masks in MNI space; name it, for example --set folder=DIR"
+            )
+        self.folder, self.looks = options.folder, options.looks
+        self.register_buffer("boxes", torch.zeros(options.looks, 2, problem.dims))
+        self.register_buffer("looked", torch.zeros((), dtype=torch.int64))
+
+    def players(self) -> dict[str, Player]:
+        return {}
+
+    def moves(self, batch: Batch) -> Iterator[Move]:
+        listed = list_sources(self.folder, "mask-library: option folder")
+        files = [path for path in listed if path.name not in self.options.without]
+        self.boxes[int(self.looked)] = torch.from_numpy(extent(batch.labels.cpu().numpy() > 0))
+        self.looked += 1
+        if int(self.looked) == self.looks:
+            rng = np.random.default_rng(int(torch.randint(2**62, ())))
+            points = self._mni_points(self.boxes.double().mean(0).cpu().numpy())
+            for number in rng.permutation(len(files))[: len(self.masks)]:
+                mask = self._bring(rng, load_lesion(files[number]), points)
+                self.remember(mask.to(self.masks.device))
+        yield from ()
+
+    def _mni_points(self, box: np.ndarray) -> np.ndarray:
+        """MNI mm of the grid's voxels, float32 [3, X, Y, Z], from the brain's extent [low, high] in voxels (x, y, z).
+
+        In 2D there is one plane; its height is still to be filled in.
+        """
+        axes = [np.arange(n, dtype=np.float64) for n in self.problem.size[::-1]]
+        low, high = _MNI_BRAIN[:, : len(axes)]
+        for axis, line in enumerate(axes):
+            ratio = (high[axis] - low[axis]) / max(box[1, axis] - box[0, axis], 1.0)
+            axes[axis] = low[axis] + (line - box[0, axis]) * ratio
+        axes += [np.zeros(1)] * (3 - len(axes))
+        return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+
+    def _bring(self, rng: np.random.Generator, lesion: MniLesion, points: np.ndarray) -> Tensor:
+        """One mask [1, 1, *S]; in 2D of a height at which the lesion is."""
+        if self.problem.dims == 2:
+            heights = np.flatnonzero(lesion.density.max((0, 1)) >= min(0.5, lesion.density.max()))
+            points = points.copy()
+            points[2] = lesion.corner[2] + rng.choice(heights) * lesion.spacing[2] + rng.normal(0, 0.5)
+        mask = place_lesion(rng, lesion, points, np.ones(points.shape[1:], dtype=bool)).transpose(2, 1, 0)
+        return torch.from_numpy(mask[0] if self.problem.dims == 2 else mask)[None, None].float()
+
+
+def extent(brains: np.ndarray) -> np.ndarray:
+    """Where the brain begins and ends, in voxels [low, high] × (x, y[, z]): the mean over bool [N, *S].
+
+    In 2D a slice shows less than the head's extent, so the outer tenth of the slices counts there.
+    """
+    dims = brains.ndim - 1
+    boxes = []
+    for brain in brains[brains.reshape(len(brains), -1).any(1)]:
+        box = np.empty((2, dims))
+        for axis in range(dims):
+            share = np.cumsum(brain.sum(tuple(b for b in range(dims) if b != axis)), dtype=float)
+            box[:, dims - 1 - axis] = np.searchsorted(share / share[-1], (0.005, 0.995))
+        boxes.append(box)
+    if not boxes:
+        return np.array([[0.0] * dims, [n - 1.0 for n in brains.shape[:0:-1]]])
+    stacked = np.stack(boxes)
+    if dims == 2:
+        return np.stack([np.quantile(stacked[:, 0], 0.1, axis=0), np.quantile(stacked[:, 1], 0.9, axis=0)])
+    return stacked.mean(0)

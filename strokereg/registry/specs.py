@@ -1,0 +1,167 @@
+"""Specs: the frozen, torch-free descriptions under which architectures are registered.
+
+A spec names a factory (`"package.module:Class"`) and says what it can do. Nothing is imported until a
+model is asked for, so a hundred installed plugins cost a command line nothing but a hundred small objects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from strokereg.registry.errors import StrokeregError
+
+API = 1  # version of the contract between the core and a plugin
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+class SpecError(StrokeregError):
+    """A spec that breaks a rule of the contract; the registry quarantines the plugin that gave it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What the registry knows of anything before any of its code is loaded.
+
+    Args:
+        name: lower-case words joined by hyphens, as typed on the command line.
+        factory: `"package.module:Class"`.
+        summary: one line for lists.
+        paper: citation or URL of the source.
+        licence: licence of the implementation or of what it was built after.
+        api: version of the plugin contract that it was written for.
+
+    Raises:
+        SpecError: a field breaks its rule.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    paper: str = ""
+    licence: str = ""
+    api: int = API
+
+    role: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SpecError(f"the name {self.name!r} is not lower-case words joined by hyphens")
+        if not _FACTORY.fullmatch(self.factory):
+            raise SpecError(f"{self.name}: the factory {self.factory!r} is not of the form 'package.module:Class'")
+        if self.api != API:
+            raise SpecError(f"{self.name}: written for plugin api {self.api}; this strokereg speaks api {API}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSpec(Spec):
+    """A reader of one folder layout; its factory is called as `Class(options)` (see `core.cohort.source`).
+
+    Args:
+        general: the layout is a broad one, such as BIDS: it is asked only where no other reader knows the folder.
+    """
+
+    general: bool = False
+    role: ClassVar[str] = "reader"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerSpec(Spec):
+    """An experiment tracker; its factory is called as `Class(folder)` (see `core.train.tracking`)."""
+
+    role: ClassVar[str] = "tracker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSpec(Spec):
+    """An architecture; its factory is called as `Class(problem, options)` (see `core.roles`).
+
+    Args:
+        dims: spatial dimensions that it can be built for, a subset of (2, 3).
+        stochastic: its forward takes a noise vector.
+        torchscript, onnx: exports and holds parity; False claims that the export fails. `onnx` speaks for `.pt2` too,
+            since both start from the same exported program.
+        bf16: trains under bfloat16 autocast.
+    """
+
+    dims: tuple[int, ...] = (2,)
+    stochastic: bool = False
+    torchscript: bool = True
+    onnx: bool = True
+    bf16: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.dims or not set(self.dims) <= {2, 3}:
+            raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec(ArchitectureSpec):
+    """An architecture that makes lesion masks."""
+
+    stochastic: bool = True
+    role: ClassVar[str] = "generator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorSpec(ArchitectureSpec):
+    """An architecture that turns a label map (tissues + lesion) into an MR image.
+
+    Args:
+        paired: trains on label map and image of the same case; False: the two come from different cases.
+    """
+
+    paired: bool = True
+    role: ClassVar[str] = "translator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterSpec(ArchitectureSpec):
+    """An architecture that turns an MR image into a lesion mask."""
+
+    role: ClassVar[str] = "segmenter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixerSpec(ArchitectureSpec):
+    """A method that mixes two real training cases into a new image with its labels.
+
+    It is no network: it works on whole volumes in NumPy whatever the dimensions of a study, is not trained and not
+    exported.
+    """
+
+    dims: tuple[int, ...] = (2, 3)
+    stochastic: bool = True
+    torchscript: bool = False
+    onnx: bool = False
+    bf16: bool = False
+    role: ClassVar[str] = "mixer"
+
+
+SPEC_OF_ROLE: dict[str, type[ArchitectureSpec]] = {
+    spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
+}
+ROLES = tuple(SPEC_OF_ROLE)
+
+
+class Registered(Protocol):
+    """A spec with where it came from, as the registry hands it out."""
+
+    @property
+    def spec(self) -> ArchitectureSpec:
+        """What is registered."""
+        ...
+
+    @property
+    def distribution(self) -> str:
+        """The installed distribution that registered it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """That distribution's version."""
+        ...

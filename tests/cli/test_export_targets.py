@@ -1,0 +1,163 @@
+"""`strokereg export` into other homes, and what can go wrong on the way out: one sentence, nothing half written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from strokereg.cli.main import main
+from strokereg.core.train.record import Record
+from strokereg.export import bundle
+
+
+def export(*words) -> int:
+    return main(["export", *map(str, words)])
+
+
+def told(capsys) -> str:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+@pytest.mark.slow
+def test_folders_appear_whole_replace_their_own_kind_and_can_be_checked(unet_run, tmp_path, capsys):
+    assert export(unet_run, "--format", "triton,monai", "--out", tmp_path, "--json") == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [Path(entry["file"]).name for entry in entries] == ["unet-triton", "unet-monai"]
+    assert all(entry["parity"]["cases"] == 2 for entry in entries)
+    assert listed(tmp_path) == ["unet-monai", "unet-triton"]
+    (tmp_path / "unet-monai" / "stale").write_text("of an older export")
+    assert export(unet_run, "--format", "monai", "--out", tmp_path) == 0
+    assert listed(tmp_path / "unet-monai") == ["configs", "docs", "models", "scripts"]
+    assert listed(tmp_path) == ["unet-monai", "unet-triton"]
+    capsys.readouterr()
+    assert export("--check", tmp_path / "unet-triton") == 0
+    assert "against its network's answers in the file" in capsys.readouterr().out
+
+
+def test_a_folder_of_something_else_is_left_alone(unet_run, tmp_path, capsys):
+    (tmp_path / "unet-triton").mkdir()
+    (tmp_path / "unet-triton" / "notes.txt").write_text("mine")
+    assert export(unet_run, "--format", "triton", "--out", tmp_path) == 2
+    assert "unet-triton: is in the way and no export of this kind" in told(capsys)
+    assert listed(tmp_path / "unet-triton") == ["notes.txt"]
+    assert listed(tmp_path) == ["unet-triton"]
+
+
+def test_homes_that_only_a_segmenter_has(make_run, tmp_path, capsys):
+    run = make_run("mask-gan")
+    for home in ("web", "monai"):
+        assert export(run, "--format", f"onnx,{home}", "--out", tmp_path / "out") == 2
+        assert f"--format {home}: " in (said := told(capsys))
+        assert "mask-gan is a generator; export it to onnx, torchscript, pt2 or triton" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "trained"),
+    [({"scaling": "zscore"}, "zscore and linear"), ({"interpolation": "cubic"}, "median and cubic")],
+)
+def test_a_home_refuses_a_preparation_that_it_does_not_do(make_run, tmp_path, capsys, change, trained):
+    run = make_run("unet", widths=(4, 8))
+    record = Record.read(run)
+    record.model_copy(update={"preparation": record.preparation.model_copy(update=change)}).write(run)
+    for home in ("web", "monai"):
+        assert export(run, "--format", home, "--out", tmp_path / "out") == 2
+        assert told(capsys).strip().endswith(f"unet was trained with {trained}; export it to onnx")
+    assert not (tmp_path / "out").exists()
+
+
+def npm_that(folder: Path, does: str) -> str:
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{does}\n")
+    (folder / "npm").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))
+    packs = 'for word; do place="$word"; done; mkdir package; echo evil > package/x; tar czf "$place/a.tgz" package'
+    fails = "echo 'npm error no network' >&2; exit 1"
+    for path, said in [
+        (str(tmp_path), "--format web: needs npm once, for the two libraries of the page, and it is not on PATH"),
+        (npm_that(tmp_path / "a", fails), "could not fetch onnxruntime-web@1.30.0 (no network)"),
+        (npm_that(tmp_path / "b", packs), "from npm does not hold the file that was tested"),
+    ]:
+        monkeypatch.setenv("PATH", path)
+        assert export(unet_run, "--format", "web", "--out", tmp_path / "out") == 2
+        assert said in told(capsys)
+    assert not (tmp_path / "out").exists()
+    assert listed(tmp_path / "cache" / "web") == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_nothing(unet_run, small_disk, capsys):
+    place = small_disk(100)  # kB; the smallest file has more
+    for kind in ("torchscript", "pt2", "triton"):
+        assert export(unet_run, "--format", kind, "--out", place) == 2
+        assert f"{place}: cannot be written (No space left on device); choose another folder" in told(capsys)
+        assert listed(place) == []
+
+
+def test_a_disk_that_may_not_be_written(unet_run, small_disk, capsys):
+    place = small_disk(64, read_only=True)
+    assert export(unet_run, "--format", "torchscript", "--out", place / "files") == 2
+    assert "files: cannot be written (Read-only file system); choose another folder" in told(capsys)
+
+
+def test_what_was_there_stays_where_the_new_cannot_take_its_place(unet_run, tmp_path, capsys, monkeypatch):
+    """A folder is moved aside first; if the second step fails, it goes back."""
+    assert export(unet_run, "--format", "monai", "--out", tmp_path) == 0
+    before = (tmp_path / "unet-monai" / "models" / "model.ts").read_bytes()
+    replace = os.replace
+
+    def failing(source, target):
+        if Path(source).parent.name.startswith(".export-") and not Path(source).name.startswith("old-"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(bundle.homes.os, "replace", failing)
+    capsys.readouterr()
+    assert export(unet_run, "--format", "monai", "--out", tmp_path) == 2
+    assert "No space left on device" in told(capsys)
+    assert listed(tmp_path) == ["unet-monai"]
+    assert (tmp_path / "unet-monai" / "models" / "model.ts").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_interrupted_in_the_middle(unet_run, tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "strokereg",
+        "export",
+        unet_run,
+        "--format",
+        "triton,monai",
+        "--out",
+        tmp_path / "out",
+    ]
+    process = subprocess.Popen(
+        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("out/.export-*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert said.endswith("Interrupted.\n")
+    assert listed(tmp_path / "out") == []

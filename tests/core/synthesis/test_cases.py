@@ -1,0 +1,161 @@
+"""Synthetic cases: lesions in parenchyma, background empty, redraws counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.synthesis.cases import (
+    Tally,
+    compose_case,
+    read_database,
+    remove_lesion,
+    render,
+    write_database,
+)
+from strokereg.core.synthesis.placement import Prior, learn_prior
+from strokereg.core.train.prepared import write_prepared
+from strokereg.registry.problem import Problem
+
+TABLE = LabelTable(("background", "csf", "white", "lesion"))
+
+
+class Everywhere(nn.Module):
+    """A generator whose masks cover a square that the noise chooses: all, or only fluid."""
+
+    noise = 2
+
+    def __init__(self, fluid_only: bool = False):
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(()))
+        self.fluid_only = fluid_only
+
+    def forward(self, z):
+        mask = -torch.ones(len(z), 1, 16, 16)
+        mask[:, :, 4:8, 4:8] = 1.0
+        if self.fluid_only:
+            mask[:] = -1.0
+            mask[:, :, 7:9, 7:9] = 1.0
+        return mask + self.anchor
+
+
+class Plain(nn.Module):
+    """A translator that paints labels as they are, background too."""
+
+    def __init__(self):
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(()))
+
+    def forward(self, labels):
+        return labels[:, None].float() / 4.0 + self.anchor
+
+
+@pytest.fixture
+def anatomy(tmp_path):
+    labels = np.zeros((5, 16, 16), np.uint8)
+    labels[1:4, 2:14, 2:14] = 2
+    labels[1:4, 6:10, 6:10] = 1
+    labels[2, 10:13, 10:13] = 3  # an old lesion
+    return write_prepared(tmp_path / "anatomy", "a", np.zeros((1, 5, 16, 16)), labels, 3)
+
+
+def test_a_removed_lesion_becomes_the_nearest_tissue(anatomy):
+    filled = remove_lesion(anatomy.labels, 3)
+    assert (filled != 3).all()
+    assert (filled[2, 10:13, 10:13] == 2).all()
+    untouched = np.asarray(anatomy.labels) != 3
+    assert np.array_equal(filled[untouched], anatomy.labels[untouched])
+
+
+NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator drew it
+
+
+def compose(anatomy, generator, prior, seed=1):
+    tally = Tally()
+    problem = Problem(labels=4, size=(16, 16))
+    return compose_case(anatomy, generator, TABLE, problem, prior, 1.0, (0, seed), tally), tally
+
+
+def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
+    labels, tally = compose(anatomy, Everywhere(), NOWHERE)
+    assert labels.shape == (3, 16, 16)
+    tissue = remove_lesion(anatomy.labels, 3)[1:4]
+    for plane, before in zip(labels, tissue, strict=True):
+        assert (plane == 3).sum() == 12  # the square of 16 without its 4 voxels of fluid
+        assert ((plane == 3) <= ((before == 2) | (before[:, ::-1] == 2))).all()
+    assert tally == Tally(lesions=3, redrawn=0, given_up=0)
+
+
+def test_lesions_go_where_the_training_lesions_lie(anatomy):
+    prior = learn_prior([anatomy], 2)  # the old lesion: behind, on one side
+    rows, columns = [], []
+    for seed in range(20):
+        labels, tally = compose(anatomy, Everywhere(), prior, seed)
+        assert tally.given_up == 0
+        rows += [np.argwhere(plane == 3)[:, 0].mean() for plane in labels]
+        columns += [np.argwhere(plane == 3)[:, 1].mean() for plane in labels]
+    assert np.mean(rows) == pytest.approx(11.0, abs=0.5)
+    assert {round(c / 3) for c in columns} >= {1, 4}  # either side
+    again, _ = compose(anatomy, Everywhere(), prior, 19)
+    assert np.array_equal(again, labels)
+
+
+def test_lesions_that_never_fit_are_drawn_again_counted_and_given_up(anatomy):
+    labels, tally = compose(anatomy, Everywhere(True), NOWHERE)
+    assert (labels != 3).all()
+    assert tally == Tally(lesions=3, redrawn=27, given_up=3)
+
+
+def test_a_volume_gets_one_lesion_at_a_place_of_the_prior(tmp_path):
+    class Ball(nn.Module):
+        noise = 1
+
+        def forward(self, z):
+            mask = -torch.ones(len(z), 1, 16, 16, 16)
+            mask[:, :, 6:9, 6:9, 6:9] = 1.0
+            return mask
+
+    labels = np.full((16, 16, 16), 2, np.uint8)
+    labels[2:5, 3:6, 12:15] = 3
+    case = write_prepared(tmp_path / "case", "a", np.zeros((1, 16, 16, 16)), labels, 3)
+    problem = Problem(dims=3, labels=4, size=(16, 16, 16))
+    made = compose_case(case, Ball(), TABLE, problem, learn_prior([case], 3), 1.0, (0, 2), Tally())
+    z, y, x = np.argwhere(made[0] == 3).mean(axis=0)
+    assert made.shape == (1, 16, 16, 16)
+    assert (z, y) == (pytest.approx(3, abs=2), pytest.approx(4, abs=2))
+    assert min(x, 15 - x) == pytest.approx(2, abs=2)
+
+
+def test_painted_background_is_empty():
+    labels = np.zeros((1, 16, 16), np.uint8)
+    labels[0, 4:8, 4:8] = 2
+    image = render(Plain(), labels, stochastic=False)
+    assert image.shape == (1, 1, 16, 16)
+    assert (image[0, 0][labels[0] == 0] == -1.0).all()
+    assert (image[0, 0][labels[0] == 2] == 0.5).all()
+
+
+def test_a_database_goes_on_where_it_stopped(anatomy, tmp_path):
+    problem = Problem(labels=4, size=(16, 16))
+
+    def write(folder, stop=None):
+        def on_case(done):
+            if done == stop:
+                raise KeyboardInterrupt
+
+        cases = [anatomy]
+        return write_database(folder, cases, cases, Everywhere(), Plain(), False, TABLE, problem, 4, 7, on_case)
+
+    whole = write(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "cut", stop=2)
+    first = (tmp_path / "cut" / "0000" / "image.npy").stat().st_mtime_ns
+    assert write(tmp_path / "cut") == whole
+    assert (tmp_path / "cut" / "0000" / "image.npy").stat().st_mtime_ns == first
+    pairs = zip(read_database(tmp_path / "whole", 3), read_database(tmp_path / "cut", 3), strict=True)
+    for a, b in pairs:
+        assert np.array_equal(a.labels, b.labels)
+        assert np.array_equal(a.image, b.image)

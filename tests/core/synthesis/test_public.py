@@ -1,0 +1,109 @@
+"""Public anatomies and masks: read, kept apart from held-out cases, and used by arms of their own."""
+
+from __future__ import annotations
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.nifti import read_volume
+from strokereg.core.study.plan import make_plan
+from strokereg.core.study.tasks import outcome, perform
+from strokereg.core.synthesis.cases import read_database
+from strokereg.core.train.prepared import PreparedCase
+from strokereg.registry.errors import InputError
+
+CODES = np.array([0, 24, 4, 3, 10, 2, 2])  # FreeSurfer's codes for the simulator's tissues; the lesion lies in white
+
+
+@pytest.fixture(scope="module")
+def folders(small_cohort, tmp_path_factory):
+    """Label maps with FreeSurfer codes and masks around MNI's origin: three of others, one of each from a test case."""
+    anatomies, masks = tmp_path_factory.mktemp("heads"), tmp_path_factory.mktemp("lesions")
+    cohort = open_cohort(small_cohort)
+    for number, case in enumerate((*cohort.part("train")[3:6], cohort.part("test")[0])):
+        labels, mask = read_volume(case.dseg), read_volume(case.mask)
+        codes = CODES[labels.data.astype(int)].astype(np.int16)
+        if number < 3:  # another head than the cohort's own
+            codes = codes[::-1]
+        nib.save(nib.Nifti1Image(codes, labels.affine), anatomies / f"head{number}.nii.gz")
+        blob = mask.data if number == 3 else np.roll(mask.data, 1, 0) + np.roll(mask.data, 2, 0) > 0
+        nib.save(nib.Nifti1Image(blob.astype(np.uint8), labels.affine), masks / f"lesion{number}.nii.gz")
+    return anatomies, masks
+
+
+@pytest.fixture
+def public_stage(set_small_stage):
+    def do(small_cohort, tmp_path, folders):
+        anatomies, masks = folders
+        models = ("random-contrast",)
+        return set_small_stage(small_cohort, tmp_path, models=models, anatomies=anatomies, mask_library=masks)
+
+    return do
+
+
+def test_what_belongs_to_a_test_case_is_left_out(small_cohort, tmp_path, folders, public_stage):
+    stage = public_stage(small_cohort, tmp_path, folders)
+    assert [case.name for case in stage.public.anatomies] == ["head0.nii.gz", "head1.nii.gz", "head2.nii.gz"]
+    assert stage.public.left_out == ("lesion3.nii.gz",)
+    facts = {kind: (source.used, source.left_out) for kind, source in stage.public.facts}
+    assert facts == {"anatomies": (3, 1), "masks": (3, 1)}
+    [labels] = [np.asarray(case.labels) for case in stage.public.anatomies[:1]]
+    assert set(np.unique(labels)) <= set(range(6))  # the cohort's tissues, and no lesion
+    ours = np.asarray(stage.ready.train[3].labels)
+    assert (labels > 0).mean() == pytest.approx((ours > 0).mean(), rel=0.35)
+
+
+def test_sources_named_by_the_cohort_are_left_out(small_cohort, tmp_path, folders, public_stage):
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    subject = open_cohort(root).part("val")[0].subject
+    table = root / "participants.tsv"
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    anatomy, lesion = rows[0].index("anatomy"), rows[0].index("lesion")
+    for row in rows:
+        if row[0] == subject:
+            row[anatomy], row[lesion] = "head1.nii.gz", "lesion0.nii.gz"
+    table.write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    stage = public_stage(root, tmp_path, folders)
+    assert [case.name for case in stage.public.anatomies] == ["head0.nii.gz", "head2.nii.gz"]
+    assert set(stage.public.left_out) == {"lesion0.nii.gz", "lesion3.nii.gz"}
+
+
+def test_a_folder_of_test_cases_only_is_refused(small_cohort, tmp_path, folders, public_stage):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(folders[0] / "head3.nii.gz", alone / "innocent.nii.gz")
+    with pytest.raises(InputError, match="alone: all its 1 files belong to validation or test cases"):
+        public_stage(small_cohort, tmp_path, (alone, folders[1]))
+
+
+def test_public_arms_use_public_sources(small_cohort, tmp_path, folders, public_stage):
+    stage = public_stage(small_cohort, tmp_path / "store", folders)
+    plan = make_plan(stage)
+    assert [arm.name for arm in plan.arms][-1] == "random-contrast, clinical + synthetic, public anatomies and masks"
+    kinds = sorted(
+        f"{task.kind} {task.architecture}" for task in plan.tasks.values() if task.kind not in ("segmenter", "quality")
+    )
+    assert kinds == [
+        "database random-contrast",
+        "database random-contrast",
+        "generator mask-gan",
+        "generator mask-library",
+        "translator random-contrast",  # one serves both
+    ]
+    assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
+    [public] = [task for task in plan.tasks.values() if task.public and task.kind == "database"]
+    for key in (*public.needs, public.key):
+        task = plan.tasks[key]
+        perform(stage, task, {need: plan.tasks[need] for need in task.needs}, lambda *said: None)
+    assert outcome(stage, public)["lesions"] > 0
+    made = read_database(stage.store / public.folder, stage.ready.table.lesion)
+    heads = [np.asarray(PreparedCase(c.name, c.folder, c.lesion).labels) > 0 for c in stage.public.anatomies]
+    for case, head in zip(made, heads, strict=False):
+        slices = int(head.any(axis=(1, 2)).sum())
+        assert case.labels.shape[0] == slices  # as many as that head has, brain by brain
+    other = make_plan(public_stage(small_cohort, tmp_path / "store", (folders[0], folders[0])))
+    assert public.key not in other.tasks

@@ -1,0 +1,52 @@
+"""Trees of tensors, whole or not at all."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from strokereg.core.train.checkpoint import load_tree, save_tree
+from strokereg.registry.errors import InputError
+
+TREE = {
+    "step": 7,
+    "state": {0: {"exp_avg": torch.randn(2, 3), "step": torch.tensor(3.0)}, 1: {}},
+    "groups": [{"lr": 1e-3, "betas": [0.5, 0.9], "capturable": False, "foreach": None, "params": [0, 1]}],
+    "averages": {"a": [torch.ones(2, dtype=torch.bfloat16), torch.zeros((), dtype=torch.int64)]},
+}
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b and type(a) is type(b)
+
+
+def test_a_tree_comes_back_as_it_was(tmp_path):
+    save_tree(tmp_path / "c.safetensors", TREE)
+    assert same(load_tree(tmp_path / "c.safetensors"), TREE)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_shared_tensors_are_kept_apart(tmp_path):
+    weight = torch.ones(3)
+    save_tree(tmp_path / "c.safetensors", {"a": weight, "b": [weight, weight[:2]]})
+    assert torch.equal(load_tree(tmp_path / "c.safetensors")["b"][1], torch.ones(2))
+
+
+@pytest.mark.parametrize("keep", [0, 5, 60])
+def test_a_truncated_file_is_one_sentence(tmp_path, keep):
+    path = tmp_path / "c.safetensors"
+    save_tree(path, TREE)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="damaged"):
+        load_tree(path)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_tree(tmp_path / "c.safetensors")

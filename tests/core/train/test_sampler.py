@@ -1,0 +1,151 @@
+"""Batches: a pure function of seed and step, in the shares that were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from strokereg.core.train.augmentation import FULL, Augmentation, augment
+from strokereg.core.train.prepared import write_prepared
+from strokereg.core.train.sampler import Sampler, Source, cut
+from strokereg.registry.problem import Problem
+
+LESION = 4
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Two cases whose image value tells which case and which slice it is."""
+    made = []
+    for number, shape in enumerate([(6, 12, 10), (4, 12, 10)]):
+        labels = np.ones(shape, np.uint8)
+        labels[2, 3:6, 3:6] = LESION
+        image = np.broadcast_to(0.1 * (number + 1) + 0.01 * np.arange(shape[0])[:, None, None], shape)[None]
+        made.append(write_prepared(tmp_path / str(number), str(number), image, labels, LESION))
+    return made
+
+
+def sampler(sources, dims=2, size=(12, 10), batch=8, seed=0, **more):
+    return Sampler(sources, Problem(dims=dims, labels=LESION + 1, size=size), batch, seed, **more)
+
+
+def equal(a, b):
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("labels", "image", "mask"))
+
+
+@pytest.mark.parametrize("augmentation", [None, FULL])
+def test_a_batch_is_a_function_of_seed_and_step(cases, augmentation):
+    first, second = (sampler([Source(cases)], augmentation=augmentation) for _ in range(2))
+    for step in range(5):  # the second has drawn nothing before step 5
+        first.batch(step)
+    assert equal(first.batch(5), second.batch(5))
+    assert not equal(first.batch(5), first.batch(6))
+    assert not equal(first.batch(5), sampler([Source(cases)], seed=1, augmentation=augmentation).batch(5))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_slices_with_a_lesion(cases, share):
+    batch = sampler([Source(cases, lesion_share=share)], batch=200).batch(0)
+    seen = float(batch.mask.flatten(1).any(1).float().mean())
+    assert seen == 1.0 if share else 0.05 < seen < 0.5
+    assert torch.equal(batch.mask[:, 0] > 0, batch.labels == LESION)
+
+
+def test_sources_fill_their_shares(cases):
+    mixed = sampler([Source(cases[:1], 0.75), Source(cases[1:], 0.25)], batch=8)
+    values = mixed.batch(0).image[:, 0, 0, 0]
+    assert int((values < 0.2).sum()) == 6
+    assert int((values >= 0.2).sum()) == 2
+
+
+@pytest.mark.parametrize(("batch", "share"), [(1, 0.5), (1, 0.1), (3, 0.5), (8, 0.3), (2, 0.9)])
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_shares_that_do_not_divide_the_batch_hold_over_the_steps(cases, batch, share, seed):
+    mixed = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    drawn = [mixed.batch(step).image[:, 0, 0, 0] for step in range(100)]
+    first = np.array([int((values < 0.2).sum()) for values in drawn])
+    assert all(len(values) == batch for values in drawn)
+    assert abs(first.sum() - 100 * batch * share) <= 2
+    assert set(first) <= {int(np.floor(batch * share)), int(np.ceil(batch * share))}
+    assert np.abs(np.cumsum(first) - batch * share * np.arange(1, 101)).max() < 2  # at any time
+    again = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    assert equal(again.batch(37), mixed.batch(37))
+
+
+@pytest.mark.parametrize("batch", [2, 4, 10])
+def test_shares_that_divide_the_batch_do_so_in_every_step(cases, batch):
+    mixed = sampler([Source(cases[:1], 0.5), Source(cases[1:], 0.5)], batch=batch)
+    assert {int((mixed.batch(step).image[:, 0, 0, 0] < 0.2).sum()) for step in range(30)} == {batch // 2}
+
+
+def test_three_sources_share_a_sample_at_a_time(cases):
+    thirds = sampler([Source(cases[:1]), Source(cases[1:]), Source(cases[:1])], batch=1)
+    counts = np.array([thirds._counts(step) for step in range(300)])
+    assert (counts >= 0).all()
+    assert (counts.sum(axis=1) == 1).all()
+    assert np.abs(counts.sum(axis=0) - 100).max() <= 2
+
+
+def test_unpaired_labels_come_from_elsewhere(cases):
+    batch = sampler([Source(cases)], batch=64, paired=False).batch(0)
+    assert not torch.equal(batch.mask[:, 0] > 0, batch.labels == LESION)
+
+
+def test_patches_hold_the_lesion_and_padding_is_background(cases):
+    batch = sampler([Source(cases, lesion_share=1.0)], dims=3, size=(8, 6, 6), batch=4).batch(0)
+    assert batch.image.shape == (4, 1, 8, 6, 6)
+    assert batch.mask.flatten(1).any(1).all()
+    assert (batch.image[:, :, 0] == -1).all()  # six or four slices stand in eight
+    assert (batch.labels[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(("size", "total"), [((4, 4), 16), ((15, 10), 120), ((8, 13), 80)])
+def test_cutting_and_padding_keep_the_middle(size, total):
+    image, labels = cut(np.zeros((1, 12, 10), np.float32), np.ones((12, 10), np.uint8), (), size)
+    assert image.shape == (1, *size)
+    assert labels.shape == size
+    assert labels.sum() == total
+    assert (image[0][labels == 0] == -1).all()
+
+
+def blob(shape):
+    labels = torch.zeros(2, *shape, dtype=torch.int64)
+    labels[(slice(None), *(slice(n // 4, n // 2 + 3) for n in shape))] = 3
+    return labels, (labels > 0).float()[:, None] * 1.5 - 1.0
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
+def test_labels_and_image_move_together_and_background_stays(shape):
+    labels, image = blob(shape)
+    moved, kept = augment(image, labels, FULL, torch.Generator().manual_seed(3))
+    assert moved.shape == image.shape
+    assert kept.dtype == torch.int64
+    assert not torch.equal(kept, labels)
+    inside = moved[:, 0] > -0.5
+    overlap = 2 * float((inside & (kept > 0)).sum()) / float(inside.sum() + (kept > 0).sum())
+    assert overlap > 0.9
+    pool = torch.nn.functional.max_pool2d if len(shape) == 2 else torch.nn.functional.max_pool3d
+    far = pool((kept > 0).float()[:, None], 5, 1, 2) == 0
+    assert far.any()
+    assert (moved[far] == -1).all()
+    assert moved.min() >= -1
+    assert moved.max() <= 1
+
+
+def test_no_augmentation_is_no_change():
+    still = {name: 0.0 for name in Augmentation.model_fields if name != "flip"}
+    labels, image = blob((16, 20))
+    moved, kept = augment(image, labels, Augmentation(flip=False, **still), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(moved, image, atol=1e-5, rtol=0)
+    assert torch.equal(kept, labels)
+
+
+def test_flips_are_left_and_right_only():
+    still = {name: 0.0 for name in Augmentation.model_fields if name != "flip"}
+    labels, image = blob((16, 20))
+    results = [augment(image, labels, Augmentation(**still), torch.Generator().manual_seed(s))[1] for s in range(20)]
+    seen = {"same" if torch.equal(r[0], labels[0]) else "flipped" for r in results}
+    assert seen == {"same", "flipped"}
+    for r in results:
+        assert torch.equal(r[0], labels[0]) or torch.equal(r[0], labels[0].flip(-1))

@@ -1,0 +1,121 @@
+"""Judging: on the scan's own grid, with a rule chosen on validation cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.scan.grid import Preparation
+from strokereg.core.scan.postprocess import Decision
+from strokereg.core.train.validation import THRESHOLDS, choose_decision, predict, predict_case
+from strokereg.registry.errors import InputError
+
+PREPARATION = Preparation(spacing=(3.0, 3.0, 3.0))
+SIZE = (32, 32)
+
+
+class Bright(nn.Module):
+    """Calls whatever is brighter than a level; its logits are the distance from it."""
+
+    def __init__(self, level: float):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(level))
+
+    def forward(self, image):
+        return 10.0 * (image[:, :1] - self.level)
+
+
+@pytest.fixture
+def files(phantom):
+    return open_cohort(phantom).cases
+
+
+def test_slices_in_batches_and_the_whole_volume_agree():
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 37, 8, 6)).astype(np.float32)
+    model = Bright(0.2).eval()
+    flat, deep = predict(model, image, (8, 6)), predict(model, image, (37, 8, 6))
+    assert flat.shape == deep.shape == (37, 8, 6)
+    assert np.array_equal(flat, deep)
+    assert np.array_equal(flat > 0.5, image[0] > 0.2)
+
+
+def test_a_case_is_judged_on_its_own_grid(files):
+    judged = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
+    assert judged.probability.shape == judged.truth.shape == judged.dwi.data.shape == (30, 34, 22)
+    scores = judge_case(judged, Decision(threshold=0.5))
+    # The phantom's brain lies at -0.5 and its lesion at -0.1, so this level is the truth but for noise.
+    assert scores.dice > 0.95
+    assert scores.volume_ml == pytest.approx(judged.truth.sum() * 0.027)
+
+
+def test_the_rule_with_the_best_dice_on_validation_is_chosen(files):
+    level = Bright(-0.5)  # in the middle of brain tissue: half of the brain passes a threshold of one half
+    decision, dice = choose_decision(level, files, PREPARATION, SIZE)
+    judged = [predict_case(level, case, PREPARATION, SIZE) for case in files]
+
+    def mean(rule):
+        return np.mean([judge_case(j, rule).dice for j in judged])
+
+    assert dice == pytest.approx(mean(decision))
+    assert decision.threshold > 0.5
+    assert mean(Decision(threshold=0.5)) < dice
+    assert all(mean(Decision(threshold=t, smallest_ml=s)) <= dice + 1e-9 for t in THRESHOLDS[::3] for s in (0.0, 0.3))
+
+
+def test_among_equal_rules_the_first_is_taken(files):
+    class Empty(Bright):
+        def forward(self, image):
+            return super().forward(image) * 0.0 - 20.0
+
+    decision, dice = choose_decision(Empty(0.0), files[:1], PREPARATION, SIZE)
+    assert decision == Decision(threshold=THRESHOLDS[0], smallest_ml=0.0)
+    assert dice == 0.0
+
+
+def test_a_case_without_mask_cannot_be_judged(files):
+    with pytest.raises(InputError, match="sub-01: has no lesion mask to judge against"):
+        predict_case(Bright(0.0), replace(files[0], mask=None), PREPARATION, SIZE)
+
+
+class Particular(Bright):
+    """Takes its own size and no other, as a network with position encodings does."""
+
+    def __init__(self, level, size):
+        super().__init__(level)
+        self.size = size
+
+    def forward(self, image):
+        assert tuple(image.shape[2:]) == self.size
+        return super().forward(image)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 32), (8, 16, 16), (18, 32, 16)])
+def test_a_brain_that_is_larger_than_any_training_brain_keeps_its_rim(files, size):
+    """The phantom's brain needs 32 x 32 x 18; a network trained on less finds its lesion all the same."""
+    whole = predict_case(Bright(-0.3), files[0], PREPARATION, (32, 32))
+    found = predict_case(Particular(-0.3, size), files[0], PREPARATION, size)
+    np.testing.assert_allclose(found.probability, whole.probability, atol=1e-5)
+    brain = predict_case(Particular(-0.9, size), files[0], PREPARATION, size)
+    lit = brain.dwi.data > 50  # every voxel of the brain, the outermost too, is called by a network that sees it
+    assert (brain.probability[lit] > 0.5).mean() > 0.99
+
+
+def test_flips_are_part_of_the_rule(files):
+    class Lopsided(Bright):
+        def forward(self, image):
+            return super().forward(image) + torch.linspace(-3, 3, image.shape[-1])
+
+    model = Lopsided(-0.4)
+    for flips in (False, True):
+        decision, dice = choose_decision(model, files, PREPARATION, SIZE, flips)
+        judged = [predict_case(model, case, PREPARATION, SIZE, decision.flips) for case in files]
+        assert decision.flips is flips
+        assert dice == pytest.approx(np.mean([judge_case(j, decision).dice for j in judged]))
+    plain, mean = (predict_case(model, files[0], PREPARATION, SIZE, flips).probability for flips in (False, True))
+    assert not np.allclose(plain, mean)

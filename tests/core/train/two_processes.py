@@ -1,0 +1,55 @@
+"""One training, as torchrun starts it: python -m torch.distributed.run two_processes.py OUT."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from strokereg.core.roles import Batch, Player
+from strokereg.core.train.distributed import join_company
+from strokereg.core.train.trainer import Trainer, TrainerSettings
+
+
+class Pair(nn.Module):
+    """Two players whose losses are means over samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.painter, self.critic = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3)
+
+    def players(self):
+        return {
+            name: Player(list(getattr(self, name).parameters()), lr=1e-2, clip=1.0) for name in ("painter", "critic")
+        }
+
+    def moves(self, batch):
+        fake = self.painter(batch.mask)
+        yield (
+            "critic",
+            {"gan": (self.critic(fake.detach()) - 1).square().mean() + self.critic(batch.image).square().mean()},
+        )
+        yield "painter", {"l1": (fake - batch.image).abs().mean(), "gan": self.critic(fake).square().mean()}
+
+
+def draw(step, device, progress):
+    generator = torch.Generator().manual_seed(step)
+    image = torch.rand(8, 1, 12, 12, generator=generator)
+    return Batch(torch.zeros(8, 12, 12, dtype=torch.int64), image, (image > 0.5).float())
+
+
+def train(folder: Path):
+    torch.manual_seed(0)
+    model = Pair()
+    settings = TrainerSettings(steps=20, batch_size=8, checkpoint_every=10, device="cpu")
+    return Trainer(model, "pair", draw, settings, folder).fit()
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    trained = train(folder)
+    company = join_company()
+    torch.save(trained.state_dict(), folder / f"rank{company.rank}.pt")
+    company.wait()

@@ -1,0 +1,92 @@
+"""The exported file of a whole scan: its metadata, its gate, and who refuses it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from strokereg.cli.main import cli
+from strokereg.export import deploy, timing
+from strokereg.export.metadata import KEY
+from strokereg.export.scan import file
+from strokereg.export.verify.probe import probe_inputs
+from strokereg.registry.errors import InputError, RunFailed
+
+
+def test_its_metadata_say_what_goes_in_and_how_close_it_is(exported):
+    bundle, network = deploy.read_bundle(exported["scan"]), deploy.read_bundle(exported["onnx"])
+    assert bundle.whole
+    assert not network.whole
+    assert (list(bundle.inputs), list(bundle.output)) == (["scan", "affine"], ["probability", "mask"])
+    assert bundle.decision == network.decision
+    assert bundle.parity.largest_difference < 1e-5
+    assert bundle.parity.agreeing_voxels == 1.0
+    assert bundle.parity.cases == 2
+    assert "onnxscript" in bundle.versions
+    assert probe_inputs(bundle)["scan"].shape == (1, *bundle.probe.size)
+    assert np.ptp(bundle.probe.values) > 0.1
+
+
+def test_it_is_measured_again_with_its_run_and_without(exported, unet_run):
+    parity, gate, against = deploy.check_export(exported["scan"], unet_run)
+    assert (parity.holds, parity.cases, gate) == (True, 2, None)
+    assert str(unet_run) in against
+    alone, _, against = deploy.check_export(exported["scan"])
+    assert alone.largest_difference < 1e-5
+    assert "its network's answers in the file" in against
+
+
+def test_another_rule_under_the_same_metadata_is_found_out(exported, unet_run, tmp_path):
+    model = onnx.load(exported["scan"])
+    (spacing,) = (entry for entry in model.graph.initializer if entry.name == "spacing")
+    spacing.CopyFrom(onnx.numpy_helper.from_array(np.array([3.0, 3.0, 4.0]), "spacing"))
+    onnx.save(model, tmp_path / "other.scan.onnx")
+    with pytest.raises(RunFailed, match=r"does not do as 'strokereg segment' does: .* masks agree on 9"):
+        deploy.check_export(tmp_path / "other.scan.onnx", unet_run)
+    with pytest.raises(RunFailed, match="does not answer as its trained network did"):
+        deploy.check_export(tmp_path / "other.scan.onnx")
+
+
+def test_a_graph_that_does_otherwise_is_not_written(unet_run, tmp_path, monkeypatch, exported):
+    plain = file.write
+
+    def shifted(network, bundle, path):
+        rule = bundle.decision.model_copy(update={"threshold": 0.9})
+        plain(exported["onnx"], bundle.model_copy(update={"decision": rule}), path)
+
+    monkeypatch.setattr(file, "write", shifted)
+    monkeypatch.setattr(
+        "strokereg.export.write.onnx_file.write", lambda graph, example, path: shutil.copy(exported["onnx"], path)
+    )
+    done = CliRunner().invoke(cli, ["export", str(unet_run), "--format", "scan", "--out", str(tmp_path)])
+    assert done.exit_code != 0
+    assert isinstance(done.exception, RunFailed)
+    assert "allowed are 0.0001 and 99.99 % of voxels" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_for_networks_say_which_file_they_want(exported, phantom):
+    with pytest.raises(InputError, match=r"unet\.scan\.onnx: holds a whole scan's way.* give the network alone"):
+        deploy.load(exported["scan"])
+    with pytest.raises(InputError, match="holds a whole scan's way, and networks are timed"):
+        timing.bench(exported["scan"])
+
+
+def test_a_translator_has_no_such_graph(make_run):
+    with pytest.raises(InputError, match="--format scan: the graph of a whole scan segments scans, and pix2pix is a"):
+        deploy.export(make_run("pix2pix", ngf=4, ndf=4), formats=("scan",))
+
+
+def test_a_graph_that_is_not_the_one_of_its_metadata(exported, tmp_path):
+    model = onnx.load(exported["onnx"])
+    (entry,) = (entry for entry in model.metadata_props if entry.key == KEY)
+    told = json.loads(entry.value) | {"inputs": file.INPUTS, "output": file.OUTPUT}
+    entry.value = json.dumps(told)
+    onnx.save(model, tmp_path / "odd.scan.onnx")
+    with pytest.raises(InputError, match="graph does not fit its strokereg metadata"):
+        deploy.check_export(tmp_path / "odd.scan.onnx")

@@ -1,0 +1,146 @@
+"""The blocks that several architectures share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from strokereg.plugins.blocks.layers import (
+    HistoryPool,
+    PatchDiscriminator,
+    halvings,
+    least_squares,
+    normal_weights,
+    one_hot,
+    require_multiple,
+)
+from strokereg.plugins.blocks.lesion_learner import soft_dice
+from strokereg.plugins.generators.mask_gan import MaskGan
+from strokereg.registry.errors import InputError
+from strokereg.registry.problem import Problem
+
+
+def item(value: float) -> torch.Tensor:
+    return torch.full((1, 1, 2, 2), value)
+
+
+def test_the_pool_fills_then_swaps_and_keeps():
+    torch.manual_seed(0)
+    pool = HistoryPool(4, 1, 2, 2)
+    for value in range(4):  # while it fills, everything passes through
+        assert torch.equal(pool.swap(item(value)), item(value))
+    assert pool.items[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    older = 0
+    for value in range(4, 204):
+        before = set(pool.items[:, 0, 0, 0].tolist())
+        shown = pool.swap(item(value))[0, 0, 0, 0].item()
+        after = set(pool.items[:, 0, 0, 0].tolist())
+        if shown == value:
+            assert after == before
+        else:
+            older += 1
+            assert after == before - {shown} | {value}
+    assert 70 < older < 130  # about half
+
+
+def test_the_pool_shows_images_of_several_steps_ago():
+    torch.manual_seed(1)
+    pool = HistoryPool(8, 1, 2, 2)
+    ages = [step - pool.swap(item(step))[0, 0, 0, 0].item() for step in range(200)]
+    assert max(ages) > 8
+
+
+def test_the_pool_travels_in_the_state():
+    pool, other = HistoryPool(3, 1, 2, 2), HistoryPool(3, 1, 2, 2)
+    pool.swap(torch.rand(5, 1, 2, 2))
+    other.load_state_dict(pool.state_dict())
+    assert set(pool.state_dict()) == {"items", "filled"}
+    fresh = torch.rand(4, 1, 2, 2)
+    torch.manual_seed(5)
+    first = pool.swap(fresh)
+    torch.manual_seed(5)
+    assert torch.equal(first, other.swap(fresh))
+    assert torch.equal(pool.items, other.items)
+
+
+def test_a_pool_of_none_is_no_pool():
+    fresh = torch.rand(2, 1, 2, 2)
+    assert HistoryPool(0, 1, 2, 2).swap(fresh) is fresh
+
+
+def test_what_the_pool_gave_is_not_changed_by_it_later():
+    torch.manual_seed(0)
+    pool = HistoryPool(1, 1, 2, 2)
+    pool.swap(item(1))
+    given = torch.cat([pool.swap(item(value)) for value in range(2, 12)])
+    copy = given.clone()
+    pool.swap(torch.rand(20, 1, 2, 2))
+    assert torch.equal(given, copy)
+
+
+def test_one_hot():
+    hot = one_hot(torch.tensor([[[0, 2], [1, 2]]]), 3)
+    assert hot.shape == (1, 3, 2, 2)
+    assert torch.equal(hot.sum(1), torch.ones(1, 2, 2))
+    assert hot[0, 2].tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "smallest", "expected"),
+    [((64, 64), 5, 4, 4), ((64, 64), 2, 4, 2), ((96, 80), 5, 2, 4), ((20, 64), 5, 4, 2), ((15, 16), 5, 4, 0)],
+)
+def test_halvings(size, most, smallest, expected):
+    assert halvings(size, most, smallest) == expected
+
+
+def test_sizes_that_do_not_halve_are_refused():
+    require_multiple(torch.Size((32, 48)), 16, "net")
+    with pytest.raises(InputError, match=r"net: the size \(32, 40\) must be multiples of 16; pad the image"):
+        require_multiple(torch.Size((32, 40)), 16, "net")
+
+
+def test_normal_weights():
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(32, 64, 3)
+    normal_weights(torch.nn.Sequential(layer))
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert not layer.bias.any()
+
+
+def test_patches_are_judged_one_by_one():
+    critic = PatchDiscriminator(2, 3, (4, 8, 8), strided=2)
+    assert critic(torch.randn(2, 3, 32, 48)).shape == (2, 1, 8, 12)
+
+
+def test_least_squares():
+    assert least_squares(torch.tensor([0.0, 2.0]), 1.0).item() == 1.0
+
+
+def test_soft_dice_knows_a_perfect_and_a_wrong_mask():
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    sure = (mask * 2 - 1) * 30
+    assert soft_dice(sure, mask).item() == pytest.approx(0.0, abs=1e-6)
+    assert soft_dice(-sure, mask).item() == pytest.approx(1.0 - 1.0 / 65.0, abs=1e-6)
+    empty = torch.zeros_like(mask)
+    assert soft_dice(empty - 30, empty).item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("slope", "penalty"), [(1.0, 0.0), (3.0, 4.0)])
+def test_the_gradient_penalty_asks_for_slope_one(slope, penalty):
+    model = MaskGan(Problem(labels=3, size=(8, 8)), MaskGan.Options(ngf=2, ndf=2))
+    plane = torch.nn.Linear(64, 1)
+    plane.weight.data *= slope / plane.weight.data.norm()
+    model.critic = torch.nn.Sequential(torch.nn.Flatten(), plane)
+    real, fake = torch.randn(4, 1, 8, 8), torch.randn(4, 1, 8, 8)
+    assert model.gradient_penalty(real, fake).item() == pytest.approx(penalty, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize(("loss", "moves"), [("wasserstein", 3), ("lsgan", 1), ("jensen-shannon", 1)])
+def test_the_critic_of_wasserstein_moves_more_often(loss, moves):
+    from strokereg.core.roles import Batch
+
+    model = MaskGan(Problem(labels=3, size=(8, 8)), MaskGan.Options(ngf=2, ndf=2, loss=loss))
+    mask = torch.zeros(2, 1, 8, 8)
+    played = [name for name, _ in model.moves(Batch(mask[:, 0].long(), mask, mask))]
+    assert played == ["critic"] * moves + ["generator"]
