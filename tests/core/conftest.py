@@ -1,154 +1,81 @@
-"""Made-up results of a plausible shape. The scores are random numbers under a seed: test data, no finding."""
+"""A finished study, made once: every kind of task, as small as it gets, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from strokereg.core.evaluate.metrics import CaseMetrics
-from strokereg.core.report.results import (
-    Arm,
-    CohortFacts,
-    ExternalFacts,
-    Failure,
-    Provenance,
-    Results,
-    Run,
-    SeedScores,
-    Study,
-)
-from strokereg.core.report.summary import summarise
-from strokereg.core.scan.postprocess import Decision
-
-#: name, training, translator, clinical cases (None: all), Dice points above clinical only with 10 cases
-RECIPES = (
-    ("clinical only", "clinical", None, 10, 0),
-    ("clinical only, all cases", "clinical", None, None, 7),
-    ("pix2pix, synthetic only", "synthetic", "pix2pix", 10, -9),
-    ("pix2pix + clinical", "clinical + synthetic", "pix2pix", 10, 4),
-    ("spade, synthetic only", "synthetic", "spade", 10, -6),
-    ("spade + clinical", "clinical + synthetic", "spade", 10, 1),
-)
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.storage.cache import cache_folder
+from strokereg.core.study.compare import settle
+from strokereg.core.study.context import set_stage
+from strokereg.core.study.executor import Silent
+from strokereg.core.study.run import run_study
+from strokereg.core.study.tasks import is_done, perform
 
 
-#: name, training, translator, clinical cases, gain: what a large study has, two translators and three baselines.
-LARGE = tuple(
-    recipe
-    for cases, room in ((10, 0), (50, 4), (None, 7))
-    for recipe in (
-        ("clinical only", "clinical", None, cases, room),
-        *(
-            (f"{model}, {training}", training, model, cases, room + gain - 8 * (training == "synthetic"))
-            for model, gain in (
-                ("pix2pix", 4),
-                ("spade", 2),
-                ("random-contrast", 0),
-                ("carvemix", 1),
-                ("lesion-paste", -1),
-            )
-            for training in ("synthetic", "clinical + synthetic")
-        ),
-    )
-)
+class Here:
+    """An executor without processes; remembers what it had to do."""
+
+    def __init__(self):
+        self.done = []
+
+    def run(self, stage, tasks, watcher):
+        known = {task.key: task for task in tasks}
+        for task in known.values():
+            if not is_done(stage, task):
+                perform(stage, task, {key: known[key] for key in task.needs}, lambda *said: None)
+                self.done.append(task)
+        return {}
 
 
-def make_arms(
-    train: int, test: int, seeds: int, external: int, gains: float = 1.0, recipes: tuple = RECIPES
-) -> list[Arm]:
-    """Random scores: a difficulty per case, a luck per training, noise per score."""
-    rng = np.random.default_rng(7)
-    names = [f"sub-{i:04d}" for i in range(1, test + 1)]
-    abroad = [f"sub-strokecase{i:04d}" for i in range(1, external + 1)]
-    volumes = {name: float(np.exp(rng.normal(1.7, 1.2))) for name in names + abroad}
-    ease = {name: rng.normal(0.56, 0.1) + 0.03 * np.log(volumes[name]) for name in names}
-    ease |= {name: rng.normal(0.3, 0.05) for name in abroad}
-
-    def case(name: str, shift: float) -> CaseMetrics:
-        dice = float(np.clip(ease[name] + shift + rng.normal(0, 0.05), 0, 0.97))
-        off = float(rng.normal(0, 0.3) * volumes[name])
-        return CaseMetrics(
-            dice=dice,
-            lesion_f1=float(np.clip(dice + rng.normal(0, 0.12), 0, 1)),
-            volume_difference_ml=abs(off),
-            count_difference=int(rng.poisson(2)),
-            hd95_mm=None if dice == 0 else float(rng.gamma(4, 4)),
-            surface_dice=float(np.clip(dice + 0.1, 0, 1)),
-            volume_ml=volumes[name],
-            predicted_ml=max(0.0, volumes[name] + off),
-        )
-
-    arms = []
-    for name, training, translator, cases, gain in recipes:
-        trained = []
-        for seed in range(seeds):
-            shift = gains * gain / 100 + rng.normal(0, 0.012)
-            trained.append(
-                SeedScores(
-                    seed=seed,
-                    decision=Decision(threshold=0.5 + 0.05 * seed, smallest_ml=0.1),
-                    cases={n: case(n, shift) for n in names},
-                    external={n: case(n, shift) for n in abroad},
-                )
-            )
-        arms.append(Arm(name=name, training=training, translator=translator, cases=cases or train, seeds=trained))
-    return arms
-
-
-def make_results(train: int = 36, test: int = 40, seeds: int = 5, external: int = 1, gains: float = 1.0) -> Results:
-    """Results of a study that never was."""
-    study = Study(
-        models=["pix2pix", "spade"],
-        preset="full",
-        cases=[10],
-        seeds=list(range(seeds)),
-        steps={"generator": 800, "translator": 1500, "segmenter": 2000},
-        spacing=(3.0, 3.0, 3.0),
-        cohort=CohortFacts(
-            name="made-up", fingerprint="0f3c9a", simulated=True, counts={"train": train, "val": 6, "test": test}
-        ),
-        external=ExternalFacts(name="elsewhere", fingerprint="77ab01", simulated=False, cases=external)
-        if external
-        else None,
-    )
-    results = summarise(study, make_arms(train, test, seeds, external, gains))
-    results.synthesis = {"pix2pix": {"images": 200, "masks redrawn": 12}, "spade": {"images": 200, "masks redrawn": 9}}
-    results.runs = [
-        Run(role="generator", architecture="mask-gan", seed=0, cases=10, steps=800, losses={"critic": -0.31}),
-        Run(role="translator", architecture="pix2pix", seed=0, cases=10, steps=1500, losses={"l1": 0.071, "gan": 0.4}),
-        Run(role="segmenter", architecture="unet", seed=0, cases=10, steps=2000, losses={"dice": 0.21}),
-    ]
-    results.failures = [Failure(what="spade + clinical, seed 9", reason="the loss 'gan' became NaN at step 120")]
-    results.provenance = Provenance(
-        command="strokereg compare --models pix2pix,spade --preset full", versions={"strokereg": "0.1.0"}
-    )
-    results.timing = {"pix2pix, 10 cases, seed 0": 431.0, "clinical only, 10 cases, seed 0": 290.5}
-    return results
-
-
-def make_large() -> Results:
-    """Results of a large study that never was."""
-    small = make_results(train=110, seeds=3)
-    models = list(dict.fromkeys(model for _, _, model, _, _ in LARGE if model))
-    study = small.study.model_copy(update={"models": models, "cases": [10, 50, 110]})
-    made = summarise(study, make_arms(110, 40, 3, 1, recipes=LARGE))
-    return made.model_copy(update={"provenance": small.provenance, "runs": small.runs, "timing": small.timing})
+def small_settings(cohort, **changes):
+    """An untrained translator and a mixer, four steps of a thin segmenter."""
+    asked = {"models": ("random-contrast", "carvemix"), "steps": {"segmenter": 4, "generator": 2}, **changes}
+    return settle(asked.pop("models"), cohort, "smoke", **asked)
 
 
 @pytest.fixture(scope="session")
-def build_results() -> Callable[..., Results]:
-    """Builder of made-up results; see `make_results` for its arguments."""
-    return make_results
+def small():
+    """`small(cohort, **changes)` → settings of the small study."""
+    return small_settings
 
 
 @pytest.fixture(scope="session")
-def large_results() -> Results:
-    """Made-up results of a study of 33 arms: five models, three numbers of cases, three seeds, one external case."""
-    return make_large()
+def set_small_stage():
+    """`set_small_stage(cohort, store, **changes)` → the stage of a study."""
+
+    def do(cohort: Path, store: Path, **changes):
+        settings = small_settings(cohort, **changes)
+        return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared")
+
+    return do
 
 
 @pytest.fixture(scope="session")
-def results() -> Results:
-    """Made-up results of a whole study: six arms, five seeds, forty test cases, one external case."""
-    return make_results()
+def run_small():
+    """`run_small(cohort, out, **changes)` → what came out, and the executor."""
+
+    def run(cohort: Path, out: Path, store: Path | None = None, notes: Path | None = None, **changes):
+        settings = small_settings(cohort, **changes)
+        here = Here()
+        finished = run_study(
+            settings, open_cohort(cohort), out, cache_folder() / "prepared", here, Silent(),
+            command="test", store=store, notes=notes,
+        )  # fmt: skip
+        return finished, here
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_notes(tmp_path_factory) -> Path:
+    """Where the small study's store is noted."""
+    return tmp_path_factory.mktemp("notes")
+
+
+@pytest.fixture(scope="session")
+def small_study(small_cohort, tmp_path_factory, run_small, small_notes):
+    """The finished study; nobody writes into its folder."""
+    return run_small(small_cohort, tmp_path_factory.mktemp("small") / "out", notes=small_notes)[0]

@@ -22,13 +22,14 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
     Exits 1 where there are errors: a training would stop at them. Warnings alone exit 0.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.cohort.checks import check, sheet
+    from strokereg.core.cohort.checks.check import check_data
+    from strokereg.core.cohort.checks.sheet import draw_data
 
     with counting("checking") as on_count:
         counter = itertools.count(1)
-        found = check.check_data(cohort, lambda name, total: on_count(next(counter), total))
+        found = check_data(cohort, lambda name, total: on_count(next(counter), total))
     if sheet is not None:
-        sheet.draw_data(cohort, sheet)
+        draw_data(cohort, sheet)
         click.echo(f"Sheet: {sheet}", err=True)
     if as_json:
         click.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))

@@ -40,10 +40,10 @@ def label(
     They go to derivatives/tissues; look at sheet.png there. Interrupted and called again, it goes on.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.tissue import cohort
+    from strokereg.core.tissue.cohort import label as label_missing
 
     with counting("labelling") as on_progress:
-        done, sheet = cohort.label(
+        done, sheet = label_missing(
             cohort,
             method,
             label_table=label_table,

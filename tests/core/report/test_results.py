@@ -9,7 +9,7 @@ import pytest
 from strokereg.core.report.results import Results, schema
 from strokereg.registry.errors import InputError
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "results.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
 
 
 def test_written_and_read_again(results: Results, tmp_path: Path) -> None:

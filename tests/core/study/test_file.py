@@ -43,7 +43,7 @@ def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
     kept = compare.read_study(write(KEPT))
     assert kept["data"] == tmp_path / "here"
     assert (kept["cases"], kept["seeds"], kept["spacing"]) == ((3, 0), (0, 1), (5, 5, 5))
-    settings, _ = settle(**kept, steps={"translator": 9})
+    settings = settle(**kept, steps={"translator": 9})
     steps = {role: budget.steps for role, budget in settings.budgets.items()}
     assert steps == {"generator": 6, "translator": 9, "segmenter": 70}
     augmented = {role: budget.augment for role, budget in settings.budgets.items()}
@@ -61,7 +61,7 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
     assert main(["compare", "--study", str(again), "--print-study"]) == 0
     assert capsys.readouterr().out == printed
     asked = {**compare.read_study(again)}
-    settings, _ = settle(**asked)
+    settings = settle(**asked)
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
     assert settings.shares == (0.25, 0.5)

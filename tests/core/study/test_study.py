@@ -17,21 +17,14 @@ from strokereg.core.study.context import set_stage
 from strokereg.core.study.executor import LocalExecutor, Silent
 from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.run import run_study
-from strokereg.registry.catalogue import build, find, forget
+from strokereg.registry.catalogue import forget
 from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES
 
 
 def stage_of(cohort, store, **changes):
     settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
-    used = (
-        *settings.models,
-        *settings.generators,
-        *settings.segmenters,
-        *("mask-library",) * bool(settings.mask_library),
-    )
-    entries = {name: find(name) for name in used}
-    return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared", entries, build)
+    return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared")
 
 
 def kinds(plan):

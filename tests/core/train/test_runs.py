@@ -9,6 +9,7 @@ from filelock import FileLock
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.roles import Batch
 from strokereg.core.scan.grid import Preparation
+from strokereg.core.train import runs
 from strokereg.core.train.record import CHECKPOINT, WEIGHTS, Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.registry.catalogue import build
@@ -110,13 +111,14 @@ def test_a_damaged_record_is_one_sentence(tmp_path):
         load_model(tmp_path)
 
 
-def test_a_network_with_weights_in_the_folder_is_built_without_pretrained_ones(tmp_path):
+def test_a_network_with_weights_in_the_folder_is_built_without_pretrained_ones(tmp_path, monkeypatch):
     asked = []
 
     def watch(name, problem, options):
         asked.append(options.get("pretrained"))
         return build(name, problem, {key: value for key, value in options.items() if key != "pretrained"})
 
+    monkeypatch.setattr(runs, "build", watch)
     wanted = record(options={"widths": (4, 8), "pretrained": "true"})
 
     def stop(step, losses):
@@ -124,10 +126,10 @@ def test_a_network_with_weights_in_the_folder_is_built_without_pretrained_ones(t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_run(tmp_path, wanted, watch, draw, stop)
+        train_run(tmp_path, wanted, draw, stop)
     assert asked == ["true"]
-    train_run(tmp_path, wanted, watch, draw)  # goes on from the checkpoint
-    load_model(tmp_path, watch)
+    train_run(tmp_path, wanted, draw)  # goes on from the checkpoint
+    load_model(tmp_path)
     assert asked == ["true", None, None]
     assert Record.read(tmp_path).options["pretrained"] == "true"
 

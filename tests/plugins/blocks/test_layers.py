@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from strokereg.core.roles import require_multiple
 from strokereg.plugins.blocks.layers import (
     HistoryPool,
     PatchDiscriminator,
@@ -12,7 +13,6 @@ from strokereg.plugins.blocks.layers import (
     least_squares,
     normal_weights,
     one_hot,
-    require_multiple,
 )
 from strokereg.plugins.blocks.lesion_learner import soft_dice
 from strokereg.plugins.generators.mask_gan import MaskGan
