@@ -13,7 +13,7 @@ def record():
     """Of a finished run on slices of 80 × 80 at 3 mm."""
     from strokereg.core.cohort.labels import TISSUES
     from strokereg.core.scan.grid import Preparation
-    from strokereg.core.scan.postprocess import Decision
+    from strokereg.core.scan.postprocess import Postprocessing
     from strokereg.core.train.record import Record
     from strokereg.registry.problem import Problem
 
@@ -23,7 +23,7 @@ def record():
         problem=Problem(size=(80, 80)),
         preparation=Preparation(),
         labels=TISSUES.names,
-        decision=Decision(),
+        postprocessing=Postprocessing(),
         done=True,
     )
 

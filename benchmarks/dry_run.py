@@ -69,7 +69,7 @@ def in_cpu_seconds(words: list[str]) -> None:
     guessed: dict[str, list[float]] = defaultdict(list)
     spent: dict[str, list[float]] = defaultdict(list)
 
-    def do(self, stage, tasks, watcher):
+    def do(self, stage, tasks, callbacks):
         tasks = {task.key: task for task in tasks}
         costs: dict = {}
         for task in tasks.values():

@@ -15,7 +15,7 @@ import pytest
 
 from strokereg.core.cohort.case import Case
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.scan.postprocess import decide
+from strokereg.core.scan.postprocess import postprocess
 from strokereg.core.train.prepared import prepare_image
 from strokereg.core.train.validation import predict
 from strokereg.export.bundle import export_model
@@ -42,7 +42,9 @@ def test_eager_torch(benchmark, network, record, scan):
     def segment():
         volume = read_volume(scan)
         image, frame = prepare_image(Case("scan", {"dwi": volume}, None, None), record.preparation)
-        return decide(frame.back(predict(network, image, record.problem.size)), record.decision, volume.voxel_ml)
+        return postprocess(
+            frame.back(predict(network, image, record.problem.size)), record.postprocessing, volume.voxel_ml
+        )
 
     assert benchmark(segment).shape == (112, 112, 73)
 

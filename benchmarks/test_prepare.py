@@ -46,7 +46,7 @@ def test_first(benchmark: Any, cohort: Path, cache: Path) -> None:
         "cases prepared": prepared,
         "CPU seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
     }
-    assert 0 < prepared < CASES  # test cases are judged on their own grid
+    assert 0 < prepared < CASES  # test cases are evaluated on their own grid
 
 
 def test_second(benchmark: Any, cohort: Path, cache: Path) -> None:

@@ -22,9 +22,9 @@ import torch
 
 from strokereg.core.train.artefacts import KINDS, Artefacts, add_artefacts, require_libraries
 from strokereg.core.train.augmentation import FULL
-from strokereg.core.train.prefetch import Ahead
+from strokereg.core.train.prefetch import Prefetcher
 from strokereg.core.train.prepared import PreparedCase, write_prepared
-from strokereg.core.train.sampler import Sampler, Source
+from strokereg.core.train.sampler import CasePool, Sampler
 from strokereg.registry.problem import Problem
 
 SIZE, SLICES, CASES, BATCH, LESION = (112, 112), 73, 12, 16, 6
@@ -55,10 +55,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def ours(cases: list[PreparedCase], workers: int, augmented: bool) -> tuple[Ahead, Iterator[Any]]:
+def ours(cases: list[PreparedCase], workers: int, augmented: bool) -> tuple[Prefetcher, Iterator[Any]]:
     problem = Problem(dims=2, labels=LESION + 1, size=SIZE)
-    sampler = Sampler([Source(cases)], problem, BATCH, 0, FULL if augmented else None)
-    ahead = Ahead(sampler.batch, workers)
+    sampler = Sampler([CasePool(cases)], problem, BATCH, 0, FULL if augmented else None)
+    ahead = Prefetcher(sampler.batch, workers)
     return ahead, (ahead.batch(step) for step in itertools.count())
 
 

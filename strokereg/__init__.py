@@ -24,7 +24,7 @@ _HOME = {
     "Problem": "strokereg.registry.problem",
     "Player": "strokereg.core.roles",
     "Batch": "strokereg.core.roles",
-    "Scan": "strokereg.core.roles",
+    "Sample": "strokereg.core.roles",
     "InputError": "strokereg.registry.errors",
     "require_multiple": "strokereg.core.roles",
     "available": "strokereg.registry.catalogue",

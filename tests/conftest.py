@@ -83,7 +83,7 @@ def make_run(tmp_path_factory, phantom):
 
     from strokereg.core.cohort.labels import TISSUES
     from strokereg.core.scan.grid import Preparation
-    from strokereg.core.scan.postprocess import Decision
+    from strokereg.core.scan.postprocess import Postprocessing
     from strokereg.core.train.record import WEIGHTS, Record
     from strokereg.registry.catalogue import build, find
     from strokereg.registry.problem import Problem
@@ -101,7 +101,7 @@ def make_run(tmp_path_factory, phantom):
             preparation=Preparation(channels=channels, multiple=(16, 16, 1 if dims == 2 else 16)),
             labels=TISSUES.names,
             cohort={"name": "phantom", "path": str(phantom), "simulated": True},
-            decision=Decision(threshold=0.4, smallest_ml=0.1) if entry.spec.role == "segmenter" else None,
+            postprocessing=Postprocessing(threshold=0.4, smallest_ml=0.1) if entry.spec.role == "segmenter" else None,
             done=True,
         )
         torch.manual_seed(0)

@@ -34,8 +34,8 @@ def converted(small_cohort, phantom, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(converted, small_cohort, phantom) -> dict:
-    """What the judge says of a peer that calls exactly the truth, on the network's grid."""
+def evaluated(converted, small_cohort, phantom) -> dict:
+    """What the evaluate says of a peer that calls exactly the truth, on the network's grid."""
     run = converted / "predictions" / "oracle"
     preparation = Preparation.model_validate(json.loads((converted / "peers.json").read_text())["preparation"])
     cohort = open_cohort(small_cohort)
@@ -48,7 +48,7 @@ def judged(converted, small_cohort, phantom) -> dict:
             write_volume(run / part / f"{case.name}.nii.gz", truth.transpose(2, 1, 0), np.eye(4))
     about = {"peer": "oracle", "steps": 1, "batch_size": 1, "seed": 0, "parameters": 0, "recipe": {}}
     (run / "training.json").write_text(json.dumps(about))
-    return script("judge").judge(run)
+    return script("evaluate").evaluate(run)
 
 
 def test_images_and_lesions_reach_the_peers_as_they_are(converted, small_cohort):
@@ -68,18 +68,18 @@ def test_images_and_lesions_reach_the_peers_as_they_are(converted, small_cohort)
     np.testing.assert_allclose(np.sort(image[lesion > 0]), np.sort(scan.dwi.data[scan.mask]), rtol=1e-5)
 
 
-def test_a_peer_that_calls_the_truth_scores_one(judged, small_cohort):
-    own = SeedScores.model_validate(judged["rules"]["own"])
+def test_a_peer_that_calls_the_truth_scores_one(evaluated, small_cohort):
+    own = SeedScores.model_validate(evaluated["rules"]["own"])
     assert set(own.cases) == {case.name for case in open_cohort(small_cohort).part("test")}
-    assert judged["validation_dice"] == 1.0
+    assert evaluated["validation_dice"] == 1.0
     assert {score.dice for score in own.cases.values()} == {1.0}
     # the external scans have another voxel size, so they were interpolated there and back
     assert len(own.external) == 3
     assert min(score.dice for score in own.external.values()) > 0.75
 
 
-def test_the_table_refuses_a_peer_of_another_cohort(judged):
-    facts = CohortFacts(name="coarse", fingerprint=judged["content"], simulated=True, counts={"train": 6})
+def test_the_table_refuses_a_peer_of_another_cohort(evaluated):
+    facts = CohortFacts(name="coarse", fingerprint=evaluated["content"], simulated=True, counts={"train": 6})
     study = Study(
         models=[], preset="quick", cases=[2], seeds=[0], steps={"segmenter": 9}, spacing=(4.7, 4.7, 4.7), cohort=facts
     )
@@ -88,10 +88,10 @@ def test_the_table_refuses_a_peer_of_another_cohort(judged):
         training="clinical",
         segmenter="unet",
         cases=2,
-        seeds=[SeedScores.model_validate(judged["rules"]["chosen"])],
+        seeds=[SeedScores.model_validate(evaluated["rules"]["chosen"])],
     )
     results, tables = Results(study=study, arms=[ours]), script("table")
-    lines = tables.table(results, tables.fitting(results, [judged])).splitlines()
+    lines = tables.table(results, tables.fitting(results, [evaluated])).splitlines()
     assert [line.split(" | ")[5] for line in lines[2:]] == ["100.0", "100.0"]
     with pytest.raises(InputError, match="oracle: trained on coarse"):
-        tables.fitting(results, [judged | {"content": "another"}])
+        tables.fitting(results, [evaluated | {"content": "another"}])

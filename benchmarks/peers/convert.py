@@ -21,7 +21,7 @@ from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import write_json
-from strokereg.core.train.dataset import make_ready
+from strokereg.core.train.dataset import prepare_dataset
 from strokereg.registry.errors import InputError
 
 
@@ -38,18 +38,18 @@ def convert(cohort: Path, out: Path, cases: int, spacing: float, external: Path 
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; name a new folder")
-    ready = make_ready(open_cohort(cohort), ("dwi",), (spacing,) * 3, 2, cache_folder() / "prepared")
+    ready = prepare_dataset(open_cohort(cohort), ("dwi",), (spacing,) * 3, 2, cache_folder() / "prepared")
     if cases > len(ready.train):
         raise InputError(f"{cohort}: has {len(ready.train)} training cases, not {cases}; ask for fewer")
     cases = cases or len(ready.train)
     train, val = ready.train_files[:cases], ready.validation_files
-    abroad = read_folder(external).cases if external else ()
-    for case in abroad:
+    elsewhere = read_folder(external).cases if external else ()
+    for case in elsewhere:
         if case.mask is None:
-            raise InputError(f"{external}: {case.name} has no lesion mask to judge against; take it out")
+            raise InputError(f"{external}: {case.name} has no lesion mask to evaluate against; take it out")
 
     to = Exchange(out)
-    for folder, files in (("imagesTr", [*train, *val]), ("imagesTs", ready.test_files), ("imagesEx", abroad)):
+    for folder, files in (("imagesTr", [*train, *val]), ("imagesTs", ready.test_files), ("imagesEx", elsewhere)):
         _write_images(to.raw / folder, files, ready.preparation)
     (to.raw / "labelsTr").mkdir()
     for prepared in (*ready.train[:cases], *ready.validation):

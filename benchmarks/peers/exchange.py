@@ -51,7 +51,7 @@ class Exchange:
         return self.raw / "labelsTr" / f"{name}.nii.gz"
 
     def write_run(self, name: str, predict: Callable[[Path], np.ndarray], training: Mapping[str, Any]) -> Path:
-        """Predict all cases that are judged and note what ran; returns the run's folder.
+        """Predict all cases that are evaluated and note what ran; returns the run's folder.
 
         Args:
             predict: image file → lesion probability [X, Y, Z].

@@ -33,11 +33,11 @@ HEADINGS = (
 
 
 def table(results: Results, peers: Sequence[dict[str, Any]]) -> str:
-    """The table. Dice without a remark is after the decision rule that strokereg chooses on the validation cases.
+    """The table. Dice without a remark is after the postprocessing rule that strokereg chooses on the validation cases.
 
     Args:
         results: of the study.
-        peers: contents of the files that `judge.py` writes.
+        peers: contents of the files that `evaluate.py` writes.
     """
     rows = [HEADINGS, ["---"] * len(HEADINGS)]
     for arm in sorted((a for a in results.arms if a.training == "clinical" and a.seeds), key=lambda a: a.cases):
@@ -76,8 +76,8 @@ def _groups(peers: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, A
 def _ours(arm: Arm, results: Results) -> list[str]:
     budget = str(results.study.steps["segmenter"])
     dice, f1 = (mean_form(spread(scores(arm.seeds, sorted(arm.seeds[0].cases), m))) for m in ("dice", "lesion_f1"))
-    abroad = external_scores(arm.seeds)
-    external = mean_form(spread(abroad)) if abroad.size else "–"
+    elsewhere = external_scores(arm.seeds)
+    external = mean_form(spread(elsewhere)) if elsewhere.size else "–"
     name = f"strokereg {arm.segmenter}, clinical only"
     return [name, str(arm.cases), str(len(arm.seeds)), budget, "–", dice, "–", f1, "–", external, "–"]
 
@@ -86,9 +86,9 @@ def _theirs(name: str, group: Sequence[dict[str, Any]], ours: Arm) -> list[str]:
     chosen, own = ([SeedScores.model_validate(p["rules"][rule]) for p in group] for rule in ("chosen", "own"))
     names = sorted(chosen[0].cases)
     if set(names) != set(ours.seeds[0].cases):
-        raise InputError(f"{name}: was judged on other test cases than the study; judge it again")
+        raise InputError(f"{name}: was evaluated on other test cases than the study; evaluate it again")
     against = contrast(scores(chosen, names), scores(ours.seeds, names))
-    abroad = [mean_form(spread(found)) if (found := external_scores(rule)).size else "–" for rule in (chosen, own)]
+    elsewhere = [mean_form(spread(found)) if (found := external_scores(rule)).size else "–" for rule in (chosen, own)]
     return [
         name,
         str(ours.cases),
@@ -99,14 +99,14 @@ def _theirs(name: str, group: Sequence[dict[str, Any]], ours: Arm) -> list[str]:
         f"{signed(against.difference)} ({interval(against)})",
         mean_form(spread(scores(chosen, names, "lesion_f1"))),
         mean_form(spread(scores(own, names))),
-        *abroad,
+        *elsewhere,
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="results.json of the study")
-    parser.add_argument("peers", type=Path, nargs="+", help="files that judge.py wrote")
+    parser.add_argument("peers", type=Path, nargs="+", help="files that evaluate.py wrote")
     given = parser.parse_args()
     try:
         results = Results.read(given.results)

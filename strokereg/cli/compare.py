@@ -36,7 +36,7 @@ from strokereg.registry.errors import InputError
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
 @click.option("--fold", type=int, help="Of a cross-validation, from 1; give each its own --out.  [default: split.tsv]")
-@click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to judge on as well.")
+@click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to evaluate on as well.")
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Samples a step of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
@@ -54,7 +54,7 @@ from strokereg.registry.errors import InputError
 @click.option(
     "--all-for-synthesis", is_flag=True, help="Generator and translators see all training cases, as in the paper."
 )
-@click.option("--flips", is_flag=True, help="Judge on the mean with the mirror image, at twice the time.")
+@click.option("--flips", is_flag=True, help="Evaluate on the mean with the mirror image, at twice the time.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
@@ -88,7 +88,7 @@ def compare(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train a segmenter with and without synthetic images, judge all on the same test cases, print the table.
+    """Train a segmenter with and without synthetic images, evaluate all on the same test cases, print the table.
 
     Interrupted and called again, it goes on where it stopped. Without --data it simulates a cohort: its numbers
     are not clinical ones.
@@ -122,7 +122,9 @@ def compare(
         from strokereg.cli.estimate import print_estimate
 
         with StudyProgress(Console(stderr=True)) as progress:
-            found = compare.estimate(**asked, out=out or OUT, workers=workers, watcher=progress, store=store, fold=fold)
+            found = compare.estimate(
+                **asked, out=out or OUT, workers=workers, callbacks=progress, store=store, fold=fold
+            )
         print_estimate(found, as_json)
         return
     with StudyProgress(Console(stderr=True)) as progress:
@@ -131,7 +133,7 @@ def compare(
             **asked,
             out=out or OUT,
             workers=workers,
-            watcher=progress,
+            callbacks=progress,
             command=command,
             store=store,
             executor=executor,

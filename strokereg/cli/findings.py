@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from strokereg.export.metadata import Bundle
-    from strokereg.export.runtime.scans import Scan
+    from strokereg.export.runtime.scans import ScanFiles
     from strokereg.registry.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Findings:
         self.as_json = as_json
         self.alone = alone
         self.done: list[dict[str, Any]] = []
-        self.failed: list[tuple[Scan, InputError]] = []
+        self.failed: list[tuple[ScanFiles, InputError]] = []
 
     def start(self, bundle: Bundle, provider: str) -> None:
         """Say what runs, on what, and what it is not."""
@@ -39,7 +39,7 @@ class Findings:
         if not self.as_json:
             click.echo(sentence)
 
-    def fail(self, scan: Scan, error: InputError) -> None:
+    def fail(self, scan: ScanFiles, error: InputError) -> None:
         """A scan is wrong input."""
         if self.alone:
             raise error

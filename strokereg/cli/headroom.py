@@ -46,7 +46,7 @@ def headroom(
     for name in ("models", "external"):
         asked.pop(name, None)
     with StudyProgress(Console(stderr=True)) as progress:
-        found = measure_headroom(steps, out=out or OUT, workers=workers, watcher=progress, **asked)
+        found = measure_headroom(steps, out=out or OUT, workers=workers, callbacks=progress, **asked)
     click.echo("steps\tDice few %\tDice all %\theadroom, Dice points\t95 % interval")
     for budget in found:
         room = budget.headroom.contrast

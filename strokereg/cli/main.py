@@ -22,7 +22,10 @@ COMMANDS = {
     "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Write a complete plugin distribution to start from."),
     "data": ("strokereg.cli.data.group:data", "Simulate, import, check and split cohorts."),
     "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
-    "judge": ("strokereg.cli.evaluate.group:judge", "Hold what architectures make against real masks and images."),
+    "evaluate": (
+        "strokereg.cli.evaluate.group:evaluate",
+        "Hold what architectures make against real masks and images.",
+    ),
     "synthesize": (
         "strokereg.cli.synthesize:synthesize",
         "Make images of label maps, or a synthetic cohort as a product of its own.",

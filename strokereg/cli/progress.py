@@ -28,7 +28,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 class StudyProgress:
     """A bar for the whole study and one for each task at work, with its losses; plain lines where nobody watches.
 
-    Use as a context manager; fits `core.study.executor.Watcher`.
+    Use as a context manager; fits `core.study.executor.StudyCallbacks`.
     """
 
     def __init__(self, console: Console):

@@ -67,14 +67,14 @@ def _paint(ctx: click.Context, model: Path, places: list[Path], out: Path, seed:
     findings = Findings(asked["as_json"], alone=len(places) == 1 and not places[0].is_dir())
     from strokereg.export import deploy
 
-    deploy.paint(
+    deploy.translate(
         model,
         places,
         out,
         seed=seed,
         qc=asked["qc"],
         backend=asked["backend"] or "auto",
-        on_start=lambda painter: findings.start(painter.bundle, painter.provider),
+        on_start=lambda translator: findings.start(translator.bundle, translator.provider),
         on_done=lambda content: findings.add(content, ", ".join(content["images"].values())),
         on_failure=findings.fail,
     )

@@ -25,7 +25,9 @@ from strokereg.cli.values import Names, Pairs, image_options
 @click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
 @image_options
-@click.option("--flips", is_flag=True, help="Judge a segmenter on the mean with the mirror image, at twice the time.")
+@click.option(
+    "--flips", is_flag=True, help="Evaluate a segmenter on the mean with the mirror image, at twice the time."
+)
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
@@ -107,7 +109,9 @@ def train(
     if as_json:
         click.echo(json.dumps(record.model_dump(mode="json")))
         return
-    if record.decision is not None:
-        decision = record.decision
-        console.print(f"threshold {decision.threshold:g}, lesions from {decision.smallest_ml:g} ml (validation cases)")
+    if record.postprocessing is not None:
+        postprocessing = record.postprocessing
+        console.print(
+            f"threshold {postprocessing.threshold:g}, lesions from {postprocessing.smallest_ml:g} ml (validation cases)"
+        )
     click.echo(str(folder))

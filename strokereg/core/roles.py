@@ -16,8 +16,8 @@ An untrained method has no players. What it must know of the training cases it m
 weights are: it names in an attribute `looks: int` how many batches it wants to see, and `moves` is called with each and
 yields nothing.
 
-A mixer is the exception: no network, but a class with `mix(host, donor, rng)` that makes one new `Scan` out of two real
-ones, in NumPy. Nothing of it is trained or exported.
+A mixer is the exception: no network, but a class with `mix(host, donor, rng)` that makes one new `Sample` out of two
+real ones, in NumPy. Nothing of it is trained or exported.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True)
-class Scan:
+class Sample:
     """A prepared case as a mixer takes and gives it; take it as read-only.
 
     Attributes:
@@ -107,7 +107,7 @@ class Scan:
 class Mixer(Protocol):
     """What the study needs of a mixer."""
 
-    def mix(self, host: Scan, donor: Scan, rng: np.random.Generator) -> Scan | None:
+    def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
         """A new case on the host's grid; None where these two do not go together, and another donor is drawn.
 
         Args:

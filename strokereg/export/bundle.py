@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from strokereg.core.cohort.case import CaseFiles
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.train.record import Record
-from strokereg.export import targets as homes
-from strokereg.export.formats import HOMES, SUFFIXES, check_formats, check_precisions
+from strokereg.export import targets
+from strokereg.export.formats import SUFFIXES, TARGETS, check_formats, check_precisions
 from strokereg.export.graph import Graph, Inputs, graph_of, plain_copy
 from strokereg.export.metadata import (
     AGREEMENT,
@@ -73,7 +73,7 @@ def export_model(
         record: of the run; must be done.
         samples: graph inputs from cases of a cohort (see `export.samples`); edge sizes are added here.
         out: folder, made where missing.
-        formats: names out of `formats.SUFFIXES` and `formats.HOMES`; the latter hold the float32 file.
+        formats: names out of `formats.SUFFIXES` and `formats.TARGETS`; the latter hold the float32 file.
         licence: of the architecture's implementation.
         precisions: names out of `formats.PRECISIONS`; those below fp32 are written as ONNX.
         lower: cases for them.
@@ -91,21 +91,21 @@ def export_model(
     formats, precisions = check_formats(formats), check_precisions(precisions, formats)
     if not record.done:
         raise InputError(f"{record.architecture}: its training is not finished; run 'strokereg train' again to finish")
-    homes.check_homes(formats, record.role, record.architecture, record.preparation)
+    targets.check_targets(formats, record.role, record.architecture, record.preparation)
     network = plain_copy(model), graph_of(model, record)
     work = Work(*network, record, list(samples), licence, lower or Lower(), tuple(cases))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in set(formats) & set(HOMES):
-            homes.check_place(out / f"{work.name}-{name}")
+        for name in set(formats) & set(TARGETS):
+            targets.check_place(out / f"{work.name}-{name}")
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
             written = []
             for name in formats:
-                if name in HOMES:
-                    written.append(work.house(name, Path(folder)))
+                if name in TARGETS:
+                    written.append(work.target_folder(name, Path(folder)))
                     continue
                 if name == "scan":
-                    written.append(work.whole(Path(folder)))
+                    written.append(work.scan_graph(Path(folder)))
                     continue
                 full = work.write(name, Path(folder))
                 written += [full] if "fp32" in precisions else []
@@ -114,7 +114,7 @@ def export_model(
             finished = [out / path.name for path in written]
             for path, target in zip(written, finished, strict=True):
                 if path.is_dir():
-                    homes.put(path, target, Path(folder))
+                    targets.put(path, target, Path(folder))
                 else:
                     os.replace(path, target)
     except OSError as error:
@@ -139,13 +139,13 @@ class Work:
         """Of the files, without ending."""
         return self.record.architecture.replace(":", "-")
 
-    def house(self, home: str, folder: Path) -> Path:
+    def target_folder(self, home: str, folder: Path) -> Path:
         """The folder of one home, around the float32 file of the format that it takes."""
-        kind, _ = HOMES[home]
+        kind, _ = TARGETS[home]
         full = self.write(kind, folder)
-        return homes.build(home, full, read_bundle(WRITERS[kind].read_text(full), full), folder)
+        return targets.build(home, full, read_bundle(WRITERS[kind].read_text(full), full), folder)
 
-    def whole(self, folder: Path) -> Path:
+    def scan_graph(self, folder: Path) -> Path:
         """The graph of a whole scan around the float32 ONNX file, measured beside the runtime with that very file."""
         from strokereg.export.scan import file
 
@@ -224,7 +224,7 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
         channels=record.preparation.channels,
         labels=record.labels,
         preparation=record.preparation,
-        decision=decision_of(record) if record.role == "segmenter" else None,
+        postprocessing=decision_of(record) if record.role == "segmenter" else None,
         training=Training(
             cohort=str(record.cohort.get("name", "")),
             simulated=record.cohort.get("simulated"),
@@ -265,9 +265,9 @@ def refusal(what: str, gate: Gate) -> str:
     )
 
 
-def decision_of(record: Record) -> Decision:
+def decision_of(record: Record) -> Postprocessing:
     """The rule of a run, or the default one."""
-    return record.decision or Decision()
+    return record.postprocessing or Postprocessing()
 
 
 class _failing:

@@ -52,7 +52,7 @@ def check_file(
     return parity, gate
 
 
-def check_whole(path: Path, model: nn.Module, record: Record, cases: Iterable[CaseFiles]) -> Parity:
+def check_scan_graph(path: Path, model: nn.Module, record: Record, cases: Iterable[CaseFiles]) -> Parity:
     """Measure a graph of a whole scan against the runtime around its run's network again.
 
     Raises:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from strokereg.export.bundle import Lower
     from strokereg.export.metadata import Bundle, Gate, Parity
     from strokereg.export.runtime.deliver import OnDone, OnFailure
-    from strokereg.export.runtime.scans import Scan
+    from strokereg.export.runtime.scans import ScanFiles
     from strokereg.export.runtime.segmenter import Segmenter
-    from strokereg.export.runtime.translator import Painter
+    from strokereg.export.runtime.translator import Translator
 
 
 def load(path: Path | str, backend: str = "auto") -> Segmenter:
@@ -63,7 +63,7 @@ def segment(
     from strokereg.export.metadata import read_bundle as parse
     from strokereg.export.runtime.deliver import segment_scans
     from strokereg.export.runtime.onnx_header import read_header
-    from strokereg.export.runtime.scans import Scan, find_scans, stem
+    from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
     from strokereg.export.runtime.segmenter import load as open_model
 
     bundle = parse(read_header(Path(model)).metadata.get(KEY), model)
@@ -74,7 +74,7 @@ def segment(
         if "adc" not in bundle.channels:
             raise InputError(f"{model}: takes {' and '.join(bundle.channels)}, not adc; leave adc out")
         given = {"dwi": paths[0], "adc": Path(adc)}
-        scans = [Scan(stem(paths[0], "dwi"), tuple(given[c] for c in bundle.channels if c in given))]
+        scans = [ScanFiles(stem(paths[0], "dwi"), tuple(given[c] for c in bundle.channels if c in given))]
     else:
         scans = find_scans(paths, bundle.channels)
     segmenter = open_model(model, backend, len(scans))
@@ -82,14 +82,14 @@ def segment(
     segment_scans(segmenter, scans, Path(out) if out else None, on_done, on_failure or _raise, threshold, qc)
 
 
-def paint(
+def translate(
     model: Path | str,
     places: Sequence[Path | str],
     out: Path | str,
     seed: int = 0,
     qc: bool = False,
     backend: str = "auto",
-    on_start: Callable[[Painter], None] = lambda painter: None,
+    on_start: Callable[[Translator], None] = lambda translator: None,
     on_done: OnDone = lambda content: None,
     on_failure: OnFailure | None = None,
 ) -> None:
@@ -101,12 +101,12 @@ def paint(
     """
     from strokereg.export.runtime.deliver import synthesize_labels
     from strokereg.export.runtime.scans import find_labels
-    from strokereg.export.runtime.translator import load_painter
+    from strokereg.export.runtime.translator import load_translator
 
     maps = find_labels([Path(place) for place in places])
-    painter = load_painter(model, backend, len(maps))
-    on_start(painter)
-    synthesize_labels(painter, maps, Path(out), on_done, on_failure or _raise, seed, qc)
+    translator = load_translator(model, backend, len(maps))
+    on_start(translator)
+    synthesize_labels(translator, maps, Path(out), on_done, on_failure or _raise, seed, qc)
 
 
 def export(
@@ -186,11 +186,11 @@ def check_export(
         return _check_alone(path, kind)
     record, model, _ = trained(Path(run))
 
-    from strokereg.export.check import check_file, check_whole, read_file
+    from strokereg.export.check import check_file, check_scan_graph, read_file
 
     bundle = read_file(path)
-    if bundle.whole:
-        return check_whole(path, model, record, _cases(record, run, data)), None, f"its run {run}"
+    if bundle.is_scan_graph:
+        return check_scan_graph(path, model, record, _cases(record, run, data)), None, f"its run {run}"
     samples, lower = _samples(record, model, run, data), None
     if bundle.precision != "fp32":
         lower = _lower(record, model, run, data, force=False, calibrate=False)
@@ -217,7 +217,7 @@ def read_bundle(path: Path | str) -> Bundle:
     return read_file(Path(path))
 
 
-def _raise(scan: Scan, error: InputError) -> None:
+def _raise(scan: ScanFiles, error: InputError) -> None:
     raise error
 
 

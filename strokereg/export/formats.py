@@ -10,7 +10,7 @@ from strokereg.registry.errors import InputError, did_you_mean
 #: Format → ending of its files.
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "scan": ".scan.onnx"}
 #: Format that is a folder → the format of the model file in it, and where that lies.
-HOMES = {
+TARGETS = {
     "triton": ("onnx", "*/1/model.onnx"),
     "monai": ("torchscript", "models/model.ts"),
     "web": ("onnx", "model.onnx"),
@@ -24,7 +24,7 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: an unknown format, or none at all.
     """
-    return _known(names, (*SUFFIXES, *HOMES), "--format")
+    return _known(names, (*SUFFIXES, *TARGETS), "--format")
 
 
 def check_precisions(names: Iterable[str], formats: Iterable[str]) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def holds_network(path: Path) -> bool:
 def model_in(path: Path | str) -> Path:
     """The model file of a home's folder, whose name ends in `-<home>`; any other path is given back as it is."""
     path = Path(path)
-    _, where = HOMES.get(path.name.rpartition("-")[2], ("", ""))
+    _, where = TARGETS.get(path.name.rpartition("-")[2], ("", ""))
     return next(path.glob(where), path) if where and path.is_dir() else path
 
 

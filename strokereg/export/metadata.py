@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.window import OVERLAP, SIGMA
 from strokereg.registry.errors import InputError
 
@@ -20,13 +20,13 @@ KEY = "strokereg"
 TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
 AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
-# 2: `size` and `decision.flips`; without them a reader would segment otherwise than was judged.
+# 2: `size` and `postprocessing.flips`; without them a reader would segment otherwise than was evaluated.
 # 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
 SCHEMA_VERSION = 3
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
     "Research and engineering only. Not a medical device: not cleared by any authority, not for diagnosis, "
-    "treatment or any other clinical decision."
+    "treatment or any other clinical postprocessing."
 )
 
 
@@ -142,7 +142,7 @@ class Bundle(_Part):
         labels: names of the label table in order, lesion last.
         axes: of the network grid.
         preparation: from a scan to the network grid; intensities go in raw, the graph normalises them.
-        decision: from probability to mask, on the scan's own grid; None where there is no mask to decide.
+        postprocessing: from probability to mask, on the scan's own grid; None where there is no mask to decide.
         gate: what a precision below fp32 costs; None for fp32.
         probe: None in files before schema version 3.
         versions: of strokereg, torch and the format's own tools at export time.
@@ -167,7 +167,7 @@ class Bundle(_Part):
     labels: tuple[str, ...]
     axes: str = AXES
     preparation: Preparation
-    decision: Decision | None
+    postprocessing: Postprocessing | None
     training: Training
     parity: Parity
     gate: Gate | None = None
@@ -177,7 +177,7 @@ class Bundle(_Part):
     intended_use: str = INTENDED_USE
 
     @property
-    def whole(self) -> bool:
+    def is_scan_graph(self) -> bool:
         """True where the graph takes a whole scan on its own grid (`export.scan`), not what a network takes."""
         return "scan" in self.inputs
 

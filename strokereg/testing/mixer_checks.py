@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from strokereg.core.roles import Mixer, Scan
+from strokereg.core.roles import Mixer, Sample
 from strokereg.core.train.device import seed_everything
 from strokereg.testing.check import require, rule
 from strokereg.testing.subject import Subject
@@ -16,15 +16,15 @@ _MIXER = ("mixer",)
 _TRIES = 8
 
 
-def _mix(subject: Subject, host: Scan, donor: Scan, seed: int = 0) -> Scan | None:
+def _mix(subject: Subject, host: Sample, donor: Sample, seed: int = 0) -> Sample | None:
     problem = subject.problem(channels=len(host.image))
     return cast(Mixer, subject.build(problem=problem)).mix(host, donor, np.random.default_rng(seed))
 
 
-def _fits(made: Scan | None, host: Scan) -> None:
+def _fits(made: Sample | None, host: Sample) -> None:
     if made is None:
         return
-    require(isinstance(made, Scan), f"mix() gave a {type(made).__name__}")
+    require(isinstance(made, Sample), f"mix() gave a {type(made).__name__}")
     for name, now, before in (("image", made.image, host.image), ("labels", made.labels, host.labels)):
         require(now.shape == before.shape, f"the {name} has the shape {now.shape}, the host's {before.shape}")
         require(now.dtype == before.dtype, f"the {name} is {now.dtype}, the host's {before.dtype}")
@@ -33,7 +33,7 @@ def _fits(made: Scan | None, host: Scan) -> None:
 
 
 @rule(
-    "mix() gives a Scan on the host's grid, float32 in [-1, 1] with uint8 labels, or None",
+    "mix() gives a Sample on the host's grid, float32 in [-1, 1] with uint8 labels, or None",
     "copy the host's arrays and change those; clip intensities",
     _MIXER,
 )

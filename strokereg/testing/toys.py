@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from strokereg.core.roles import Batch, Scan
+from strokereg.core.roles import Batch, Sample
 
 LABELS = ("background", "fluid", "grey matter", "white matter", "lesion")
 _SHADES = (-1.0, -0.7, -0.4, -0.5, 0.6)
@@ -32,7 +32,7 @@ def head(
     lesion: tuple[tuple[float, float, float], float] | None = ((8, 12, 14), 3.0),
     seed: int = 0,
     channels: int = 1,
-) -> Scan:
+) -> Sample:
     """A round brain (2) around a ball of fluid (1), with noise, and a lesion (4) of 1.6 times the signal around it.
 
     Args:
@@ -45,7 +45,7 @@ def head(
     if lesion is not None:
         labels[ball(shape, *lesion) & (labels == 2)] = 4
     signal = np.array([0.0, 0.15, 0.5, 0.5, 0.8])[labels] * (1 + 0.02 * rng.standard_normal((channels, *shape)))
-    return Scan((signal - 1).clip(-1, 1).astype(np.float32), labels, (2, 3))
+    return Sample((signal - 1).clip(-1, 1).astype(np.float32), labels, (2, 3))
 
 
 def ball(shape: tuple[int, ...], centre: tuple[float, ...], radius: float) -> np.ndarray:

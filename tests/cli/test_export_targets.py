@@ -1,4 +1,4 @@
-"""`strokereg export` into other homes, and what can go wrong on the way out: one sentence, nothing half written."""
+"""`strokereg export` into other targets, and what can go wrong on the way out: one sentence, nothing half written."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def test_what_was_there_stays_where_the_new_cannot_take_its_place(unet_run, tmp_
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(bundle.homes.os, "replace", failing)
+    monkeypatch.setattr(bundle.targets.os, "replace", failing)
     capsys.readouterr()
     assert export(unet_run, "--format", "monai", "--out", tmp_path) == 2
     assert "No space left on device" in told(capsys)

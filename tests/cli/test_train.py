@@ -35,7 +35,7 @@ def test_every_role_trains_and_is_found_finished(small_cohort, tmp_path, capsys,
     assert record["done"]
     assert record["trainer"]["steps"] == 4
     assert record["cohort"]["training_cases"] == 3
-    assert (record["decision"] is not None) == (name == "unet")
+    assert (record["postprocessing"] is not None) == (name == "unet")
     weights = tmp_path / "run" / "weights.safetensors"
     before = weights.stat().st_mtime_ns
     assert main(words(name, small_cohort, tmp_path / "run")) == 0

@@ -9,8 +9,8 @@ import pytest
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.study.compare import settle
-from strokereg.core.study.context import set_stage
-from strokereg.core.study.executor import Silent
+from strokereg.core.study.context import make_context
+from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.run import run_study
 from strokereg.core.study.tasks import is_done, perform
 
@@ -21,7 +21,7 @@ class Here:
     def __init__(self):
         self.done = []
 
-    def run(self, stage, tasks, watcher):
+    def run(self, stage, tasks, callbacks):
         known = {task.key: task for task in tasks}
         for task in known.values():
             if not is_done(stage, task):
@@ -43,12 +43,12 @@ def small():
 
 
 @pytest.fixture(scope="session")
-def set_small_stage():
-    """`set_small_stage(cohort, store, **changes)` → the stage of a study."""
+def small_context():
+    """`small_context(cohort, store, **changes)` → the stage of a study."""
 
     def do(cohort: Path, store: Path, **changes):
         settings = small_settings(cohort, **changes)
-        return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared")
+        return make_context(settings, open_cohort(cohort), store, cache_folder() / "prepared")
 
     return do
 
@@ -61,7 +61,7 @@ def run_small():
         settings = small_settings(cohort, **changes)
         here = Here()
         finished = run_study(
-            settings, open_cohort(cohort), out, cache_folder() / "prepared", here, Silent(),
+            settings, open_cohort(cohort), out, cache_folder() / "prepared", here, NoCallbacks(),
             command="test", store=store, notes=notes,
         )  # fmt: skip
         return finished, here

@@ -20,7 +20,7 @@ def test_every_format_carries_the_same_story(exported, unet_run, name):
     assert bundle.channels == ("dwi",)
     assert bundle.labels[-1] == "lesion"
     assert bundle.preparation == record.preparation
-    assert bundle.decision == record.decision
+    assert bundle.postprocessing == record.postprocessing
     assert bundle.training.cohort == "phantom"
     assert bundle.training.simulated is True
     assert bundle.licence == "Apache-2.0"
@@ -86,7 +86,7 @@ def test_every_role_exports_with_cases_of_its_cohort(make_run, tmp_path, name, d
         assert bundle.dims == dims
         assert bundle.parity.largest_difference <= 1e-4
         assert bundle.parity.cases == (0 if name == "mask-gan" else 2)
-        assert (bundle.decision is None) == (bundle.role != "segmenter")
+        assert (bundle.postprocessing is None) == (bundle.role != "segmenter")
 
 
 def test_a_file_can_be_measured_again(exported, unet_run):

@@ -1,4 +1,4 @@
-"""Scans larger than the network, and mirror images: the runtime does as the judge does."""
+"""Scans larger than the network, and mirror images: the runtime does as the evaluate does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mirrored_run(unet_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirrored") / "run"
     shutil.copytree(unet_run, folder)
     record = Record.read(folder)
-    record.model_copy(update={"decision": record.decision.model_copy(update={"flips": True})}).write(folder)
+    record.model_copy(update={"postprocessing": record.postprocessing.model_copy(update={"flips": True})}).write(folder)
     return folder
 
 
@@ -46,7 +46,7 @@ def large(phantom, tmp_path):
 
 def test_size_and_mirror_travel_with_the_file(segmenter):
     assert segmenter.bundle.size == (32, 32)
-    assert segmenter.bundle.decision.flips
+    assert segmenter.bundle.postprocessing.flips
 
 
 def test_a_lesion_at_the_rim_of_a_large_brain_is_found(segmenter, mirrored_run, large):
@@ -57,9 +57,9 @@ def test_a_lesion_at_the_rim_of_a_large_brain_is_found(segmenter, mirrored_run, 
     assert (found.mask & lesion).sum() > 0.3 * lesion.sum()  # forty steps of training call its core
     assert not (found.mask & ~lesion).any()
     record, model = load_model(mirrored_run)
-    judged = predict_case(model, large, record.preparation, record.problem.size, record.decision.flips)
-    np.testing.assert_allclose(found.probability, judged.probability, atol=1e-4)
-    assert (found.mask == judged.mask(record.decision)).mean() >= 0.9999
+    evaluated = predict_case(model, large, record.preparation, record.problem.size, record.postprocessing.flips)
+    np.testing.assert_allclose(found.probability, evaluated.probability, atol=1e-4)
+    assert (found.mask == evaluated.mask(record.postprocessing)).mean() >= 0.9999
 
 
 def test_the_network_is_shown_its_own_size_only(segmenter, large, monkeypatch):
@@ -84,5 +84,5 @@ def test_mirror_images_are_averaged_as_in_the_judge(segmenter, mirrored_run, pha
     record, model = load_model(mirrored_run)
     mask = phantom / "derivatives" / "truth" / "sub-02" / "dwi" / "sub-02_desc-lesion_mask.nii.gz"
     case = CaseFiles(name="sub-02", subject="sub-02", images={"dwi": dwi}, mask=mask)
-    judged = predict_case(model, case, record.preparation, record.problem.size, flips=True)
-    np.testing.assert_allclose(with_flips, judged.probability, atol=1e-4)
+    evaluated = predict_case(model, case, record.preparation, record.problem.size, flips=True)
+    np.testing.assert_allclose(with_flips, evaluated.probability, atol=1e-4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Training, read_bundle
 from strokereg.registry.errors import InputError
 
@@ -27,7 +27,7 @@ def bundle() -> Bundle:
         channels=("dwi",),
         labels=("background", "white", "lesion"),
         preparation=Preparation(spacing=(2.0, 2.0, 2.0)),
-        decision=Decision(threshold=0.35, smallest_ml=0.1, flips=True),
+        postprocessing=Postprocessing(threshold=0.35, smallest_ml=0.1, flips=True),
         training=Training(cohort="c", simulated=True),
         parity=Parity(largest_difference=1e-6, agreeing_voxels=1.0, cases=1, shapes=((1, 1, 16, 16),)),
         versions={"strokereg": "0.1.0"},
@@ -57,11 +57,14 @@ def test_a_newer_schema_asks_for_an_update(bundle):
 
 
 def test_a_file_of_schema_version_1_is_read_as_it_was_meant(bundle):
-    content = bundle.model_dump(mode="json") | {"schema_version": 1, "decision": {"threshold": 0.3, "smallest_ml": 0.1}}
+    content = bundle.model_dump(mode="json") | {
+        "schema_version": 1,
+        "postprocessing": {"threshold": 0.3, "smallest_ml": 0.1},
+    }
     del content["size"]
     before = read_bundle(json.dumps(content), "x.onnx")
     assert before.size == ()  # a scan goes in whole
-    assert not before.decision.flips
+    assert not before.postprocessing.flips
 
 
 @pytest.mark.parametrize(

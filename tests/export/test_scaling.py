@@ -29,6 +29,6 @@ def test_the_file_scales_as_training_did(unet_run, phantom, tmp_path, scaling, i
     record, model = load_model(run)
     for files in open_cohort(phantom).cases:
         found = segmenter.segment(files.images["dwi"])
-        judged = predict_case(model, files, record.preparation, record.problem.size)
+        evaluated = predict_case(model, files, record.preparation, record.problem.size)
         assert found.probability.max() > 0.1
-        np.testing.assert_allclose(found.probability, judged.probability, atol=1e-4)
+        np.testing.assert_allclose(found.probability, evaluated.probability, atol=1e-4)

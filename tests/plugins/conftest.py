@@ -21,7 +21,7 @@ import pytest
 import torch
 from torch import nn
 
-from strokereg.core.roles import Batch, Scan
+from strokereg.core.roles import Batch, Sample
 from strokereg.core.scan.nifti import write_volume
 from strokereg.registry.catalogue import build, catalogue
 from strokereg.registry.factory import load_class
@@ -134,6 +134,6 @@ def brains() -> Callable[..., Batch]:
 
 
 @pytest.fixture
-def head() -> Callable[..., Scan]:
+def head() -> Callable[..., Sample]:
     """`head(shape, lesion=(centre, radius), seed, channels)`: see `strokereg.testing.toys`."""
     return toys.head

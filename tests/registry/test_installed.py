@@ -29,7 +29,7 @@ FAULTS = {
     "hookless": ("acme-hookless", "0.1", "implements none of the hooks", "report this"),
     "fails_at_import": ("acme-native", "2.1", "OSError: libacme.so.3: cannot open", "uninstall"),
     "wrong_field": ("acme-field", "0.1", "gives a wrong spec: ", "that fits this strokereg"),
-    "twice": ("acme-twice", "0.1", "claims the name 'twin' twice", "report this"),
+    "twice": ("acme-twice", "0.1", "claims the name 'duplicate' twice", "report this"),
 }
 
 

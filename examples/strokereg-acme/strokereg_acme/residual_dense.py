@@ -75,14 +75,14 @@ class ResidualDense(nn.Module):
 
     def moves(self, batch):
         fake = self(batch.labels)
-        real, shown = self.judge(batch.image, batch.labels), self.judge(fake.detach(), batch.labels)
+        real, shown = self.evaluate(batch.image, batch.labels), self.evaluate(fake.detach(), batch.labels)
         yield "discriminator", {"hinge": F.relu(1.0 - real).mean() + F.relu(1.0 + shown).mean()}
         # The discriminator has moved: it is asked again.
-        gan = -self.judge(fake, batch.labels).mean()
+        gan = -self.evaluate(fake, batch.labels).mean()
         l1 = F.l1_loss(fake.float(), batch.image)
         yield "generator", {"gan": self.options.adversarial * gan, "l1": self.options.l1 * l1}
 
-    def judge(self, image, labels):
+    def evaluate(self, image, labels):
         return self.critic(torch.cat([image.float(), self.one_hot(labels)], 1)).float()
 
     def one_hot(self, labels):

@@ -38,7 +38,7 @@ def prepare(
     from strokereg.core.train import dataset
 
     with counting("preparing") as on_progress:
-        ready = dataset.prepare(
+        dataset = dataset.prepare(
             cohort,
             channels=channels,
             spacing=(spacing,) * 3,
@@ -48,15 +48,15 @@ def prepare(
             scaling=scaling or "median",
             on_progress=on_progress,
         )
-    cases = [*ready.train, *ready.validation]
+    cases = [*dataset.train, *dataset.validation]
     folders = {case.name: str(case.folder) for case in cases}
     if as_json:
-        told = {"train": len(ready.train), "val": len(ready.validation), "size": list(ready.problem.size)}
-        click.echo(json.dumps({**told, "preparation": ready.preparation.model_dump(), "folders": folders}))
+        told = {"train": len(dataset.train), "val": len(dataset.validation), "size": list(dataset.problem.size)}
+        click.echo(json.dumps({**told, "preparation": dataset.preparation.model_dump(), "folders": folders}))
         return
-    size = " × ".join(map(str, ready.problem.size[::-1]))
+    size = " × ".join(map(str, dataset.problem.size[::-1]))
     click.echo(
-        f"{len(ready.train)} training and {len(ready.validation)} validation cases are ready: "
+        f"{len(dataset.train)} training and {len(dataset.validation)} validation cases are ready: "
         f"{'slices' if dims == 2 else 'volumes'} of {size} voxels of {spacing:g} mm",
         err=True,
     )

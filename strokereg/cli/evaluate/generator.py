@@ -1,4 +1,4 @@
-"""`strokereg judge masks`: how like real lesion masks are those that generators draw?"""
+"""`strokereg evaluate generator`: how like real lesion masks are those that generators draw?"""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from strokereg.cli.values import Names, Pairs
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from strokereg.core.evaluate.generators import JudgedMasks
+    from strokereg.core.evaluate.generators import GeneratorEvaluation
 
 
-@click.command(epilog="Example: strokereg judge masks --masks lesions_mni --models mask-gan,mask-warp --steps 1000")
+@click.command(
+    epilog="Example: strokereg evaluate generator --masks lesions_mni --models mask-gan,mask-warp --steps 1000"
+)
 @click.option("--masks", "folder", type=click.Path(path_type=Path), required=True, help="Folder of masks in MNI space.")
 @click.option("--models", type=Names(), help="Generators, comma separated.  [default: mask-gan,mask-warp]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-masks]")
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Of the division and of everything else random.  [default: 0]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
-@click.option("--json", "as_json", is_flag=True, help="Print judge.json on stdout instead of the table.")
-def masks(
+@click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+def generator(
     folder: Path,
     models: tuple[str, ...] | None,
     out: Path | None,
@@ -41,7 +43,7 @@ def masks(
     as_json: bool,
     **settings: object,
 ) -> None:
-    """Train generators on four fifths of a folder of real lesion masks and judge what they draw on the rest.
+    """Train generators on four fifths of a folder of real lesion masks and evaluate what they draw on the rest.
 
     Volume, number of components, surface to volume, sphericity and location, each as a distance to held-out real masks;
     and the overlap with the most similar training mask, which shows copying. The first row holds other real masks
@@ -57,7 +59,7 @@ def masks(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading masks", total=None)
-        judged = evaluate_generators(
+        evaluated = evaluate_generators(
             folder,
             names,
             place,
@@ -69,27 +71,27 @@ def masks(
             on_progress=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
         )
     if as_json:
-        click.echo(json.dumps(judged.model_dump(mode="json")))
+        click.echo(json.dumps(evaluated.model_dump(mode="json")))
         return
     shown = Console(highlight=False)
     if not shown.is_terminal:
         shown.width = max(shown.width, 120)
-    shown.print(_table(judged))
+    shown.print(_table(evaluated))
     click.echo(
-        f"Held against {judged.held_out} real masks; trained on {judged.training}. Distances in standard deviations of "
-        "the real masks (location: total variation); 0 is equal."
+        f"Compared with {evaluated.held_out} real masks; trained on {evaluated.training}. Distances in standard "
+        "deviations of the real masks (location: total variation); 0 is equal."
     )
     click.echo(f"\nPictures: {place / 'sheet.png'}")
 
 
-def _table(judged: JudgedMasks) -> Table:
+def _table(evaluated: GeneratorEvaluation) -> Table:
     from rich.table import Table
 
     from strokereg.core.evaluate.generators import rows_of
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("masks")
-    size = "volume ml" if judged.dims == 3 else "area mm²"
+    size = "volume ml" if evaluated.dims == 3 else "area mm²"
     for heading in (
         "empty\n%",
         f"{size}\nmedian (5–95 %)",
@@ -102,6 +104,6 @@ def _table(judged: JudgedMasks) -> Table:
         "min",
     ):
         table.add_column(heading, justify="right")
-    for row in rows_of(judged):
+    for row in rows_of(evaluated):
         table.add_row(*row)
     return table

@@ -1,4 +1,4 @@
-"""`strokereg judge`: hold what architectures make against what is real; one file a command."""
+"""`strokereg evaluate`: hold what architectures make against what is real; one file a command."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import click
 from strokereg.cli.main import LazyGroup
 
 COMMANDS = {
-    "masks": ("strokereg.cli.evaluate.generator:masks", "Lesion masks of generators against real masks in MNI space."),
-    "images": ("strokereg.cli.evaluate.translator:images", "Images of translators against scans of held-out cases."),
+    "generator": (
+        "strokereg.cli.evaluate.generator:generator",
+        "Lesion masks of generators against real masks in MNI space.",
+    ),
+    "translator": (
+        "strokereg.cli.evaluate.translator:translator",
+        "Images of translators against scans of held-out cases.",
+    ),
 }
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
-def judge() -> None:
+def evaluate() -> None:
     """Hold what architectures make against what is real: one table and one sheet of pictures."""

@@ -1,4 +1,4 @@
-"""`strokereg judge images`: how like real scans are the images that translators paint?"""
+"""`strokereg evaluate translator`: how like real scans are the images that translators paint?"""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from strokereg.core.evaluate.image_quality import Interval
-    from strokereg.core.study.translators import Painters
+    from strokereg.core.study.translators import TranslatorEvaluation
 
 
-@click.command(epilog="Example: strokereg judge images --data cohorts/soop60 --models pix2pix,spade --steps 1000")
+@click.command(
+    epilog="Example: strokereg evaluate translator --data cohorts/soop60 --models pix2pix,spade --steps 1000"
+)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Cohort folder.")
 @click.option("--models", type=Names(), help="Translators, comma separated.  [default: all that fit]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-images]")
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
-@click.option("--json", "as_json", is_flag=True, help="Print judge.json on stdout instead of the table.")
-def images(
+@click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+def translator(
     data: Path,
     models: tuple[str, ...] | None,
     out: Path | None,
@@ -62,7 +64,7 @@ def images(
 
     console, folder = Console(stderr=True), out or OUT
     with StudyProgress(console) as progress:
-        judged = evaluate_translators(
+        evaluated = evaluate_translators(
             data,
             models or (),
             folder,
@@ -78,30 +80,30 @@ def images(
             **changes,
         )
     if as_json:
-        click.echo((folder / "judge.json").read_text(encoding="utf-8"))
+        click.echo((folder / "evaluation.json").read_text(encoding="utf-8"))
         return
     shown = Console(highlight=False)
-    shown.print(_table(judged))
-    for name, reason in judged.failures.items():
+    shown.print(_table(evaluated))
+    for name, reason in evaluated.failures.items():
         click.echo(f"{name} failed: {reason}")
     click.echo(
-        f"\nUnder each number its 95 % interval over {len(judged.held_out)} held-out cases. "
-        f"PSNR in dB; the true images' lesion contrast is {judged.truth.value:.2f}."
+        f"\nUnder each number its 95 % interval over {len(evaluated.held_out)} held-out cases. "
+        f"PSNR in dB; the true images' lesion contrast is {evaluated.truth.value:.2f}."
     )
-    if judged.simulated:
+    if evaluated.simulated:
         click.echo("Simulated images: these numbers say nothing of clinical ones.")
     click.echo(f"\nPictures: {folder / 'sheet.png'}")
 
 
-def _table(judged: Painters) -> Table:
+def _table(evaluated: TranslatorEvaluation) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("translator", no_wrap=True)
     for heading in ("SSIM ↑", "PSNR ↑", "Fréchet ↓", "kernel ↓", "preci-\nsion ↑", "recall ↑", "lesion\ncontrast"):
         table.add_column(heading, justify="right", no_wrap=True)
-    rows = [("other real cases", judged.others)]
-    rows += [(painter.model, painter.likeness) for painter in judged.painters]
+    rows = [("other real cases", evaluated.others)]
+    rows += [(translator.model, translator.image_quality) for translator in evaluated.translators]
     for name, like in rows:
         table.add_row(
             name,

@@ -24,7 +24,7 @@ class Cohort:
 
     Attributes:
         simulated: no patient was scanned for the images, as the dataset's own description says.
-        split: None where the folder holds none (a cohort only judged on).
+        split: None where the folder holds none (a cohort only evaluated on).
         fold: whose split it is, counted from 1; None for `split.tsv`.
     """
 

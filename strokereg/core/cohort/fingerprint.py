@@ -18,13 +18,13 @@ import numpy as np
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.box import extent
 from strokereg.core.scan.nifti import Volume, read_volume
-from strokereg.core.storage.cache import digest, file_digest, remember
+from strokereg.core.storage.cache import cached, digest, file_digest
 
 _BLOCKS = 16  # along each axis
 _FEWEST = 30  # voxels of a mask that can hardly be two patients' by chance
 
 
-def fingerprint(volume: Volume) -> str:
+def image_fingerprint(volume: Volume) -> str:
     """What an image is known by: which of 4,096 blocks of it are brighter than their median; empty for no image.
 
     The blocks divide the box of voxels that are not zero, on canonical axes. Of two patients, or of one with other
@@ -41,7 +41,7 @@ def fingerprint(volume: Volume) -> str:
     return _digest(inner.shape, np.packbits(bright))
 
 
-def outline(volume: Volume) -> str:
+def mask_fingerprint(volume: Volume) -> str:
     """What a mask is known by, or the brain of a label map: the voxels that are not zero; empty where few are."""
     inner = _inner(volume)
     if inner is None or np.count_nonzero(inner) < _FEWEST:
@@ -67,13 +67,13 @@ def marks_of(volumes: Mapping[str, Volume]) -> dict[str, str]:
     """
     found = {}
     if "dwi" in volumes:
-        found["image"] = fingerprint(volumes["dwi"])
+        found["image"] = image_fingerprint(volumes["dwi"])
     if "mask" in volumes:
-        found["lesion mask"] = outline(volumes["mask"])
+        found["lesion mask"] = mask_fingerprint(volumes["mask"])
     return {kind: mark for kind, mark in found.items() if mark}
 
 
-def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path) -> str:
+def cached_fingerprint(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path) -> str:
     """The measure of a file that belongs to no case, kept by the content of the file.
 
     Raises:
@@ -82,7 +82,7 @@ def cached(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path)
     if not path.is_file():
         return measure(read_volume(path))  # says what is wrong
     key = digest([file_digest(path, cache), kind])
-    return str(remember(cache / "fingerprints", key, lambda: measure(read_volume(path))))
+    return str(cached(cache / "fingerprints", key, lambda: measure(read_volume(path))))
 
 
 def content_keys(files: Iterable[CaseFiles], cache: Path) -> dict[str, str]:

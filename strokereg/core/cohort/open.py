@@ -53,7 +53,7 @@ def read_source(
 
 
 def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort, or a folder of any layout that a reader recognises, to judge or to look at.
+    """Open a cohort, or a folder of any layout that a reader recognises, to evaluate or to look at.
 
     Args:
         fold: whose split, of a cohort with a cross-validation; None for `split.tsv`.

@@ -1,4 +1,4 @@
-"""Generators held against real masks: train on four fifths of a folder, judge on the rest, picture and table.
+"""Generators held against real masks: train on four fifths of a folder, evaluate on the rest, picture and table.
 
 The held-out fifth is halved: one half is what all are held against, the other shows how far two sets of real masks of
 that size are apart, the good end of the scale. `mask-warp`, which only bends training masks, is the other mark: it has
@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from strokereg.core.evaluate.mask_quality import MaskScores, Yardstick
+from strokereg.core.evaluate.mask_quality import MaskReference, MaskScores
 from strokereg.core.evaluate.mask_sheet import draw_sheet
 from strokereg.core.roles import Batch, noise
 from strokereg.core.scan.grid import Preparation
@@ -39,7 +39,7 @@ from strokereg.registry.problem import Problem
 #: Told what is being done, how far it is, and of how much.
 OnProgress = Callable[[str, int, int], None]
 
-#: Where it goes when nobody says where, and who is judged when nobody is named.
+#: Where it goes when nobody says where, and who is evaluated when nobody is named.
 OUT = Path("strokereg-masks")
 MODELS = ("mask-gan", "mask-warp")
 
@@ -47,8 +47,8 @@ _LABELS = ("background", "brain", "lesion")
 _AT_ONCE = 8  # masks a forward pass
 
 
-class JudgedMasks(BaseModel):
-    """What came out; `judge.json`.
+class GeneratorEvaluation(BaseModel):
+    """What came out; `evaluation.json`.
 
     Attributes:
         sets: the second half of the held-out masks first, then one set a generator.
@@ -108,13 +108,13 @@ def evaluate_generators(
     dims: int = 3,
     command: str = "",
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
-) -> JudgedMasks:
-    """Train generators on four fifths of a folder of real masks and judge what they draw on the rest.
+) -> GeneratorEvaluation:
+    """Train generators on four fifths of a folder of real masks and evaluate what they draw on the rest.
 
     Args:
         masks: folder of NIfTI lesion masks in MNI space.
         models: generators.
-        out: folder of `judge.json`, `sheet.png` and the runs; called again on it, finished trainings are found.
+        out: folder of `evaluation.json`, `sheet.png` and the runs; called again on it, finished trainings are found.
         settings: of the trainer, see `core.train.trainer.TrainerSettings`.
         options: generator → its own options.
         spacing: of the grid in mm, isotropic.
@@ -132,8 +132,8 @@ def evaluate_generators(
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
     typed = {name: read_options(entries[name], values) for name, values in (options or {}).items()}
     if not 2.0 <= spacing <= 12.0:
-        raise InputError(f"--spacing {spacing:g}: whole brains are judged on a coarse grid; give 2 to 12 mm")
-    trainer = parse(TrainerSettings, {"batch_size": 8 if dims == 3 else 16, **(settings or {})}, "judge masks")
+        raise InputError(f"--spacing {spacing:g}: whole brains are evaluated on a coarse grid; give 2 to 12 mm")
+    trainer = parse(TrainerSettings, {"batch_size": 8 if dims == 3 else 16, **(settings or {})}, "evaluate generator")
     return _evaluate(
         Path(masks), entries, Path(out), trainer, typed, spacing, dims, command, on_progress
     )  # fmt: skip
@@ -149,13 +149,13 @@ def _evaluate(
     dims: int,
     command: str = "",
     on_progress: OnProgress = lambda what, done, total: None,
-) -> JudgedMasks:
-    """Train generators on real masks and judge what they draw.
+) -> GeneratorEvaluation:
+    """Train generators on real masks and evaluate what they draw.
 
     Args:
         folder: of masks in MNI space.
         entries: the generators by name.
-        out: for `judge.json`, `sheet.png` and the runs, which are found again when called again.
+        out: for `evaluation.json`, `sheet.png` and the runs, which are found again when called again.
         settings: of the trainer; its seed also divides the masks.
         options: generator → its own options.
         spacing: of the grid, in mm.
@@ -172,9 +172,9 @@ def _evaluate(
     make_folder(out)
     masks = read_masks(folder, grid, lambda done, total: on_progress("reading masks", done, total))
     supply = divide(masks, mni_brain(grid), dims, settings.seed)
-    yardstick = Yardstick(supply.held_out, supply.training, spacing)
+    reference = MaskReference(supply.held_out, supply.training, spacing)
     sets = {"real, held out": supply.second}
-    scores = [yardstick.judge("real, held out", supply.second)]
+    scores = [reference.score("real, held out", supply.second)]
     for name, entry in entries.items():
         begun = time.perf_counter()
         record = _record(name, entry, problem, options.get(name, {}), settings, supply, grid)
@@ -185,18 +185,18 @@ def _evaluate(
             lambda step, losses, name=name: on_progress(f"training {name}", step, settings.steps),  # type: ignore
         )
         sets[name] = _draw(model, len(supply.second), settings.seed)
-        scores.append(yardstick.judge(name, sets[name], round(time.perf_counter() - begun, 1)))
+        scores.append(reference.score(name, sets[name], round(time.perf_counter() - begun, 1)))
     draw_sheet({"real, training": supply.training, **sets}, supply.brains[0], out / "sheet.png")
-    judged = JudgedMasks(
+    evaluated = GeneratorEvaluation(
         command=command, folder=folder.name, dims=dims, spacing=spacing, seed=settings.seed, steps=settings.steps,
         training=len(supply.training), held_out=len(supply.held_out), sets=scores, versions=versions(),
     )  # fmt: skip
-    write_json(out / "judge.json", judged.model_dump(mode="json"))
-    return judged
+    write_json(out / "evaluation.json", evaluated.model_dump(mode="json"))
+    return evaluated
 
 
 def divide(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> Supply:
-    """Four fifths to train on, a tenth to judge on, a tenth to compare with.
+    """Four fifths to train on, a tenth to evaluate on, a tenth to compare with.
 
     Args:
         masks: bool [N, Z, Y, X].
@@ -252,10 +252,10 @@ def _record(
     )
 
 
-def rows_of(judged: JudgedMasks) -> Sequence[tuple[str, ...]]:
+def rows_of(evaluated: GeneratorEvaluation) -> Sequence[tuple[str, ...]]:
     """The table's cells as text: one row a set."""
     rows = []
-    for s in judged.sets:
+    for s in evaluated.sets:
         low, middle, high = s.volume
         rows.append(
             (

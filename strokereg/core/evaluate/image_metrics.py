@@ -59,7 +59,7 @@ def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float
     return float(signal[inside].mean() / max(signal[rest].mean(), 1e-6))
 
 
-class Seen(NamedTuple):
+class Features(NamedTuple):
     """What a network sees in images.
 
     Attributes:
@@ -72,7 +72,7 @@ class Seen(NamedTuple):
 
 
 @torch.inference_mode()
-def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> Seen:
+def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> Features:
     """What a segmenter sees in images: outputs of one of its convolutions, mean over space.
 
     Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
@@ -113,10 +113,10 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | 
     finally:
         for hook in hooks:
             hook.remove()
-    return Seen(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    return Features(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Seen:
+def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Features:
     """Weighted means of features [N, F, *s] over space, or over parts of volumes.
 
     Args:
@@ -132,7 +132,7 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Seen:
     places = torch.arange(share[0].numel()).repeat(len(share))
     if not parted or not kept.any():
         kept = torch.ones_like(kept)
-    return Seen(rows[kept].cpu().numpy(), places[kept.cpu()].numpy())
+    return Features(rows[kept].cpu().numpy(), places[kept.cpu()].numpy())
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Measures of painted images against the true images of held-out cases, each with an interval over those cases."""
+"""Measures of translated images against the true images of held-out cases, each with an interval over cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.evaluate.image_metrics import (
-    Seen,
+    Features,
     frechet_distance,
     kernel_distance,
     lesion_contrast,
@@ -33,7 +33,7 @@ class Interval(BaseModel):
     high: float
 
 
-class Likeness(BaseModel):
+class ImageQuality(BaseModel):
     """How like the true images a set of images is.
 
     Attributes:
@@ -65,7 +65,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Measures:
+class ImageComparison:
     """Holds images against those of the same held-out cases.
 
     Args:
@@ -76,7 +76,7 @@ class Measures:
 
     truth: Sequence[View]
     lesion: int
-    look: Callable[[np.ndarray, np.ndarray], Seen]
+    look: Callable[[np.ndarray, np.ndarray], Features]
 
     @cached_property
     def _true(self) -> tuple[list[np.ndarray], dict[int, np.ndarray], np.ndarray]:
@@ -90,7 +90,7 @@ class Measures:
         shown = Counter(place for _, at in seen for place in set(at.tolist()))
         common = [place for place, cases in shown.items() if 2 * cases >= len(seen)] or list(shown)
         means = {place: rows[places == place].mean(0) for place in common}
-        spread = np.maximum(_off(Seen(rows, places), means).std(0), 1e-6)
+        spread = np.maximum(_off(Features(rows, places), means).std(0), 1e-6)
         return [_off(each, means) / spread for each in seen], means, spread
 
     def _scaled(self, view: View) -> np.ndarray:
@@ -98,7 +98,7 @@ class Measures:
         _, means, spread = self._true
         return _off(self.look(view.image, view.labels > 0), means) / spread
 
-    def painted(self, images: Sequence[np.ndarray]) -> Likeness:
+    def painted(self, images: Sequence[np.ndarray]) -> ImageQuality:
         """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
         pairs = list(zip(images, self.truth, strict=True))
 
@@ -112,7 +112,7 @@ class Measures:
         views = [View(view.labels, image) for image, view in pairs]
         return self._likeness(views, paired(ssim), paired(psnr), together=True)
 
-    def other_cases(self, views: Sequence[View]) -> Likeness:
+    def other_cases(self, views: Sequence[View]) -> ImageQuality:
         """Real images of other cases: how near another patient comes, the scale for all else."""
         return self._likeness(views, None, None, together=False)
 
@@ -128,7 +128,7 @@ class Measures:
 
     def _likeness(
         self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
-    ) -> Likeness:
+    ) -> ImageQuality:
         true, features = self._true[0], [self._scaled(view) for view in views]
 
         def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
@@ -142,7 +142,7 @@ class Measures:
             return _without_each(of, len(self.truth))
 
         precision, recall = precision_recall(np.concatenate(features), np.concatenate(true))
-        return Likeness(
+        return ImageQuality(
             ssim=similarity,
             psnr=noise,
             frechet=sets(frechet_distance),
@@ -153,7 +153,7 @@ class Measures:
         )
 
 
-def _off(seen: Seen, means: Mapping[int, np.ndarray]) -> np.ndarray:
+def _off(seen: Features, means: Mapping[int, np.ndarray]) -> np.ndarray:
     """How far features are from the mean at their place; places without one are left out."""
     kept = np.array([int(place) in means for place in seen.places], dtype=bool)
     at = [means[int(place)] for place in seen.places[kept]]

@@ -39,7 +39,7 @@ class MaskScores(BaseModel):
     seconds: float | None = None
 
 
-class Yardstick:
+class MaskReference:
     """Held-out real masks, and the training masks that nothing should repeat.
 
     Args:
@@ -53,8 +53,8 @@ class Yardstick:
         self._location = location(held_out, spacing)
         self._training = _rows(training)
 
-    def judge(self, name: str, masks: np.ndarray, seconds: float | None = None) -> MaskScores:
-        """Judge a set of masks, bool [N, *S].
+    def score(self, name: str, masks: np.ndarray, seconds: float | None = None) -> MaskScores:
+        """Evaluate a set of masks, bool [N, *S].
 
         Where every mask is empty, there are no distances.
         """

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from strokereg.core.scan.postprocess import Decision, lesions
-from strokereg.core.train.validation import Judged
+from strokereg.core.scan.postprocess import Postprocessing, lesions
+from strokereg.core.train.validation import Prediction
 from strokereg.registry.errors import InputError
 
 TOLERANCE_MM = 2.0
@@ -62,7 +62,7 @@ def score(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -
     """
     if prediction.shape != truth.shape or truth.ndim != 3:
         raise InputError(
-            f"a prediction of shape {prediction.shape} cannot be judged against a mask of shape {truth.shape}; "
+            f"a prediction of shape {prediction.shape} cannot be evaluated against a mask of shape {truth.shape}; "
             "give two volumes on the same grid"
         )
     box = _box(prediction | truth)
@@ -127,6 +127,6 @@ def _surface(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     return np.argwhere(mask & ~inner) * np.asarray(spacing, dtype=float)
 
 
-def judge_case(judged: Judged, decision: Decision) -> CaseMetrics:
+def score_case(evaluated: Prediction, postprocessing: Postprocessing) -> CaseMetrics:
     """All metrics of one case."""
-    return score(judged.mask(decision), judged.truth, judged.dwi.spacing)
+    return score(evaluated.mask(postprocessing), evaluated.truth, evaluated.dwi.spacing)

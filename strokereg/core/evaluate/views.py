@@ -34,8 +34,8 @@ def view_files(files: CaseFiles, preparation: Preparation, table: LabelTable, pr
 
 def _view(image: np.ndarray, labels: np.ndarray, lesion: int, problem: Problem) -> View:
     if problem.dims == 3:
-        struck = np.argwhere(labels == lesion)
-        centre = tuple(int(i) for i in (struck if len(struck) else np.argwhere(labels)).mean(0).round())
+        with_lesion = np.argwhere(labels == lesion)
+        centre = tuple(int(i) for i in (with_lesion if len(with_lesion) else np.argwhere(labels)).mean(0).round())
         image, labels = cut(image, labels, centre, problem.size)
         return View(labels[None], image[None])
     area = (labels > 0).sum(axis=(1, 2))

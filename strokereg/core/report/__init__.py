@@ -2,7 +2,7 @@
 
 from strokereg.core.report.losses import History
 from strokereg.core.report.page import write_report
-from strokereg.core.report.volumes import Volume
+from strokereg.core.report.volumes import ViewerScan
 from strokereg.core.scan.pictures import (
     CALLED,
     TRUTH,
@@ -24,7 +24,7 @@ __all__ = [
     "Picture",
     "Sheet",
     "SheetRow",
-    "Volume",
+    "ViewerScan",
     "label_colours",
     "outline",
     "radiological",

@@ -11,7 +11,7 @@ from strokereg.core.report import svg
 from strokereg.core.report.names import Group, Names
 from strokereg.core.report.results import Arm
 from strokereg.core.report.statistics import Contrast
-from strokereg.core.report.summary import SMALL_ML, judged_cases, scores
+from strokereg.core.report.summary import SMALL_ML, evaluated_cases, scores
 from strokereg.core.report.text import interval, signed
 
 WIDTH, LEFT, RIGHT, ROW = 430, 142, 48, 30
@@ -29,14 +29,14 @@ class Row:
 def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
     """Dice per arm, per cent from low to high: cases as faint dots, means of trainings as ticks, theirs in figures."""
     arms = [arm for arm in group.arms if arm.seeds]
-    tables = [scores(arm.seeds, judged_cases(arm)) * 100 for arm in arms]
+    tables = [scores(arm.seeds, evaluated_cases(arm)) * 100 for arm in arms]
     x = svg.Scale(low, high, LEFT, WIDTH - RIGHT)
     bottom = ROW * len(arms) + 8
     marks = _grid(x, bottom, "Dice, per cent")
     for i, (arm, table) in enumerate(zip(arms, tables, strict=True)):
         y, style = ROW * i + ROW / 2 + 4, names.style(arm)
         marks.append(svg.label(LEFT - 10, y, group.label(arm)))
-        for j, (case, value) in enumerate(zip(judged_cases(arm), table.mean(axis=0), strict=True)):
+        for j, (case, value) in enumerate(zip(evaluated_cases(arm), table.mean(axis=0), strict=True)):
             lift = ((j * 7) % 13 - 6) * 1.35  # a fixed scatter, so that equal scores do not hide each other
             marks.append(svg.dot(x(value), y + lift, 2, f"case {style}", f"{case}: {value:.1f}"))
         for seed, value in zip(arm.seeds, table.mean(axis=1), strict=True):
@@ -83,7 +83,7 @@ def draw_forest(
 
 def dice_range(arms: Sequence[Arm]) -> tuple[float, float]:
     """Range of Dice per cent over the cases of these arms, for panels that shall be compared."""
-    low, high = svg.padded([v for arm in arms for v in _dice(arm, judged_cases(arm))], 0.04, 1.0)
+    low, high = svg.padded([v for arm in arms for v in _dice(arm, evaluated_cases(arm))], 0.04, 1.0)
     return max(0.0, low), min(100.0, high)
 
 
@@ -93,7 +93,7 @@ def draw_pairs(arm: Arm, baseline: Arm, names: Names, label: str, low: float, hi
     Args:
         label: what the panel calls the arm.
     """
-    cases = judged_cases(arm, baseline)
+    cases = evaluated_cases(arm, baseline)
     across, up = _dice(baseline, cases), _dice(arm, cases)
     size, left, top = 168, 34, 40
     x, y = svg.Scale(low, high, left, left + size), svg.Scale(low, high, top + size, top)

@@ -10,7 +10,7 @@ from strokereg.core.report import svg
 from strokereg.core.report.names import Names
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import Contrast, interval_of_mean
-from strokereg.core.report.summary import judged_cases, scores
+from strokereg.core.report.summary import evaluated_cases, scores
 from strokereg.core.report.text import plain, signed
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 430, 250, 44, 132, 12, 44
@@ -145,7 +145,7 @@ def _short(arm: Arm) -> str:
 
 
 def _dice(arm: Arm) -> Point:
-    table = scores(arm.seeds, judged_cases(arm)) * 100
+    table = scores(arm.seeds, evaluated_cases(arm)) * 100
     return Point(arm.cases, float(table.mean()), *(interval_of_mean(table) or (None, None)))
 
 

@@ -19,8 +19,8 @@ from strokereg.core.report.losses import History, draw_losses
 from strokereg.core.report.names import Group, Names
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import Contrast, Moments
-from strokereg.core.report.summary import STRATA, judged_cases, scores
-from strokereg.core.report.volumes import Volume, encode
+from strokereg.core.report.summary import STRATA, evaluated_cases, scores
+from strokereg.core.report.volumes import ViewerScan, encode
 from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
 from strokereg.core.storage.files import replacing
 
@@ -43,7 +43,7 @@ def write_report(
     results: Results,
     histories: Sequence[History] = (),
     pictures: Sequence[Sheet] = (),
-    volumes: Sequence[Volume] = (),
+    volumes: Sequence[ViewerScan] = (),
 ) -> Path:
     """Write the report, whole or not at all.
 
@@ -72,7 +72,7 @@ def write_report(
 
 
 def gather(
-    results: Results, histories: Sequence[History], pictures: Sequence[Sheet], volumes: Sequence[Volume]
+    results: Results, histories: Sequence[History], pictures: Sequence[Sheet], volumes: Sequence[ViewerScan]
 ) -> dict[str, Any]:
     """Everything that the template shows."""
     names, layers = Names(results), Layers()
@@ -122,10 +122,10 @@ def _headline(results: Results, names: Names) -> str:
 
 
 def _score_charts(results: Results, names: Names) -> list[tuple[Group, list[Markup]]]:
-    judged = [arm for arm in results.arms if arm.seeds]
-    if not judged:
+    evaluated = [arm for arm in results.arms if arm.seeds]
+    if not evaluated:
         return []
-    low, high = dice_range(judged)
+    low, high = dice_range(evaluated)
     every = [arm.contrast for arm in results.arms if arm.contrast]
     every += [group.headroom for group in names.groups if group.headroom]
     charts = []
@@ -197,7 +197,7 @@ def _case_table(group: Group) -> dict[str, Any]:
     arms: list[Arm] = [arm for arm in group.arms if arm.seeds]
     if not arms:
         return {"group": group, "arms": [], "rows": []}
-    cases = judged_cases(*arms)
+    cases = evaluated_cases(*arms)
     table = [scores(arm.seeds, cases).mean(axis=0) * 100 for arm in arms]
     volumes = {case: arms[0].seeds[0].cases[case].volume_ml for case in cases}
     rows = [(case, f"{volumes[case]:.1f}", [f"{row[i]:.1f}" for row in table]) for i, case in enumerate(cases)]

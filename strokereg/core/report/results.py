@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from strokereg.core.evaluate.image_quality import Interval, Likeness
+from strokereg.core.evaluate.image_quality import ImageQuality, Interval
 from strokereg.core.evaluate.memorisation import Memorisation
 from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.statistics import Contrast, Moments, Spread
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
 from strokereg.core.synthesis.public import PublicSources
 from strokereg.registry.errors import InputError
@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class CohortFacts(_Part):
-    """The cohort that was judged on: name, content key, whether simulated, and cases per part of its split."""
+    """The cohort that was evaluated on: name, content key, whether simulated, and cases per part of its split."""
 
     name: str
     fingerprint: str
@@ -42,7 +42,7 @@ class CohortFacts(_Part):
 
 
 class ExternalFacts(_Part):
-    """A cohort of another origin on which every segmenter was judged too."""
+    """A cohort of another origin on which every segmenter was evaluated too."""
 
     name: str
     fingerprint: str
@@ -85,10 +85,10 @@ class Study(_Part):
 
 
 class SeedScores(_Part):
-    """One training of an arm's segmenter: its decision rule and its scores per case, here and abroad."""
+    """One training of an arm's segmenter: its postprocessing rule and its scores per case, here and elsewhere."""
 
     seed: int
-    decision: Decision = Decision()
+    postprocessing: Postprocessing = Postprocessing()
     cases: dict[str, CaseMetrics]
     external: dict[str, CaseMetrics] = {}
 
@@ -162,7 +162,7 @@ class Quality(_Part):
 
     Attributes:
         model, cases, seed, note, public: which; `public` where its anatomies are no training cases'.
-        likeness: of what the translator paints for held-out label maps; None for a mixer.
+        image_quality: of what the translator paints for held-out label maps; None for a mixer.
         true_contrast: lesion contrast of the held-out images themselves.
         memorisation: whether the database's images are copies.
     """
@@ -172,7 +172,7 @@ class Quality(_Part):
     seed: int
     note: str = ""
     public: bool = False
-    likeness: Likeness | None = None
+    image_quality: ImageQuality | None = None
     true_contrast: Interval | None = None
     memorisation: Memorisation
 

@@ -36,19 +36,19 @@ def summarise(study: Study, arms: Sequence[Arm]) -> Results:
     plain = baselines(arms)
     headroom = _headroom(study, plain)
     shown = {(room.segmenter, room.cases): room.contrast.difference for room in headroom if room.contrast.above_zero}
-    judged = []
+    evaluated = []
     for arm in arms:
         place = (arm.segmenter, arm.cases)
         baseline = plain.get(place) if arm.training != "clinical" else None
         against = _contrast(arm, baseline) if arm.seeds and baseline else None
         share = against.difference / shown[place] if against and place in shown else None
         filled = {"summary": _summary(arm, baseline), "contrast": against, "share": share}
-        judged.append(arm.model_copy(update=filled))
-    return Results(study=study, headroom=headroom, arms=_adjust(judged))
+        evaluated.append(arm.model_copy(update=filled))
+    return Results(study=study, headroom=headroom, arms=_adjust(evaluated))
 
 
-def judged_cases(*arms: Arm) -> list[str]:
-    """Names of the test cases that every training of these arms was judged on."""
+def evaluated_cases(*arms: Arm) -> list[str]:
+    """Names of the test cases that every training of these arms was evaluated on."""
     sets = [set(seed.cases) for arm in arms for seed in arm.seeds]
     return sorted(set.intersection(*sets)) if sets else []
 
@@ -59,7 +59,7 @@ def scores(seeds: Sequence[SeedScores], names: Sequence[str], metric: str = "dic
 
 
 def external_scores(seeds: Sequence[SeedScores], metric: str = "dice") -> np.ndarray:
-    """One metric on the external cases that every training was judged on, float [seeds, cases]."""
+    """One metric on the external cases that every training was evaluated on, float [seeds, cases]."""
     names = sorted(set.intersection(*(set(seed.external) for seed in seeds))) if seeds else []
     return _table([seed.external for seed in seeds], names, metric)
 
@@ -87,23 +87,23 @@ def _headroom(study: Study, plain: Mapping[tuple[str, int], Arm]) -> list[Headro
 
 
 def _contrast(arm: Arm, baseline: Arm, names: Sequence[str] | None = None) -> Contrast:
-    names = judged_cases(arm, baseline) if names is None else names
+    names = evaluated_cases(arm, baseline) if names is None else names
     return contrast(scores(arm.seeds, names), scores(baseline.seeds, names))
 
 
 def _summary(arm: Arm, baseline: Arm | None) -> Summary | None:
     if not arm.seeds:
         return None
-    names = judged_cases(arm)
+    names = evaluated_cases(arm)
     first = arm.seeds[0].cases
     groups = {STRATA[0]: names}
     for stratum in STRATA[1:]:
         groups[stratum] = [name for name in names if stratum_of(first[name].volume_ml) == stratum]
-    abroad = external_scores(arm.seeds)
+    elsewhere = external_scores(arm.seeds)
     return Summary(
         dice=spread(scores(arm.seeds, names)),
         lesion_f1=spread(scores(arm.seeds, names, "lesion_f1")),
-        external_dice=spread(abroad) if abroad.size else None,
+        external_dice=spread(elsewhere) if elsewhere.size else None,
         strata=[_stratum(arm, baseline, stratum, members) for stratum, members in groups.items() if members],
     )
 
@@ -116,7 +116,7 @@ def _stratum(arm: Arm, baseline: Arm | None, stratum: str, names: Sequence[str])
         if found:
             metrics[metric] = found
     sized = stratum != STRATA[0] and baseline is not None
-    shared = set(judged_cases(arm, baseline)) if baseline else set()
+    shared = set(evaluated_cases(arm, baseline)) if baseline else set()
     common = [name for name in names if name in shared]
     against = _contrast(arm, baseline, common) if sized and baseline and common else None
     return Stratum(name=stratum, cases=len(names), metrics=metrics, contrast=against)

@@ -82,8 +82,8 @@ def _cells(arm: Arm, external: bool) -> list[str]:
         p = "–" if arm.contrast.adjusted_p is None else reading.p_value(arm.contrast.adjusted_p)
     cells = [reading.paper_form(arm.summary.dice), f"{arm.summary.lesion_f1.mean * 100:.1f}", difference, p]
     cells.append(reading.share(arm) or "–")
-    abroad = arm.summary.external_dice
-    return [*cells, *(["–" if abroad is None else reading.mean_form(abroad)] if external else [])]
+    elsewhere = arm.summary.external_dice
+    return [*cells, *(["–" if elsewhere is None else reading.mean_form(elsewhere)] if external else [])]
 
 
 def _row(cells: list[str]) -> str:

@@ -18,11 +18,11 @@ from strokereg.core.scan.box import extent
 from strokereg.core.scan.pictures import CALLED, TRUTH, data_uri, picture_uri
 
 LONGEST, SLICES = 112, 80  # voxels of a slice's longer side, and slices; larger scans are thinned out
-LEVELS = 64  # of grey: no eye tells more apart here, and the file is half as large
+LEVELS = 64  # of grey: no feature_network tells more apart here, and the file is half as large
 
 
 @dataclass(frozen=True)
-class Volume:
+class ViewerScan:
     """A scan with what is outlined on it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Volume:
     called: Mapping[str, np.ndarray]
 
 
-def encode(volume: Volume) -> str:
+def encode(volume: ViewerScan) -> str:
     """A volume as the JSON that the page's script reads, thinned out and cut to what is not black."""
     box = _around(volume.image > 0.05 * volume.white)
     step = max(1, math.ceil(max(volume.image[box].shape[1:]) / LONGEST))

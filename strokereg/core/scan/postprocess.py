@@ -1,6 +1,6 @@
 """From lesion probability to lesion mask, on the scan's own grid. No torch here: the runtime uses it too.
 
-Training-side judging and the deployed runtime call the same function, so a threshold chosen on validation
+Training-side evaluation and the deployed runtime call the same function, so a threshold chosen on validation
 cases means the same thing at the bedside.
 """
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)  # 26: voxels that touch by a face, an edge or a corner
 
 
-class Decision(BaseModel):
+class Postprocessing(BaseModel):
     """How a segmenter's probabilities become a mask; threshold and smallest lesion are chosen on validation cases.
 
     Args:
@@ -39,19 +39,19 @@ def lesions(mask: np.ndarray) -> tuple[np.ndarray, int]:
     return ndimage.label(mask, structure=NEIGHBOURS)  # type: ignore[return-value]
 
 
-def decide(probability: np.ndarray, decision: Decision, voxel_ml: float) -> np.ndarray:
+def postprocess(probability: np.ndarray, postprocessing: Postprocessing, voxel_ml: float) -> np.ndarray:
     """Probability [X, Y, Z] → bool mask [X, Y, Z]: threshold, then drop components that are too small.
 
     Args:
         probability: in [0, 1], on the scan's grid.
-        decision: voxels from `threshold` on count; components below `smallest_ml` are dropped.
+        postprocessing: voxels from `threshold` on count; components below `smallest_ml` are dropped.
         voxel_ml: volume of one voxel in ml.
     """
-    mask = probability >= decision.threshold
-    if decision.smallest_ml <= 0.0:
+    mask = probability >= postprocessing.threshold
+    if postprocessing.smallest_ml <= 0.0:
         return mask
     numbered, count = lesions(mask)
-    return _large(np.bincount(numbered.ravel(), minlength=count + 1), decision.smallest_ml, voxel_ml)[numbered]
+    return _large(np.bincount(numbered.ravel(), minlength=count + 1), postprocessing.smallest_ml, voxel_ml)[numbered]
 
 
 def dice_of_rules(
@@ -61,13 +61,13 @@ def dice_of_rules(
     smallest_ml: Sequence[float],
     voxel_ml: float,
 ) -> np.ndarray:
-    """Dice of every decision rule at once: components are numbered once a threshold, not once a rule.
+    """Dice of every postprocessing rule at once: components are numbered once a threshold, not once a rule.
 
     Args:
         probability, truth: [X, Y, Z].
 
     Returns:
-        float64 [thresholds, smallest_ml]: what `dice(decide(…), truth)` gives for each.
+        float64 [thresholds, smallest_ml]: what `dice(postprocess(…), truth)` gives for each.
     """
     real, found = int(truth.sum()), np.empty((len(thresholds), len(smallest_ml)))
     for row, threshold in zip(found, thresholds, strict=True):

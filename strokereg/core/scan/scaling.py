@@ -1,6 +1,6 @@
 """From raw intensities to what networks see, [-1, 1], by statistics of the brain's own voxels. No torch here.
 
-What is measured of a volume is a vector that the exported graph takes as an input, so training, judging and the
+What is measured of a volume is a vector that the exported graph takes as an input, so training, evaluation and the
 runtime scale alike. Whatever the scaling, a voxel without signal (0 or below) becomes -1.
 """
 

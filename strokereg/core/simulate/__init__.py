@@ -1,5 +1,5 @@
 """The simulator: anatomy × lesion × diffusion physics → a cohort with exact truth."""
 
-from strokereg.core.simulate.cohort import RECIPE, simulate_cohort
+from strokereg.core.simulate.cohort import SIMULATOR_VERSION, simulate_cohort
 
-__all__ = ["RECIPE", "simulate_cohort"]
+__all__ = ["SIMULATOR_VERSION", "simulate_cohort"]

@@ -20,13 +20,13 @@ from strokereg.core.cohort.split import USUAL
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.folder import GENERATOR, close_folder, facts_of, write_subject
 from strokereg.core.simulate.lesions import load_lesion
-from strokereg.core.simulate.plan import CasePlan, Plan, draw_plan, list_sources
+from strokereg.core.simulate.plan import CasePlan, CohortPlan, draw_plan, list_sources
 from strokereg.core.simulate.subject import simulate_subject
 from strokereg.core.storage.workers import end_with_parent
 from strokereg.registry.errors import InputError, RunFailed
 
 #: Goes up with every change that changes voxels: a half-made cohort is not finished by another recipe.
-RECIPE = 1
+SIMULATOR_VERSION = 1
 
 Progress = Callable[[int, int], None]
 
@@ -81,7 +81,7 @@ def simulate_cohort(
     if anatomies:
         load_anatomy(plan.cases[0].anatomy)  # a folder of something else is refused before anything is written
     settings = {
-        "recipe": RECIPE,
+        "recipe": SIMULATOR_VERSION,
         "cases": cases,
         "seed": seed,
         "shape": list(shape),
@@ -154,7 +154,7 @@ def _describe(files: Iterable[Path], folder: Path | str | None, embedded: str) -
     return {"folder": Path(folder).resolve().name, "files": len(names), "digest": digest}
 
 
-def _description(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
+def _description(plan: CohortPlan, settings: dict[str, Any]) -> dict[str, Any]:
     anatomies = (
         "No anatomy serves two parts of the split."
         if plan.disjoint_anatomies

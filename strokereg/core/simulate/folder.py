@@ -12,7 +12,7 @@ from strokereg.core.cohort.folder import write_description
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.cohort.layout import DESCRIPTION
 from strokereg.core.scan.nifti import write_volume
-from strokereg.core.simulate.plan import Plan
+from strokereg.core.simulate.plan import CohortPlan
 from strokereg.core.simulate.subject import Subject
 from strokereg.core.storage.files import write_json, write_text
 
@@ -62,7 +62,7 @@ def write_subject(out: Path, name: str, case: Subject) -> dict[str, Any]:
     return facts
 
 
-def close_folder(out: Path, plan: Plan, description: dict[str, Any]) -> None:
+def close_folder(out: Path, plan: CohortPlan, description: dict[str, Any]) -> None:
     """Write the tables, then the description that makes the folder a cohort."""
     rows = ["\t".join(("participant_id", *_COLUMNS)) + "\n"]
     for case in plan.cases:

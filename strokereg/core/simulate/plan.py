@@ -36,7 +36,7 @@ class CasePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CohortPlan:
     """All subjects and their split.
 
     Attributes:
@@ -70,7 +70,7 @@ def draw_plan(
     lesions: Sequence[Path],
     seed: int,
     parts: tuple[int, int, int] = USUAL,
-) -> Plan:
+) -> CohortPlan:
     """Decide the split by lesion volume, then draw each part's anatomies and lesions from pools of its own.
 
     Every source is used equally often, give or take one. A lesion file serves one subject while they last;
@@ -117,7 +117,7 @@ def draw_plan(
         head = heads[part][turn[part] % len(heads[part])] if anatomies else None
         turn[part] += 1
         plans.append(CasePlan(index, subject, head, files[index], round(volumes[index], 3)))
-    return Plan(tuple(plans), split, len(anatomies) >= len(PARTS), apart)
+    return CohortPlan(tuple(plans), split, len(anatomies) >= len(PARTS), apart)
 
 
 def _follow(subjects: Sequence[str], files: Sequence[Path | None], pools: Split) -> Split:

@@ -22,7 +22,7 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def remember(folder: Path, key: str, make: Callable[[], Any]) -> Any:
+def cached(folder: Path, key: str, make: Callable[[], Any]) -> Any:
     """A result of plain data by its key: read where it is known, else made and written down."""
     place = folder / key[:2] / f"{key[2:34]}.json"
     try:
@@ -70,7 +70,7 @@ def _digest_of(path: Path, folder: Path) -> str:
 
     try:
         # Not resolved, which costs more than the rest: what a link leads to is known by its inode and times.
-        _known[place] = str(remember(folder, digest([str(path.absolute()), *before]), read))
+        _known[place] = str(cached(folder, digest([str(path.absolute()), *before]), read))
         return _known[place]
     except _Changed:
         return _read(path)

@@ -1,4 +1,4 @@
-"""What a segmenter is taught with: one line of the study's table, apart from the number of cases and the seed."""
+"""What a segmenter is trained_on with: one line of the study's table, apart from the number of cases and the seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIBRARY = "mask-library"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ArmSettings:
     """One way to teach one segmenter.
 
     Attributes:
@@ -46,20 +46,20 @@ class Recipe:
         return ", ".join(parts)
 
 
-def list_recipes(settings: StudySettings, mixers: frozenset[str]) -> Iterator[Recipe]:
-    """All recipes of a study; clinical only comes before the others of its segmenter.
+def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSettings]:
+    """All wanted of a study; clinical only comes before the others of its segmenter.
 
     Args:
         mixers: those of the study's models that need neither generator nor translator.
     """
     for segmenter in settings.segmenters:
-        yield Recipe("clinical", segmenter)
+        yield ArmSettings("clinical", segmenter)
         for model in settings.models:
             for generator, public in _priors(settings, model in mixers):
                 if not settings.mixed_only:
-                    yield Recipe("synthetic", segmenter, model, generator, public)
+                    yield ArmSettings("synthetic", segmenter, model, generator, public)
                 for share in settings.shares:
-                    yield Recipe("clinical + synthetic", segmenter, model, generator, public, share)
+                    yield ArmSettings("clinical + synthetic", segmenter, model, generator, public, share)
 
 
 def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool]]:

@@ -15,20 +15,20 @@ from typing import cast
 from torch import nn
 
 from strokereg.core.evaluate.image_metrics import deep_features
-from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.evaluate.views import view_case
 from strokereg.core.roles import Mixer
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.workers import end_with_parent
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task, record_of
-from strokereg.core.synthesis.cases import Tally, compose_case, render
+from strokereg.core.synthesis.cases import Tally, render, synthesize_labels
 from strokereg.core.synthesis.mixed import mix_case
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.recipe import sampler_of
 from strokereg.core.train.trainer import Trainer, TrainerSettings
-from strokereg.core.train.validation import choose_decision, predict_case
+from strokereg.core.train.validation import choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of
 
 _WARM, _STEPS, _SECONDS = 3, 20, 5.0  # steps that do not count, most that do, and how long they may take
@@ -36,7 +36,7 @@ _WARM, _STEPS, _SECONDS = 3, 20, 5.0  # steps that do not count, most that do, a
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one step (of a database: of one case), and of what comes once, as judging does."""
+    """Seconds of one step (of a database: of one case), and of what comes once, as evaluation does."""
 
     step: float
     once: float = 0.0
@@ -55,7 +55,9 @@ def kind_of(task: Task) -> tuple[str, str, bool, int]:
     return task.kind, task.architecture, task.public, task.cases if task.kind == "quality" else 0
 
 
-def calibrate(stage: Stage, plan: Plan, tasks: Iterable[Task], workers: int) -> tuple[dict[tuple, Cost], float]:
+def calibrate(
+    context: StudyContext, plan: Plan, tasks: Iterable[Task], workers: int
+) -> tuple[dict[tuple, Cost], float]:
     """Time one task of each kind, in all processes at once, so that they get in each other's way as they will.
 
     Returns:
@@ -69,7 +71,7 @@ def calibrate(stage: Stage, plan: Plan, tasks: Iterable[Task], workers: int) -> 
         list(pool.map(_ready, range(workers)))
         start = time.perf_counter() - begun
         jobs = {
-            kind: [pool.submit(measure, stage, task, _needs(plan, task)) for _ in range(workers)]
+            kind: [pool.submit(measure, context, task, _needs(plan, task)) for _ in range(workers)]
             for kind, task in chosen.items()
         }
         costs = {kind: [job.result() for job in several] for kind, several in jobs.items()}
@@ -88,22 +90,22 @@ def _needs(plan: Plan, task: Task) -> dict[str, Task]:
     return {key: plan.tasks[key] for key in task.needs}
 
 
-def measure(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
+def measure(context: StudyContext, task: Task, needs: Mapping[str, Task]) -> Cost:
     """Time a task here and now; leaves nothing behind."""
     if task.kind == "quality":
-        return _look(stage, task)
+        return _look(context, task)
     if task.kind == "database":
-        return _mix(stage, task) if stage.mixes(task.architecture) else _compose(stage, task, needs)
-    return _train(stage, task)
+        return _mix(context, task) if context.mixes(task.architecture) else _compose(context, task, needs)
+    return _train(context, task)
 
 
-def _train(stage: Stage, task: Task) -> Cost:
-    record = record_of(stage, task)
+def _train(context: StudyContext, task: Task) -> Cost:
+    record = record_of(context, task)
     settings = TrainerSettings.model_validate(record.trainer)
-    ready = stage.ready
+    dataset = context.dataset
     # Clinical cases stand for synthetic ones, which are not there yet and cost the same.
-    sampler = sampler_of(spec_of(task.architecture), ready.problem, settings, ready.train[: task.cases])
-    model = build(task.architecture, ready.problem, record.options)
+    sampler = sampler_of(spec_of(task.architecture), dataset.problem, settings, dataset.train[: task.cases])
+    model = build(task.architecture, dataset.problem, record.options)
     trained = bool(model.players())  # type: ignore[operator]
     times = [time.perf_counter()]
 
@@ -120,36 +122,38 @@ def _train(stage: Stage, task: Task) -> Cost:
             pass
         else:  # untrained, or shorter than a calibration: its whole time was taken
             whole = time.perf_counter() - times[0]
-            return Cost(whole / task.steps, _judging(stage, model) if task.kind == "segmenter" else 0.0)
+            return Cost(whole / task.steps, _judging(context, model) if task.kind == "segmenter" else 0.0)
     step = (times[-1] - times[_WARM]) / (len(times) - 1 - _WARM)
-    return Cost(step, _judging(stage, model.eval()) if task.kind == "segmenter" else 0.0)
+    return Cost(step, _judging(context, model.eval()) if task.kind == "segmenter" else 0.0)
 
 
-def _judging(stage: Stage, model: nn.Module) -> float:
-    """Seconds to choose the decision on validation cases and to judge all others, from one case of each."""
-    ready, flips = stage.ready, stage.settings.flips
+def _judging(context: StudyContext, model: nn.Module) -> float:
+    """Seconds to choose the postprocessing on validation cases and to evaluate all others, from one case of each."""
+    dataset, flips = context.dataset, context.settings.flips
     begun = time.perf_counter()
-    choose_decision(model, ready.validation_files[:1], ready.preparation, ready.problem.size, flips)
+    choose_postprocessing(model, dataset.validation_files[:1], dataset.preparation, dataset.problem.size, flips)
     chosen = time.perf_counter()
-    judge_case(predict_case(model, ready.test_files[0], ready.preparation, ready.problem.size, flips), Decision())
-    judged = time.perf_counter()
-    others = len(ready.test_files) + len(stage.external)
-    return (chosen - begun) * len(ready.validation_files) + (judged - chosen) * others
+    score_case(
+        predict_case(model, dataset.test_files[0], dataset.preparation, dataset.problem.size, flips), Postprocessing()
+    )
+    evaluated = time.perf_counter()
+    others = len(dataset.test_files) + len(context.external)
+    return (chosen - begun) * len(dataset.validation_files) + (evaluated - chosen) * others
 
 
-def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
-    ready, device = stage.ready, choose_device(stage.settings.device)
+def _compose(context: StudyContext, task: Task, needs: Mapping[str, Task]) -> Cost:
+    dataset, device = context.dataset, choose_device(context.settings.device)
     started = time.perf_counter()
     makers = {
-        need.kind: build(need.architecture, ready.problem, stage.settings.options.get(need.architecture, {}))
+        need.kind: build(need.architecture, dataset.problem, context.settings.options.get(need.architecture, {}))
         for need in needs.values()
     }
     generator, translator = (makers[kind].to(device).eval() for kind in ("generator", "translator"))
-    cases = ready.train[: task.cases]
-    anatomy = (stage.public.anatomies if task.public else cases)[0]
-    tally, prior = Tally(), learn_prior(cases, ready.problem.dims)
+    cases = dataset.train[: task.cases]
+    anatomy = (context.public.anatomies if task.public else cases)[0]
+    tally, prior = Tally(), learn_prior(cases, dataset.problem.dims)
     begun = time.perf_counter()
-    labels = compose_case(anatomy, generator, ready.table, ready.problem, prior, 0.5, (task.seed, 0), tally)
+    labels = synthesize_labels(anatomy, generator, dataset.table, dataset.problem, prior, 0.5, (task.seed, 0), tally)
     composed = time.perf_counter()
     render(translator, labels, spec_of(task.architecture).stochastic)
     rendered = time.perf_counter()
@@ -158,20 +162,20 @@ def _compose(stage: Stage, task: Task, needs: Mapping[str, Task]) -> Cost:
     return Cost((composed - begun) * first + rendered - composed, begun - started)
 
 
-def _look(stage: Stage, task: Task) -> Cost:
+def _look(context: StudyContext, task: Task) -> Cost:
     """Features of one training case, for all images that are looked at; twice, since distances cost about as much."""
-    ready = stage.ready
-    architecture = stage.settings.segmenters[0]
-    segmenter = build(architecture, ready.problem, stage.settings.options.get(architecture, {})).eval()
+    dataset = context.dataset
+    architecture = context.settings.segmenters[0]
+    segmenter = build(architecture, dataset.problem, context.settings.options.get(architecture, {})).eval()
     begun = time.perf_counter()
-    deep_features(segmenter, view_case(ready.train[0], ready.problem).image)
-    cases = 2 * task.cases + len(ready.validation) + len(ready.test_files) + stage.settings.synthetic_cases
+    deep_features(segmenter, view_case(dataset.train[0], dataset.problem).image)
+    cases = 2 * task.cases + len(dataset.validation) + len(dataset.test_files) + context.settings.synthetic_cases
     return Cost(2.0 * cases * (time.perf_counter() - begun))
 
 
-def _mix(stage: Stage, task: Task) -> Cost:
-    options = stage.settings.options.get(task.architecture, {})
-    mixer = cast(Mixer, build(task.architecture, stage.ready.problem, options))
+def _mix(context: StudyContext, task: Task) -> Cost:
+    options = context.settings.options.get(task.architecture, {})
+    mixer = cast(Mixer, build(task.architecture, context.dataset.problem, options))
     begun = time.perf_counter()
-    mix_case(stage.ready.train[: task.cases], 0, mixer, stage.ready.table, task.seed, Tally())
+    mix_case(context.dataset.train[: task.cases], 0, mixer, context.dataset.table, task.seed, Tally())
     return Cost(time.perf_counter() - begun)

@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from strokereg.core.study.context import Stage
-from strokereg.core.study.executor import Watcher, sort_out
+from strokereg.core.study.context import StudyContext
+from strokereg.core.study.executor import StudyCallbacks, sort_out
 from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import perform
-from strokereg.core.study.worker import Word, attempt
+from strokereg.core.study.worker import Message, attempt
 from strokereg.registry.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -43,27 +43,27 @@ class DaskExecutor:
     address: str
     limit: float = LIMIT
 
-    def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
+    def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
         """Do all tasks; returns key → sentence of those that failed or lacked what they need.
 
         Raises:
             InputError: no scheduler at the address, workers that do not fit, or wrong input.
             RunFailed: the scheduler went away; called again, the study goes on where it stopped.
         """
-        by_key, done, failures, todo = sort_out(stage, tasks, watcher)
+        by_key, done, failures, todo = sort_out(context, tasks, callbacks)
         if not todo:
             return failures
-        stage.store.mkdir(parents=True, exist_ok=True)
+        context.store.mkdir(parents=True, exist_ok=True)
         with _connect(self.address) as client:
-            heard: queue.SimpleQueue[tuple[str, Word]] = queue.SimpleQueue()
-            client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Word(*event[1][1]))))
-            _try_out(client, stage)
+            heard: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
+            client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Message(*event[1][1]))))
+            _try_out(client, context)
             running: dict[str, Any] = {}
             patience, places = Patience(self.limit), dict[str, str]()
 
             def fail(key: str, sentence: str) -> None:
                 failures[key] = sentence
-                watcher.ended(by_key[key], sentence)
+                callbacks.ended(by_key[key], sentence)
 
             while todo or running:
                 for task in list(todo):
@@ -75,7 +75,7 @@ class DaskExecutor:
                         todo.remove(task)
                         needs = {key: by_key[key] for key in task.needs}
                         name = f"{task.kind}-{task.key[:16]}"
-                        running[task.key] = client.submit(_remote, stage, task, needs, key=name, pure=False)
+                        running[task.key] = client.submit(_remote, context, task, needs, key=name, pure=False)
                 begun = time.monotonic()
                 _wait(client, running)
                 waited = min(1.0, time.monotonic() - begun)
@@ -87,7 +87,7 @@ class DaskExecutor:
                     if word.kind == "ready":
                         places[key] = word.text
                     else:
-                        watcher.step(by_key[key], word.step, word.total, word.losses or {})
+                        callbacks.step(by_key[key], word.step, word.total, word.losses or {})
                 for key in [key for key, future in running.items() if future.done()]:
                     patience.forget(key)
                     word = _word(running.pop(key))
@@ -96,7 +96,7 @@ class DaskExecutor:
                         raise InputError(word.text)
                     if word.kind == "done":
                         done.add(key)
-                        watcher.ended(by_key[key], None)
+                        callbacks.ended(by_key[key], None)
                     else:
                         fail(key, word.text)
                 for key in patience.lost(waited):
@@ -122,13 +122,13 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _try_out(client: Client, stage: Stage) -> None:
-    """Send the stage to every worker once, to see that they can take it.
+def _try_out(client: Client, context: StudyContext) -> None:
+    """Send the context to every worker once, to see that they can take it.
 
     Each task brings it along all the same: what is only kept on workers is lost with the last of them.
     """
     try:
-        client.scatter(stage, broadcast=True)
+        client.scatter(context, broadcast=True)
     except Exception as error:  # Dask raises plain exceptions with the worker's error as text
         raise InputError(
             f"--executor dask: its workers cannot take the study ({error}); install the same strokereg and plugins "
@@ -158,7 +158,7 @@ def _end(client: Client, future: Any, place: str) -> None:
         client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
 
 
-def _word(future: Any) -> Word:
+def _word(future: Any) -> Message:
     """How a task ended."""
     from distributed import KilledWorker
 
@@ -166,27 +166,29 @@ def _word(future: Any) -> Word:
     if error is None:
         return future.result()
     if isinstance(error, KilledWorker):
-        return Word("failed", "its worker process died again and again; is there enough memory?")
-    return Word("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+        return Message("failed", "its worker process died again and again; is there enough memory?")
+    return Message("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
 
 
-def _remote(stage: Stage, task: Task, needs: dict[str, Task]) -> Word:
+def _remote(context: StudyContext, task: Task, needs: dict[str, Task]) -> Message:
     """Do a task on a worker, if that is fit for it."""
     from distributed import get_worker
 
     worker = get_worker()
     if worker.state.nthreads != 1:
         # Seeds and threads belong to a process: two tasks in one would disturb each other.
-        return Word("wrong", "a Dask worker has several threads; start workers with --nthreads 1, more of them instead")
-    if not stage.store.is_dir():
-        return Word(
+        return Message(
+            "wrong", "a Dask worker has several threads; start workers with --nthreads 1, more of them instead"
+        )
+    if not context.store.is_dir():
+        return Message(
             "wrong",
-            f"the Dask worker on {socket.gethostname()} does not see {stage.store}; put --out, the cohort and "
+            f"the Dask worker on {socket.gethostname()} does not see {context.store}; put --out, the cohort and "
             "STROKEREG_CACHE on a disk that all workers share under one path",
         )
 
-    def say(word: Word) -> None:
+    def say(word: Message) -> None:
         worker.log_event(_TOPIC, [task.key, list(word)])
 
-    say(Word("ready", worker.address))
-    return attempt(stage, task, needs, perform, say)
+    say(Message("ready", worker.address))
+    return attempt(context, task, needs, perform, say)

@@ -23,7 +23,7 @@ from strokereg.core.report.results import (
 )
 from strokereg.core.report.summary import summarise
 from strokereg.core.storage.cache import digest
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.tasks import examples_path, is_done, outcome
 from strokereg.core.train.history import series
@@ -36,7 +36,7 @@ Curves = dict[str, list[tuple[int, float]]]
 
 
 def collect(
-    stage: Stage,
+    context: StudyContext,
     plan: Plan,
     cohort: Cohort,
     failures: Mapping[str, str],
@@ -51,45 +51,45 @@ def collect(
     """
     arms = []
     for planned in plan.arms:
-        recipe = planned.recipe
+        arm = planned.settings
         seeds = [
-            SeedScores.model_validate({"seed": task.seed, **_scores(outcome(stage, task))})
+            SeedScores.model_validate({"seed": task.seed, **_scores(outcome(context, task))})
             for task in planned.segmenters
-            if is_done(stage, task)
+            if is_done(context, task)
         ]
         arms.append(
             Arm(
                 name=planned.name,
-                training=recipe.training,
-                translator=recipe.model,
-                generator=recipe.generator,
-                segmenter=recipe.segmenter,
-                public=recipe.public,
-                synthetic=recipe.share,
+                training=arm.training,
+                translator=arm.model,
+                generator=arm.generator,
+                segmenter=arm.segmenter,
+                public=arm.public,
+                synthetic=arm.share,
                 cases=planned.cases,
                 seeds=seeds,
             )
         )
-    results = summarise(_study(stage, cohort, external), arms)
-    results.synthesis = _synthesis(stage, plan)
-    results.quality = _quality(stage, plan)
+    results = summarise(_study(context, cohort, external), arms)
+    results.synthesis = _synthesis(context, plan)
+    results.quality = _quality(context, plan)
     results.runs = [_run(plan.tasks[key], found) for key, found in curves.items()]
     results.failures = [
         Failure(what=task.title, reason=failures[key]) for key, task in plan.tasks.items() if key in failures
     ]
-    results.provenance = Provenance(command=command, versions=versions() | _plugins(stage))
+    results.provenance = Provenance(command=command, versions=versions() | _plugins(context))
     results.timing = {
-        f"{task.title} [{task.key[:8]}]": outcome(stage, task)["seconds"]
+        f"{task.title} [{task.key[:8]}]": outcome(context, task)["seconds"]
         for task in plan.tasks.values()
-        if is_done(stage, task)
+        if is_done(context, task)
     }
     return results
 
 
-def read_curves(stage: Stage, plan: Plan) -> dict[str, Curves]:
+def read_curves(context: StudyContext, plan: Plan) -> dict[str, Curves]:
     """Task key → loss name → (step, value), of every finished training in the order of the plan."""
-    trained = [task for task in plan.tasks.values() if task.kind in stage.settings.budgets and is_done(stage, task)]
-    return {task.key: series(stage.store / task.folder / HISTORY) for task in trained}
+    trained = [task for task in plan.tasks.values() if task.kind in context.settings.budgets and is_done(context, task)]
+    return {task.key: series(context.store / task.folder / HISTORY) for task in trained}
 
 
 def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
@@ -99,52 +99,56 @@ def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
         if len({name.split("/")[0] for name in found}) == 1:  # one player needs no naming
             found = {name.split("/")[1].replace("_", " "): points for name, points in found.items()}
         task = plan.tasks[key]
-        what = task.taught if task.kind == "segmenter" else task.architecture
+        what = task.trained_on if task.kind == "segmenter" else task.architecture
         shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": found})
     return shown
 
 
-def examples(stage: Stage, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
+def examples(context: StudyContext, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
     """Task key → name → plane, of the tasks that left pictures."""
     found = {}
     for task in plan.tasks.values():
-        path = examples_path(stage, task)
-        if is_done(stage, task) and path.is_file():
+        path = examples_path(context, task)
+        if is_done(context, task) and path.is_file():
             with np.load(path) as planes:
                 found[task.key] = dict(planes)
     return found
 
 
 def _scores(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: said[name] for name in ("decision", "cases", "external")}
+    return {name: said[name] for name in ("postprocessing", "cases", "external")}
 
 
-def _study(stage: Stage, cohort: Cohort, external: Cohort | None) -> Study:
-    settings = stage.settings
-    parts = {"train": stage.ready.train_files, "val": stage.ready.validation_files, "test": stage.ready.test_files}
+def _study(context: StudyContext, cohort: Cohort, external: Cohort | None) -> Study:
+    settings = context.settings
+    parts = {
+        "train": context.dataset.train_files,
+        "val": context.dataset.validation_files,
+        "test": context.dataset.test_files,
+    }
     return Study(
         models=list(settings.models),
         generators=list(settings.generators),
         segmenters=list(settings.segmenters),
         shares=list(settings.shares),
-        public=dict(stage.public.facts),
+        public=dict(context.public.facts),
         preset=settings.preset,
-        cases=sorted({arm or len(stage.ready.train) for arm in settings.cases}),
+        cases=sorted({arm or len(context.dataset.train) for arm in settings.cases}),
         seeds=list(settings.seeds),
         steps={role: budget.steps for role, budget in settings.budgets.items()},
         augment={role: dict(budget.augment) for role, budget in settings.budgets.items() if budget.augment},
         spacing=settings.spacing,
         cohort=CohortFacts(
             name=cohort.name,
-            fingerprint=stage.ready.facts["key"],
+            fingerprint=context.dataset.facts["key"],
             simulated=cohort.simulated,
             counts={name: len(files) for name, files in parts.items()},
         ),
         external=ExternalFacts(
             name=external.name,
-            fingerprint=digest(stage.external_key)[:16],
+            fingerprint=digest(context.external_key)[:16],
             simulated=False,
-            cases=len(stage.external),
+            cases=len(context.external),
         )
         if external
         else None,
@@ -152,22 +156,22 @@ def _study(stage: Stage, cohort: Cohort, external: Cohort | None) -> Study:
     )
 
 
-def _synthesis(stage: Stage, plan: Plan) -> dict[str, dict[str, float]]:
+def _synthesis(context: StudyContext, plan: Plan) -> dict[str, dict[str, float]]:
     notes = {}
     for task in plan.tasks.values():
-        if task.kind == "database" and is_done(stage, task):
-            said = outcome(stage, task)
+        if task.kind == "database" and is_done(context, task):
+            said = outcome(context, task)
             numbers = {name: value for name, value in said.items() if name != "seconds"}
             note = f"{task.note}, " if task.note else ""
             notes[f"{task.architecture} ({task.cases} cases, {note}seed {task.seed})"] = numbers
     return notes
 
 
-def _quality(stage: Stage, plan: Plan) -> list[Quality]:
+def _quality(context: StudyContext, plan: Plan) -> list[Quality]:
     found = []
     for task in plan.tasks.values():
-        if task.kind == "quality" and is_done(stage, task):
-            said = {name: value for name, value in outcome(stage, task).items() if name != "seconds"}
+        if task.kind == "quality" and is_done(context, task):
+            said = {name: value for name, value in outcome(context, task).items() if name != "seconds"}
             about = {"model": task.architecture, "cases": task.cases, "seed": task.seed, "note": task.note}
             found.append(Quality.model_validate({**about, "public": task.public, **said}))
     return found
@@ -185,6 +189,6 @@ def _run(task: Task, curves: Curves) -> Run:
     )
 
 
-def _plugins(stage: Stage) -> dict[str, str]:
-    used = {entry.distribution: entry.version for entry in map(find, stage.code)}
+def _plugins(context: StudyContext) -> dict[str, str]:
+    used = {entry.distribution: entry.version for entry in map(find, context.code)}
     return {name: version for name, version in sorted(used.items()) if name != "strokereg"}

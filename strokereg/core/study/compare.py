@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from strokereg.core.cohort.cohort import Cohort
     from strokereg.core.study.estimate import Estimate
-    from strokereg.core.study.executor import Executor, Watcher
+    from strokereg.core.study.executor import Executor, StudyCallbacks
     from strokereg.core.study.run import Finished
     from strokereg.core.study.settings import StudySettings
     from strokereg.registry.installed import Entry
@@ -59,7 +59,7 @@ def compare(
     preset: str = "quick",
     external: Path | str | None = None,
     workers: int | None = None,
-    watcher: Watcher | None = None,
+    callbacks: StudyCallbacks | None = None,
     command: str = "",
     store: Path | str | None = None,
     executor: str = "local",
@@ -69,16 +69,16 @@ def compare(
     on_warning: Callable[[str], object] | None = None,
     **changes: Any,
 ) -> Finished:
-    """Run the study: train the segmenter with and without synthetic images, judge, and report.
+    """Run the study: train the segmenter with and without synthetic images, evaluate, and report.
 
     Args:
         models: translators and mixers to compare.
         data: cohort folder; None makes and caches a simulated one.
         out: folder of the study; called again on it, finished work is found and not done again.
         preset, **changes: see `study_settings`.
-        external: cohort of another origin to judge on as well.
+        external: cohort of another origin to evaluate on as well.
         workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
-        watcher: told how the study goes; see `core.study.executor.Watcher`.
+        callbacks: told how the study goes; see `core.study.executor.StudyCallbacks`.
         command: as the report shows it.
         store: where trainings and databases lie; by default `runs` in `out`. Finished work of other studies on this
             machine is found wherever it lies, and linked in.
@@ -96,20 +96,20 @@ def compare(
         InputError: unknown model, wrong options, data that cannot be used, or a tracker that cannot be set up.
     """
     from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.study.executor import Silent, default_workers
+    from strokereg.core.study.executor import NoCallbacks, default_workers
     from strokereg.core.study.run import run_study
-    from strokereg.core.study.tracked import TrackedWatcher
+    from strokereg.core.study.tracked import TrackedCallbacks
     from strokereg.core.train.tracking import open_tracking
 
     _scheduler(executor)
     settings = settle(models, data, preset, **changes)
-    workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
-    cohort, abroad = _open(settings, data, external, workers, watcher, fold)
+    workers, callbacks = workers or default_workers(_device(settings)), callbacks or NoCallbacks()
+    cohort, external_cohort = _open(settings, data, external, workers, callbacks, fold)
     tracking = open_tracking(track, Path(out), on_warning)
     try:
         return run_study(
             settings, cohort, Path(out), cache_folder().absolute() / "prepared",
-            _executor(executor, workers, step_limit), TrackedWatcher(watcher, tracking), abroad, command,
+            _executor(executor, workers, step_limit), TrackedCallbacks(callbacks, tracking), external_cohort, command,
             Path(store or Path(out) / "runs").absolute(), cache_folder(),
         )  # fmt: skip
     finally:
@@ -123,29 +123,29 @@ def estimate(
     preset: str = "quick",
     external: Path | str | None = None,
     workers: int | None = None,
-    watcher: Watcher | None = None,
+    callbacks: StudyCallbacks | None = None,
     store: Path | str | None = None,
     fold: int | None = None,
     **changes: Any,
 ) -> Estimate:
-    """What `compare` would do with these arguments, and for how long; the data are made ready, nothing is trained.
+    """What `compare` would do with these arguments, and for how long; the data are made dataset, nothing is trained.
 
     Raises:
         InputError: see `compare`.
     """
     from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.study.context import set_stage
+    from strokereg.core.study.context import make_context
     from strokereg.core.study.estimate import estimate_study
-    from strokereg.core.study.executor import Silent, default_workers
+    from strokereg.core.study.executor import NoCallbacks, default_workers
     from strokereg.core.study.store import known_stores
 
     settings = settle(models, data, preset, **changes)
-    workers, watcher = workers or default_workers(_device(settings)), watcher or Silent()
-    cohort, abroad = _open(settings, data, external, workers, watcher, fold)
+    workers, callbacks = workers or default_workers(_device(settings)), callbacks or NoCallbacks()
+    cohort, external_cohort = _open(settings, data, external, workers, callbacks, fold)
     place = Path(store) if store else Path(out) / "runs"
     prepared = cache_folder() / "prepared"
-    stage = set_stage(settings, cohort, place, prepared, abroad, watcher.preparing)
-    return estimate_study(stage, workers, known_stores(cache_folder()))
+    context = make_context(settings, cohort, place, prepared, external_cohort, callbacks.preparing)
+    return estimate_study(context, workers, known_stores(cache_folder()))
 
 
 def describe(
@@ -243,7 +243,7 @@ def _open(
     data: Path | str | None,
     external: Path | str | None,
     workers: int,
-    watcher: Watcher,
+    callbacks: StudyCallbacks,
     fold: int | None,
 ) -> tuple[Cohort, Cohort | None]:
     """The cohort, made first where none is given, and the external one."""
@@ -251,24 +251,26 @@ def _open(
     from strokereg.core.cohort.open import read_folder
 
     # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.
-    abroad = read_folder(Path(external).absolute()) if external else None
-    return open_cohort((Path(data) if data else _embedded(settings, workers, watcher)).absolute(), fold), abroad
+    external_cohort = read_folder(Path(external).absolute()) if external else None
+    return open_cohort(
+        (Path(data) if data else _embedded(settings, workers, callbacks)).absolute(), fold
+    ), external_cohort
 
 
-def _embedded(settings: StudySettings, workers: int, watcher: Watcher) -> Path:
+def _embedded(settings: StudySettings, workers: int, callbacks: StudyCallbacks) -> Path:
     """The simulated cohort of these settings, made once and kept."""
-    from strokereg.core.simulate import RECIPE, simulate_cohort
+    from strokereg.core.simulate import SIMULATOR_VERSION, simulate_cohort
     from strokereg.core.storage.cache import cache_folder
 
     wanted = settings.embedded
     shape = "x".join(map(str, wanted.shape))
     return simulate_cohort(
-        cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{RECIPE}",
+        cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
         wanted.cases,
         shape=wanted.shape,
         spacing=wanted.spacing,
         workers=workers,
-        on_progress=lambda done, total: watcher.preparing("simulating the embedded cohort", done, total),
+        on_progress=lambda done, total: callbacks.preparing("simulating the embedded cohort", done, total),
     )
 
 

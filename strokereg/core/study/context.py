@@ -15,7 +15,7 @@ from strokereg.core.storage.cache import digest
 from strokereg.core.study.arms import LIBRARY
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.synthesis.public import Public, gather_public
-from strokereg.core.train.dataset import Ready, make_ready
+from strokereg.core.train.dataset import PreparedDataset, prepare_dataset
 from strokereg.core.train.device import choose_device, choose_precision
 from strokereg.core.train.prepared import check_cases
 from strokereg.registry.catalogue import build, find, spec_of
@@ -44,20 +44,20 @@ def architectures(settings: StudySettings) -> dict[str, Entry]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class StudyContext:
     """Small enough to be sent to each worker.
 
     Attributes:
-        ready: the cohort, prepared.
+        dataset: the cohort, prepared.
         store: folder of the tasks' results.
-        external: cases of another origin that segmenters are judged on as well.
+        external: cases of another origin that segmenters are evaluated on as well.
         public: anatomies and masks from public folders.
         code: name → key of its class's source.
         external_key: key of the contents of the external cases, whose names may be those of the cohort's.
     """
 
     settings: StudySettings
-    ready: Ready
+    dataset: PreparedDataset
     store: Path
     external: tuple[CaseFiles, ...]
     external_key: str
@@ -66,39 +66,41 @@ class Stage:
 
     def key_of(self, files: Sequence[CaseFiles]) -> str:
         """A key of the contents of these cases of the cohort, in this order."""
-        return digest([self.ready.contents[f.name] for f in files])
+        return digest([self.dataset.contents[f.name] for f in files])
 
     def mixes(self, name: str) -> bool:
         """Whether an architecture is a mixer, which needs neither generator nor translator."""
         return spec_of(name).role == MixerSpec.role
 
 
-def set_stage(
+def make_context(
     settings: StudySettings,
     cohort: Cohort,
     store: Path,
     cache: Path,
     external: Cohort | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
-) -> Stage:
+) -> StudyContext:
     """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
 
     Args:
         store: where tasks leave their results.
         cache: where prepared cases are kept.
         external: a cohort of another origin.
-        on_progress: told what is being done, how many cases are ready, and of how many.
+        on_progress: told what is being done, how many cases are dataset, and of how many.
 
     Raises:
-        InputError: a cohort that cannot be trained or judged on, too few cases, a case in two parts, an external
+        InputError: a cohort that cannot be trained or evaluated on, too few cases, a case in two parts, an external
             cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
             that cannot be built as asked.
     """
     choose_precision(settings.precision, choose_device(settings.device))
-    abroad = external.cases if external else ()
-    for case in abroad:
+    external_cases = external.cases if external else ()
+    for case in external_cases:
         if external and case.mask is None:
-            raise InputError(f"{external.root}: {case.name} has no lesion mask to judge against; add it or take it out")
+            raise InputError(
+                f"{external.root}: {case.name} has no lesion mask to evaluate against; add it or take it out"
+            )
     available = len(cohort.split.train) if cohort.split else 0
     if cohort.split and max(settings.cases) > available:
         raise InputError(
@@ -106,7 +108,7 @@ def set_stage(
         )
     counter = itertools.count(1)
     total = sum(len(cohort.split.part(part)) for part in ("train", "val")) if cohort.split else 0
-    ready = make_ready(
+    dataset = prepare_dataset(
         cohort,
         settings.channels,
         settings.spacing,
@@ -117,20 +119,21 @@ def set_stage(
         settings.interpolation,
         settings.scaling,
     )
-    check_cases([*ready.test_files, *abroad], settings.channels)
+    check_cases([*dataset.test_files, *external_cases], settings.channels)
     if external:
-        training = {"training": ready.train_files, "validation": ready.validation_files}
+        training = {"training": dataset.train_files, "validation": dataset.validation_files}
         tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
-        refuse_leaks({**training, "external": abroad}, tables, cache)
+        refuse_leaks({**training, "external": external_cases}, tables, cache)
     public = gather_public(
-        settings.anatomies, settings.mask_library, cohort, ready.table, ready.preparation, cache, on_progress
+        settings.anatomies, settings.mask_library, cohort, dataset.table, dataset.preparation, cache, on_progress
     )
     if settings.mask_library:
         folder = {"folder": str(settings.mask_library.resolve()), "without": public.left_out}
         options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **folder}}
         settings = settings.model_copy(update={"options": options})
     code = {
-        name: source_key(build(name, ready.problem, settings.options.get(name, {}))) for name in architectures(settings)
+        name: source_key(build(name, dataset.problem, settings.options.get(name, {})))
+        for name in architectures(settings)
     }
-    abroad_key = digest(list(content_keys(abroad, cache).values()))
-    return Stage(settings, ready, store, abroad, abroad_key, public, code)
+    external_key = digest(list(content_keys(external_cases, cache).values()))
+    return StudyContext(settings, dataset, store, external_cases, external_key, public, code)

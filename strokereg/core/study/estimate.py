@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.study.calibrate import calibrate, kind_of
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task, make_plan
 from strokereg.core.study.store import find_elsewhere
 from strokereg.core.study.tasks import is_done, outcome_path
@@ -51,18 +51,18 @@ class Estimate:
     seconds: float
 
 
-def estimate_study(stage: Stage, workers: int, stores: Sequence[Path] = ()) -> Estimate:
+def estimate_study(context: StudyContext, workers: int, stores: Sequence[Path] = ()) -> Estimate:
     """Plan a study, see what is done here or in other stores, and time a few steps of the rest."""
-    plan = make_plan(stage)
+    plan = make_plan(context)
     done, trained = set[str](), set[str]()
     for key, task in plan.tasks.items():
-        elsewhere = None if is_done(stage, task) else find_elsewhere(stage, task, stores)
-        if is_done(stage, task) or (elsewhere and (elsewhere / outcome_path(stage, task).name).is_file()):
+        elsewhere = None if is_done(context, task) else find_elsewhere(context, task, stores)
+        if is_done(context, task) or (elsewhere and (elsewhere / outcome_path(context, task).name).is_file()):
             done.add(key)
         elif elsewhere:
             trained.add(key)
     todo = [task for key, task in plan.tasks.items() if key not in done]
-    costs, start = calibrate(stage, plan, todo, workers) if todo else ({}, 0.0)
+    costs, start = calibrate(context, plan, todo, workers) if todo else ({}, 0.0)
     seconds = {task.key: costs[kind_of(task)].of(task, task.key in trained) for task in todo}
     arms = [
         PlannedArm(arm.name, arm.cases, len(arm.segmenters), sum(task.key in done for task in arm.segmenters))

@@ -16,21 +16,21 @@ from typing import Protocol
 
 import torch
 
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.tasks import is_done, perform
-from strokereg.core.study.worker import Word, Worker, spoken
+from strokereg.core.study.worker import Message, Worker, spoken
 from strokereg.registry.errors import InputError
 
 _DEATHS = 2  # how often a task may lose its worker until it counts as failed
 
 
-class Watcher(Protocol):
+class StudyCallbacks(Protocol):
     """Who is told how a study goes."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data are being made ready."""
+        """The data are being made dataset."""
         ...
 
     def planned(self, plan: Plan) -> None:
@@ -50,8 +50,8 @@ class Watcher(Protocol):
         ...
 
 
-class Silent:
-    """A watcher that says nothing."""
+class NoCallbacks:
+    """A callbacks that says nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args: None
@@ -60,7 +60,7 @@ class Silent:
 class Executor(Protocol):
     """Who does the tasks of a study: processes of this machine, or a cluster."""
 
-    def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
+    def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
         """Do all tasks; returns key → sentence of those that failed or lacked what they need."""
         ...
 
@@ -73,15 +73,15 @@ def default_workers(device: torch.device) -> int:
 
 
 def sort_out(
-    stage: Stage, tasks: Iterable[Task], watcher: Watcher
+    context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks
 ) -> tuple[dict[str, Task], set[str], dict[str, str], list[Task]]:
     """Tasks by key, the keys of those that are done, room for failures, and what is to be done, in order."""
     by_key = {task.key: task for task in tasks}
     done = set[str]()
     for key, known in by_key.items():
-        if is_done(stage, known):
+        if is_done(context, known):
             done.add(key)
-            watcher.found(known)
+            callbacks.found(known)
     return by_key, done, {}, [known for key, known in by_key.items() if key not in done]
 
 
@@ -97,19 +97,19 @@ class LocalExecutor:
     workers: int
     limit: float = LIMIT
 
-    def run(self, stage: Stage, tasks: Iterable[Task], watcher: Watcher) -> dict[str, str]:
+    def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
         """Do all tasks; returns key → sentence of those that failed or lacked what they need.
 
         Raises:
             InputError: wrong input, which no other task would survive either.
         """
-        by_key, done, failures, todo = sort_out(stage, tasks, watcher)
+        by_key, done, failures, todo = sort_out(context, tasks, callbacks)
         deaths, patience = dict[str, int](), Patience(self.limit)
         busy, idle = list[Worker](), list[Worker]()
 
         def fail(failed: Task, sentence: str) -> None:
             failures[failed.key] = sentence
-            watcher.ended(failed, sentence)
+            callbacks.ended(failed, sentence)
 
         try:
             while todo or busy:
@@ -120,10 +120,10 @@ class LocalExecutor:
                         fail(next_one, f"needs {by_key[lost].title}, which failed")
                     elif done.issuperset(next_one.needs) and self._has_room(next_one, busy, deaths):
                         todo.remove(next_one)
-                        busy.append(idle.pop() if idle else Worker(stage, perform))
+                        busy.append(idle.pop() if idle else Worker(context, perform))
                         busy[-1].begin(next_one, {key: by_key[key] for key in next_one.needs})
                         if busy[-1].serves:
-                            patience.hear(next_one.key, Word("ready"))
+                            patience.hear(next_one.key, Message("ready"))
                 begun = time.monotonic()
                 heard = spoken(busy, seconds=1.0)
                 waited = min(1.0, time.monotonic() - begun)
@@ -135,7 +135,7 @@ class LocalExecutor:
                     if word.kind == "ready":
                         continue
                     if word.kind == "step":
-                        watcher.step(task, word.step, word.total, word.losses or {})
+                        callbacks.step(task, word.step, word.total, word.losses or {})
                         continue
                     busy.remove(worker)
                     patience.forget(task.key)
@@ -154,7 +154,7 @@ class LocalExecutor:
                         fail(task, word.text)
                     else:
                         done.add(task.key)
-                        watcher.ended(task, None)
+                        callbacks.ended(task, None)
                 for key in patience.lost(waited):
                     [worker] = [one for one in busy if one.task is not None and one.task.key == key]
                     busy.remove(worker)

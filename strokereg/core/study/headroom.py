@@ -11,7 +11,7 @@ from strokereg.registry.errors import InputError
 
 if TYPE_CHECKING:
     from strokereg.core.report.results import Headroom
-    from strokereg.core.study.executor import Watcher
+    from strokereg.core.study.executor import StudyCallbacks
 
 _ALL = "--cases: asks for all training cases, so that more of them cannot be tried; ask for fewer"
 #: Where it goes when nobody says where.
@@ -19,7 +19,7 @@ OUT = Path("strokereg-headroom")
 
 
 @dataclass(frozen=True)
-class Budget:
+class MeasuredHeadroom:
     """A number of segmenter steps, and what clinical only did with it."""
 
     steps: int
@@ -34,9 +34,9 @@ def measure_headroom(
     out: Path | str = OUT,
     preset: str = "quick",
     workers: int | None = None,
-    watcher: Watcher | None = None,
+    callbacks: StudyCallbacks | None = None,
     **changes: Any,
-) -> list[Budget]:
+) -> list[MeasuredHeadroom]:
     """Train clinical only with few and with all cases, once for each number of steps.
 
     A study with one of these step counts finds its clinical-only trainings done.
@@ -46,7 +46,7 @@ def measure_headroom(
         data: cohort folder; None for the simulated one.
         out: a study folder for each step count goes in here.
         preset, **changes: see `core.study.compare.study_settings`; models are not needed.
-        workers, watcher: as for `compare`.
+        workers, callbacks: as for `compare`.
 
     Raises:
         InputError: see `compare`; also a cohort that has no more training cases than asked for.
@@ -62,7 +62,7 @@ def measure_headroom(
     for count in sorted(steps):
         budgets = {**given, "segmenter": {**given.get("segmenter", {}), "steps": count}}
         finished = compare(
-            (), data, Path(out) / f"{count}-steps", preset, None, workers, watcher,
+            (), data, Path(out) / f"{count}-steps", preset, None, workers, callbacks,
             f"strokereg headroom --steps {count}", budgets=budgets, **{**changes, "headroom": True},
         )  # fmt: skip
         results = finished.results
@@ -72,5 +72,5 @@ def measure_headroom(
             )
         room = results.headroom[0]
         means = {arm.cases: arm.summary.dice.mean for arm in results.arms if arm.summary}
-        found.append(Budget(count, means[room.cases], means[room.all_cases], room))
+        found.append(MeasuredHeadroom(count, means[room.cases], means[room.all_cases], room))
     return found

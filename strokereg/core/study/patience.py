@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strokereg.core.study.worker import Word
+from strokereg.core.study.worker import Message
 
 #: Seconds without a sign of life until a task is given up: far beyond any step that is worth waiting for.
 LIMIT = 3600.0
@@ -26,7 +26,7 @@ class Patience:
         self._silent = dict[str, float]()
         self._last = dict[str, str]()
 
-    def hear(self, key: str, word: Word) -> None:
+    def hear(self, key: str, word: Message) -> None:
         """There is word of a task, if only that it begins."""
         self._silent[key] = 0.0
         if word.kind == "step":

@@ -1,4 +1,4 @@
-"""Picture sheets: what translators paint and mixers mix, what segmenters were taught with, and what they find."""
+"""Picture sheets: what translators paint and mixers mix, what segmenters were trained_on with, and what they find."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from strokereg.core.report import (
     radiological,
     window,
 )
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import ArmPlan, Plan, Task
 from strokereg.core.study.tasks import is_done
 from strokereg.core.synthesis.cases import read_database
 
 #: An arm, and the training of it that is shown: its first seed's.
-Judged = tuple[ArmPlan, Task]
+ShownArm = tuple[ArmPlan, Task]
 Examples = Mapping[str, Mapping[str, np.ndarray]]
 
 _SYNTHETIC = 6  # slices of each database
 
 
-def draw_sheets(stage: Stage, plan: Plan, examples: Examples) -> list[Sheet]:
+def draw_sheets(context: StudyContext, plan: Plan, examples: Examples) -> list[Sheet]:
     """All sheets for which there are pictures.
 
     Args:
@@ -41,18 +41,18 @@ def draw_sheets(stage: Stage, plan: Plan, examples: Examples) -> list[Sheet]:
     first: dict[str, Task] = {}
     for task in databases:
         first.setdefault(task.architecture, task)
-    translators = {model: task for model, task in first.items() if not stage.mixes(model)}
-    mixers = {model: task for model, task in first.items() if stage.mixes(model)}
-    judged: dict[int, list[Judged]] = {}
+    translators = {model: task for model, task in first.items() if not context.mixes(model)}
+    mixers = {model: task for model, task in first.items() if context.mixes(model)}
+    evaluated: dict[int, list[ShownArm]] = {}
     for arm in plan.arms:
         if arm.segmenters[0].key in examples:
-            judged.setdefault(arm.cases, []).append((arm, arm.segmenters[0]))
+            evaluated.setdefault(arm.cases, []).append((arm, arm.segmenters[0]))
     sheets = [
-        _held_out(stage.ready.table, translators, examples),
-        _taught(stage, translators),
+        _held_out(context.dataset.table, translators, examples),
+        _training_slices(context, translators),
         _mixed(mixers, examples),
-        *_found("cases", "Test cases, segmented", judged, examples),
-        *_found("external", "External cases, segmented", judged, examples),
+        *_found("cases", "Test cases, segmented", evaluated, examples),
+        *_found("external", "External cases, segmented", evaluated, examples),
     ]
     return [sheet for sheet in sheets if sheet["rows"]]
 
@@ -74,13 +74,13 @@ def _held_out(table: LabelTable, databases: Mapping[str, Task], examples: Exampl
     }
 
 
-def _taught(stage: Stage, databases: Mapping[str, Task]) -> Sheet:
+def _training_slices(context: StudyContext, databases: Mapping[str, Task]) -> Sheet:
     rows: list[SheetRow] = []
     for model, task in databases.items():
-        if not is_done(stage, task):
+        if not is_done(context, task):
             continue
         pictures: list[np.ndarray | None] = []
-        for case in read_database(stage.store / task.folder, stage.ready.table.lesion)[:_SYNTHETIC]:
+        for case in read_database(context.store / task.folder, context.dataset.table.lesion)[:_SYNTHETIC]:
             z = int(case.mask.sum(axis=(1, 2)).argmax())
             image = _intensity(np.asarray(case.image[0, z]))
             pictures.append(outline(image, radiological(case.mask[z])))
@@ -111,10 +111,10 @@ def _mixed(databases: Mapping[str, Task], examples: Examples) -> Sheet:
     }
 
 
-def _found(part: str, title: str, judged: Mapping[int, list[Judged]], examples: Examples) -> list[Sheet]:
+def _found(part: str, title: str, evaluated: Mapping[int, list[ShownArm]], examples: Examples) -> list[Sheet]:
     """A sheet for each number of clinical cases, if there are several arms with as many; all but the first folded."""
-    alone = [pair for pairs in judged.values() if len(pairs) == 1 for pair in pairs]
-    groups = [pairs for pairs in judged.values() if len(pairs) > 1]
+    alone = [pair for pairs in evaluated.values() if len(pairs) == 1 for pair in pairs]
+    groups = [pairs for pairs in evaluated.values() if len(pairs) > 1]
     # The headroom's arm stands with the most of its kind rather than on a sheet of its own.
     groups = [*groups[:-1], [*groups[-1], *alone]] if groups else [alone] * bool(alone)
     sheets: list[Sheet] = []
@@ -124,16 +124,16 @@ def _found(part: str, title: str, judged: Mapping[int, list[Judged]], examples: 
     return sheets
 
 
-def _segmented(part: str, title: str, judged: list[Judged], examples: Examples) -> Sheet:
+def _segmented(part: str, title: str, evaluated: list[ShownArm], examples: Examples) -> Sheet:
     rows: list[SheetRow] = []
-    some = examples[judged[0][1].key]
+    some = examples[evaluated[0][1].key]
     cases = dict.fromkeys(name.split("/")[1] for name in some if name.startswith(f"{part}/"))
     for case in cases:
         image, truth = some[f"{part}/{case}/image"], some[f"{part}/{case}/truth"]
         box = _around(image)
         plain = window(radiological(image[box]), 0.0, white(image))
         pictures: list[Picture | None] = [plain, Outlined(plain, radiological(truth[box]), TRUTH)]
-        for _, task in judged:
+        for _, task in evaluated:
             called = examples[task.key][f"{part}/{case}/prediction"]
             pictures.append(Outlined(plain, radiological(called[box]), CALLED))
         rows.append({"label": case, "images": pictures})
@@ -141,7 +141,7 @@ def _segmented(part: str, title: str, judged: list[Judged], examples: Examples) 
         "title": title,
         "caption": "The slice with most lesion. Second column the true outline, then what the first seed of each arm "
         "outlines.",
-        "columns": ["image", "truth", *(f"{arm.name} ({arm.cases})" for arm, _ in judged)],
+        "columns": ["image", "truth", *(f"{arm.name} ({arm.cases})" for arm, _ in evaluated)],
         "rows": rows,
     }
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from strokereg.core.storage.cache import digest
-from strokereg.core.study.arms import LIBRARY, Recipe, list_recipes
-from strokereg.core.study.context import Stage
+from strokereg.core.study.arms import LIBRARY, ArmSettings, list_arms
+from strokereg.core.study.context import StudyContext
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -32,8 +32,8 @@ class Task:
             much of each batch they are.
         public: a database on the public anatomies.
         note: what else tells it from others, in words.
-        judged: key of the cases that a segmenter is judged on, and of how; not part of its training's key, so that
-            judging on other cases needs no other training.
+        evaluated: key of the cases that a segmenter is evaluated on, and of how; not part of its training's key, so
+            that evaluation on other cases needs no other training.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Task:
     share: float | None = None
     public: bool = False
     note: str = ""
-    judged: str = ""
+    evaluated: str = ""
     steps: int = 1
 
     @property
@@ -59,12 +59,12 @@ class Task:
     @property
     def title(self) -> str:
         """For progress and messages."""
-        taught = f"{self.taught}, " if self.kind == "segmenter" else ""
+        trained_on = f"{self.trained_on}, " if self.kind == "segmenter" else ""
         note = f"{self.note}, " if self.note else ""
-        return f"{self.kind} {self.architecture} ({self.cases} cases, {taught}{note}seed {self.seed})"
+        return f"{self.kind} {self.architecture} ({self.cases} cases, {trained_on}{note}seed {self.seed})"
 
     @property
-    def taught(self) -> str:
+    def trained_on(self) -> str:
         """What a segmenter is trained on, in short."""
         return " + ".join(["clinical"] * self.clinical + [f"{self.translator} synthetic"] * bool(self.translator))
 
@@ -74,7 +74,7 @@ class ArmPlan:
     """An arm and the segmenter trainings that make it up, one a seed."""
 
     name: str
-    recipe: Recipe
+    settings: ArmSettings
     cases: int
     segmenters: tuple[Task, ...]
 
@@ -91,87 +91,93 @@ class Plan:
         return self.tasks.setdefault(task.key, task)
 
 
-def make_plan(stage: Stage) -> Plan:
+def make_plan(context: StudyContext) -> Plan:
     """Lay out the study."""
-    settings, plan = stage.settings, Plan()
-    everything = len(stage.ready.train)
+    settings, plan = context.settings, Plan()
+    everything = len(context.dataset.train)
     numbers = [min(n, everything) or everything for n in settings.cases]
-    recipes = list(list_recipes(settings, frozenset(filter(stage.mixes, settings.models))))
+    wanted = list(list_arms(settings, frozenset(filter(context.mixes, settings.models))))
     for segmenter in settings.segmenters:
-        own = [recipe for recipe in recipes if recipe.segmenter == segmenter]
-        plan.arms += [_arm(plan, stage, recipe, cases) for cases in numbers for recipe in own]
+        own = [arm for arm in wanted if arm.segmenter == segmenter]
+        plan.arms += [_arm(plan, context, arm, cases) for cases in numbers for arm in own]
         if settings.headroom and everything not in numbers:
-            plan.arms.append(_arm(plan, stage, own[0], everything))
+            plan.arms.append(_arm(plan, context, own[0], everything))
     if settings.quality:
         for database in [task for task in plan.tasks.values() if task.kind == "database"]:
-            plan.add(_quality(plan, stage, database))
+            plan.add(_quality(plan, context, database))
     return plan
 
 
-def record_of(stage: Stage, task: Task) -> Record:
+def record_of(context: StudyContext, task: Task) -> Record:
     """What the run folder of a training says of itself."""
     registered = find(task.architecture)
-    budget = stage.settings.budgets[task.kind]
+    budget = context.settings.budgets[task.kind]
     return Record(
         architecture=task.architecture,
         role=task.kind,
         distribution=registered.distribution,
         version=registered.version,
-        code=stage.code[task.architecture],
+        code=context.code[task.architecture],
         factory=registered.spec.factory,
-        problem=stage.ready.problem,
-        options=stage.settings.options.get(task.architecture, {}),
-        preparation=stage.ready.preparation,
-        labels=stage.ready.table.names,
+        problem=context.dataset.problem,
+        options=context.settings.options.get(task.architecture, {}),
+        preparation=context.dataset.preparation,
+        labels=context.dataset.table.names,
         cohort={
-            **stage.ready.facts,
+            **context.dataset.facts,
             "training_cases": task.cases,
             "clinical": task.clinical,
             "synthetic": task.database,
         },
-        validation=tuple(case.name for case in stage.ready.validation_files),
+        validation=tuple(case.name for case in context.dataset.validation_files),
         trainer=TrainerSettings(
             **budget.model_dump(),
             seed=task.seed,
-            device=stage.settings.device,
-            precision=stage.settings.precision,
-            threads=stage.settings.threads,
+            device=context.settings.device,
+            precision=context.settings.precision,
+            threads=context.settings.threads,
         ).model_dump(),
     )
 
 
-def _arm(plan: Plan, stage: Stage, recipe: Recipe, cases: int) -> ArmPlan:
-    name = recipe.name(stage.settings)
+def _arm(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int) -> ArmPlan:
+    name = arm.name(context.settings)
     segmenters = []
-    for seed in stage.settings.seeds:
-        database = _database(plan, stage, recipe, cases, seed) if recipe.model else None
-        taught = Taught(recipe.training != "synthetic", database, recipe.model, recipe.share, _note(recipe, name))
-        segmenters.append(plan_training(plan, stage, "segmenter", recipe.segmenter, cases, seed, taught))
-    return ArmPlan(name, recipe, cases, tuple(segmenters))
+    for seed in context.settings.seeds:
+        database = _database(plan, context, arm, cases, seed) if arm.model else None
+        trained_on = TrainingData(
+            arm.training != "synthetic",
+            database,
+            arm.model,
+            arm.share,
+            _note(arm, name),
+        )
+        segmenters.append(plan_training(plan, context, "segmenter", arm.segmenter, cases, seed, trained_on))
+    return ArmPlan(name, arm, cases, tuple(segmenters))
 
 
-def _note(recipe: Recipe, name: str) -> str:
+def _note(arm: ArmSettings, name: str) -> str:
     """What an arm's name says beyond model and training."""
-    plain = "clinical only" if recipe.model is None else f"{recipe.model}, {recipe.training}"
-    return name.removeprefix(plain).removeprefix(", ").removesuffix(recipe.segmenter).removesuffix(", ")
+    plain = "clinical only" if arm.model is None else f"{arm.model}, {arm.training}"
+    return name.removeprefix(plain).removeprefix(", ").removesuffix(arm.segmenter).removesuffix(", ")
 
 
-def _database(plan: Plan, stage: Stage, recipe: Recipe, cases: int, seed: int) -> str:
-    settings, model = stage.settings, recipe.model
+def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, seed: int) -> str:
+    settings, model = context.settings, arm.model
     assert model is not None
     shared = seed if settings.fresh_translators else settings.seeds[0]
-    if recipe.generator is None:
-        return plan.add(_mixture(stage, model, cases, shared)).key
-    seen = len(stage.ready.train) if settings.all_for_synthesis else cases
+    if arm.generator is None:
+        return plan.add(_mixture(context, model, cases, shared)).key
+    seen = len(context.dataset.train) if settings.all_for_synthesis else cases
     makers = [
-        plan_training(plan, stage, "generator", recipe.generator, seen, shared).key,
-        plan_training(plan, stage, "translator", model, seen, shared).key,
+        plan_training(plan, context, "generator", arm.generator, seen, shared).key,
+        plan_training(plan, context, "translator", model, seen, shared).key,
     ]
-    anatomies = stage.key_of(stage.ready.train_files[:cases])
-    public = recipe.public and stage.public.anatomies
+    anatomies = context.key_of(context.dataset.train_files[:cases])
+    public = arm.public and context.public.anatomies
     content = [_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared]
-    key = digest([*content, stage.public.key] if public else content)
-    note = "public" if recipe.public else recipe.generator * (len(settings.generators) > 1)
+    key = digest([*content, context.public.key] if public else content)
+    note = "public" if arm.public else arm.generator * (len(settings.generators) > 1)
     task = Task(
         "database", key, model, cases, shared, tuple(makers), note=note, public=bool(public),
         steps=settings.synthetic_cases,
@@ -179,27 +185,33 @@ def _database(plan: Plan, stage: Stage, recipe: Recipe, cases: int, seed: int) -
     return plan.add(task).key
 
 
-def _mixture(stage: Stage, model: str, cases: int, seed: int) -> Task:
+def _mixture(context: StudyContext, model: str, cases: int, seed: int) -> Task:
     """The database of a mixer: no training comes before it, and it sees the arm's own cases only."""
-    entry, ready, count = find(model), stage.ready, stage.settings.synthetic_cases
-    mixer = [model, entry.distribution, entry.version, stage.code[model], stage.settings.options.get(model, {})]
-    shown = [ready.preparation.model_dump(mode="json"), ready.table.names, stage.key_of(ready.train_files[:cases])]
+    entry, dataset, count = find(model), context.dataset, context.settings.synthetic_cases
+    mixer = [model, entry.distribution, entry.version, context.code[model], context.settings.options.get(model, {})]
+    shown = [
+        dataset.preparation.model_dump(mode="json"),
+        dataset.table.names,
+        context.key_of(dataset.train_files[:cases]),
+    ]
     return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
 
 
-def _quality(plan: Plan, stage: Stage, database: Task) -> Task:
+def _quality(plan: Plan, context: StudyContext, database: Task) -> Task:
     """The audit of a database, through the eyes of the clinical-only segmenter with as many cases."""
-    settings, ready = stage.settings, stage.ready
-    eye = plan_training(plan, stage, "segmenter", settings.segmenters[0], database.cases, settings.seeds[0])
+    settings, dataset = context.settings, context.dataset
+    feature_network = plan_training(
+        plan, context, "segmenter", settings.segmenters[0], database.cases, settings.seeds[0]
+    )
     painter = tuple(key for key in database.needs if plan.tasks[key].kind == "translator")
-    needs = (database.key, eye.key, *painter)
-    held_out = [stage.key_of(ready.validation_files), stage.key_of(ready.test_files)]
+    needs = (database.key, feature_network.key, *painter)
+    held_out = [context.key_of(dataset.validation_files), context.key_of(dataset.test_files)]
     key = digest([_FORMAT, "quality at half resolution", needs, held_out])
     return replace(database, kind="quality", key=key, needs=needs, steps=1)
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainingData:
     """What a segmenter trains on; see `Task`."""
 
     clinical: bool = True
@@ -211,19 +223,19 @@ class Taught:
 
 def plan_training(
     plan: Plan,
-    stage: Stage,
+    context: StudyContext,
     kind: str,
     architecture: str,
     cases: int,
     seed: int,
-    taught: Taught = Taught(),
+    trained_on: TrainingData = TrainingData(),
 ) -> Task:
     """Add one training to a plan; generators and translators are trained on clinical cases only.
 
     Args:
         kind: generator, translator or segmenter.
         cases: how many training cases, the first of the split.
-        taught: of a segmenter.
+        trained_on: of a segmenter.
     """
     draft = Task(
         kind=kind,
@@ -231,18 +243,22 @@ def plan_training(
         architecture=architecture,
         cases=cases,
         seed=seed,
-        needs=(taught.database,) if taught.database else (),
-        **vars(taught),
-        steps=stage.settings.budgets[kind].steps,
+        needs=(trained_on.database,) if trained_on.database else (),
+        **vars(trained_on),
+        steps=context.settings.budgets[kind].steps,
     )
-    record = record_of(stage, draft)
+    record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
     training = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
-    content = [_FORMAT, training, stage.key_of(stage.ready.train_files[:cases])]
+    content = [_FORMAT, training, context.key_of(context.dataset.train_files[:cases])]
     if architecture == LIBRARY:
-        content.append(stage.public.masks_key)  # its options name a folder, not what lies in it
+        content.append(context.public.masks_key)  # its options name a folder, not what lies in it
     if kind != "segmenter":
         return plan.add(replace(draft, key=digest(content)))
-    parts = [stage.key_of(stage.ready.validation_files), stage.key_of(stage.ready.test_files), stage.external_key]
-    parts.append(str(stage.settings.flips))
-    return plan.add(replace(draft, key=digest([*content, taught.share]), judged=digest(parts)))
+    parts = [
+        context.key_of(context.dataset.validation_files),
+        context.key_of(context.dataset.test_files),
+        context.external_key,
+    ]
+    parts.append(str(context.settings.flips))
+    return plan.add(replace(draft, key=digest([*content, trained_on.share]), evaluated=digest(parts)))

@@ -13,8 +13,8 @@ from strokereg.core.report.table import write_csv
 from strokereg.core.report.table_files import write_tables
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.collect import collect, examples, histories, read_curves
-from strokereg.core.study.context import set_stage
-from strokereg.core.study.executor import Executor, Watcher
+from strokereg.core.study.context import make_context
+from strokereg.core.study.executor import Executor, StudyCallbacks
 from strokereg.core.study.pictures import draw_sheets
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings
@@ -38,7 +38,7 @@ def run_study(
     out: Path,
     cache: Path,
     executor: Executor,
-    watcher: Watcher,
+    callbacks: StudyCallbacks,
     external: Cohort | None = None,
     command: str = "",
     store: Path | None = None,
@@ -51,27 +51,27 @@ def run_study(
         store: of every training and database, found again by content; by default `runs` in `out`.
         notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
         cache: where prepared cases are kept.
-        executor, watcher: who does the work, and who is told of it.
-        external: a cohort of another origin to judge on as well.
+        executor, callbacks: who does the work, and who is told of it.
+        external: a cohort of another origin to evaluate on as well.
 
     Raises:
         InputError: data or settings that cannot be used; nothing is written then but finished trainings.
     """
-    stage = set_stage(settings, cohort, store or out / "runs", cache, external, watcher.preparing)
+    context = make_context(settings, cohort, store or out / "runs", cache, external, callbacks.preparing)
     make_folder(out)
     write_json(out / "study.json", json.loads(settings.model_dump_json()))
-    plan = make_plan(stage)
+    plan = make_plan(context)
     if notes is not None:
-        adopt(stage, plan, known_stores(notes))
-        note_study(out, stage, plan, notes)
-    watcher.planned(plan)
-    failures = executor.run(stage, plan.tasks.values(), watcher)
-    curves = read_curves(stage, plan)
-    results = collect(stage, plan, cohort, failures, command, external, curves)
+        adopt(context, plan, known_stores(notes))
+        note_study(out, context, plan, notes)
+    callbacks.planned(plan)
+    failures = executor.run(context, plan.tasks.values(), callbacks)
+    curves = read_curves(context, plan)
+    results = collect(context, plan, cohort, failures, command, external, curves)
     results.write(out / "results.json")
     write_csv(results, out / "results.csv")
     write_tables(results, out)
-    left = examples(stage, plan)
-    shown = draw_sheets(stage, plan, left), gather_volumes(stage, plan, left)
+    left = examples(context, plan)
+    shown = draw_sheets(context, plan, left), gather_volumes(context, plan, left)
     report = write_report(out, results, histories(plan, curves), *shown)
     return Finished(results, out / "results.json", out / "results.csv", report)

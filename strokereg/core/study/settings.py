@@ -54,11 +54,11 @@ class StudySettings(Options):
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
-        flips: segmenters are judged on the mean over each image and its left-right mirror image.
+        flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
-        quality: measure every synthetic database: likeness to real images, and whether it copies training images.
+        quality: measure every synthetic database: image_quality to real images, and whether it copies training images.
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from strokereg.core.storage.cache import digest
 from strokereg.core.storage.files import make_folder, replacing, write_json
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.tasks import is_done, outcome_path
 from strokereg.core.train.record import CHECKPOINT, RECORD, Record
@@ -55,12 +55,12 @@ class StoredRun:
     studies: tuple[str, ...]
 
 
-def note_study(out: Path, stage: Stage, plan: Plan, cache: Path) -> None:
+def note_study(out: Path, context: StudyContext, plan: Plan, cache: Path) -> None:
     """Write down which tasks a study needs, that its store serves it, and where its store lies."""
-    make_folder(stage.store / _STUDIES)
+    make_folder(context.store / _STUDIES)
     folders = sorted({task.folder for task in plan.tasks.values()})
-    write_json(out / TASKS, {"store": str(stage.store.resolve()), "folders": folders})
-    for folder, path in ((stage.store / _STUDIES, out), (make_folder(cache / _INDEX), stage.store)):
+    write_json(out / TASKS, {"store": str(context.store.resolve()), "folders": folders})
+    for folder, path in ((context.store / _STUDIES, out), (make_folder(cache / _INDEX), context.store)):
         with replacing(folder / digest(str(path.resolve()))[:16]) as temporary:
             temporary.write_text(str(path.resolve()), encoding="utf-8")
 
@@ -71,26 +71,26 @@ def known_stores(cache: Path) -> list[Path]:
     return [path for note in noted if (path := Path(note.read_text(encoding="utf-8"))).is_dir()]
 
 
-def find_elsewhere(stage: Stage, task: Task, stores: Iterable[Path]) -> Path | None:
-    """The folder of the same work, finished in another store; of a training, though it was judged on other cases."""
+def find_elsewhere(context: StudyContext, task: Task, stores: Iterable[Path]) -> Path | None:
+    """The folder of the same work, finished in another store; of a training, though it was evaluated on other cases."""
     for store in stores:
         place = store / task.folder
-        if store.resolve() == stage.store.resolve() or not place.is_dir():
+        if store.resolve() == context.store.resolve() or not place.is_dir():
             continue
-        if (place / outcome_path(stage, task).name).is_file():
+        if (place / outcome_path(context, task).name).is_file():
             return place
         if task.kind == "segmenter" and (place / RECORD).is_file() and Record.read(place).done:
             return place
     return None
 
 
-def adopt(stage: Stage, plan: Plan, stores: Iterable[Path]) -> int:
+def adopt(context: StudyContext, plan: Plan, stores: Iterable[Path]) -> int:
     """Link in what other stores hold of a plan; returns how many tasks."""
     stores = list(stores)
     found = 0
     for task in plan.tasks.values():
-        if not is_done(stage, task) and (place := find_elsewhere(stage, task, stores)):
-            found += _link(place, stage.store / task.folder)
+        if not is_done(context, task) and (place := find_elsewhere(context, task, stores)):
+            found += _link(place, context.store / task.folder)
     return found
 
 

@@ -16,11 +16,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from strokereg.core.cohort.case import CaseFiles
-from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.roles import Mixer
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task, record_of
 from strokereg.core.study.quality import measure_quality
 from strokereg.core.synthesis.cases import read_database, render, write_database
@@ -31,7 +31,7 @@ from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.sampler import cut
 from strokereg.core.train.trainer import TrainerSettings
-from strokereg.core.train.validation import Judged, choose_decision, predict_case
+from strokereg.core.train.validation import Prediction, choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.problem import Problem
@@ -44,27 +44,27 @@ _SHOWN = 4  # cases in a picture sheet
 KEPT = {"cases": 2, "external": 1}
 
 
-def outcome_path(stage: Stage, task: Task) -> Path:
+def outcome_path(context: StudyContext, task: Task) -> Path:
     """Where a task says what came out; written last, so a task that has it is finished."""
-    return stage.store / task.folder / f"outcome{'-' * bool(task.judged)}{task.judged[:12]}.json"
+    return context.store / task.folder / f"outcome{'-' * bool(task.evaluated)}{task.evaluated[:12]}.json"
 
 
-def examples_path(stage: Stage, task: Task) -> Path:
+def examples_path(context: StudyContext, task: Task) -> Path:
     """Where a task leaves planes for the report's pictures."""
-    return outcome_path(stage, task).with_suffix(".npz")
+    return outcome_path(context, task).with_suffix(".npz")
 
 
-def is_done(stage: Stage, task: Task) -> bool:
+def is_done(context: StudyContext, task: Task) -> bool:
     """True where an earlier call has finished this task."""
-    return outcome_path(stage, task).is_file()
+    return outcome_path(context, task).is_file()
 
 
-def outcome(stage: Stage, task: Task) -> dict[str, Any]:
+def outcome(context: StudyContext, task: Task) -> dict[str, Any]:
     """What a finished task wrote down."""
-    return json.loads(outcome_path(stage, task).read_text(encoding="utf-8"))
+    return json.loads(outcome_path(context, task).read_text(encoding="utf-8"))
 
 
-def perform(stage: Stage, task: Task, needs: dict[str, Task], report: Report) -> None:
+def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: Report) -> None:
     """Do a task, or find it done.
 
     Args:
@@ -74,14 +74,14 @@ def perform(stage: Stage, task: Task, needs: dict[str, Task], report: Report) ->
     Raises:
         StrokeregError: as training and reading raise them.
     """
-    folder = stage.store / task.folder
+    folder = context.store / task.folder
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder, lambda: report(0, task.steps, {})):
-        if is_done(stage, task):
+        if is_done(context, task):
             return
         begun = time.perf_counter()
-        said = _KINDS[task.kind](stage, task, needs, folder, report)
-        write_json(outcome_path(stage, task), {**said, "seconds": round(time.perf_counter() - begun, 2)})
+        said = _KINDS[task.kind](context, task, needs, folder, report)
+        write_json(outcome_path(context, task), {**said, "seconds": round(time.perf_counter() - begun, 2)})
 
 
 @contextlib.contextmanager
@@ -115,17 +115,17 @@ def _told(files: Iterable[CaseFiles], alive: Callable[[], None]) -> Iterator[Cas
         yield one
 
 
-def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
-    record = record_of(stage, task)
+def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    record = record_of(context, task)
     settings = TrainerSettings.model_validate(record.trainer)
     synthetic = []
     if task.database:
-        synthetic = read_database(stage.store / needs[task.database].folder, stage.ready.table.lesion)
+        synthetic = read_database(context.store / needs[task.database].folder, context.dataset.table.lesion)
     sampler = sampler_of(
         spec_of(task.architecture),
-        stage.ready.problem,
+        context.dataset.problem,
         settings,
-        stage.ready.train[: task.cases] if task.clinical else (),
+        context.dataset.train[: task.cases] if task.clinical else (),
         synthetic,
         task.share or 0.5,
     )
@@ -137,30 +137,34 @@ def _train(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, repor
     def alive() -> None:
         report(settings.steps, settings.steps, {})
 
-    validation = _told(stage.ready.validation_files, alive)
-    decision, dice = choose_decision(
-        model, validation, stage.ready.preparation, stage.ready.problem.size, stage.settings.flips
+    validation = _told(context.dataset.validation_files, alive)
+    postprocessing, dice = choose_postprocessing(
+        model, validation, context.dataset.preparation, context.dataset.problem.size, context.settings.flips
     )
-    Record.read(folder).model_copy(update={"decision": decision}).write(folder)
-    return _judge(stage, task, model, decision, alive) | {"validation_dice": dice}
+    Record.read(folder).model_copy(update={"postprocessing": postprocessing}).write(folder)
+    return _judge(context, task, model, postprocessing, alive) | {"validation_dice": dice}
 
 
 def _judge(
-    stage: Stage, task: Task, model: torch.nn.Module, decision: Decision, alive: Callable[[], None]
+    context: StudyContext, task: Task, model: torch.nn.Module, postprocessing: Postprocessing, alive: Callable[[], None]
 ) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {"cases": {}, "external": {}}
     shown: dict[str, np.ndarray] = {}
-    for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
+    for part, files in (("cases", context.dataset.test_files), ("external", context.external)):
         for number, case in enumerate(_told(files, alive)):
-            judged = predict_case(model, case, stage.ready.preparation, stage.ready.problem.size, decision.flips)
-            scores[part][case.name] = judge_case(judged, decision).model_dump()
+            evaluated = predict_case(
+                model, case, context.dataset.preparation, context.dataset.problem.size, postprocessing.flips
+            )
+            scores[part][case.name] = score_case(evaluated, postprocessing).model_dump()
             if number < _SHOWN:
-                shown |= {f"{part}/{case.name}/{name}": plane for name, plane in _middle(judged, decision).items()}
+                shown |= {
+                    f"{part}/{case.name}/{name}": plane for name, plane in _middle(evaluated, postprocessing).items()
+                }
             if number < KEPT[part]:
-                called = turned(judged.mask(decision), judged.dwi.affine)
+                called = turned(evaluated.mask(postprocessing), evaluated.dwi.affine)
                 shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
-    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
-    return {"decision": decision.model_dump(), **scores}
+    np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
+    return {"postprocessing": postprocessing.model_dump(), **scores}
 
 
 def whole_name(part: str, case: str) -> str:
@@ -174,77 +178,79 @@ def turned(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return np.asarray(nib.orientations.apply_orientation(volume, turn)).transpose(2, 1, 0)
 
 
-def _middle(judged: Judged, decision: Decision) -> dict[str, np.ndarray]:
+def _middle(evaluated: Prediction, postprocessing: Postprocessing) -> dict[str, np.ndarray]:
     """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
-    scan = {"image": judged.dwi.data, "truth": judged.truth, "prediction": judged.mask(decision)}
-    volumes = {name: turned(volume, judged.dwi.affine) for name, volume in scan.items()}
+    scan = {"image": evaluated.dwi.data, "truth": evaluated.truth, "prediction": evaluated.mask(postprocessing)}
+    volumes = {name: turned(volume, evaluated.dwi.affine) for name, volume in scan.items()}
     area = volumes["truth"].sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
     return {name: volume[z] for name, volume in volumes.items()}
 
 
-def _database(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
-    if stage.mixes(task.architecture):
-        return _mix(stage, task, folder, report)
+def _database(
+    context: StudyContext, task: Task, needs: dict[str, Task], folder: Path, report: Report
+) -> dict[str, Any]:
+    if context.mixes(task.architecture):
+        return _mix(context, task, folder, report)
     makers = {needs[key].kind: needs[key] for key in task.needs}
-    device = choose_device(stage.settings.device)
-    generator = load_model(stage.store / makers["generator"].folder)[1].to(device)
-    translator = load_model(stage.store / makers["translator"].folder)[1].to(device)
+    device = choose_device(context.settings.device)
+    generator = load_model(context.store / makers["generator"].folder)[1].to(device)
+    translator = load_model(context.store / makers["translator"].folder)[1].to(device)
     stochastic = spec_of(task.architecture).stochastic
-    count = stage.settings.synthetic_cases
+    count = context.settings.synthetic_cases
     with _of_the_architecture():
         tally = write_database(
             folder,
-            stage.public.anatomies if task.public else stage.ready.train[: task.cases],
-            stage.ready.train[: task.cases],
+            context.public.anatomies if task.public else context.dataset.train[: task.cases],
+            context.dataset.train[: task.cases],
             generator,
             translator,
             stochastic,
-            stage.ready.table,
-            stage.ready.problem,
+            context.dataset.table,
+            context.dataset.problem,
             count,
             task.seed,
             lambda done: report(done, count, {}),
         )
-        return asdict(tally) | _held_out(stage, task, translator, stochastic)
+        return asdict(tally) | _held_out(context, task, translator, stochastic)
 
 
-def _held_out(stage: Stage, task: Task, translator: torch.nn.Module, stochastic: bool) -> dict[str, Any]:
+def _held_out(context: StudyContext, task: Task, translator: torch.nn.Module, stochastic: bool) -> dict[str, Any]:
     """Translate the label maps of validation cases, beside the images that really belong to them."""
-    seed_everything(stage.settings.seeds[0])
+    seed_everything(context.settings.seeds[0])
     shown: dict[str, np.ndarray] = {}
     distance = []
-    for number, case in enumerate(stage.ready.validation):
-        labels, image = _richest_unit(case.image, case.labels, case.lesion, stage.ready.problem)
+    for number, case in enumerate(context.dataset.validation):
+        labels, image = _richest_unit(case.image, case.labels, case.lesion, context.dataset.problem)
         fake = render(translator, labels[None], stochastic)[0]
         brain = labels > 0
         distance.append(float(np.abs(fake - image)[:, brain].mean()))
         if number < _SHOWN:
             planes = {"labels": labels, "image": image[0], "synthetic": fake[0]}
-            if stage.ready.problem.dims == 3:
+            if context.dataset.problem.dims == 3:
                 planes = {name: volume[len(volume) // 2] for name, volume in planes.items()}
             shown |= {f"{case.name}/{name}": plane for name, plane in planes.items()}
-    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
+    np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return {"held_out_l1": float(np.mean(distance)) if distance else 0.0}
 
 
-def _mix(stage: Stage, task: Task, folder: Path, report: Report) -> dict[str, Any]:
-    options = stage.settings.options.get(task.architecture, {})
-    mixer = cast(Mixer, build(task.architecture, stage.ready.problem, options))
-    cases, count = stage.ready.train[: task.cases], stage.settings.synthetic_cases
+def _mix(context: StudyContext, task: Task, folder: Path, report: Report) -> dict[str, Any]:
+    options = context.settings.options.get(task.architecture, {})
+    mixer = cast(Mixer, build(task.architecture, context.dataset.problem, options))
+    cases, count = context.dataset.train[: task.cases], context.settings.synthetic_cases
     with _of_the_architecture():
         tally = write_mixed(
-            folder, cases, mixer, stage.ready.table, count, task.seed, lambda done: report(done, count, {})
+            folder, cases, mixer, context.dataset.table, count, task.seed, lambda done: report(done, count, {})
         )
     shown: dict[str, np.ndarray] = {}
-    for number, made in enumerate(read_database(folder, stage.ready.table.lesion)[:_SHOWN]):
+    for number, made in enumerate(read_database(folder, context.dataset.table.lesion)[:_SHOWN]):
         host = host_of(cases, number)
         # The slice that differs most from the host; where nothing does, the one with most brain.
         change = np.abs(made.image - host.image).sum(axis=(0, 2, 3)) + 1e-6 * (made.labels > 0).sum(axis=(1, 2))
         z = int(change.argmax())
         planes = {"host": host.image[0, z], "mixed": made.image[0, z], "lesion": made.mask[z]}
         shown |= {f"{host.name}/{name}": plane for name, plane in planes.items()}
-    np.savez_compressed(examples_path(stage, task), **shown)  # type: ignore[arg-type]
+    np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return asdict(tally)
 
 
@@ -262,8 +268,8 @@ def _richest_unit(
     return plane, image
 
 
-def _quality(stage: Stage, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
-    return measure_quality(stage, task, needs, lambda: report(0, task.steps, {}))
+def _quality(context: StudyContext, task: Task, needs: dict[str, Task], folder: Path, report: Report) -> dict[str, Any]:
+    return measure_quality(context, task, needs, lambda: report(0, task.steps, {}))
 
 
 _KINDS = {

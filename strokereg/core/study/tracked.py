@@ -1,23 +1,23 @@
-"""A study's watcher that tells trackers too."""
+"""A study's callbacks that tells trackers too."""
 
 from __future__ import annotations
 
-from strokereg.core.study.executor import Watcher
+from strokereg.core.study.executor import StudyCallbacks
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.train.tracking import Tracking
 
 
-class TrackedWatcher:
+class TrackedCallbacks:
     """Passes everything on, and tells trackers of each task under its folder's name.
 
     It listens in the process that runs the study, where about fifty steps of a task are heard of, whoever works at it.
     """
 
-    def __init__(self, watcher: Watcher, tracking: Tracking):
-        self._watcher, self._tracking = watcher, tracking
+    def __init__(self, callbacks: StudyCallbacks, tracking: Tracking):
+        self._watcher, self._tracking = callbacks, tracking
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data are being made ready."""
+        """The data are being made dataset."""
         self._watcher.preparing(what, done, total)
 
     def planned(self, plan: Plan) -> None:

@@ -16,15 +16,15 @@ from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.cohort.cohort import Cohort, open_cohort
 from strokereg.core.evaluate.image_metrics import deep_features
-from strokereg.core.evaluate.image_quality import Interval, Likeness, Measures, View
+from strokereg.core.evaluate.image_quality import ImageComparison, ImageQuality, Interval, View
 from strokereg.core.evaluate.views import view_case
 from strokereg.core.report import Sheet, SheetRow, label_colours, radiological, window
 from strokereg.core.scan.sheet import write_sheet
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.compare import study_settings, typed_options
-from strokereg.core.study.context import Stage, set_stage
-from strokereg.core.study.executor import Executor, LocalExecutor, Silent, Watcher, default_workers
+from strokereg.core.study.context import StudyContext, make_context
+from strokereg.core.study.executor import Executor, LocalExecutor, NoCallbacks, StudyCallbacks, default_workers
 from strokereg.core.study.plan import Plan, Task, plan_training
 from strokereg.core.study.settings import StudySettings
 from strokereg.core.study.tasks import outcome
@@ -40,7 +40,7 @@ OUT = Path("strokereg-images")
 _SHOWN = 6  # columns of the picture sheet
 
 
-class Painter(BaseModel):
+class TranslatorScores(BaseModel):
     """One translator: what it cost and how like the truth its images are."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,11 +49,11 @@ class Painter(BaseModel):
     options: dict[str, object]
     steps: int
     seconds: float
-    likeness: Likeness
+    image_quality: ImageQuality
 
 
-class Painters(BaseModel):
-    """All of them beside the scale's two ends; written as `judge.json`.
+class TranslatorEvaluation(BaseModel):
+    """All of them beside the scale's two ends; written as `evaluation.json`.
 
     Attributes:
         truth: lesion contrast of the held-out images themselves.
@@ -73,8 +73,8 @@ class Painters(BaseModel):
     held_out: list[str]
     seed: int
     truth: Interval
-    others: Likeness
-    painters: list[Painter]
+    others: ImageQuality
+    translators: list[TranslatorScores]
     failures: dict[str, str]
     versions: dict[str, str]
     command: str
@@ -86,20 +86,20 @@ def evaluate_translators(
     out: Path | str = OUT,
     preset: str = "quick",
     workers: int | None = None,
-    watcher: Watcher | None = None,
+    callbacks: StudyCallbacks | None = None,
     command: str = "",
     **changes: Any,
-) -> Painters:
-    """Train translators on the training cases of a cohort and judge their images of all other cases.
+) -> TranslatorEvaluation:
+    """Train translators on the training cases of a cohort and evaluate their images of all other cases.
 
     Args:
         data: cohort folder.
         models: translators; none stands for all that are installed and fit `dims`.
-        out: folder of the runs, of `judge.json` and `sheet.png`; called again on it, finished work is found.
+        out: folder of the runs, of `evaluation.json` and `sheet.png`; called again on it, finished work is found.
         preset, **changes: see `core.study.compare.study_settings`.
         workers: processes; by default one a core, or one on a GPU.
-        watcher: told how it goes; see `core.study.executor.Watcher`.
-        command: as `judge.json` shows it.
+        callbacks: told how it goes; see `core.study.executor.StudyCallbacks`.
+        command: as `evaluation.json` shows it.
 
     Raises:
         InputError: unknown model, wrong options, or data that cannot be used.
@@ -117,7 +117,7 @@ def evaluate_translators(
     settings = typed_options(settings, registered)
     return _evaluate(
         settings, open_cohort(Path(data)), Path(out), cache_folder() / "prepared",
-        LocalExecutor(workers or default_workers(choose_device(settings.device))), watcher or Silent(), command,
+        LocalExecutor(workers or default_workers(choose_device(settings.device))), callbacks or NoCallbacks(), command,
     )  # fmt: skip
 
 
@@ -127,52 +127,56 @@ def _evaluate(
     out: Path,
     cache: Path,
     executor: Executor,
-    watcher: Watcher,
+    callbacks: StudyCallbacks,
     command: str = "",
-) -> Painters:
-    """Train `settings.models` on all training cases, judge them on all others, write `judge.json` and `sheet.png`.
+) -> TranslatorEvaluation:
+    """Train `settings.models` on all training cases and evaluate them on all others.
+
+    Writes `evaluation.json` and `sheet.png`.
 
     Args:
         settings: the first seed counts; cases, arms and generator do not.
-        out, cache, executor, watcher: as in `core.study.run.run_study`.
+        out, cache, executor, callbacks: as in `core.study.run.run_study`.
 
     Raises:
         InputError: data or settings that cannot be used.
         RunFailed: the segmenter that lends its features could not be trained.
     """
-    stage = set_stage(settings, cohort, out / "runs", cache, None, watcher.preparing)
+    context = make_context(settings, cohort, out / "runs", cache, None, callbacks.preparing)
     make_folder(out)
-    plan, everything, seed = Plan(), len(stage.ready.train), settings.seeds[0]
-    eye = plan_training(plan, stage, "segmenter", settings.segmenters[0], everything, seed)
-    tasks = [plan_training(plan, stage, "translator", name, everything, seed) for name in settings.models]
-    watcher.planned(plan)
-    failures = executor.run(stage, plan.tasks.values(), watcher)
-    if eye.key in failures:
-        raise RunFailed(f"{eye.title}: {failures[eye.key]}; nothing can be measured without its features")
-    tested = prepare_cases(stage.ready.test_files, stage.ready.preparation, stage.ready.table, cache)
-    cases = [*stage.ready.validation, *tested]
-    truth = [view_case(case, stage.ready.problem) for case in cases]
-    segmenter = load_model(stage.store / eye.folder)[1].to(choose_device(settings.device))
-    measures = Measures(truth, stage.ready.table.lesion, partial(deep_features, segmenter))
-    painted = {task.architecture: _paint(stage, task, truth) for task in tasks if task.key not in failures}
-    judged = Painters(
+    plan, everything, seed = Plan(), len(context.dataset.train), settings.seeds[0]
+    feature_network = plan_training(plan, context, "segmenter", settings.segmenters[0], everything, seed)
+    tasks = [plan_training(plan, context, "translator", name, everything, seed) for name in settings.models]
+    callbacks.planned(plan)
+    failures = executor.run(context, plan.tasks.values(), callbacks)
+    if feature_network.key in failures:
+        raise RunFailed(
+            f"{feature_network.title}: {failures[feature_network.key]}; no image can be measured without its features"
+        )
+    tested = prepare_cases(context.dataset.test_files, context.dataset.preparation, context.dataset.table, cache)
+    cases = [*context.dataset.validation, *tested]
+    truth = [view_case(case, context.dataset.problem) for case in cases]
+    segmenter = load_model(context.store / feature_network.folder)[1].to(choose_device(settings.device))
+    measures = ImageComparison(truth, context.dataset.table.lesion, partial(deep_features, segmenter))
+    painted = {task.architecture: _paint(context, task, truth) for task in tasks if task.key not in failures}
+    evaluated = TranslatorEvaluation(
         cohort=cohort.name,
         simulated=cohort.simulated,
         dims=settings.dims,
-        size=stage.ready.problem.size,
+        size=context.dataset.problem.size,
         spacing=settings.spacing,
         training_cases=everything,
         held_out=[case.name for case in cases],
         seed=seed,
         truth=measures.contrast(truth),
-        others=measures.other_cases([view_case(case, stage.ready.problem) for case in stage.ready.train]),
-        painters=[
-            Painter(
+        others=measures.other_cases([view_case(case, context.dataset.problem) for case in context.dataset.train]),
+        translators=[
+            TranslatorScores(
                 model=task.architecture,
                 options=settings.options.get(task.architecture, {}),
                 steps=task.steps,
-                seconds=outcome(stage, task)["seconds"],
-                likeness=measures.painted(painted[task.architecture]),
+                seconds=outcome(context, task)["seconds"],
+                image_quality=measures.painted(painted[task.architecture]),
             )
             for task in tasks
             if task.architecture in painted
@@ -181,38 +185,38 @@ def _evaluate(
         versions=versions(),
         command=command,
     )
-    write_json(out / "judge.json", judged.model_dump(mode="json"))
-    write_sheet(_sheet(stage, judged.held_out, truth, painted), out / "sheet.png")
-    return judged
+    write_json(out / "evaluation.json", evaluated.model_dump(mode="json"))
+    write_sheet(_sheet(context, evaluated.held_out, truth, painted), out / "sheet.png")
+    return evaluated
 
 
-def _paint(stage: Stage, task: Task, views: Sequence[View]) -> list[np.ndarray]:
+def _paint(context: StudyContext, task: Task, views: Sequence[View]) -> list[np.ndarray]:
     """A translator's images of the same label maps, one noise vector a slice or volume."""
-    model = load_model(stage.store / task.folder)[1].to(choose_device(stage.settings.device))
+    model = load_model(context.store / task.folder)[1].to(choose_device(context.settings.device))
     seed_everything(task.seed)
     stochastic = spec_of(task.architecture).stochastic
     return [render(model, view.labels, stochastic) for view in views]
 
 
 def _sheet(
-    stage: Stage, names: Sequence[str], truth: Sequence[View], painted: Mapping[str, Sequence[np.ndarray]]
+    context: StudyContext, names: Sequence[str], truth: Sequence[View], painted: Mapping[str, Sequence[np.ndarray]]
 ) -> Sheet:
     """Rows: label map, true image, translators; columns: the held-out cases with the largest lesions on a slice."""
-    lesion, count = stage.ready.table.lesion, stage.ready.table.count
+    lesion, count = context.dataset.table.lesion, context.dataset.table.count
     planes = []  # (lesion area, case, its axial planes: labels [Y, X] and a way to the same plane of an image)
     for number, view in enumerate(truth):
-        flat = view.labels[0] if stage.settings.dims == 3 else view.labels
+        flat = view.labels[0] if context.settings.dims == 3 else view.labels
         area = (flat == lesion).sum(axis=(1, 2))
         planes.append((int(area.max()), number, int(area.argmax())))
     chosen = sorted(sorted(planes, reverse=True)[:_SHOWN], key=lambda plane: plane[1])
 
     def plane(images: np.ndarray, z: int) -> np.ndarray:
-        return images[0, 0, z] if stage.settings.dims == 3 else images[z, 0]
+        return images[0, 0, z] if context.settings.dims == 3 else images[z, 0]
 
     def row(label: str, images: Sequence[np.ndarray]) -> SheetRow:
         return {"label": label, "images": [window(radiological(plane(images[n], z)), -1, 1) for _, n, z in chosen]}
 
-    labels = [truth[n].labels[0, z] if stage.settings.dims == 3 else truth[n].labels[z] for _, n, z in chosen]
+    labels = [truth[n].labels[0, z] if context.settings.dims == 3 else truth[n].labels[z] for _, n, z in chosen]
     return {
         "title": "Held-out label maps, translated",
         "caption": "",

@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 
 from strokereg.core.cohort.case import CaseFiles, read_case
-from strokereg.core.report import Volume
-from strokereg.core.study.context import Stage
+from strokereg.core.report import ViewerScan
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.pictures import Examples, white
 from strokereg.core.study.plan import Plan
 from strokereg.core.study.tasks import KEPT, turned, whole_name
@@ -17,7 +17,7 @@ from strokereg.core.study.tasks import KEPT, turned, whole_name
 _PARTS = {"cases": "test case", "external": "external case"}
 
 
-def gather_volumes(stage: Stage, plan: Plan, examples: Examples) -> list[Volume]:
+def gather_volumes(context: StudyContext, plan: Plan, examples: Examples) -> list[ViewerScan]:
     """The scans of which predictions were kept; none of a study whose tasks kept none.
 
     Args:
@@ -25,22 +25,22 @@ def gather_volumes(stage: Stage, plan: Plan, examples: Examples) -> list[Volume]
     """
     first = {f"{arm.name} ({arm.cases})": examples.get(arm.segmenters[0].key, {}) for arm in plan.arms}
     found = []
-    for part, files in (("cases", stage.ready.test_files), ("external", stage.external)):
+    for part, files in (("cases", context.dataset.test_files), ("external", context.external)):
         for case in files[: KEPT[part]]:
             kept = {
                 arm: planes[name] for arm, planes in first.items() if (name := whole_name(part, case.name)) in planes
             }
             if kept:
-                found.append(_volume(stage, case, part, kept))
+                found.append(_volume(context, case, part, kept))
     return found
 
 
-def _volume(stage: Stage, files: CaseFiles, part: str, kept: Mapping[str, np.ndarray]) -> Volume:
-    case = read_case(files, stage.ready.preparation.channels)
-    assert case.mask is not None  # it was judged against
+def _volume(context: StudyContext, files: CaseFiles, part: str, kept: Mapping[str, np.ndarray]) -> ViewerScan:
+    case = read_case(files, context.dataset.preparation.channels)
+    assert case.mask is not None  # it was evaluated against
     image, truth = (turned(volume, case.dwi.affine) for volume in (case.dwi.data, case.mask))
     spacing = np.abs(nib.affines.voxel_sizes(case.dwi.affine))[_order(case.dwi.affine)]
-    return Volume(
+    return ViewerScan(
         title=files.name,
         part=_PARTS[part],
         image=image,

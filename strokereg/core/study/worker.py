@@ -15,12 +15,12 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
 
 from strokereg.core.storage.workers import end_with_parent
-from strokereg.core.study.context import Stage
+from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import Report
 from strokereg.registry.errors import InputError, StrokeregError
 
-Perform = Callable[[Stage, Task, dict[str, Task], Report], None]
+Perform = Callable[[StudyContext, Task, dict[str, Task], Report], None]
 
 _QUIET = 1.0  # seconds until a step is spoken of that would have been passed over
 
@@ -30,7 +30,7 @@ _NO_START = (
 )
 
 
-class Word(NamedTuple):
+class Message(NamedTuple):
     """What a worker says: it serves, a step of its task, its end, a failure, wrong input; or, for it, its death."""
 
     kind: Literal["ready", "step", "done", "failed", "wrong", "died"]
@@ -43,12 +43,12 @@ class Word(NamedTuple):
 class Worker:
     """A process of its own, that ends with the one that started it."""
 
-    def __init__(self, stage: Stage, perform: Perform):
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, context: StudyContext, perform: Perform):
+        spawn = multiprocessing.get_context("spawn")
         self.task: Task | None = None
         self.serves = False  # once it has started, which takes some seconds
-        self.pipe, far_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(far_end, stage, perform), daemon=True)
+        self.pipe, far_end = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(far_end, context, perform), daemon=True)
         self._process.start()
         far_end.close()  # so that reading fails once the worker is gone
 
@@ -58,7 +58,7 @@ class Worker:
         with contextlib.suppress(OSError):  # it died just now; listening to it says so
             self.pipe.send((task, needs))
 
-    def listen(self) -> Word:
+    def listen(self) -> Message:
         """Its next word; one must be waiting."""
         try:
             word = self.pipe.recv()
@@ -67,8 +67,8 @@ class Worker:
         except (EOFError, OSError):
             self._process.join(5.0)
             if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
-                return Word("wrong", _NO_START)
-            return Word("died")
+                return Message("wrong", _NO_START)
+            return Message("died")
 
     def end(self) -> None:
         """End it at once. Nothing of value is lost: checkpoints are whole."""
@@ -83,19 +83,21 @@ def spoken(workers: Iterable[Worker], seconds: float) -> Sequence[Worker]:
     return [by_pipe[pipe] for pipe in wait(by_pipe, seconds)]
 
 
-def _serve(pipe: Connection, stage: Stage, perform: Perform) -> None:
+def _serve(pipe: Connection, context: StudyContext, perform: Perform) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
-    pipe.send(Word("ready"))
+    pipe.send(Message("ready"))
     while True:
         try:
             task, needs = pipe.recv()
         except EOFError:
             return
-        pipe.send(attempt(stage, task, needs, perform, pipe.send))
+        pipe.send(attempt(context, task, needs, perform, pipe.send))
 
 
-def attempt(stage: Stage, task: Task, needs: dict[str, Task], perform: Perform, say: Callable[[Word], object]) -> Word:
+def attempt(
+    context: StudyContext, task: Task, needs: dict[str, Task], perform: Perform, say: Callable[[Message], object]
+) -> Message:
     """Do a task and say how it ended; `say` hears of about fifty steps of it, and of one a second of slow ones."""
     every, spoke = max(1, task.steps // 50), time.monotonic()
 
@@ -103,14 +105,16 @@ def attempt(stage: Stage, task: Task, needs: dict[str, Task], perform: Perform, 
         nonlocal spoke
         if step % every == 0 or step == total or time.monotonic() - spoke > _QUIET:
             spoke = time.monotonic()
-            say(Word("step", step=step, total=total, losses=losses))
+            say(Message("step", step=step, total=total, losses=losses))
 
     try:
-        perform(stage, task, needs, report)
+        perform(context, task, needs, report)
     except InputError as error:
-        return Word("wrong", str(error))
+        return Message("wrong", str(error))
     except StrokeregError as error:
-        return Word("failed", str(error))
+        return Message("failed", str(error))
     except Exception as error:  # a plugin may raise anything; its arm fails and the others go on
-        return Word("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
-    return Word("done")
+        return Message(
+            "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        )
+    return Message("done")

@@ -39,17 +39,17 @@ class Tally:
 
 def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
     """Fill the lesion of a label map with the nearest tissue, so that another lesion can be put in."""
-    struck = np.asarray(labels) == lesion
-    if not struck.any():
+    with_lesion = np.asarray(labels) == lesion
+    if not with_lesion.any():
         return np.array(labels)
-    nearest = ndimage.distance_transform_edt(struck | (labels == 0), return_distances=False, return_indices=True)
+    nearest = ndimage.distance_transform_edt(with_lesion | (labels == 0), return_distances=False, return_indices=True)
     filled = np.array(labels)
-    filled[struck] = labels[tuple(nearest[:, struck])]
+    filled[with_lesion] = labels[tuple(nearest[:, with_lesion])]
     return filled
 
 
 @torch.inference_mode()
-def compose_case(
+def synthesize_labels(
     case: PreparedCase,
     generator: nn.Module,
     table: LabelTable,
@@ -120,7 +120,7 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
 def write_database(
     folder: Path,
     anatomies: Sequence[PreparedCase],
-    struck: Sequence[PreparedCase],
+    with_lesion: Sequence[PreparedCase],
     generator: nn.Module,
     translator: nn.Module,
     stochastic: bool,
@@ -134,15 +134,15 @@ def write_database(
 
     Args:
         anatomies: give the tissues, each in turn.
-        struck: cases whose lesions say where new ones go.
+        with_lesion: cases whose lesions say where new ones go.
 
     Returns:
         The tally over all cases.
     """
-    tally, prior = Tally(), learn_prior(struck, problem.dims)
+    tally, prior = Tally(), learn_prior(with_lesion, problem.dims)
     for index in range(count):
         anatomy = anatomies[index % len(anatomies)]
-        labels = compose_case(anatomy, generator, table, problem, prior, 0.5, (seed, index), tally)
+        labels = synthesize_labels(anatomy, generator, table, problem, prior, 0.5, (seed, index), tally)
         place = folder / f"{index:04d}"
         if not place.is_dir():
             image = render(translator, labels, stochastic)

@@ -23,7 +23,7 @@ from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
 from strokereg.core.storage.files import make_folder, write_json, write_text
-from strokereg.core.synthesis.cases import Tally, compose_case, render
+from strokereg.core.synthesis.cases import Tally, render, synthesize_labels
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
@@ -60,7 +60,7 @@ def write_synthesis(
     translator: Maker,
     generator: Maker,
     anatomies: Sequence[PreparedCase],
-    struck: Sequence[PreparedCase],
+    with_lesion: Sequence[PreparedCase],
     table: LabelTable,
     count: int,
     seed: int,
@@ -71,7 +71,7 @@ def write_synthesis(
     """Make the cases that are not there yet, then the tables; the same settings give the same voxels.
 
     Args:
-        anatomies, struck: as in `core.synthesis.cases.write_database`.
+        anatomies, with_lesion: as in `core.synthesis.cases.write_database`.
         lesion_share: of slices (2D) or volumes (3D) that get a lesion.
         about: what the dataset's description says of its sources.
 
@@ -92,13 +92,13 @@ def write_synthesis(
     problem, preparation = translator.record.problem, translator.record.preparation
     if _open(out, settings):
         return Tally()
-    prior, tally = learn_prior(struck, problem.dims), Tally()
+    prior, tally = learn_prior(with_lesion, problem.dims), Tally()
     width = max(4, len(str(count)))
     names = [f"sub-{index + 1:0{width}d}" for index in range(count)]
     for index, name in enumerate(names):
         if not _sidecar(out, name).is_file():
             anatomy = anatomies[index % len(anatomies)]
-            labels = compose_case(
+            labels = synthesize_labels(
                 anatomy, generator.model, table, problem, prior, lesion_share, (seed, index), tally
             )  # fmt: skip
             image = render(translator.model, labels, translator.stochastic)

@@ -66,7 +66,7 @@ def read_masks(
     """
     files = list_sources(folder, "--masks")
     if len(files) < _FEWEST:
-        raise InputError(f"--masks {folder}: holds {len(files)} masks; at least {_FEWEST} are needed to judge with")
+        raise InputError(f"--masks {folder}: holds {len(files)} masks; at least {_FEWEST} are needed to evaluate with")
     masks = np.zeros((len(files), *grid.shape), dtype=bool)
     for number, path in enumerate(files):
         lesion = load_lesion(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.roles import Mixer, Scan
+from strokereg.core.roles import Mixer, Sample
 from strokereg.core.synthesis.cases import Tally
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.registry.errors import RunFailed, StrokeregError
@@ -32,7 +32,7 @@ def mix_case(
     table: LabelTable,
     seed: int,
     tally: Tally,
-) -> Scan:
+) -> Sample:
     """The mixed case with this number; its host as it is where no donor fits.
 
     Args:
@@ -45,8 +45,8 @@ def mix_case(
         StrokeregError: the mixer gives something else than a case on the host's grid.
     """
     host = host_of(cases, index)
-    struck = [case for case in cases if case.mask.any()]
-    donors = [case for case in struck if case is not host] or struck
+    with_lesion = [case for case in cases if case.mask.any()]
+    donors = [case for case in with_lesion if case is not host] or with_lesion
     if not donors:
         raise RunFailed(f"none of the {len(cases)} training cases has a lesion to mix in; give more with --cases")
     rng = np.random.default_rng([seed, index])
@@ -89,11 +89,11 @@ def write_mixed(
     return tally
 
 
-def _scan(case: PreparedCase, table: LabelTable) -> Scan:
-    return Scan(case.image, case.labels, table.parenchyma)
+def _scan(case: PreparedCase, table: LabelTable) -> Sample:
+    return Sample(case.image, case.labels, table.parenchyma)
 
 
-def _check(mixed: Scan, host: Scan, who: str) -> None:
+def _check(mixed: Sample, host: Sample, who: str) -> None:
     if mixed.image.shape != host.image.shape or mixed.labels.shape != host.labels.shape:
         raise StrokeregError(
             f"{who}: mix() gave an image {mixed.image.shape} with labels {mixed.labels.shape}; "

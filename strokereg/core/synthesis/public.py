@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.cohort import Cohort
-from strokereg.core.cohort.fingerprint import cached, outline
+from strokereg.core.cohort.fingerprint import cached_fingerprint, mask_fingerprint
 from strokereg.core.cohort.labels import TISSUES, LabelTable
 from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import Volume
@@ -105,8 +105,12 @@ def _disjoint(
     made_of = _made_of(cohort, column, {case.subject for case in held_out})
     own = [path for case in held_out if (path := case.dseg if part == "dseg" else case.mask) is not None]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        known = set(pool.map(lambda path: cached(path, "outline", outline, cache), own)) - {""}
-        marks = list(pool.map(lambda path: cached(path, "outline", outline, cache), files))
+        known = set(
+            pool.map(lambda path: cached_fingerprint(path, "mask_fingerprint", mask_fingerprint, cache), own)
+        ) - {""}
+        marks = list(
+            pool.map(lambda path: cached_fingerprint(path, "mask_fingerprint", mask_fingerprint, cache), files)
+        )
     out = tuple(p.name for p, mark in zip(files, marks, strict=True) if p.name in made_of or mark in known)
     used = [path for path in files if path.name not in out]
     if not used:

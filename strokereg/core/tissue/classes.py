@@ -17,7 +17,7 @@ from strokereg.core.simulate.anatomy import (
 )
 from strokereg.core.tissue.atlas import align, bring_by_extent, place_shares
 from strokereg.core.tissue.field import Field
-from strokereg.core.tissue.scan import Scan
+from strokereg.core.tissue.scan import BrainScan
 
 TISSUES = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)  # rows of shares, beliefs and likelihoods
 _ROUNDS = (6, 10)  # of the field before the atlas is aligned to what was found, and after
@@ -27,7 +27,7 @@ _DOUBT = 0.05  # of a first look at the intensities
 _CORTEX_MM = 2.5  # how thick cortex is
 
 
-def classify_hmrf(scan: Scan) -> np.ndarray:
+def classify_hmrf(scan: BrainScan) -> np.ndarray:
     """Tissue labels by intensities, neighbours and place: uint8 [X, Y, Z], lesion included."""
     matrix = _begin(scan)
     shares = place_shares(matrix, scan.brain)
@@ -42,7 +42,7 @@ def classify_hmrf(scan: Scan) -> np.ndarray:
     return _line_sulci(scan, labels, shares) if len(scan.channels) == 2 else labels
 
 
-def classify_kmeans(scan: Scan) -> np.ndarray:
+def classify_kmeans(scan: BrainScan) -> np.ndarray:
     """Tissue labels by three clusters of intensity; place parts fluid and grey matter in two each."""
     from sklearn.cluster import KMeans
 
@@ -61,20 +61,20 @@ def classify_kmeans(scan: Scan) -> np.ndarray:
     return _as_labels(scan, place_shares(matrix, scan.brain) * seen)
 
 
-def classify_atlas(scan: Scan) -> np.ndarray:
+def classify_atlas(scan: BrainScan) -> np.ndarray:
     """Tissue labels by place alone: the tissue that lies there most often, after the brain's extent."""
     return _as_labels(scan, place_shares(_begin(scan), scan.brain))
 
 
 #: Method → how it classifies.
-METHODS: dict[str, Callable[[Scan], np.ndarray]] = {
+METHODS: dict[str, Callable[[BrainScan], np.ndarray]] = {
     "hmrf": classify_hmrf,
     "kmeans": classify_kmeans,
     "atlas": classify_atlas,
 }
 
 
-def _line_sulci(scan: Scan, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """White matter within a cortex's width of a sulcus or of the brain's border becomes cortex, where that is likelier.
 
     Likelier by place. Between fluid and white matter a voxel of 2 mm seldom is cortex alone; mixed ones look white.
@@ -86,12 +86,12 @@ def _line_sulci(scan: Scan, labels: np.ndarray, shares: np.ndarray) -> np.ndarra
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 
 
-def _begin(scan: Scan) -> np.ndarray:
+def _begin(scan: BrainScan) -> np.ndarray:
     """The atlas by the extent of what looks like parenchyma."""
     return bring_by_extent(scan.brain & ~_looks_fluid(scan))
 
 
-def _looks_fluid(scan: Scan) -> np.ndarray:
+def _looks_fluid(scan: BrainScan) -> np.ndarray:
     """Where a first look says fluid, bool [X, Y, Z]: by fast diffusion, or without ADC by a dark DWI."""
     return scan.channels[1] > _FLUID_ADC if len(scan.channels) == 2 else scan.channels[0] < np.log(_FLUID_DWI)
 
@@ -100,7 +100,7 @@ def _doubted(seen: np.ndarray) -> np.ndarray:
     return np.where(seen, 1.0, _DOUBT)
 
 
-def _as_labels(scan: Scan, belief: np.ndarray) -> np.ndarray:
+def _as_labels(scan: BrainScan, belief: np.ndarray) -> np.ndarray:
     labels = np.zeros(scan.brain.shape, dtype=np.uint8)
     labels[scan.brain] = np.array(TISSUES, dtype=np.uint8)[belief.argmax(axis=0)]
     labels[scan.lesion] = LESION

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.tissue.scan import Scan
+from strokereg.core.tissue.scan import BrainScan
 
 _NEIGHBOURS = 0.5  # weight of each of the six nearest voxels
 _SHADING_MM = 15.0  # what is smoother than this is coil shading
@@ -30,7 +30,7 @@ class Field:
         belief: float32 [5, N], how much each voxel is of each tissue; 0 in the lesion, which takes no part.
     """
 
-    def __init__(self, scan: Scan, first: np.ndarray):
+    def __init__(self, scan: BrainScan, first: np.ndarray):
         """Begin with a first belief, float32 [5, N]."""
         self.scan = scan
         self.used = scan.fitted[scan.brain].astype(np.float32)

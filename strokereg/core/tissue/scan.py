@@ -26,7 +26,7 @@ _SMALLEST_BRAIN_ML = 200.0
 
 
 @dataclass(frozen=True)
-class Scan:
+class BrainScan:
     """A case's brain, cropped to it, on axes nearest to R, A, S.
 
     Attributes:
@@ -57,7 +57,7 @@ class Scan:
         return nib.orientations.apply_orientation(there, _backwards(self._turn))
 
 
-def take_scan(case: Case, b_value: float = 1000.0) -> Scan:
+def take_scan(case: Case, b_value: float = 1000.0) -> BrainScan:
     """Find the brain of a case and what its tissues differ in.
 
     Args:
@@ -84,7 +84,7 @@ def take_scan(case: Case, b_value: float = 1000.0) -> Scan:
         channels = [channels[0] + b_value / 1000.0 * diffusion, diffusion]
     lesion = turned[-1][where] > 0 if case.mask is not None else np.zeros(brain[where].shape, dtype=bool)
     edges = np.array(dwi.spacing)[np.argsort(turn[:, 0])]
-    return Scan(
+    return BrainScan(
         np.stack(channels).astype(np.float32), brain[where], lesion & brain[where], edges, where, turn, dwi.data.shape
     )
 

@@ -22,8 +22,8 @@ _MULTIPLE = 16  # edges that networks halve up to four times
 
 
 @dataclass(frozen=True)
-class Ready:
-    """What trainings and judging need of a cohort.
+class PreparedDataset:
+    """What trainings and evaluation need of a cohort.
 
     Attributes:
         train, validation: prepared cases in the split's order.
@@ -44,7 +44,7 @@ class Ready:
     facts: dict[str, Any]
 
 
-def make_ready(
+def prepare_dataset(
     cohort: Cohort,
     channels: tuple[str, ...],
     spacing: tuple[float, float, float],
@@ -54,7 +54,7 @@ def make_ready(
     patch: tuple[int, ...] | None = None,
     interpolation: Interpolation = "linear",
     scaling: Scaling = "median",
-) -> Ready:
+) -> PreparedDataset:
     """Check and prepare a cohort; the network grid is the smallest that holds every training brain.
 
     Args:
@@ -82,7 +82,7 @@ def make_ready(
     x, y, z = fitting_size(train, draft, cache)
     preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
     prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
-    return Ready(
+    return PreparedDataset(
         preparation=preparation,
         problem=Problem(
             dims=dims,
@@ -117,7 +117,7 @@ def prepare(
     interpolation: Interpolation = "linear",
     scaling: Scaling = "median",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Ready:
+) -> PreparedDataset:
     """Bring the training and validation cases of a cohort onto the network grid, where training finds them.
 
     Args:
@@ -130,7 +130,7 @@ def prepare(
 
     from strokereg.core.cohort.cohort import open_cohort, require_trainable
     from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.train.dataset import make_ready
+    from strokereg.core.train.dataset import prepare_dataset
     from strokereg.registry.errors import InputError
 
     if min(spacing) <= 0:
@@ -140,7 +140,7 @@ def prepare(
     counter, total = itertools.count(1), sum(len(opened.part(part)) for part in ("train", "val"))
     on_progress(0, total)
     cache = cache_folder() / "prepared"
-    return make_ready(
+    return prepare_dataset(
         opened,
         channels,
         spacing,

@@ -18,18 +18,18 @@ import torch.distributed as dist
 from strokereg.core.roles import Batch
 from strokereg.registry.errors import InputError
 
-_PATIENCE = timedelta(hours=2)  # judging may take the leader long
+_PATIENCE = timedelta(hours=2)  # evaluation may take the leader long
 
 
 @dataclass(frozen=True)
-class Company:
+class ProcessGroup:
     """This process among its like; alone by default."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes."""
         return self.rank == 0
 
@@ -73,15 +73,15 @@ class Company:
             dist.barrier()
 
 
-def join_company() -> Company:
-    """The company that `torchrun` has set up, or this process alone.
+def join_process_group() -> ProcessGroup:
+    """The group that `torchrun` has set up, or this process alone.
 
     Raises:
         InputError: processes that cannot find each other.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
-        return Company()
+        return ProcessGroup()
     if not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -89,4 +89,4 @@ def join_company() -> Company:
             dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"torchrun: its processes do not find each other ({error}); check its endpoint") from error
-    return Company(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup(dist.get_rank(), dist.get_world_size())

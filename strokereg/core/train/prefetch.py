@@ -15,7 +15,7 @@ import torch
 from strokereg.core.roles import Batch
 
 
-class Ahead:
+class Prefetcher:
     """Gives what `draw` gives, sooner.
 
     Args:

@@ -26,7 +26,7 @@ from strokereg.core.cohort.fingerprint import content_key
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import Frame, Preparation, frame_of
 from strokereg.core.scan.scaling import measure, normalise
-from strokereg.core.storage.cache import digest, file_digest, remember
+from strokereg.core.storage.cache import cached, digest, file_digest
 from strokereg.registry.errors import InputError
 
 _FORMAT = 2  # part of every key: raise it when what is stored changes
@@ -185,7 +185,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
         # Of the image alone, and known again by it: a mask that changes makes no other grid.
         content = file_digest(case.images["dwi"], cache) if "dwi" in case.images else ""
         key = digest(["shape", _FORMAT, content, preparation.model_dump()])
-        return remember(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
+        return cached(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         shapes = list(pool.map(shape, files))
@@ -194,7 +194,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
 
 def check_cases(files: Iterable[CaseFiles], channels: tuple[str, ...]) -> None:
-    """Read cases that are only judged on, so that a fault shows before the training and not after it.
+    """Read cases that are only evaluated on, so that a fault shows before the training and not after it.
 
     Raises:
         InputError: a case that cannot be read or does not fit together.

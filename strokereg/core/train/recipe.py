@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from strokereg.core.train.artefacts import require_libraries
 from strokereg.core.train.augmentation import FULL, MOVEMENTS, Augmentation
 from strokereg.core.train.prepared import PreparedCase
-from strokereg.core.train.sampler import Sampler, Source
+from strokereg.core.train.sampler import CasePool, Sampler
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.options import parse
 from strokereg.registry.problem import Problem
@@ -34,9 +34,9 @@ def sampler_of(
     lesion_share = _LESION_SHARE[spec.role]
     sources = []
     if clinical:
-        sources.append(Source(clinical, 1.0 - synthetic_share if synthetic else 1.0, lesion_share))
+        sources.append(CasePool(clinical, 1.0 - synthetic_share if synthetic else 1.0, lesion_share))
     if synthetic:
-        sources.append(Source(synthetic, synthetic_share if clinical else 1.0, lesion_share))
+        sources.append(CasePool(synthetic, synthetic_share if clinical else 1.0, lesion_share))
     paired = spec.paired if isinstance(spec, TranslatorSpec) else True
     how = augmentation_of(spec.role, settings.augment)
     return Sampler(sources, problem, settings.batch_size, settings.seed, how, paired)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import own_file, write_json
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
@@ -56,7 +56,7 @@ class Record(BaseModel):
     cohort: dict[str, Any] = {}
     validation: tuple[str, ...] = ()
     trainer: dict[str, Any] = {}
-    decision: Decision | None = None
+    postprocessing: Postprocessing | None = None
     done: bool = False
     versions: dict[str, str] = {}
 

@@ -16,7 +16,7 @@ from torch import nn
 from strokereg.core.roles import Batch
 from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
-from strokereg.core.train.distributed import Company, join_company
+from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.train.weights import load_weights
@@ -52,9 +52,9 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     begun = any(own_file(folder, name).is_file() for name in (WEIGHTS, CHECKPOINT))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
-    company = join_company()
-    if not company.leads:
-        return _follow(folder, model, record, draw, settings, company)
+    group = join_process_group()
+    if not group.is_main:
+        return _follow(folder, model, record, draw, settings, group)
     lock = FileLock(folder / ".lock", timeout=5)
     try:
         with lock:
@@ -66,11 +66,11 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
                         "or settings); choose another --out or remove it"
                     )
                 if before.done:
-                    company.wait()
+                    group.wait()
                     return load_model(folder)[1]
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
-            company.wait()
+            group.wait()
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
             # Written by Python and not by safetensors, whose files no one else on a cluster may read.
@@ -78,7 +78,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
                 temporary.write_bytes(save(weights))
             record.model_copy(update={"done": True}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)
-            company.wait()
+            group.wait()
             return model
     except Timeout as error:
         raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
@@ -90,14 +90,14 @@ def _follow(
     record: Record,
     draw: Draw,
     settings: TrainerSettings,
-    company: Company,
+    group: ProcessGroup,
 ) -> nn.Module:
     """What all but the first of several processes do: train with it and write nothing."""
-    company.wait()  # until it has looked into the folder
+    group.wait()  # until it has looked into the folder
     if Record.read(folder).done:
         return load_model(folder)[1]
     model = Trainer(model, record.architecture, draw, settings, folder).fit()
-    company.wait()
+    group.wait()
     return model
 
 
@@ -132,5 +132,11 @@ def _identity(record: Record) -> dict[str, Any]:
     """What makes two runs the same training; not what came out of it, nor where the cohort lies."""
     return record.model_dump(
         mode="json",
-        exclude={"done": True, "decision": True, "versions": True, "validation": True, "cohort": {"path", "name"}},
+        exclude={
+            "done": True,
+            "postprocessing": True,
+            "versions": True,
+            "validation": True,
+            "cohort": {"path", "name"},
+        },
     )

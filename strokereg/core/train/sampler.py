@@ -22,7 +22,7 @@ _PHASE = 2.0**0.5 - 1.0  # another irrational number: seeds start at different p
 
 
 @dataclass(frozen=True)
-class Source:
+class CasePool:
     """Cases that fill a share of every batch, and the share of their draws that must show a lesion."""
 
     cases: Sequence[PreparedCase]
@@ -44,7 +44,7 @@ class Sampler:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[CasePool],
         problem: Problem,
         batch_size: int,
         seed: int,
@@ -55,7 +55,7 @@ class Sampler:
         total = sum(source.share for source in sources)
         # Rounded, so that what divides evenly does so in floating point too.
         self._edges = np.round(np.cumsum([source.share / total for source in sources]) * batch_size, 6)
-        self._pools = [_Pool(source, problem.dims) for source in sources]
+        self._pools = [_IndexedPool(source, problem.dims) for source in sources]
 
     def batch(self, step: int, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
         """The batch of a step, on the device."""
@@ -89,10 +89,10 @@ class Sampler:
         return np.diff(np.floor(self._edges + (_PHASE * self.seed + _GOLDEN * step) % 1.0), prepend=0).astype(int)
 
 
-class _Pool:
+class _IndexedPool:
     """Knows, for every case of a source, which slices (2D) or voxels (3D) show brain and which lesion."""
 
-    def __init__(self, source: Source, dims: int):
+    def __init__(self, source: CasePool, dims: int):
         self.cases, self.lesion_share, self.dims = source.cases, source.lesion_share, dims
         if dims == 2:
             self.brain = [np.flatnonzero(np.asarray(c.labels).any(axis=(1, 2))) for c in self.cases]

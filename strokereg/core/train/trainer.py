@@ -20,7 +20,7 @@ from torch import nn
 from strokereg.core.roles import Batch, Player
 from strokereg.core.train.checkpoint import load_tree, save_tree
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything, sound_bf16
-from strokereg.core.train.distributed import join_company
+from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.history import History
 from strokereg.registry.errors import RunFailed, StrokeregError
 from strokereg.registry.options import Augmented
@@ -74,7 +74,7 @@ class Trainer:
         on_step: OnStep = lambda step, losses: None,
     ):
         self.settings, self.name, self.draw, self.on_step = settings, name, draw, on_step
-        self.company = join_company()
+        self.group = join_process_group()
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
         if self.device.type == "cpu":
@@ -106,7 +106,7 @@ class Trainer:
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
         if self.checkpoint.is_file():
             self._restore(load_tree(self.checkpoint, self.device))
-        if self.company.leads:
+        if self.group.is_main:
             self.history.cut(self.step)
         with sound_bf16(self.model) if self.precision == "bf16" else contextlib.nullcontext():
             self._advance(steps)
@@ -119,15 +119,15 @@ class Trainer:
         while self.step < steps:
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
-            batch = self.company.part(self.draw(self.step, self.device, progress))
-            if not self.company.leads:  # or all would draw the same noise for other samples
-                seed_everything(self.settings.seed, self.step, self.company.rank)
+            batch = self.group.part(self.draw(self.step, self.device, progress))
+            if not self.group.is_main:  # or all would draw the same noise for other samples
+                seed_everything(self.settings.seed, self.step, self.group.rank)
             losses = self._play(batch, progress)
             self.step += 1
             self.history.add(self.step, losses)
             self.on_step(self.step, losses)
             due = self.step % self.settings.checkpoint_every == 0 or self.step == steps
-            if due and self.company.leads:
+            if due and self.group.is_main:
                 self.history.flush()
                 save_tree(self.checkpoint, self._state())
 
@@ -144,7 +144,7 @@ class Trainer:
             if name not in self.players:
                 known = ", ".join(self.players)
                 raise StrokeregError(f"{self.name}: moved the player {name!r}; its players() names only: {known}")
-            values = {f"{name}/{loss}": self.company.agree(float(value.detach())) for loss, value in losses.items()}
+            values = {f"{name}/{loss}": self.group.agree(float(value.detach())) for loss, value in losses.items()}
             for key, value in values.items():
                 if not math.isfinite(value):
                     raise RunFailed(
@@ -162,7 +162,7 @@ class Trainer:
         optimiser.zero_grad(set_to_none=True)
         # Only the mover's gradients are computed: nothing leaks into the other players.
         scaler.scale(loss).backward(inputs=player.parameters)
-        self.company.average(player.parameters)
+        self.group.average(player.parameters)
         if player.clip is not None:
             scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(player.parameters, player.clip)

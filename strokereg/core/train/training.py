@@ -63,15 +63,15 @@ def train(
     """
     from strokereg.core.cohort.cohort import open_cohort
     from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.train.dataset import make_ready
-    from strokereg.core.train.distributed import join_company
-    from strokereg.core.train.prefetch import Ahead
+    from strokereg.core.train.dataset import prepare_dataset
+    from strokereg.core.train.distributed import join_process_group
+    from strokereg.core.train.prefetch import Prefetcher
     from strokereg.core.train.recipe import augmentation_of, sampler_of
     from strokereg.core.train.record import Record
     from strokereg.core.train.runs import train_run
     from strokereg.core.train.tracking import open_tracking
     from strokereg.core.train.trainer import TrainerSettings
-    from strokereg.core.train.validation import choose_decision
+    from strokereg.core.train.validation import choose_postprocessing
     from strokereg.registry.catalogue import find
     from strokereg.registry.factory import read_options
     from strokereg.registry.options import parse
@@ -89,10 +89,12 @@ def train(
     trainer = parse(TrainerSettings, dict(settings or {}), "train")
     augmentation_of(entry.spec.role, trainer.augment)  # so should a wrong augmentation
     cohort, cache = open_cohort(data, fold), cache_folder() / "prepared"
-    ready = make_ready(cohort, channels, spacing, dims, cache, on_case, interpolation=interpolation, scaling=scaling)
-    wanted = len(ready.train) if cases is None else cases
-    if not 1 <= wanted <= len(ready.train):
-        raise InputError(f"--cases {wanted}: {data} has {len(ready.train)} training cases; ask for 1 to that many")
+    dataset = prepare_dataset(
+        cohort, channels, spacing, dims, cache, on_case, interpolation=interpolation, scaling=scaling
+    )
+    wanted = len(dataset.train) if cases is None else cases
+    if not 1 <= wanted <= len(dataset.train):
+        raise InputError(f"--cases {wanted}: {data} has {len(dataset.train)} training cases; ask for 1 to that many")
     folder = Path(out) if out else Path("runs") / name.replace(":", ".")
     record = Record(
         architecture=name,
@@ -100,15 +102,15 @@ def train(
         distribution=entry.distribution,
         version=entry.version,
         factory=entry.spec.factory,
-        problem=ready.problem,
+        problem=dataset.problem,
         options=typed,
-        preparation=ready.preparation,
-        labels=ready.table.names,
-        cohort={**ready.facts, "training_cases": wanted},
-        validation=tuple(case.name for case in ready.validation_files),
+        preparation=dataset.preparation,
+        labels=dataset.table.names,
+        cohort={**dataset.facts, "training_cases": wanted},
+        validation=tuple(case.name for case in dataset.validation_files),
         trainer=trainer.model_dump(),
     )
-    tracking = open_tracking(track if join_company().leads else (), folder, on_warning)
+    tracking = open_tracking(track if join_process_group().is_main else (), folder, on_warning)
     facts = {"title": folder.name, "role": entry.spec.role, "architecture": name, "cases": wanted}
 
     def told(step: int, losses: dict[str, float]) -> None:
@@ -116,15 +118,17 @@ def train(
         tracking.begin(folder.name, facts | {"seed": trainer.seed, "steps": trainer.steps})
         tracking.step(folder.name, step, losses)
 
-    sampler = sampler_of(entry.spec, ready.problem, trainer, ready.train[:wanted])
-    ahead = Ahead(sampler.batch, workers)
+    sampler = sampler_of(entry.spec, dataset.problem, trainer, dataset.train[:wanted])
+    prefetcher = Prefetcher(sampler.batch, workers)
     try:
-        model = train_run(folder, record, ahead.batch, told)
+        model = train_run(folder, record, prefetcher.batch, told)
         tracking.end(folder.name)
     finally:
-        ahead.close()
+        prefetcher.close()
         tracking.close()
-    if entry.spec.role == "segmenter" and join_company().leads:
-        decision, _ = choose_decision(model, ready.validation_files, ready.preparation, ready.problem.size, flips)
-        Record.read(folder).model_copy(update={"decision": decision}).write(folder)
+    if entry.spec.role == "segmenter" and join_process_group().is_main:
+        postprocessing, _ = choose_postprocessing(
+            model, dataset.validation_files, dataset.preparation, dataset.problem.size, flips
+        )
+        Record.read(folder).model_copy(update={"postprocessing": postprocessing}).write(folder)
     return folder, Record.read(folder)

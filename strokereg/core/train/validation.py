@@ -1,4 +1,4 @@
-"""From a trained segmenter to its decision rule and its scores, always on the scan's own grid."""
+"""From a trained segmenter to its postprocessing rule and its scores, always on the scan's own grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.roles import device_of
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import Volume
-from strokereg.core.scan.postprocess import Decision, decide, dice_of_rules
+from strokereg.core.scan.postprocess import Postprocessing, dice_of_rules, postprocess
 from strokereg.core.scan.window import slide
 from strokereg.core.train.prepared import prepare_image
 from strokereg.registry.errors import InputError, RunFailed
@@ -51,54 +51,56 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
 
 def predict_case(
     model: nn.Module, files: CaseFiles, preparation: Preparation, size: tuple[int, ...], flips: bool = False
-) -> Judged:
+) -> Prediction:
     """Read a case and predict its lesion probability on its own grid; `size` and `flips` as for `predict`.
 
     Raises:
-        InputError: unreadable files, or no lesion mask to judge against.
+        InputError: unreadable files, or no lesion mask to evaluate against.
     """
     if files.mask is None:
-        raise InputError(f"{files.name}: has no lesion mask to judge against; add one or leave the case out")
+        raise InputError(f"{files.name}: has no lesion mask to evaluate against; add one or leave the case out")
     case = read_case(files, preparation.channels)
     image, frame = prepare_image(case, preparation)
     assert case.mask is not None
-    return Judged(case.dwi, case.mask, frame.back(predict(model, image, size, flips)))
+    return Prediction(case.dwi, case.mask, frame.back(predict(model, image, size, flips)))
 
 
 @dataclass(frozen=True)
-class Judged:
+class Prediction:
     """A case with its prediction, on the scan's grid [X, Y, Z]."""
 
     dwi: Volume
     truth: np.ndarray
     probability: np.ndarray
 
-    def mask(self, decision: Decision) -> np.ndarray:
+    def mask(self, postprocessing: Postprocessing) -> np.ndarray:
         """The predicted lesion, bool [X, Y, Z]."""
-        return decide(self.probability, decision, self.dwi.voxel_ml)
+        return postprocess(self.probability, postprocessing, self.dwi.voxel_ml)
 
 
-def choose_decision(
+def choose_postprocessing(
     model: nn.Module,
     validation: Iterable[CaseFiles],
     preparation: Preparation,
     size: tuple[int, ...],
     flips: bool = False,
-) -> tuple[Decision, float]:
+) -> tuple[Postprocessing, float]:
     """The threshold and smallest lesion with the best mean Dice on validation cases, and that Dice.
 
     `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
     it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
     """
     # A case at a time: no more than one scan is in memory.
-    return best_decision((predict_case(model, files, preparation, size, flips) for files in validation), flips)
+    return best_postprocessing((predict_case(model, files, preparation, size, flips) for files in validation), flips)
 
 
-def best_decision(judged: Iterable[Judged], flips: bool = False) -> tuple[Decision, float]:
-    """The rule that `choose_decision` chooses, for predictions that are already there."""
+def best_postprocessing(evaluated: Iterable[Prediction], flips: bool = False) -> tuple[Postprocessing, float]:
+    """The rule that `choose_postprocessing` chooses, for predictions that are already there."""
     found = np.mean(
-        [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in judged], axis=0
+        [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in evaluated], axis=0
     )
     # Rounded, so that of rules that are equal but for the last bit the first wins.
     row, column = np.unravel_index(np.argmax(np.round(found, 9)), found.shape)
-    return Decision(threshold=THRESHOLDS[row], smallest_ml=SMALLEST_ML[column], flips=flips), float(found[row, column])
+    return Postprocessing(threshold=THRESHOLDS[row], smallest_ml=SMALLEST_ML[column], flips=flips), float(
+        found[row, column]
+    )

@@ -15,20 +15,20 @@ import numpy as np
 from strokereg.core.scan.nifti import ENDINGS, Volume, write_volume
 from strokereg.core.storage.files import replacing, write_json
 from strokereg.export.metadata import Bundle
-from strokereg.export.runtime.scans import Scan, stem
+from strokereg.export.runtime.scans import ScanFiles, stem
 from strokereg.export.runtime.segmenter import Segmenter, check_output, read_scans
 from strokereg.export.runtime.stream import each
-from strokereg.export.runtime.translator import Painter, channel_files
+from strokereg.export.runtime.translator import Translator, channel_files
 from strokereg.registry.errors import InputError, OutputFailed
 
 #: Told of each case: what the JSON beside its image holds.
 OnDone = Callable[[dict[str, Any]], None]
-OnFailure = Callable[[Scan, InputError], None]
+OnFailure = Callable[[ScanFiles, InputError], None]
 
 
 def segment_scans(
     segmenter: Segmenter,
-    scans: Sequence[Scan],
+    scans: Sequence[ScanFiles],
     out: Path | None,
     on_done: OnDone,
     on_failure: OnFailure,
@@ -46,22 +46,22 @@ def segment_scans(
         InputError: a threshold that is no probability, or an output that cannot be.
         OutputFailed: an output that cannot be written, a full disk for one; the scans before it are done.
     """
-    decision = segmenter.decision(threshold)
+    postprocessing = segmenter.postprocessing(threshold)
     masks = _outputs(scans, out, "_desc-lesion_mask.nii.gz")
     origin = provenance(segmenter.path, segmenter.bundle, segmenter.provider)
 
-    def read(scan: Scan) -> list[Volume]:
+    def read(scan: ScanFiles) -> list[Volume]:
         return read_scans(segmenter.paths(scan.files))
 
-    def work(scan: Scan, volumes: list[Volume]) -> None:
-        found = segmenter.find(volumes, decision)
+    def work(scan: ScanFiles, volumes: list[Volume]) -> None:
+        found = segmenter.find(volumes, postprocessing)
         mask = masks.get(scan.name)
         content = {
             "images": [str(path) for path in scan.files],
             "mask": str(mask) if mask else None,
             "volume_ml": round(found.volume_ml, 6),
             "lesions": found.lesions,
-            **decision.model_dump(),
+            **postprocessing.model_dump(),
             **origin,
         }
         if mask is not None:
@@ -79,8 +79,8 @@ def segment_scans(
 
 
 def synthesize_labels(
-    painter: Painter,
-    maps: Sequence[Scan],
+    translator: Translator,
+    maps: Sequence[ScanFiles],
     out: Path,
     on_done: OnDone,
     on_failure: OnFailure,
@@ -95,18 +95,18 @@ def synthesize_labels(
     Raises:
         OutputFailed: as `segment_scans`.
     """
-    firsts = _outputs(maps, out, f"_{painter.bundle.channels[0]}.nii.gz")
-    origin = provenance(painter.path, painter.bundle, painter.provider)
+    firsts = _outputs(maps, out, f"_{translator.bundle.channels[0]}.nii.gz")
+    origin = provenance(translator.path, translator.bundle, translator.provider)
     seeds = {scan.name: seed + number for number, scan in enumerate(maps)}
 
-    def work(scan: Scan, labels: Volume) -> None:
-        made = painter.synthesize(labels, seeds[scan.name])
-        files = channel_files(out, scan.name, painter.bundle.channels)
+    def work(scan: ScanFiles, labels: Volume) -> None:
+        made = translator.synthesize(labels, seeds[scan.name])
+        files = channel_files(out, scan.name, translator.bundle.channels)
         content = {
             "labels": str(scan.files[0]),
             "images": {channel: str(file) for channel, file in files.items()},
             "synthetic": True,
-            "seed": made.seed if painter.bundle.noise else None,
+            "seed": made.seed if translator.bundle.noise else None,
             **origin,
         }
         with contextlib.ExitStack() as stack:
@@ -119,10 +119,10 @@ def synthesize_labels(
             if picture is not None:
                 from strokereg.export.runtime.qc import draw_synthesis
 
-                draw_synthesis(picture, made.labels, len(painter.bundle.labels), made.images[first[0]], made.affine)
+                draw_synthesis(picture, made.labels, len(translator.bundle.labels), made.images[first[0]], made.affine)
         on_done(content)
 
-    each(maps, lambda scan: painter.read(scan.files[0]), work, on_failure)
+    each(maps, lambda scan: translator.read(scan.files[0]), work, on_failure)
 
 
 def provenance(path: Path, bundle: Bundle, provider: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def provenance(path: Path, bundle: Bundle, provider: str) -> dict[str, Any]:
     }
 
 
-def _outputs(scans: Sequence[Scan], out: Path | None, ending: str) -> dict[str, Path]:
+def _outputs(scans: Sequence[ScanFiles], out: Path | None, ending: str) -> dict[str, Path]:
     """Name of a scan → its image; refused before any work where it cannot be."""
     if out is None:
         return {}

@@ -12,7 +12,7 @@ from strokereg.registry.errors import InputError
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanFiles:
     """One scan to run.
 
     Attributes:
@@ -24,7 +24,7 @@ class Scan:
     files: tuple[Path, ...]
 
 
-def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[Scan]:
+def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[ScanFiles]:
     """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below), in the order given, folders by name.
 
     Further channels lie beside the first, named alike: `sub-01_dwi.nii.gz` and `sub-01_adc.nii.gz`.
@@ -34,7 +34,7 @@ def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[Scan]:
             whose outputs would have one name.
     """
     scans = [scan for place in places for scan in _found(place, tuple(channels))]
-    seen: dict[str, Scan] = {}
+    seen: dict[str, ScanFiles] = {}
     for scan in scans:
         if scan.name in seen:
             raise InputError(
@@ -45,7 +45,7 @@ def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[Scan]:
     return scans
 
 
-def find_labels(places: Sequence[Path]) -> list[Scan]:
+def find_labels(places: Sequence[Path]) -> list[ScanFiles]:
     """Label maps of files, folders (`*_dseg.nii.gz`, else every NIfTI) and cohorts.
 
     Raises:
@@ -60,25 +60,25 @@ def stem(path: Path, channel: str = "") -> str:
     return name.removesuffix(f"_{channel}") or name
 
 
-def _found(place: Path, channels: tuple[str, ...]) -> list[Scan]:
+def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
     first = channels[0]
     if not place.is_dir():
         # A missing or damaged file is told when its turn comes: one of many must not stop the others.
-        return [Scan(stem(place, first), _beside(place, channels))]
+        return [ScanFiles(stem(place, first), _beside(place, channels))]
     cases = layout.list_cases(place) if layout.recognises(place) else []
     if cases:
         if first == "dseg":
-            scans = [Scan(case.name, (case.dseg,)) for case in cases if case.dseg is not None]
+            scans = [ScanFiles(case.name, (case.dseg,)) for case in cases if case.dseg is not None]
         else:
             scans = [
-                Scan(case.name, tuple(case.images.get(c, _named(case.images["dwi"], c)) for c in channels))
+                ScanFiles(case.name, tuple(case.images.get(c, _named(case.images["dwi"], c)) for c in channels))
                 for case in cases
             ]
     else:
         files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(ENDINGS))
         files = [path for path in files if not stem(path).endswith("_mask")]  # of an earlier call, maybe
         named = [path for path in files if stem(path).endswith(f"_{first}")]
-        scans = [Scan(stem(path, first), _beside(path, channels)) for path in named or files]
+        scans = [ScanFiles(stem(path, first), _beside(path, channels)) for path in named or files]
     if not scans:
         raise InputError(f"{place}: holds no NIfTI file to run; give files, a folder of *_{first}.nii.gz, or a cohort")
     return scans

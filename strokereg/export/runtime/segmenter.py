@@ -15,7 +15,7 @@ import numpy as np
 
 from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.nifti import ENDINGS, Volume, check_same_grid, read_volume, write_volume
-from strokereg.core.scan.postprocess import Decision, decide, lesions
+from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import Bundle
@@ -37,7 +37,7 @@ class Segmentation:
         affine: 4×4 of the scan.
         volume_ml: lesion volume.
         lesions: connected components (26 neighbours).
-        decision: threshold and smallest lesion that were used.
+        postprocessing: threshold and smallest lesion that were used.
         path: the file written, or None.
     """
 
@@ -46,7 +46,7 @@ class Segmentation:
     affine: np.ndarray
     volume_ml: float
     lesions: int
-    decision: Decision
+    postprocessing: Postprocessing
     path: Path | None = None
 
 
@@ -76,50 +76,50 @@ class Segmenter:
             InputError: wrong number of images, unreadable image, images on different grids, no brain in an
                 image, an output that cannot be written or would overwrite an image.
         """
-        decision = self.decision(threshold)
+        postprocessing = self.postprocessing(threshold)
         paths = self.paths(images)
         if out is not None:
             out = check_output(Path(out), paths)
-        found = self.find(read_scans(paths), decision)
+        found = self.find(read_scans(paths), postprocessing)
         if out is not None:
             write_volume(out, found.mask.astype(np.uint8), found.affine)
         return replace(found, path=out)
 
-    def decision(self, threshold: float | None = None) -> Decision:
+    def postprocessing(self, threshold: float | None = None) -> Postprocessing:
         """The rule that travels with the file, with another threshold where one is given.
 
         Raises:
             InputError: a threshold that is no probability.
         """
-        decision = self.bundle.decision or Decision()
+        postprocessing = self.bundle.postprocessing or Postprocessing()
         if threshold is None:
-            return decision
+            return postprocessing
         if not 0.0 < threshold <= 1.0:
             raise InputError(f"threshold {threshold:g}: a probability is needed; give a number above 0, up to 1")
-        return decision.model_copy(update={"threshold": threshold})
+        return postprocessing.model_copy(update={"threshold": threshold})
 
-    def find(self, scans: Sequence[Volume], decision: Decision) -> Segmentation:
+    def find(self, scans: Sequence[Volume], postprocessing: Postprocessing) -> Segmentation:
         """Segment scans that are in memory, one a channel; see `segment`.
 
         Raises:
             InputError: a scan holds no positive voxels.
         """
-        probability = self.probability(scans, decision.flips)
-        mask = decide(probability, decision, scans[0].voxel_ml)
+        probability = self.probability(scans, postprocessing.flips)
+        mask = postprocess(probability, postprocessing, scans[0].voxel_ml)
         return Segmentation(
             mask=mask,
             probability=probability,
             affine=scans[0].affine,
             volume_ml=float(mask.sum()) * scans[0].voxel_ml,
             lesions=lesions(mask)[1],
-            decision=decision,
+            postprocessing=postprocessing,
         )
 
     def probability(self, scans: Sequence[Volume], flips: bool = False) -> np.ndarray:
         """Lesion probability float32 [X, Y, Z] on the grid of the scans, one scan a channel.
 
         Args:
-            flips: take the mean with the mirror image, as `bundle.decision` says.
+            flips: take the mean with the mirror image, as `bundle.postprocessing` says.
 
         Raises:
             InputError: a scan holds no positive voxels.

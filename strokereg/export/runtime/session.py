@@ -132,12 +132,12 @@ def open_file(
     bundle = read_bundle(header.metadata.get(KEY), path)
     if role not in (None, bundle.role):
         raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported {role}")
-    if role is not None and bundle.whole:
+    if role is not None and bundle.is_scan_graph:
         raise InputError(
             f"{path}: holds a whole scan's way, for programs that work without strokereg; "
             "give the network alone, which 'strokereg export RUN --format onnx' writes"
         )
-    engine = "onnxruntime" if bundle.whole else choose_backend(backend, bundle.precision, scans)
+    engine = "onnxruntime" if bundle.is_scan_graph else choose_backend(backend, bundle.precision, scans)
     try:
         session = _start(engine, path, bundle.precision, threads)
     except Exception as error:  # neither engine's errors share a base but Exception
@@ -188,7 +188,7 @@ def check_graph(path: Path, session: Session, bundle: Bundle) -> None:
         InputError: other tensors, dimensions or channels.
     """
     fits = set(session.inputs) == set(bundle.inputs) and session.outputs == list(bundle.output)
-    if fits and bundle.whole:
+    if fits and bundle.is_scan_graph:
         shape = session.inputs["scan"]
         fits = len(shape) == 4 and shape[0] == len(bundle.channels)
     elif fits and bundle.role == "segmenter":

@@ -38,7 +38,7 @@ class Synthesis:
     seed: int
 
 
-class Painter:
+class Translator:
     """An exported translator, ready to run.
 
     Attributes:
@@ -108,7 +108,7 @@ class Painter:
         return Synthesis(images, codes, volume.affine, seed)
 
 
-def load_painter(path: Path | str, backend: str = "auto", scans: int = 1) -> Painter:
+def load_translator(path: Path | str, backend: str = "auto", scans: int = 1) -> Translator:
     """Open an exported translator (ONNX) on the best engine of this machine; the choice is logged.
 
     Raises:
@@ -117,7 +117,7 @@ def load_painter(path: Path | str, backend: str = "auto", scans: int = 1) -> Pai
     path = Path(path)
     session, bundle = open_file(path, backend, role="translator", scans=scans)
     log.info("%s runs on %s", path.name, session.provider)
-    return Painter(path, session, bundle)
+    return Translator(path, session, bundle)
 
 
 def channel_files(folder: Path, name: str, channels: Sequence[str]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper
 from onnxscript import OnnxFunction
 
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.scaling import SPREAD
 from strokereg.core.scan.window import SLICES
 from strokereg.export.metadata import Bundle
@@ -192,7 +192,7 @@ class _Way(Nodes):
         return self.call(windows.blended, image, measured, *along, self.constant(most))[0]
 
     def _decide(self, probability: str, voxel_ml: str) -> None:
-        rule = self.bundle.decision or Decision()
+        rule = self.bundle.postprocessing or Postprocessing()
         self.op("Squeeze", probability, self.constant([0]))
         self.finish("probability")
         mask = self.op("GreaterOrEqual", "probability", self.parameter("threshold", rule.threshold, np.float32))
@@ -220,7 +220,7 @@ def functions(bundle: Bundle | None) -> Iterator[onnx.FunctionProto]:
     if bundle is None:
         return
     shown = windows.at_slices if bundle.dims == 2 else windows.at_volume
-    flips = bundle.decision is not None and bundle.decision.flips
+    flips = bundle.postprocessing is not None and bundle.postprocessing.flips
     yield _named(shown, windows.LOOK if flips else windows.SHOW)
     if flips:
         yield _named(windows.from_both_sides, windows.SHOW)

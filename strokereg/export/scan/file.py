@@ -11,7 +11,7 @@ import onnx
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.nifti import Volume
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Probe
 from strokereg.export.runtime.segmenter import Segmenter, read_scans
 from strokereg.export.verify.drawn import SEED, drawn_scans, feeds
@@ -42,7 +42,7 @@ def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
         segmenter: the runtime around it, whose answers the file carries.
     """
     drawn = drawn_scans(bundle)[0]
-    answers = segmenter.probability(drawn, bundle.decision is not None and bundle.decision.flips)
+    answers = segmenter.probability(drawn, bundle.postprocessing is not None and bundle.postprocessing.flips)
     probe = Probe(
         seed=SEED,
         batch=1,
@@ -74,7 +74,7 @@ def compare(path: Path, segmenter: Segmenter, scans: Sequence[list[Volume]]) -> 
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    rule = segmenter.bundle.decision or Decision()
+    rule = segmenter.bundle.postprocessing or Postprocessing()
     largest, same, voxels, shapes = 0.0, 0, 0, []
     for volumes in (*scans, *drawn_scans(segmenter.bundle)):
         expected, given = segmenter.find(volumes, rule), feeds(volumes)

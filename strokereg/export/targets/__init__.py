@@ -1,4 +1,4 @@
-"""Other homes of an exported model: a Triton repository, a MONAI bundle, a web page. Each is a folder around the file.
+"""Deployment targets of an exported model: Triton repository, MONAI bundle, web page. Each is a folder around the file.
 
 A folder is built under a temporary name and takes its place whole, as a file does.
 """
@@ -18,7 +18,7 @@ from strokereg.registry.errors import InputError
 _SEGMENTERS = {"monai": "the bundle", "web": "the page", "scan": "the graph of a whole scan"}
 
 
-def check_homes(formats: Iterable[str], role: str, name: str, preparation: Preparation) -> None:
+def check_targets(formats: Iterable[str], role: str, name: str, preparation: Preparation) -> None:
     """Refuse, before any work, a home or a graph of a whole scan that cannot be built.
 
     Raises:
@@ -47,7 +47,7 @@ def build(home: str, model: Path, bundle: Bundle, folder: Path) -> Path:
     """Build the folder of a home around a model file.
 
     Args:
-        home: a name out of `formats.HOMES`.
+        home: a name out of `formats.TARGETS`.
         model: exported file of the format that the home takes; it is copied.
         folder: where the new folder is made.
 

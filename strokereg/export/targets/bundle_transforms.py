@@ -14,7 +14,7 @@ import torch
 from monai.data import MetaTensor, decollate_batch
 from monai.inferers import Inferer
 from monai.transforms import MapTransform
-from scripts.scan import InputError, Volume, brain_median, decide, frame_of
+from scripts.scan import InputError, Volume, brain_median, frame_of, postprocess
 from scripts.window import slide
 
 
@@ -77,6 +77,6 @@ class Decided(MapTransform):
         for key in self.key_iterator(done):
             given = done[key]
             voxel_ml = float(abs(np.linalg.det(np.asarray(given.affine)[:3, :3]))) / 1000.0
-            mask = decide(given.cpu().numpy()[0], self.rule, voxel_ml)
+            mask = postprocess(given.cpu().numpy()[0], self.rule, voxel_ml)
             done[key] = MetaTensor(torch.from_numpy(mask[None].astype(np.uint8)), affine=given.affine, meta=given.meta)
         return done

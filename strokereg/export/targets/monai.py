@@ -14,14 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from types import CodeType, FunctionType
 
-from strokereg.core.scan import grid, nifti, window
-from strokereg.core.scan import postprocess as decide
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan import grid, nifti, postprocess, window
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle
 from strokereg.export.write.monai_metadata import monai_json
 
 _TRANSFORMS = Path(__file__).with_name("bundle_transforms.py")
-_ROOTS = (nifti.Volume, grid.frame_of, grid.brain_median, decide.decide)
+_ROOTS = (nifti.Volume, grid.frame_of, grid.brain_median, postprocess.postprocess)
 _HEAD = '''"""From a scan to the network grid and back, from probability to mask: functions of strokereg {version}."""
 
 from __future__ import annotations
@@ -113,12 +112,12 @@ def _names(code: CodeType) -> list[str]:
 
 
 def _is_ours(part: type | FunctionType) -> bool:
-    return part.__module__ in {module.__name__ for module in (decide, grid, nifti)}
+    return part.__module__ in {module.__name__ for module in (postprocess, grid, nifti)}
 
 
 def _inference(bundle: Bundle) -> dict:
     """MONAI's configuration: `@x` is another entry, `$` an expression."""
-    preparation, decision = bundle.preparation, bundle.decision or Decision()
+    preparation, postprocessing = bundle.preparation, bundle.postprocessing or Postprocessing()
     first = bundle.channels[0]
     return {
         "imports": ["$import glob", "$import numpy", "$import torch"],
@@ -148,7 +147,7 @@ def _inference(bundle: Bundle) -> dict:
             "size": list(preparation.size),
             "multiple": list(preparation.multiple),
             "patch": list(bundle.size),
-            "flips": decision.flips,
+            "flips": postprocessing.flips,
             "overlap": bundle.overlap,
             "sigma": bundle.sigma,
         },
@@ -158,8 +157,8 @@ def _inference(bundle: Bundle) -> dict:
                 {
                     "_target_": "scripts.lesions.Decided",
                     "keys": "pred",
-                    "threshold": decision.threshold,
-                    "smallest_ml": decision.smallest_ml,
+                    "threshold": postprocessing.threshold,
+                    "smallest_ml": postprocessing.smallest_ml,
                 },
                 {
                     "_target_": "SaveImaged",

@@ -1,7 +1,7 @@
 """What a lower precision costs, in the measure that counts for the role. No torch here.
 
-Segmenters are judged by mean Dice against the true masks of validation cases, translators by how far their images move,
-generators by how well their masks still overlap.
+Segmenters are evaluated by mean Dice against the true masks of validation cases, translators by how far their images
+move, generators by how well their masks still overlap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.nifti import read_volume
-from strokereg.core.scan.postprocess import Decision, dice
+from strokereg.core.scan.postprocess import Postprocessing, dice
 from strokereg.export.metadata import Bundle, Gate
 from strokereg.export.runtime.segmenter import Segmenter, read_scans
 from strokereg.export.verify.probe import Inputs, draw_inputs
@@ -47,21 +47,21 @@ def measure_gate(
 
 
 def _segmenter(full: Run, reduced: Run, bundle: Bundle, cases: Sequence[CaseFiles]) -> Gate:
-    judged = [case for case in cases if case.mask is not None]
-    if not judged:
+    evaluated = [case for case in cases if case.mask is not None]
+    if not evaluated:
         raise InputError(
             f"--precision {bundle.precision}: needs validation cases with lesion masks to measure its loss on; "
             "give a cohort with --data DIR"
         )
     segmenters = [Segmenter(Path(bundle.architecture), Engine(run), bundle) for run in (full, reduced)]
     scores = []
-    for case in judged:
+    for case in evaluated:
         scans = read_scans([case.images[channel] for channel in bundle.channels])
         truth = read_volume(case.mask).data > 0  # type: ignore[arg-type]
-        rule = bundle.decision or Decision()
+        rule = bundle.postprocessing or Postprocessing()
         scores.append([dice(segmenter.find(scans, rule).mask, truth) for segmenter in segmenters])
     before, after = np.mean(scores, axis=0)
-    return _gate("mean Dice", before, after, before - after, ALLOWED_DICE, len(judged))
+    return _gate("mean Dice", before, after, before - after, ALLOWED_DICE, len(evaluated))
 
 
 def _translator(full: Run, reduced: Run, samples: list[Inputs]) -> Gate:

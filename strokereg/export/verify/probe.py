@@ -61,7 +61,7 @@ def pick(output: np.ndarray) -> np.ndarray:
 def probe_inputs(bundle: Bundle) -> Inputs:
     """The inputs of a file's probe."""
     assert bundle.probe is not None
-    if bundle.whole:
+    if bundle.is_scan_graph:
         return feeds(drawn_scans(bundle, bundle.probe.seed)[0])
     probe, rng = bundle.probe, np.random.RandomState(bundle.probe.seed)
     return draw_inputs(
@@ -84,7 +84,7 @@ def answer(run: Callable[[Inputs], np.ndarray], bundle: Bundle) -> Parity:
     got, expected = pick(run(inputs)), np.array(probe.values, dtype=np.float32)
     agreeing = None
     if bundle.role != "translator":
-        threshold = bundle.decision.threshold if bundle.decision else 0.5
+        threshold = bundle.postprocessing.threshold if bundle.postprocessing else 0.5
         agreeing = float(((got >= threshold) == (expected >= threshold)).mean())
     shape = next(iter(inputs.values())).shape
     difference = float(np.abs(got - expected).max())

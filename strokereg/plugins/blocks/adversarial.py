@@ -53,16 +53,20 @@ def opponents(critic: nn.Module, generator: nn.Module, recipe: Recipe) -> dict[s
 
 
 def lsgan_and_l1(
-    recipe: Recipe, judge: Callable[[Tensor, Tensor], Tensor], batch: Batch, fake: Tensor, shown: tuple[Tensor, Tensor]
+    recipe: Recipe,
+    discriminate: Callable[[Tensor, Tensor], Tensor],
+    batch: Batch,
+    fake: Tensor,
+    shown: tuple[Tensor, Tensor],
 ) -> Iterator[Move]:
     """The two moves of a step.
 
     Args:
-        judge: (image, labels) → logits, by way of the discriminator.
+        discriminate: (image, labels) → logits, by way of the discriminator.
         fake: generated from `batch.labels`, with its graph.
         shown: (image, labels) that the discriminator sees as fake, without a graph.
     """
-    gan = least_squares(judge(batch.image, batch.labels), 1.0) + least_squares(judge(*shown), 0.0)
+    gan = least_squares(discriminate(batch.image, batch.labels), 1.0) + least_squares(discriminate(*shown), 0.0)
     yield "discriminator", {"gan": recipe.discriminator * gan}
-    gan = least_squares(judge(fake, batch.labels), 1.0)
+    gan = least_squares(discriminate(fake, batch.labels), 1.0)
     yield "generator", {"gan": recipe.adversarial * gan, "l1": recipe.l1 * F.l1_loss(fake.float(), batch.image)}

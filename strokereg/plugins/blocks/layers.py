@@ -40,7 +40,7 @@ def halvings(size: tuple[int, ...], most: int, smallest: int = 4) -> int:
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions that judge overlapping patches (Isola 2017), with the filters of arXiv 2010.02745.
+    """Convolutions that evaluate overlapping patches (Isola 2017), with the filters of arXiv 2010.02745.
 
     Args:
         channels: of its input: image channels plus label channels.

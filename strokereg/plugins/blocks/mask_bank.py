@@ -66,7 +66,7 @@ class MaskBank(nn.Module):
         self.register_buffer("edges", torch.tensor(size[::-1], dtype=torch.float32)[:, None], persistent=False)
 
     @torch.no_grad()
-    def remember(self, masks: Tensor) -> None:
+    def cached(self, masks: Tensor) -> None:
         """Keep those masks [N, 1, *S] that show a lesion, as long as there is room."""
         fresh = masks[masks.flatten(1).any(1)][: len(self.masks) - int(self.held)]
         self.masks[int(self.held) : int(self.held) + len(fresh)] = (fresh > 0.5).to(torch.uint8)
@@ -97,7 +97,7 @@ class MaskBank(nn.Module):
         same = torch.eye(self.problem.dims, device=angles.device)
         planes = []
         for (a, b), angle in zip(self.turns, angles[:, :, None, None].unbind(1), strict=True):
-            # eye + sin·skew + (cos - 1)·(the two axes): a plane rotation without writing into a tensor.
+            # feature_network + sin·skew + (cos - 1)·(the two axes): a plane rotation without writing into a tensor.
             skew = torch.zeros_like(same)
             skew[b, a], skew[a, b] = 1.0, -1.0
             planes.append(same + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew))

@@ -121,7 +121,7 @@ class MaskGan(nn.Module):
             yield "critic", self.critic_losses(real, fake)
         z = draw_noise(self, len(real))
         fake = self.draw(z)
-        losses = {"gan": self.generator_loss(self.judge(fake))}
+        losses = {"gan": self.generator_loss(self.evaluate(fake))}
         if self.options.volume:
             losses["volume"] = self.options.volume_weight * self.volume_loss(fake, z[:, -1])
         yield "generator", losses
@@ -131,7 +131,7 @@ class MaskGan(nn.Module):
         soft = self(z).tanh().float()
         return soft if self.options.loss == "wasserstein" else cut(soft)
 
-    def judge(self, masks: Tensor) -> Tensor:
+    def evaluate(self, masks: Tensor) -> Tensor:
         """The critic's answer [N, 1]. Noise hides what tells drawn masks from real ones at a single voxel."""
         if self.options.loss != "wasserstein":
             masks = masks + self.options.critic_noise * torch.randn_like(masks)
@@ -155,7 +155,7 @@ class MaskGan(nn.Module):
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """The critic's side of the chosen loss."""
-        on_real, on_fake = self.judge(real), self.judge(fake)
+        on_real, on_fake = self.evaluate(real), self.evaluate(fake)
         if self.options.loss == "wasserstein":
             return {
                 "gan": on_fake.mean() - on_real.mean(),
@@ -220,7 +220,7 @@ class _Generator(nn.Module):
 
 
 def _critic(problem: Problem, options: MaskGan.Options, levels: int) -> nn.Sequential:
-    """Strided convolutions, judging the whole mask.
+    """Strided convolutions, evaluation the whole mask.
 
     With the usual N(0, 0.02) and no normalisation each layer passes on a third of what it hears: the answers to 64
     masks of one small lesion each differed by 0.0002 before training, and LSGAN's critic stayed at chance. The gradient

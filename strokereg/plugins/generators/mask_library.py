@@ -64,7 +64,7 @@ class MaskLibrary(MaskBank):
             points = self._mni_points(self.boxes.double().mean(0).cpu().numpy())
             for number in rng.permutation(len(files))[: len(self.masks)]:
                 mask = self._bring(rng, load_lesion(files[number]), points)
-                self.remember(mask.to(self.masks.device))
+                self.cached(mask.to(self.masks.device))
         yield from ()
 
     def _mni_points(self, box: np.ndarray) -> np.ndarray:

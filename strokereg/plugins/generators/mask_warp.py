@@ -36,5 +36,5 @@ class MaskWarp(MaskBank):
         return {}
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        self.remember(batch.mask)
+        self.cached(batch.mask)
         yield from ()

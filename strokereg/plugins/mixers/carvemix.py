@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
-from strokereg.core.roles import Scan
+from strokereg.core.roles import Sample
 from strokereg.plugins.blocks.same_place import same_place
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
@@ -40,12 +40,12 @@ class CarveMix:
     def __init__(self, problem: Problem, options: Options):
         self.lesion, self.options = problem.lesion, options
 
-    def mix(self, host: Scan, donor: Scan, rng: np.random.Generator) -> Scan | None:
+    def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
         """The host with the donor's carved piece; None where less than half of its lesion finds brain in the host."""
-        struck = donor.labels == self.lesion
-        if not struck.any():
+        with_lesion = donor.labels == self.lesion
+        if not with_lesion.any():
             return None
-        carved = signed_distance(struck)
+        carved = signed_distance(with_lesion)
         carved = carved <= self.level(-float(carved.min()), rng)
         source = np.argwhere(carved & (donor.labels > 0))
         middle = source.mean(axis=0)
@@ -53,7 +53,7 @@ class CarveMix:
         inside = ((target >= 0) & (target < host.labels.shape)).all(axis=1)
         inside[inside] = host.labels[tuple(target[inside].T)] > 0
         arrived = donor.labels[tuple(source[inside].T)]
-        lost = np.count_nonzero(struck & carved) - np.count_nonzero(arrived == self.lesion)
+        lost = np.count_nonzero(with_lesion & carved) - np.count_nonzero(arrived == self.lesion)
         if np.count_nonzero(arrived == self.lesion) < max(_SMALLEST, lost):
             return None
         image, labels = np.array(host.image), np.array(host.labels)

@@ -20,7 +20,7 @@ from pydantic import Field
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from strokereg.core.roles import Scan
+from strokereg.core.roles import Sample
 from strokereg.core.simulate.fields import smooth_field
 from strokereg.plugins.blocks.same_place import same_place
 from strokereg.registry.options import Options
@@ -55,16 +55,16 @@ class LesionPaste:
     def __init__(self, problem: Problem, options: Options):
         self.lesion, self.options = problem.lesion, options
 
-    def mix(self, host: Scan, donor: Scan, rng: np.random.Generator) -> Scan | None:
+    def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
         """The host with one more lesion; None where less than half of it finds sound parenchyma."""
-        struck = donor.labels == self.lesion
-        if not struck.any():
+        with_lesion = donor.labels == self.lesion
+        if not with_lesion.any():
             return None
-        middle = np.argwhere(struck).mean(axis=0)
+        middle = np.argwhere(with_lesion).mean(axis=0)
         mirrored = rng.random() < 0.5
         place = same_place(middle, donor.labels, host.labels, mirrored) + rng.normal(0, self.options.shift, 3)
         points = self.points(host.labels.shape, place, middle, mirrored, rng)
-        arrived = ndimage.map_coordinates(struck.astype(np.float32), points, order=1) >= 0.5
+        arrived = ndimage.map_coordinates(with_lesion.astype(np.float32), points, order=1) >= 0.5
         room = np.isin(host.labels, host.parenchyma)
         pasted = arrived & room
         if pasted.sum() < max(_SMALLEST, np.count_nonzero(arrived) / 2):
@@ -101,13 +101,13 @@ class LesionPaste:
             points[axis] += o.warp * smooth_field(rng, (z, y, x), o.lattice)
         return points
 
-    def factors(self, donor: Scan) -> np.ndarray:
+    def factors(self, donor: Sample) -> np.ndarray:
         """Signal over that of the sound parenchyma around, float [C, Z, Y, X]; off the lesion, of its nearest voxel."""
-        struck = donor.labels == self.lesion
+        with_lesion = donor.labels == self.lesion
         # Voxels beside a lesion are part of it by partial volume; as sound ones they would make it fainter.
-        sound = np.isin(donor.labels, donor.parenchyma) & ~ndimage.binary_dilation(struck, iterations=2)
+        sound = np.isin(donor.labels, donor.parenchyma) & ~ndimage.binary_dilation(with_lesion, iterations=2)
         share = ndimage.gaussian_filter(sound.astype(np.float32), self.options.around)
-        nearest = ndimage.distance_transform_edt(~struck, return_distances=False, return_indices=True)
+        nearest = ndimage.distance_transform_edt(~with_lesion, return_distances=False, return_indices=True)
         factors = []
         for signal in donor.image + 1.0:
             mean = float(signal[sound].mean()) if sound.any() else 1.0

@@ -3,7 +3,7 @@
 F. Isensee, P. Jaeger, S. Kohl, J. Petersen, K. Maier-Hein: nnU-Net: a self-configuring method for deep learning-based
 biomedical image segmentation (Nature Methods 2021, arXiv 1809.10486). Blocks, plain or residual, come from MONAI's
 DynUNet (Apache-2.0). The plan follows the paper: each axis is halved while 4 voxels of it remain, filters double from
-32 up to 512 (2D) or 320 (3D), and every output of the decoder but the coarsest is judged, each with half the weight
+32 up to 512 (2D) or 320 (3D), and every output of the decoder but the coarsest is evaluated, each with half the weight
 of the next finer one.
 Departures: AdamW with one cycle in place of SGD with momentum 0.99 and a polynomial schedule: after 300 steps of 8
 slices from 10 simulated cases (16 filters, seed 0) validation Dice was 0.48 with AdamW at 3e-3, 0.44 at 1e-3 and 0.39
@@ -37,7 +37,7 @@ class DynUNet(nn.Module):
         most: largest number of filters; None for the paper's 512 in 2D and 320 in 3D.
         halvings: of each axis at most.
         residual: residual blocks in the encoder instead of plain ones.
-        supervision: judge coarser outputs as well.
+        supervision: evaluate coarser outputs as well.
         lr, weight_decay: of AdamW with a one-cycle schedule.
         clip: largest gradient norm.
         """
@@ -73,8 +73,8 @@ class DynUNet(nn.Module):
         # MONAI's own wiring names every block twice and keeps coarse outputs between calls; the blocks are all we need.
         self.down = nn.ModuleList([blocks.input_block, *blocks.downsamples, blocks.bottleneck])
         self.up, self.head = blocks.upsamples, blocks.output_block
-        judged = len(self.up) - 2 if options.supervision else 0
-        self.coarse = nn.ModuleList(CONV[problem.dims](width, 1, 1) for width in filters[1 : 1 + judged])
+        evaluated = len(self.up) - 2 if options.supervision else 0
+        self.coarse = nn.ModuleList(CONV[problem.dims](width, 1, 1) for width in filters[1 : 1 + evaluated])
         expect_rare(self.head.conv.conv, *self.coarse)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ J.-Y. Zhu, T. Park, P. Isola, A. Efros: Unpaired Image-to-Image Translation usin
 (2017): residual generators with nine blocks, patch discriminators 64-128-256-512, LSGAN, cycle weight 10, history
 pools of 50, Adam 2e-4 with beta1 0.5. One direction paints label maps, the other reads images; a label map and an image
 of one case never meet.
-Departures: labels are classes and no intensities, so their cycle is judged by cross-entropy, which asks for each
+Departures: labels are classes and no intensities, so their cycle is evaluated by cross-entropy, which asks for each
 voxel's class where L1 on one-hot maps is content with the average of several. The map that was read from an image goes
 on as the most probable label a voxel, with the gradient of the probabilities (straight-through: Bengio 2013): the
 discriminator could tell soft maps from real ones at a glance, and the painter must learn on what it will be given.

@@ -5,7 +5,7 @@ in the recipe of Platscher, Zopes, Federau (arXiv 2010.02745): U-Net generator w
 0.3 in the decoder, or a generator of residual blocks; patch discriminator on image and labels, LSGAN, L1 weight 10,
 discriminator weight 0.5, noise at the discriminator's input that decays to zero, history pool of 50, Adam 2e-4 with
 beta1 0.5.
-Departures: dropout is off at inference, so that an exported network gives what training judged; upsampling is
+Departures: dropout is off at inference, so that an exported network gives what training evaluated; upsampling is
 nearest + convolution, which leaves no checkerboard (Odena 2016); the pool really keeps its images.
 """
 
@@ -80,7 +80,7 @@ class Pix2Pix(nn.Module):
         self.multiple = self.generator.multiple
         normal_weights(self.generator)
         self.critic = ConditionalCritic(problem, options.ndf)
-        # The pool keeps the fake with its labels: the discriminator judges the two together.
+        # The pool keeps the fake with its labels: the discriminator evaluates the two together.
         self.pool = HistoryPool(options.pool, problem.channels + 1, *problem.size)
 
     def forward(self, labels: Tensor) -> Tensor:
@@ -93,12 +93,12 @@ class Pix2Pix(nn.Module):
     def moves(self, batch: Batch) -> Iterator[Move]:
         spread = self.options.noise * (1.0 - batch.progress)
 
-        def judge(image: Tensor, labels: Tensor) -> Tensor:
+        def evaluate(image: Tensor, labels: Tensor) -> Tensor:
             return self.critic(image + spread * torch.randn_like(image), labels)
 
         fake = self(batch.labels)
         shown = self.pool.swap(torch.cat([fake.detach().float(), batch.labels[:, None].float()], 1))
-        yield from lsgan_and_l1(self.options, judge, batch, fake, (shown[:, :-1], shown[:, -1].long()))
+        yield from lsgan_and_l1(self.options, evaluate, batch, fake, (shown[:, :-1], shown[:, -1].long()))
 
 
 class UNetGenerator(nn.Module):

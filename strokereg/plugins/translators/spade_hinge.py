@@ -87,13 +87,13 @@ class SpadeHinge(nn.Module):
         o = self.options
         z, kl = self.style(batch.image)
         fake = self(batch.labels, z)
-        real_logits, fake_logits = (self.judge(image, batch.labels)[0] for image in (batch.image, fake.detach()))
+        real_logits, fake_logits = (self.evaluate(image, batch.labels)[0] for image in (batch.image, fake.detach()))
         gan = _mean([F.relu(1.0 - logits).mean() for logits in real_logits])
         gan = gan + _mean([F.relu(1.0 + logits).mean() for logits in fake_logits])
         yield "discriminator", {"gan": gan}
         with torch.no_grad():
-            _, wanted = self.judge(batch.image, batch.labels)
-        logits, seen = self.judge(fake, batch.labels)
+            _, wanted = self.evaluate(batch.image, batch.labels)
+        logits, seen = self.evaluate(fake, batch.labels)
         apart = [F.l1_loss(a.float(), b.float()) for a, b in zip(seen, wanted, strict=True)]
         losses = {"gan": -_mean([value.mean() for value in logits])}
         if o.features:
@@ -114,11 +114,11 @@ class SpadeHinge(nn.Module):
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
         return mean + (0.5 * log_variance).exp() * noise, kl
 
-    def judge(self, image: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def evaluate(self, image: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Patch logits of each discriminator, and the features of all their layers."""
         x = torch.cat([image, one_hot(labels, self.labels).to(image.dtype)], 1)
-        judged = [critic(x) for critic in self.critics]
-        return [layers[-1].float() for layers in judged], [x for layers in judged for x in layers[:-1]]
+        evaluated = [critic(x) for critic in self.critics]
+        return [layers[-1].float() for layers in evaluated], [x for layers in evaluated for x in layers[:-1]]
 
 
 class ScaleCritic(nn.Module):

@@ -1,4 +1,4 @@
-"""Likeness to real images, held against cases with a known answer."""
+"""ImageQuality to real images, held against cases with a known answer."""
 
 from __future__ import annotations
 

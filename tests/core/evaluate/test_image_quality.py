@@ -1,4 +1,4 @@
-"""Measures with intervals: the truth is like itself, noise is not, and intervals hold their values."""
+"""ImageComparison with intervals: the truth is like itself, noise is not, and intervals hold their values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from strokereg.core.evaluate.image_metrics import Seen, deep_features
-from strokereg.core.evaluate.image_quality import Measures, View
+from strokereg.core.evaluate.image_metrics import Features, deep_features
+from strokereg.core.evaluate.image_quality import ImageComparison, View
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def cases():
 
 def look(images, brain):
     rows = np.stack([images.mean((1, 2, 3)), images.std((1, 2, 3)), images.max((1, 2, 3))], 1)
-    return Seen(rows, np.zeros(len(rows), int))
+    return Features(rows, np.zeros(len(rows), int))
 
 
 def test_the_truth_is_like_itself(cases):
-    like = Measures(cases, 2, look).painted([view.image for view in cases])
+    like = ImageComparison(cases, 2, look).painted([view.image for view in cases])
     assert like.ssim.value == pytest.approx(1.0)
     assert like.frechet.value == pytest.approx(0.0, abs=1e-6)
     assert (like.precision, like.recall) == (1.0, 1.0)
@@ -43,7 +43,7 @@ def test_the_truth_is_like_itself(cases):
 
 def test_noise_is_worse_than_other_cases(cases):
     rng = np.random.default_rng(1)
-    measures = Measures(cases[:4], 2, look)
+    measures = ImageComparison(cases[:4], 2, look)
     noisy = measures.painted(
         [np.clip(v.image + 0.5 * rng.standard_normal(v.image.shape), -1, 1).astype(np.float32) for v in cases[:4]]
     )
@@ -56,14 +56,14 @@ def test_noise_is_worse_than_other_cases(cases):
 
 
 def test_intervals_hold_their_values(cases):
-    like = Measures(cases, 2, look).painted([v.image * 0.9 for v in cases])
+    like = ImageComparison(cases, 2, look).painted([v.image * 0.9 for v in cases])
     for interval in (like.ssim, like.psnr, like.frechet, like.kernel, like.contrast):
         assert interval.low <= interval.value <= interval.high
 
 
 def test_cases_without_lesion_do_not_count_for_contrast(cases):
     bare = [View(np.minimum(v.labels, 1), v.image) for v in cases[4:]]
-    measures = Measures(cases, 2, look)
+    measures = ImageComparison(cases, 2, look)
     assert measures.contrast([*cases[:4], *bare]) == measures.contrast(cases[:4])
     assert np.isnan(measures.contrast(bare).value)
 
@@ -96,9 +96,11 @@ def test_how_much_brain_an_image_shows_drowns_no_difference(dims):
     """Brains of all sizes; features see blur and brightness all the same, and equal sets as equal."""
     torch.manual_seed(0)
     conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
-    eye = nn.Sequential(conv(1, 8, 3, padding=1), nn.ReLU(), conv(8, 8, 3, 2, 1), nn.ReLU(), conv(8, 6, 3, 2, 1)).eval()
+    feature_network = nn.Sequential(
+        conv(1, 8, 3, padding=1), nn.ReLU(), conv(8, 8, 3, 2, 1), nn.ReLU(), conv(8, 6, 3, 2, 1)
+    ).eval()
     truth = heads(dims, 12, seed=0)
-    measures = Measures(truth, 2, partial(deep_features, eye))
+    measures = ImageComparison(truth, 2, partial(deep_features, feature_network))
     equal = measures.other_cases(heads(dims, 12, seed=1))
     brighter = [np.where(view.labels[:, None] > 0, view.image + 0.15, -1.0).astype(np.float32) for view in truth]
     for planted in ([blurred(view) for view in truth], brighter):
@@ -120,8 +122,8 @@ def test_places_are_held_against_themselves_and_only_where_half_of_the_cases_are
     def look(images, brain):
         case, shift = divmod(float(images[0, 0, 0, 0]), 1.0)
         rows = [held[int(case)][0] + shift * 4, held[int(case)][1]] + [[1e6, 1e6]] * (case == 0)
-        return Seen(np.array(rows), np.arange(len(rows)))
+        return Features(np.array(rows), np.arange(len(rows)))
 
-    measures = Measures(blank, 2, look)
+    measures = ImageComparison(blank, 2, look)
     assert measures.painted([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
     assert measures.painted([view.image + 0.5 for view in blank]).frechet.value > 0.5

@@ -20,7 +20,7 @@ from strokereg.core.report.results import (
     Study,
 )
 from strokereg.core.report.summary import summarise
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 
 #: name, training, translator, clinical cases (None: all), Dice points above clinical only with 10 cases
 RECIPES = (
@@ -60,10 +60,10 @@ def make_arms(
     """Random scores: a difficulty per case, a luck per training, noise per score."""
     rng = np.random.default_rng(7)
     names = [f"sub-{i:04d}" for i in range(1, test + 1)]
-    abroad = [f"sub-strokecase{i:04d}" for i in range(1, external + 1)]
-    volumes = {name: float(np.exp(rng.normal(1.7, 1.2))) for name in names + abroad}
+    elsewhere = [f"sub-strokecase{i:04d}" for i in range(1, external + 1)]
+    volumes = {name: float(np.exp(rng.normal(1.7, 1.2))) for name in names + elsewhere}
     ease = {name: rng.normal(0.56, 0.1) + 0.03 * np.log(volumes[name]) for name in names}
-    ease |= {name: rng.normal(0.3, 0.05) for name in abroad}
+    ease |= {name: rng.normal(0.3, 0.05) for name in elsewhere}
 
     def case(name: str, shift: float) -> CaseMetrics:
         dice = float(np.clip(ease[name] + shift + rng.normal(0, 0.05), 0, 0.97))
@@ -87,9 +87,9 @@ def make_arms(
             trained.append(
                 SeedScores(
                     seed=seed,
-                    decision=Decision(threshold=0.5 + 0.05 * seed, smallest_ml=0.1),
+                    postprocessing=Postprocessing(threshold=0.5 + 0.05 * seed, smallest_ml=0.1),
                     cases={n: case(n, shift) for n in names},
-                    external={n: case(n, shift) for n in abroad},
+                    external={n: case(n, shift) for n in elsewhere},
                 )
             )
         arms.append(Arm(name=name, training=training, translator=translator, cases=cases or train, seeds=trained))

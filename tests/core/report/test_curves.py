@@ -9,7 +9,7 @@ import pytest
 from strokereg.core.report.curves import Line, Point, draw_curves, draw_lines
 from strokereg.core.report.names import Names
 from strokereg.core.report.results import Results
-from strokereg.core.report.summary import judged_cases, scores
+from strokereg.core.report.summary import evaluated_cases, scores
 
 
 def marks(chart: str) -> dict[str, list[str]]:
@@ -36,7 +36,7 @@ def test_a_line_for_clinical_only_and_for_each_model(large_results: Results) -> 
 def test_values_are_the_arms_own(large_results: Results) -> None:
     both, _ = draw_curves(large_results, Names(large_results))
     arm = next(a for a in large_results.arms if a.name == "spade, clinical + synthetic" and a.cases == 50)
-    mean = np.mean(scores(arm.seeds, judged_cases(arm))) * 100
+    mean = np.mean(scores(arm.seeds, evaluated_cases(arm))) * 100
     (hint,) = [hint for hint in marks(both.dice)["spade"] if ", 50 cases" in hint]
     value, low, high = map(float, re.findall(r"-?\d+\.\d", hint))
     assert value == pytest.approx(mean, abs=0.051)

@@ -18,7 +18,7 @@ from strokereg.core.report import (
     History,
     Outlined,
     Sheet,
-    Volume,
+    ViewerScan,
     write_report,
 )
 from strokereg.core.report.results import Results
@@ -76,14 +76,14 @@ def sheets() -> list[Sheet]:
 
 
 @pytest.fixture
-def volumes() -> list[Volume]:
+def volumes() -> list[ViewerScan]:
     """Two little scans with lesions in known places."""
     z, y, x = np.indices((9, 20, 16))
     image = 100.0 * ((z - 4) ** 2 / 16 + (y - 10) ** 2 / 81 + (x - 8) ** 2 / 49 < 1)
     truth = (abs(z - 3) <= 1) & (abs(y - 8) <= 2) & (abs(x - 6) <= 1)
     called = {"clinical only (10)": np.roll(truth, 1, axis=1), "pix2pix (10)": truth}
     return [
-        Volume(title, part, image, 120.0, (2.0, 2.0, 4.0), truth, called)
+        ViewerScan(title, part, image, 120.0, (2.0, 2.0, 4.0), truth, called)
         for title, part in (("sub-0001", "test case"), ("sub-é'\"<q>", "external case"))
     ]
 
@@ -149,7 +149,7 @@ def test_a_large_study_is_read_by_number_of_cases(large_results: Results, tmp_pa
 
 
 def test_volumes_bring_one_script_and_nothing_else_may_run(
-    results: Results, volumes: list[Volume], tmp_path: Path
+    results: Results, volumes: list[ViewerScan], tmp_path: Path
 ) -> None:
     page = write_report(tmp_path, results, volumes=volumes).read_text(encoding="utf-8")
     outline = Outline(page)
@@ -270,7 +270,7 @@ browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-bro
 
 @pytest.mark.browser
 @browser
-def test_the_viewer_draws_and_counts(results: Results, volumes: list[Volume], tmp_path: Path) -> None:
+def test_the_viewer_draws_and_counts(results: Results, volumes: list[ViewerScan], tmp_path: Path) -> None:
     """In a real browser: it starts at the slice with most lesion, and says the volumes that are really there."""
     page = write_report(tmp_path, results, volumes=volumes)
     dom, said = load(page, tmp_path / "profile")
@@ -288,7 +288,7 @@ def test_the_viewer_draws_and_counts(results: Results, volumes: list[Volume], tm
 @pytest.mark.browser
 @browser
 def test_browser_says_nothing_and_asks_for_nothing(
-    whole: Path, results: Results, volumes: list[Volume], tmp_path: Path
+    whole: Path, results: Results, volumes: list[ViewerScan], tmp_path: Path
 ) -> None:
     """Its content policy turns every request and every other script into a console error, as the spoilt copies show."""
     assert load(whole, tmp_path / "profile")[1] == []

@@ -7,7 +7,7 @@ import pytest
 
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import contrast, holm
-from strokereg.core.report.summary import judged_cases, scores, summarise
+from strokereg.core.report.summary import evaluated_cases, scores, summarise
 
 
 def by_name(results: Results) -> dict[str, Arm]:
@@ -18,7 +18,7 @@ def test_headroom_is_all_cases_minus_few(results: Results) -> None:
     arms = by_name(results)
     (room,) = results.headroom
     assert (room.cases, room.all_cases) == (10, 36)
-    names = judged_cases(arms["clinical only"])
+    names = evaluated_cases(arms["clinical only"])
     full, few = (scores(arms[n].seeds, names) for n in ("clinical only, all cases", "clinical only"))
     assert room.contrast == contrast(full, few)
 
@@ -28,7 +28,7 @@ def test_contrasts_are_against_clinical_only_with_as_many_cases(results: Results
     assert arms["clinical only"].contrast is None
     assert arms["clinical only, all cases"].contrast is None
     arm = arms["pix2pix + clinical"]
-    names = judged_cases(arm)
+    names = evaluated_cases(arm)
     expected = contrast(scores(arm.seeds, names), scores(arms["clinical only"].seeds, names))
     assert arm.contrast is not None
     assert arm.contrast.model_copy(update={"adjusted_p": None}) == expected
@@ -74,7 +74,7 @@ def test_spread_is_over_seeds_of_the_mean_over_cases(results: Results) -> None:
 def test_undefined_distances_are_left_out(build_results: Callable[..., Results]) -> None:
     results = build_results(test=8, seeds=2)
     arm = results.arms[0]
-    name = judged_cases(arm)[0]
+    name = evaluated_cases(arm)[0]
     for seed in arm.seeds:
         seed.cases[name] = seed.cases[name].model_copy(update={"hd95_mm": None})
     again = summarise(results.study, results.arms).arms[0]

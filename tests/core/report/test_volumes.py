@@ -11,7 +11,7 @@ from strokereg.core.report.volumes import (
     LEVELS,
     LONGEST,
     SLICES,
-    Volume,
+    ViewerScan,
     encode,
     montage,
 )
@@ -21,12 +21,12 @@ def picture(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
-def scan(shape: tuple[int, int, int], lesion: tuple[slice, slice, slice], **changes) -> Volume:
+def scan(shape: tuple[int, int, int], lesion: tuple[slice, slice, slice], **changes) -> ViewerScan:
     rng = np.random.default_rng(0)
     image = 50 + 50 * rng.random(shape)
     truth = np.zeros(shape, dtype=bool)
     truth[lesion] = True
-    return Volume("sub-1", "test case", image, 100.0, (1.0, 1.5, 3.0), truth, {"unet": ~truth}, **changes)
+    return ViewerScan("sub-1", "test case", image, 100.0, (1.0, 1.5, 3.0), truth, {"unet": ~truth}, **changes)
 
 
 def test_a_volume_comes_back_from_its_strip() -> None:

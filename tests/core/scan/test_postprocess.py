@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from strokereg.core.scan.postprocess import Decision, decide, dice, dice_of_rules, lesions
+from strokereg.core.scan.postprocess import Postprocessing, dice, dice_of_rules, lesions, postprocess
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def probability() -> np.ndarray:
 
 
 def test_threshold_itself_counts_as_lesion(probability):
-    assert decide(probability, Decision(threshold=np.float32(0.6)), 0.008).sum() == 7
-    assert decide(probability, Decision(threshold=0.65), 0.008).sum() == 3
+    assert postprocess(probability, Postprocessing(threshold=np.float32(0.6)), 0.008).sum() == 7
+    assert postprocess(probability, Postprocessing(threshold=0.65), 0.008).sum() == 3
 
 
 def test_components_join_over_corners(probability):
@@ -29,13 +29,13 @@ def test_components_join_over_corners(probability):
 
 @pytest.mark.parametrize(("smallest_ml", "voxels"), [(0.0, 7), (0.016, 6), (0.017, 4), (0.032, 4), (0.033, 0)])
 def test_components_below_the_smallest_volume_are_dropped(probability, smallest_ml, voxels):
-    mask = decide(probability, Decision(threshold=0.5, smallest_ml=smallest_ml), voxel_ml=0.008)
+    mask = postprocess(probability, Postprocessing(threshold=0.5, smallest_ml=smallest_ml), voxel_ml=0.008)
     assert mask.dtype == bool
     assert mask.sum() == voxels
 
 
 def test_empty_mask_stays_empty():
-    assert not decide(np.zeros((4, 4, 4), np.float32), Decision(smallest_ml=0.1), 0.008).any()
+    assert not postprocess(np.zeros((4, 4, 4), np.float32), Postprocessing(smallest_ml=0.1), 0.008).any()
 
 
 def test_all_rules_at_once_are_what_each_is_alone(probability):
@@ -45,7 +45,7 @@ def test_all_rules_at_once_are_what_each_is_alone(probability):
     for truth in (probability > 0.5, np.zeros(probability.shape, bool)):
         found = dice_of_rules(noisy, truth, thresholds, smallest, 0.008)
         alone = [
-            [dice(decide(noisy, Decision(threshold=t, smallest_ml=s), 0.008), truth) for s in smallest]
+            [dice(postprocess(noisy, Postprocessing(threshold=t, smallest_ml=s), 0.008), truth) for s in smallest]
             for t in thresholds
         ]
         np.testing.assert_array_equal(found, alone)

@@ -10,8 +10,8 @@ def test_signal_is_the_stejskal_tanner_formula():
 
 
 def test_halved_adc_brightens_by_its_exponential():
-    healthy, struck = (signal(0.7, 76.0, adc, 90.0, 1000.0) for adc in (0.72, 0.36))
-    assert struck / healthy == pytest.approx(np.exp(0.36))
+    healthy, with_lesion = (signal(0.7, 76.0, adc, 90.0, 1000.0) for adc in (0.72, 0.36))
+    assert with_lesion / healthy == pytest.approx(np.exp(0.36))
 
 
 def test_diffusion_map_undoes_the_weighting():

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from strokereg.core.storage import cache as memo
-from strokereg.core.storage.cache import file_digest, remember
+from strokereg.core.storage.cache import cached, file_digest
 from strokereg.registry.errors import InputError
 
 
@@ -54,7 +54,7 @@ def test_a_link_to_nowhere_is_one_sentence(tmp_path):
 
 
 def test_half_a_note_is_made_anew(tmp_path):
-    assert remember(tmp_path, "ab" * 20, lambda: [1, 2]) == [1, 2]
-    assert remember(tmp_path, "ab" * 20, lambda: [3]) == [1, 2]
+    assert cached(tmp_path, "ab" * 20, lambda: [1, 2]) == [1, 2]
+    assert cached(tmp_path, "ab" * 20, lambda: [3]) == [1, 2]
     next(tmp_path.rglob("*.json")).write_text("[1,")
-    assert remember(tmp_path, "ab" * 20, lambda: [3]) == [3]
+    assert cached(tmp_path, "ab" * 20, lambda: [3]) == [3]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from strokereg.core.study.arms import list_recipes
+from strokereg.core.study.arms import list_arms
 from strokereg.core.study.compare import study_settings
 
 
 def names(mixers=(), **changes):
     settings = study_settings("smoke", **changes)
-    return [recipe.name(settings) for recipe in list_recipes(settings, frozenset(mixers))]
+    return [arm.name(settings) for arm in list_arms(settings, frozenset(mixers))]
 
 
 def test_an_axis_is_named_only_where_it_varies():

@@ -11,15 +11,15 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.study import cluster
 from strokereg.core.study.cluster import DaskExecutor
-from strokereg.core.study.executor import Silent
+from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.run import run_study
 from strokereg.registry.catalogue import forget
 from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES
 
 
-class Words(Silent):
-    """A watcher that writes down what it is told."""
+class Words(NoCallbacks):
+    """A callbacks that writes down what it is told."""
 
     def __init__(self):
         self.told = []
@@ -54,16 +54,16 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
     """The translator kills its process in the middle, once; everything else is what one process finds."""
     address, mark = workers
     settings = small(small_cohort, models=("carvemix", "dies-once"), quality=False)
-    watcher = Words()
+    callbacks = Words()
     finished = run_study(
         settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-        DaskExecutor(address), watcher, command="test",
+        DaskExecutor(address), callbacks, command="test",
     )  # fmt: skip
     assert mark.with_name("died-dies-once").exists()
     assert finished.results.failures == []
-    names = [said[1].title for said in watcher.told if said[0] == "ended"]
+    names = [said[1].title for said in callbacks.told if said[0] == "ended"]
     assert len(names) == len(set(names)) == 5 + 1 + 1 + 2
-    assert any(said[0] == "step" and said[4] for said in watcher.told)
+    assert any(said[0] == "step" and said[4] for said in callbacks.told)
     arms = {arm.name: arm.seeds for arm in finished.results.arms}
     alone = {arm.name: arm.seeds for arm in small_study.results.arms}
     same = [name for name in arms if name in alone]
@@ -91,26 +91,26 @@ def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small,
         executor = DaskExecutor(machines.scheduler_address.removeprefix("tcp://"))
         finished = run_study(
             settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-            executor, Silent(), command="test",
+            executor, NoCallbacks(), command="test",
         )  # fmt: skip
     reasons = [failure.reason for failure in finished.results.failures]
     assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
     assert "no sign of life for 2 s" in reasons[0]
-    judged = {arm.name for arm in finished.results.arms if arm.seeds}
-    assert judged == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
+    evaluated = {arm.name for arm in finished.results.arms if arm.seeds}
+    assert evaluated == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
 
 
 @pytest.mark.slow
 def test_what_is_done_needs_no_cluster(small_study, small_cohort, tmp_path, run_small, small_notes):
     from strokereg.core.study.plan import Task
 
-    class Stage:
+    class StudyContext:
         store = small_study.json.parent / "runs"
 
-    folder = next(Stage.store.glob("generator-*"))
+    folder = next(StudyContext.store.glob("generator-*"))
     kind, _, rest = folder.name.partition("-")
     done = Task(kind, rest.rpartition("-")[2], rest.rpartition("-")[0], 3, 0)
-    assert DaskExecutor("127.0.0.1:1").run(Stage, [done], Silent()) == {}
+    assert DaskExecutor("127.0.0.1:1").run(StudyContext, [done], NoCallbacks()) == {}
 
 
 def test_wrong_addresses_are_said(small_cohort, tmp_path, capsys, monkeypatch):

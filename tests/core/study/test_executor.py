@@ -17,7 +17,7 @@ from strokereg.registry.errors import InputError
 
 
 class Words:
-    """A watcher that writes down what it is told."""
+    """A callbacks that writes down what it is told."""
 
     def __init__(self):
         self.told = []
@@ -35,7 +35,7 @@ def task(name, *needs):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """`run(tasks, workers)` → failures, watcher. Pool and deaths are real; `hands.work` stands in for trainings."""
+    """`run(tasks, workers)` → failures, callbacks. Pool and deaths are real; `hands.work` stands in for trainings."""
     helpers = str(Path(__file__).parent)
     monkeypatch.syspath_prepend(helpers)  # workers are sent this path
     import hands
@@ -44,8 +44,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "is_done", hands.is_done)
 
     def do(tasks, workers=2, **settings):
-        watcher = Words()
-        return LocalExecutor(workers, **settings).run(tmp_path, tasks, watcher), watcher
+        callbacks = Words()
+        return LocalExecutor(workers, **settings).run(tmp_path, tasks, callbacks), callbacks
 
     yield do
     sys.modules.pop("hands", None)
@@ -58,13 +58,13 @@ def attempts(folder, name):
 @pytest.mark.slow
 def test_a_death_costs_its_own_task_only(run, tmp_path):
     """Whichever worker it is, and while the other is at work."""
-    failures, watcher = run([task("patient"), task("deadly"), task("after", "patient"), task("heir", "deadly")])
+    failures, callbacks = run([task("patient"), task("deadly"), task("after", "patient"), task("heir", "deadly")])
     assert set(failures) == {"deadly", "heir"}
     assert "died again and again" in failures["deadly"]
     assert failures["heir"] == "needs segmenter deadly (1 cases, clinical, seed 0), which failed"
     assert attempts(tmp_path, "deadly") == 2
     assert attempts(tmp_path, "patient") == 1
-    assert sorted(watcher.about("ended")) == ["after", "deadly", "heir", "patient"]
+    assert sorted(callbacks.about("ended")) == ["after", "deadly", "heir", "patient"]
 
 
 @pytest.mark.slow
@@ -77,23 +77,23 @@ def test_a_task_that_died_once_is_done_alone(run, tmp_path):
 
 def test_one_failure_leaves_the_others(run, tmp_path):
     (tmp_path / "earlier.done").touch()
-    failures, watcher = run([task("earlier"), task("raises"), task("plain", "earlier")])
+    failures, callbacks = run([task("earlier"), task("raises"), task("plain", "earlier")])
     assert failures == {"raises": "ValueError: first line"}
-    assert watcher.about("found") == ["earlier"]
+    assert callbacks.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
     assert attempts(tmp_path, "earlier") == 0
 
 
 @pytest.mark.slow
 def test_what_hangs_fails_alone_and_is_not_tried_again(run, tmp_path):
-    failures, watcher = run([task("hangs"), task("plain"), task("heir", "hangs"), task("after", "plain")], limit=8.0)
+    failures, callbacks = run([task("hangs"), task("plain"), task("heir", "hangs"), task("after", "plain")], limit=8.0)
     assert failures == {
         "hangs": "hung after step 1 of 1: no sign of life for 8 s; if its steps are that slow, give them more with "
         "--step-limit",
         "heir": "needs segmenter hangs (1 cases, clinical, seed 0), which failed",
     }
     assert attempts(tmp_path, "hangs") == 1
-    assert sorted(watcher.about("ended")) == ["after", "hangs", "heir", "plain"]
+    assert sorted(callbacks.about("ended")) == ["after", "hangs", "heir", "plain"]
 
 
 @pytest.mark.slow
@@ -111,10 +111,10 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     script.write_text(
         "from pathlib import Path\n"
         "from types import SimpleNamespace\n"
-        "from strokereg.core.study.executor import LocalExecutor, Silent\n"
+        "from strokereg.core.study.executor import LocalExecutor, NoCallbacks\n"
         "from strokereg.core.study.plan import Task\n"
-        "stage = SimpleNamespace(store=Path(__file__).parent)\n"
-        "LocalExecutor(1).run(stage, [Task('segmenter', 'k', 'unet', 1, 0)], Silent())\n"
+        "context = SimpleNamespace(store=Path(__file__).parent)\n"
+        "LocalExecutor(1).run(context, [Task('segmenter', 'k', 'unet', 1, 0)], NoCallbacks())\n"
     )
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
     assert "InputError: worker processes cannot start" in ended.stderr

@@ -7,17 +7,17 @@ import itertools
 from strokereg.core.study import worker
 from strokereg.core.study.patience import Patience
 from strokereg.core.study.plan import Task
-from strokereg.core.study.worker import Word, attempt
+from strokereg.core.study.worker import Message, attempt
 
 
 def test_only_what_is_silent_beyond_the_limit_is_lost():
     patience = Patience(limit=3.0)
     assert list(patience.lost(100.0)) == []  # nobody is at work
     for key in ("speaks", "hangs"):
-        patience.hear(key, Word("ready"))
+        patience.hear(key, Message("ready"))
     for step in range(1, 4):
         assert list(patience.lost(1.0)) == []
-        patience.hear("speaks", Word("step", step=step, total=9))
+        patience.hear("speaks", Message("step", step=step, total=9))
     assert list(patience.lost(0.5)) == ["hangs"]
     assert patience.sentence("hangs").startswith("hung: no sign of life for 3 s; ")
     patience.forget("hangs")
@@ -27,9 +27,9 @@ def test_only_what_is_silent_beyond_the_limit_is_lost():
 
 def test_one_that_begins_again_begins_anew():
     patience = Patience(limit=3.0)
-    patience.hear("again", Word("step", step=7, total=9))
+    patience.hear("again", Message("step", step=7, total=9))
     patience.forget("again")
-    patience.hear("again", Word("ready"))
+    patience.hear("again", Message("ready"))
     assert list(patience.lost(3.0)) == []
     assert "step 7" not in patience.sentence("again")
 
@@ -41,10 +41,10 @@ def test_slow_steps_are_all_spoken_of_and_quick_ones_are_not(monkeypatch):
         steps = []
         work = Task("segmenter", "k", "unet", 1, 0, steps=1000)
         said = attempt(None, work, {}, perform, lambda word: steps.append(word.step))
-        assert said == Word("done")
+        assert said == Message("done")
         return steps
 
-    def perform(stage, task, needs, report):
+    def perform(context, task, needs, report):
         for step in range(1, task.steps + 1):
             report(step, task.steps, {})
 

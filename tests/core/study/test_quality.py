@@ -11,8 +11,8 @@ def test_a_study_has_it_beside_every_gain(small_study):
     assert mixed.memorisation.sees
     assert mixed.memorisation.pixels.near > 0.8
     assert painted.memorisation.features.near < 0.5 < mixed.memorisation.features.near
-    assert mixed.likeness is None
-    assert 0 < painted.likeness.ssim.value < 1
+    assert mixed.image_quality is None
+    assert 0 < painted.image_quality.ssim.value < 1
     assert painted.true_contrast.value > 1.2
     page = small_study.report.read_text()
     assert "of its images lie nearer to a training image" in page

@@ -13,8 +13,8 @@ from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.study import executor
 from strokereg.core.study.compare import study_settings
-from strokereg.core.study.context import set_stage
-from strokereg.core.study.executor import LocalExecutor, Silent
+from strokereg.core.study.context import make_context
+from strokereg.core.study.executor import LocalExecutor, NoCallbacks
 from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.run import run_study
 from strokereg.registry.catalogue import forget
@@ -22,9 +22,9 @@ from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES
 
 
-def stage_of(cohort, store, **changes):
+def context_of(cohort, store, **changes):
     settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
-    return set_stage(settings, open_cohort(cohort), store, cache_folder() / "prepared")
+    return make_context(settings, open_cohort(cohort), store, cache_folder() / "prepared")
 
 
 def kinds(plan):
@@ -32,8 +32,8 @@ def kinds(plan):
 
 
 def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
-    plan = make_plan(stage_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
-    assert [(arm.recipe.training, arm.recipe.model, arm.cases) for arm in plan.arms] == [
+    plan = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
+    assert [(arm.settings.training, arm.settings.model, arm.cases) for arm in plan.arms] == [
         ("clinical", None, 3),
         ("synthetic", "pix2pix", 3),
         ("clinical + synthetic", "pix2pix", 3),
@@ -54,38 +54,38 @@ def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
 
 
 def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
-    fresh = make_plan(stage_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=True))
+    fresh = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=True))
     assert kinds(fresh).count("translator") == 4
-    loose = make_plan(stage_of(small_cohort, tmp_path, all_for_synthesis=True))
+    loose = make_plan(context_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
 
 
 def test_another_augmentation_makes_other_trainings_of_that_role_alone(small_cohort, tmp_path):
     def trainings(**budgets):
-        stage = stage_of(small_cohort, tmp_path, models=("pix2pix",), budgets=budgets)
-        return stage, {task.title: task for task in make_plan(stage).tasks.values() if task.kind in budget_roles}
+        context = context_of(small_cohort, tmp_path, models=("pix2pix",), budgets=budgets)
+        return context, {task.title: task for task in make_plan(context).tasks.values() if task.kind in budget_roles}
 
     budget_roles = ("generator", "translator", "segmenter")
     (_, usual), (_, named) = trainings(), trainings(segmenter={"augment": {}})
     assert usual == named  # keys of finished trainings stay
-    stage, changed = trainings(segmenter={"augment": {"motion": 0.1}})
+    context, changed = trainings(segmenter={"augment": {"motion": 0.1}})
     for title, task in changed.items():
         assert (task.key == usual[title].key) == (task.kind != "segmenter")
         augment = {"motion": 0.1} if task.kind == "segmenter" else {}
-        assert record_of(stage, task).trainer.get("augment", {}) == augment
+        assert record_of(context, task).trainer.get("augment", {}) == augment
 
 
 def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
     changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True}
-    plan = make_plan(stage_of(small_cohort, tmp_path, **changes))
+    plan = make_plan(context_of(small_cohort, tmp_path, **changes))
     assert kinds(plan) == ["database"] + ["segmenter"] * 6
     [mixture] = [task for task in plan.tasks.values() if task.kind == "database"]
     assert (mixture.needs, mixture.cases, mixture.steps) == ((), 3, 2)
     assert {arm.name for arm in plan.arms} == {"clinical only", "carvemix, synthetic", "carvemix, clinical + synthetic"}
 
     def other(**more):
-        changed = make_plan(stage_of(small_cohort, tmp_path, **changes, **more))
+        changed = make_plan(context_of(small_cohort, tmp_path, **changes, **more))
         return next(task.key for task in changed.tasks.values() if task.kind == "database")
 
     assert other() == mixture.key
@@ -97,12 +97,12 @@ def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
         {"spacing": (7.0,) * 3},
     ):
         assert other(**more) != mixture.key
-    beside = make_plan(stage_of(small_cohort, tmp_path, models=("carvemix", "random-contrast")))
+    beside = make_plan(context_of(small_cohort, tmp_path, models=("carvemix", "random-contrast")))
     assert kinds(beside) == ["database"] * 2 + ["generator"] + ["segmenter"] * 5 + ["translator"]
 
 
 def keys(*arguments, **changes):
-    plan = make_plan(stage_of(*arguments, **changes))
+    plan = make_plan(context_of(*arguments, **changes))
     return {task.title: key for key, task in plan.tasks.items()}
 
 
@@ -123,11 +123,11 @@ def test_keys_follow_content_and_settings_and_nothing_else(small_cohort, tmp_pat
     mask = open_cohort(moved).part("test")[0].mask
     volume = read_volume(mask)
     write_volume(mask, volume.data * 0, volume.affine)
-    before = make_plan(stage_of(small_cohort, tmp_path)).tasks
-    after = make_plan(stage_of(moved, tmp_path)).tasks
+    before = make_plan(context_of(small_cohort, tmp_path)).tasks
+    after = make_plan(context_of(moved, tmp_path)).tasks
     before, after = ({k: t for k, t in tasks.items() if t.kind != "quality"} for tasks in (before, after))
-    assert list(after) == list(before)  # another truth to judge by needs no other training …
-    assert all((after[key].judged != task.judged) == (task.kind == "segmenter") for key, task in before.items())
+    assert list(after) == list(before)  # another truth to evaluate by needs no other training …
+    assert all((after[key].evaluated != task.evaluated) == (task.kind == "segmenter") for key, task in before.items())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_keys_follow_content_and_settings_and_nothing_else(small_cohort, tmp_pat
 )
 def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fault):
     with pytest.raises(InputError, match=fault):
-        stage_of(small_cohort, tmp_path / "store", **changes)
+        context_of(small_cohort, tmp_path / "store", **changes)
     assert not (tmp_path / "store").exists()
 
 
@@ -154,7 +154,7 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
     def run():
         return run_study(
             settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-            LocalExecutor(2), Silent(), command="test",
+            LocalExecutor(2), NoCallbacks(), command="test",
         )  # fmt: skip
 
     finished = run()
@@ -216,7 +216,7 @@ def test_failing_translators_fail_their_arms_only(small_cohort, tmp_path, monkey
     settings = study_settings("smoke", models=models, steps={"segmenter": 4, "generator": 2}, quality=False)
     finished = run_study(
         settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-        LocalExecutor(2), Silent(), command="test",
+        LocalExecutor(2), NoCallbacks(), command="test",
     )  # fmt: skip
     whole = {arm.name for arm in finished.results.arms if arm.seeds}
     assert whole == {"clinical only", "dies-once, synthetic", "dies-once, clinical + synthetic"}

@@ -7,11 +7,11 @@ import json
 import pytest
 from PIL import Image
 
-from strokereg.core.study.translators import Painters, evaluate_translators
+from strokereg.core.study.translators import TranslatorEvaluation, evaluate_translators
 from strokereg.registry.errors import InputError
 
 
-def judge(cohort, out, **changes):
+def evaluate(cohort, out, **changes):
     return evaluate_translators(cohort, changes.pop("models", ("pix2pix",)), out, "smoke", 1, **changes)
 
 
@@ -20,28 +20,28 @@ def judge(cohort, out, **changes):
 def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
     models = ("pix2pix", "spade")
     small = {"unet": {"widths": (4, 8)}}
-    judged = judge(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
-    assert judged.failures == {}
-    assert [painter.model for painter in judged.painters] == list(models)
-    assert judged.simulated
-    assert judged.dims == dims
-    assert len(judged.held_out) == 4  # one of validation and three of test: none was trained on
-    assert judged.truth.value > 1.2
-    assert all(0 < painter.likeness.psnr.value < 40 for painter in judged.painters)
-    assert Painters.model_validate_json((tmp_path / "a" / "judge.json").read_text()) == judged
+    evaluated = evaluate(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
+    assert evaluated.failures == {}
+    assert [painter.model for painter in evaluated.translators] == list(models)
+    assert evaluated.simulated
+    assert evaluated.dims == dims
+    assert len(evaluated.held_out) == 4  # one of validation and three of test: none was trained on
+    assert evaluated.truth.value > 1.2
+    assert all(0 < painter.image_quality.psnr.value < 40 for painter in evaluated.translators)
+    assert TranslatorEvaluation.model_validate_json((tmp_path / "a" / "evaluation.json").read_text()) == evaluated
     with Image.open(tmp_path / "a" / "sheet.png") as sheet:
         assert sheet.width > sheet.height > 200
-    again = judge(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
-    assert again == judged  # found, and drawn from the same noise
+    again = evaluate(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
+    assert again == evaluated  # found, and drawn from the same noise
 
 
 def test_what_cannot_be_judged_is_said(small_cohort, tmp_path):
     with pytest.raises(InputError, match=r"no translator is named 'pix3pix' \(did you mean pix2pix"):
-        judge(small_cohort, tmp_path / "b", models=("pix3pix",))
+        evaluate(small_cohort, tmp_path / "b", models=("pix3pix",))
     with pytest.raises(InputError, match=r"patch \(20, 20\): 2 edges are needed, each a multiple of 16"):
-        judge(small_cohort, tmp_path / "b", patch=(20, 20))
+        evaluate(small_cohort, tmp_path / "b", patch=(20, 20))
     with pytest.raises(InputError, match=r"--set spade\.…: spade is not among the models"):
-        judge(small_cohort, tmp_path / "b", options={"spade": {"ngf": 4}})
+        evaluate(small_cohort, tmp_path / "b", options={"spade": {"ngf": 4}})
     assert not (tmp_path / "b").exists()
 
 
@@ -49,8 +49,8 @@ def test_the_command_prints_table_and_path(small_cohort, tmp_path, capsys):
     from strokereg.cli.main import main
 
     words = [
-        "judge",
-        "images",
+        "evaluate",
+        "translator",
         "--data",
         str(small_cohort),
         "--models",
@@ -65,4 +65,4 @@ def test_the_command_prints_table_and_path(small_cohort, tmp_path, capsys):
     assert "other real cases" in said
     assert "Simulated images" in said
     assert said.rstrip().endswith("sheet.png")
-    assert json.loads((tmp_path / "c" / "judge.json").read_text())["painters"][0]["steps"] == 2
+    assert json.loads((tmp_path / "c" / "evaluation.json").read_text())["translators"][0]["steps"] == 2

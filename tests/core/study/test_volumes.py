@@ -32,13 +32,13 @@ def test_every_arm_s_prediction_lies_on_the_scan(small_cohort, small_study):
 
 
 @pytest.mark.slow
-def test_what_a_task_kept_is_what_it_scored(small_cohort, small_study, set_small_stage):
+def test_what_a_task_kept_is_what_it_scored(small_cohort, small_study, small_context):
     store = small_study.json.parent / "runs"
-    stage = set_small_stage(small_cohort, store)
-    arm = make_plan(stage).arms[0]
-    case = read_case(stage.ready.test_files[0])
+    context = small_context(small_cohort, store)
+    arm = make_plan(context).arms[0]
+    case = read_case(context.dataset.test_files[0])
     truth = turned(case.mask, case.dwi.affine)
-    with np.load(examples_path(stage, arm.segmenters[0])) as kept:
+    with np.load(examples_path(context, arm.segmenters[0])) as kept:
         bits = kept[f"whole/cases/{case.name}"]
     called = np.unpackbits(bits, count=truth.size).astype(bool).reshape(truth.shape)
     scored = small_study.results.arms[0].seeds[0].cases[case.name]

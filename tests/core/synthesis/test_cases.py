@@ -10,10 +10,10 @@ from torch import nn
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.synthesis.cases import (
     Tally,
-    compose_case,
     read_database,
     remove_lesion,
     render,
+    synthesize_labels,
     write_database,
 )
 from strokereg.core.synthesis.placement import Prior, learn_prior
@@ -76,7 +76,7 @@ NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator dr
 def compose(anatomy, generator, prior, seed=1):
     tally = Tally()
     problem = Problem(labels=4, size=(16, 16))
-    return compose_case(anatomy, generator, TABLE, problem, prior, 1.0, (0, seed), tally), tally
+    return synthesize_labels(anatomy, generator, TABLE, problem, prior, 1.0, (0, seed), tally), tally
 
 
 def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
@@ -122,7 +122,7 @@ def test_a_volume_gets_one_lesion_at_a_place_of_the_prior(tmp_path):
     labels[2:5, 3:6, 12:15] = 3
     case = write_prepared(tmp_path / "case", "a", np.zeros((1, 16, 16, 16)), labels, 3)
     problem = Problem(dims=3, labels=4, size=(16, 16, 16))
-    made = compose_case(case, Ball(), TABLE, problem, learn_prior([case], 3), 1.0, (0, 2), Tally())
+    made = synthesize_labels(case, Ball(), TABLE, problem, learn_prior([case], 3), 1.0, (0, 2), Tally())
     z, y, x = np.argwhere(made[0] == 3).mean(axis=0)
     assert made.shape == (1, 16, 16, 16)
     assert (z, y) == (pytest.approx(3, abs=2), pytest.approx(4, abs=2))

@@ -36,9 +36,9 @@ class Witness:
 def make_cases(tmp_path):
     """`make_cases(True, False)`: a case each, with a lesion or without; its image says which it is: 0, 0.1, …"""
 
-    def make(*struck):
+    def make(*with_lesion):
         made = []
-        for number, lesion in enumerate(struck):
+        for number, lesion in enumerate(with_lesion):
             labels = np.full((3, 8, 8), 2, np.uint8)
             labels[1, 2:4, 2:4] = 3 if lesion else 2
             image = np.full((1, 3, 8, 8), number / 10)

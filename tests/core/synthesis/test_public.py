@@ -36,11 +36,11 @@ def folders(small_cohort, tmp_path_factory):
 
 
 @pytest.fixture
-def public_stage(set_small_stage):
+def public_stage(small_context):
     def do(small_cohort, tmp_path, folders):
         anatomies, masks = folders
         models = ("random-contrast",)
-        return set_small_stage(small_cohort, tmp_path, models=models, anatomies=anatomies, mask_library=masks)
+        return small_context(small_cohort, tmp_path, models=models, anatomies=anatomies, mask_library=masks)
 
     return do
 
@@ -53,7 +53,7 @@ def test_what_belongs_to_a_test_case_is_left_out(small_cohort, tmp_path, folders
     assert facts == {"anatomies": (3, 1), "masks": (3, 1)}
     [labels] = [np.asarray(case.labels) for case in stage.public.anatomies[:1]]
     assert set(np.unique(labels)) <= set(range(6))  # the cohort's tissues, and no lesion
-    ours = np.asarray(stage.ready.train[3].labels)
+    ours = np.asarray(stage.dataset.train[3].labels)
     assert (labels > 0).mean() == pytest.approx((ours > 0).mean(), rel=0.35)
 
 
@@ -100,7 +100,7 @@ def test_public_arms_use_public_sources(small_cohort, tmp_path, folders, public_
         task = plan.tasks[key]
         perform(stage, task, {need: plan.tasks[need] for need in task.needs}, lambda *said: None)
     assert outcome(stage, public)["lesions"] > 0
-    made = read_database(stage.store / public.folder, stage.ready.table.lesion)
+    made = read_database(stage.store / public.folder, stage.dataset.table.lesion)
     heads = [np.asarray(PreparedCase(c.name, c.folder, c.lesion).labels) > 0 for c in stage.public.anatomies]
     for case, head in zip(made, heads, strict=False):
         slices = int(head.any(axis=(1, 2)).sum())

@@ -1,4 +1,4 @@
-"""A cohort made ready, and the recipe by which each role is shown it."""
+"""A cohort made dataset, and the recipe by which each role is shown it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.split import Split
-from strokereg.core.train.dataset import make_ready
+from strokereg.core.train.dataset import prepare_dataset
 from strokereg.core.train.recipe import sampler_of
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.errors import InputError
@@ -18,69 +18,71 @@ from strokereg.registry.specs import GeneratorSpec, SegmenterSpec, TranslatorSpe
 
 
 @pytest.fixture(scope="module")
-def ready(small_cohort, tmp_path_factory):
-    return make_ready(open_cohort(small_cohort), ("dwi", "adc"), (8.0,) * 3, 2, tmp_path_factory.mktemp("prepared"))
+def dataset(small_cohort, tmp_path_factory):
+    return prepare_dataset(
+        open_cohort(small_cohort), ("dwi", "adc"), (8.0,) * 3, 2, tmp_path_factory.mktemp("prepared")
+    )
 
 
-def test_every_training_brain_fits(ready):
-    assert (len(ready.train), len(ready.validation), len(ready.test_files)) == (6, 1, 3)
-    assert ready.problem.channels == 2
-    assert ready.problem.labels == ready.table.count == 7
-    y, x = ready.problem.size
-    assert (x, y) == ready.preparation.size[:2]
+def test_every_training_brain_fits(dataset):
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test_files)) == (6, 1, 3)
+    assert dataset.problem.channels == 2
+    assert dataset.problem.labels == dataset.table.count == 7
+    y, x = dataset.problem.size
+    assert (x, y) == dataset.preparation.size[:2]
     assert x % 16 == y % 16 == 0
-    for case in ready.train:
+    for case in dataset.train:
         assert case.image.shape == (2, *case.labels.shape)
         assert case.labels.shape[1:] == (y, x)
-    assert ready.facts["simulated"]
-    assert [case.name for case in ready.train] == [files.name for files in ready.train_files]
+    assert dataset.facts["simulated"]
+    assert [case.name for case in dataset.train] == [files.name for files in dataset.train_files]
 
 
-def test_the_grid_does_not_hang_on_cases_that_are_not_trained_on(ready, small_cohort, tmp_path):
+def test_the_grid_does_not_hang_on_cases_that_are_not_trained_on(dataset, small_cohort, tmp_path):
     fewer = shutil.copytree(small_cohort, tmp_path / "fewer")
     rows = (fewer / "split.tsv").read_text().splitlines()
     (fewer / "split.tsv").write_text("\n".join(rows[:-2]) + "\n")
-    again = make_ready(open_cohort(fewer), ("dwi", "adc"), (8.0,) * 3, 2, tmp_path / "prepared")
+    again = prepare_dataset(open_cohort(fewer), ("dwi", "adc"), (8.0,) * 3, 2, tmp_path / "prepared")
     assert len(again.test_files) == 1
-    assert again.preparation == ready.preparation
-    assert again.facts["key"] != ready.facts["key"]
+    assert again.preparation == dataset.preparation
+    assert again.facts["key"] != dataset.facts["key"]
 
 
 def test_volumes_have_edges_that_halve(small_cohort, tmp_path):
-    ready = make_ready(open_cohort(small_cohort), ("dwi",), (8.0,) * 3, 3, tmp_path)
-    assert len(ready.problem.size) == 3
-    assert all(n % 16 == 0 for n in ready.problem.size)
+    dataset = prepare_dataset(open_cohort(small_cohort), ("dwi",), (8.0,) * 3, 3, tmp_path)
+    assert len(dataset.problem.size) == 3
+    assert all(n % 16 == 0 for n in dataset.problem.size)
 
 
 @pytest.mark.parametrize(
     ("kind", "least"), [(GeneratorSpec, 1.0), (TranslatorSpec, 0.5), (SegmenterSpec, 0.5)], ids=lambda v: str(v)
 )
-def test_a_role_sees_its_share_of_lesions(ready, kind, least):
+def test_a_role_sees_its_share_of_lesions(dataset, kind, least):
     spec = kind(name="net", factory="a:B", summary="")
-    sampler = sampler_of(spec, ready.problem, TrainerSettings(batch_size=64), ready.train)
-    whole = [case for case in ready.train if case.mask.any()]
-    assert len(whole) == len(ready.train)
+    sampler = sampler_of(spec, dataset.problem, TrainerSettings(batch_size=64), dataset.train)
+    whole = [case for case in dataset.train if case.mask.any()]
+    assert len(whole) == len(dataset.train)
     shown = float(sampler.batch(0).mask.flatten(1).any(1).float().mean())
     assert shown >= least - 0.15
 
 
-def test_synthetic_cases_fill_their_share_of_each_batch(ready):
+def test_synthetic_cases_fill_their_share_of_each_batch(dataset):
     spec = SegmenterSpec(name="net", factory="a:B", summary="")
     settings = TrainerSettings(batch_size=8)
 
     def drawn(clinical, synthetic):
-        pools = sampler_of(spec, ready.problem, settings, clinical, synthetic, 0.25)
+        pools = sampler_of(spec, dataset.problem, settings, clinical, synthetic, 0.25)
         return pools._counts(0).tolist()
 
-    assert drawn(ready.train[:3], ready.train[3:]) == [6, 2]
-    assert drawn(ready.train[:3], ()) == drawn((), ready.train[3:]) == [8]
+    assert drawn(dataset.train[:3], dataset.train[3:]) == [6, 2]
+    assert drawn(dataset.train[:3], ()) == drawn((), dataset.train[3:]) == [8]
 
 
-def test_only_an_unpaired_translator_gets_strangers(ready):
+def test_only_an_unpaired_translator_gets_strangers(dataset):
     for paired in (True, False):
         spec = TranslatorSpec(name="net", factory="a:B", summary="", paired=paired)
-        batch = sampler_of(spec, ready.problem, TrainerSettings(batch_size=16), ready.train).batch(0)
-        assert torch.equal(batch.mask[:, 0] > 0, batch.labels == ready.problem.lesion) == paired
+        batch = sampler_of(spec, dataset.problem, TrainerSettings(batch_size=16), dataset.train).batch(0)
+        assert torch.equal(batch.mask[:, 0] > 0, batch.labels == dataset.problem.lesion) == paired
         assert np.isfinite(batch.image.numpy()).all()
 
 
@@ -88,15 +90,15 @@ def test_a_faulty_case_stops_before_any_training_and_warnings_are_logged(phantom
     root = shutil.copytree(phantom, tmp_path / "cohort")
     Split(("sub-01",), ("sub-02",), ("sub-03",)).write(root / "split.tsv")
     cache = tmp_path / "cache"
-    make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)
+    prepare_dataset(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 3  # one for each case's ADC, which is in 10⁻⁶ mm²/s
     assert all("is in 10⁻⁶ mm²/s" in line for line in told)
     adc, dwi = (root / "sub-03" / "dwi" / f"sub-03_{kind}.nii.gz" for kind in ("adc", "dwi"))
     adc.write_bytes(adc.read_bytes()[:-50])
-    make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)  # not used, so no reason to stop
+    prepare_dataset(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)  # not used, so no reason to stop
     with pytest.raises(InputError, match=r"sub-03: .*sub-03_adc\.nii\.gz: damaged or truncated"):
-        make_ready(open_cohort(root), ("dwi", "adc"), (6.0,) * 3, 2, cache)
+        prepare_dataset(open_cohort(root), ("dwi", "adc"), (6.0,) * 3, 2, cache)
     shutil.copy(root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", dwi)
     with pytest.raises(InputError, match=r"sub-03_dwi.*same image as sub-01, in train and in test; take one"):
-        make_ready(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)
+        prepare_dataset(open_cohort(root), ("dwi",), (6.0,) * 3, 2, cache)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from strokereg.core.roles import Batch
-from strokereg.core.train.distributed import Company, join_company
+from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.registry.errors import InputError
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
@@ -40,15 +40,15 @@ def test_two_processes_are_as_one_with_the_doubled_batch(tmp_path):
 
 def test_alone_nothing_changes(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert join_company() == Company(0, 1)
+    assert join_process_group() == ProcessGroup(0, 1)
     batch = Batch(torch.zeros(4, 2, 2), torch.rand(4, 1, 2, 2), torch.zeros(4, 1, 2, 2))
-    assert Company().part(batch) is batch
-    assert Company().agree(0.1) == 0.1
+    assert ProcessGroup().part(batch) is batch
+    assert ProcessGroup().agree(0.1) == 0.1
 
 
 def test_a_batch_is_dealt_out():
     batch = Batch(torch.arange(6)[:, None, None], torch.arange(6.0)[:, None, None, None], torch.zeros(6, 1, 1, 1))
-    parts = [Company(rank, 3).part(batch).labels.flatten().tolist() for rank in range(3)]
+    parts = [ProcessGroup(rank, 3).part(batch).labels.flatten().tolist() for rank in range(3)]
     assert parts == [[0, 3], [1, 4], [2, 5]]
     with pytest.raises(InputError, match="--batch-size 6: 4 processes cannot share it evenly; give a multiple of 4"):
-        Company(0, 4).part(batch)
+        ProcessGroup(0, 4).part(batch)

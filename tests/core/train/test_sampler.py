@@ -8,7 +8,7 @@ import torch
 
 from strokereg.core.train.augmentation import FULL, Augmentation, augment
 from strokereg.core.train.prepared import write_prepared
-from strokereg.core.train.sampler import Sampler, Source, cut
+from strokereg.core.train.sampler import CasePool, Sampler, cut
 from strokereg.registry.problem import Problem
 
 LESION = 4
@@ -36,24 +36,24 @@ def equal(a, b):
 
 @pytest.mark.parametrize("augmentation", [None, FULL])
 def test_a_batch_is_a_function_of_seed_and_step(cases, augmentation):
-    first, second = (sampler([Source(cases)], augmentation=augmentation) for _ in range(2))
+    first, second = (sampler([CasePool(cases)], augmentation=augmentation) for _ in range(2))
     for step in range(5):  # the second has drawn nothing before step 5
         first.batch(step)
     assert equal(first.batch(5), second.batch(5))
     assert not equal(first.batch(5), first.batch(6))
-    assert not equal(first.batch(5), sampler([Source(cases)], seed=1, augmentation=augmentation).batch(5))
+    assert not equal(first.batch(5), sampler([CasePool(cases)], seed=1, augmentation=augmentation).batch(5))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_share_of_slices_with_a_lesion(cases, share):
-    batch = sampler([Source(cases, lesion_share=share)], batch=200).batch(0)
+    batch = sampler([CasePool(cases, lesion_share=share)], batch=200).batch(0)
     seen = float(batch.mask.flatten(1).any(1).float().mean())
     assert seen == 1.0 if share else 0.05 < seen < 0.5
     assert torch.equal(batch.mask[:, 0] > 0, batch.labels == LESION)
 
 
 def test_sources_fill_their_shares(cases):
-    mixed = sampler([Source(cases[:1], 0.75), Source(cases[1:], 0.25)], batch=8)
+    mixed = sampler([CasePool(cases[:1], 0.75), CasePool(cases[1:], 0.25)], batch=8)
     values = mixed.batch(0).image[:, 0, 0, 0]
     assert int((values < 0.2).sum()) == 6
     assert int((values >= 0.2).sum()) == 2
@@ -62,25 +62,25 @@ def test_sources_fill_their_shares(cases):
 @pytest.mark.parametrize(("batch", "share"), [(1, 0.5), (1, 0.1), (3, 0.5), (8, 0.3), (2, 0.9)])
 @pytest.mark.parametrize("seed", [0, 1, 5])
 def test_shares_that_do_not_divide_the_batch_hold_over_the_steps(cases, batch, share, seed):
-    mixed = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    mixed = sampler([CasePool(cases[:1], share), CasePool(cases[1:], 1 - share)], batch=batch, seed=seed)
     drawn = [mixed.batch(step).image[:, 0, 0, 0] for step in range(100)]
     first = np.array([int((values < 0.2).sum()) for values in drawn])
     assert all(len(values) == batch for values in drawn)
     assert abs(first.sum() - 100 * batch * share) <= 2
     assert set(first) <= {int(np.floor(batch * share)), int(np.ceil(batch * share))}
     assert np.abs(np.cumsum(first) - batch * share * np.arange(1, 101)).max() < 2  # at any time
-    again = sampler([Source(cases[:1], share), Source(cases[1:], 1 - share)], batch=batch, seed=seed)
+    again = sampler([CasePool(cases[:1], share), CasePool(cases[1:], 1 - share)], batch=batch, seed=seed)
     assert equal(again.batch(37), mixed.batch(37))
 
 
 @pytest.mark.parametrize("batch", [2, 4, 10])
 def test_shares_that_divide_the_batch_do_so_in_every_step(cases, batch):
-    mixed = sampler([Source(cases[:1], 0.5), Source(cases[1:], 0.5)], batch=batch)
+    mixed = sampler([CasePool(cases[:1], 0.5), CasePool(cases[1:], 0.5)], batch=batch)
     assert {int((mixed.batch(step).image[:, 0, 0, 0] < 0.2).sum()) for step in range(30)} == {batch // 2}
 
 
 def test_three_sources_share_a_sample_at_a_time(cases):
-    thirds = sampler([Source(cases[:1]), Source(cases[1:]), Source(cases[:1])], batch=1)
+    thirds = sampler([CasePool(cases[:1]), CasePool(cases[1:]), CasePool(cases[:1])], batch=1)
     counts = np.array([thirds._counts(step) for step in range(300)])
     assert (counts >= 0).all()
     assert (counts.sum(axis=1) == 1).all()
@@ -88,12 +88,12 @@ def test_three_sources_share_a_sample_at_a_time(cases):
 
 
 def test_unpaired_labels_come_from_elsewhere(cases):
-    batch = sampler([Source(cases)], batch=64, paired=False).batch(0)
+    batch = sampler([CasePool(cases)], batch=64, paired=False).batch(0)
     assert not torch.equal(batch.mask[:, 0] > 0, batch.labels == LESION)
 
 
 def test_patches_hold_the_lesion_and_padding_is_background(cases):
-    batch = sampler([Source(cases, lesion_share=1.0)], dims=3, size=(8, 6, 6), batch=4).batch(0)
+    batch = sampler([CasePool(cases, lesion_share=1.0)], dims=3, size=(8, 6, 6), batch=4).batch(0)
     assert batch.image.shape == (4, 1, 8, 6, 6)
     assert batch.mask.flatten(1).any(1).all()
     assert (batch.image[:, :, 0] == -1).all()  # six or four slices stand in eight

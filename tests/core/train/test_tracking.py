@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from strokereg.core.study.executor import Silent
+from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.plan import Task
-from strokereg.core.study.tracked import TrackedWatcher
+from strokereg.core.study.tracked import TrackedCallbacks
 from strokereg.core.train.tracking import Tracker, Tracking
 
 
@@ -72,20 +72,20 @@ def test_one_that_raises_is_reported_once_and_dropped() -> None:
 def test_a_study_s_tasks_are_told_under_their_folders() -> None:
     heard: list[str] = []
 
-    class Words(Silent):
+    class Words(NoCallbacks):
         def __getattr__(self, name):
             return lambda *said: heard.append(name)
 
     notes, words = Notes(), Words()
-    watcher = TrackedWatcher(words, Tracking({"notes": notes}, print))
+    callbacks = TrackedCallbacks(words, Tracking({"notes": notes}, print))
     unet = Task("segmenter", "ab" * 20, "unet", 10, 3, steps=50)
     database = Task("database", "cd" * 20, "spade", 10, 3, steps=2)
-    watcher.preparing("cases", 1, 2)
-    watcher.found(unet)
-    watcher.step(database, 1, 2, {})
-    watcher.ended(database, None)
-    watcher.step(unet, 50, 50, {"unet/dice": 0.4})
-    watcher.ended(unet, "became NaN")
+    callbacks.preparing("cases", 1, 2)
+    callbacks.found(unet)
+    callbacks.step(database, 1, 2, {})
+    callbacks.ended(database, None)
+    callbacks.step(unet, 50, 50, {"unet/dice": 0.4})
+    callbacks.ended(unet, "became NaN")
     facts = {"title": unet.title, "role": "segmenter", "architecture": "unet", "cases": 10, "seed": 3, "steps": 50}
     assert notes.told == [
         ("begin", unet.folder, facts),

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.postprocess import Decision
-from strokereg.core.train.validation import THRESHOLDS, choose_decision, predict, predict_case
+from strokereg.core.scan.postprocess import Postprocessing
+from strokereg.core.train.validation import THRESHOLDS, choose_postprocessing, predict, predict_case
 from strokereg.registry.errors import InputError
 
 PREPARATION = Preparation(spacing=(3.0, 3.0, 3.0))
@@ -46,26 +46,28 @@ def test_slices_in_batches_and_the_whole_volume_agree():
 
 
 def test_a_case_is_judged_on_its_own_grid(files):
-    judged = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
-    assert judged.probability.shape == judged.truth.shape == judged.dwi.data.shape == (30, 34, 22)
-    scores = judge_case(judged, Decision(threshold=0.5))
+    evaluated = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
+    assert evaluated.probability.shape == evaluated.truth.shape == evaluated.dwi.data.shape == (30, 34, 22)
+    scores = score_case(evaluated, Postprocessing(threshold=0.5))
     # The phantom's brain lies at -0.5 and its lesion at -0.1, so this level is the truth but for noise.
     assert scores.dice > 0.95
-    assert scores.volume_ml == pytest.approx(judged.truth.sum() * 0.027)
+    assert scores.volume_ml == pytest.approx(evaluated.truth.sum() * 0.027)
 
 
 def test_the_rule_with_the_best_dice_on_validation_is_chosen(files):
     level = Bright(-0.5)  # in the middle of brain tissue: half of the brain passes a threshold of one half
-    decision, dice = choose_decision(level, files, PREPARATION, SIZE)
-    judged = [predict_case(level, case, PREPARATION, SIZE) for case in files]
+    postprocessing, dice = choose_postprocessing(level, files, PREPARATION, SIZE)
+    evaluated = [predict_case(level, case, PREPARATION, SIZE) for case in files]
 
     def mean(rule):
-        return np.mean([judge_case(j, rule).dice for j in judged])
+        return np.mean([score_case(j, rule).dice for j in evaluated])
 
-    assert dice == pytest.approx(mean(decision))
-    assert decision.threshold > 0.5
-    assert mean(Decision(threshold=0.5)) < dice
-    assert all(mean(Decision(threshold=t, smallest_ml=s)) <= dice + 1e-9 for t in THRESHOLDS[::3] for s in (0.0, 0.3))
+    assert dice == pytest.approx(mean(postprocessing))
+    assert postprocessing.threshold > 0.5
+    assert mean(Postprocessing(threshold=0.5)) < dice
+    assert all(
+        mean(Postprocessing(threshold=t, smallest_ml=s)) <= dice + 1e-9 for t in THRESHOLDS[::3] for s in (0.0, 0.3)
+    )
 
 
 def test_among_equal_rules_the_first_is_taken(files):
@@ -73,13 +75,13 @@ def test_among_equal_rules_the_first_is_taken(files):
         def forward(self, image):
             return super().forward(image) * 0.0 - 20.0
 
-    decision, dice = choose_decision(Empty(0.0), files[:1], PREPARATION, SIZE)
-    assert decision == Decision(threshold=THRESHOLDS[0], smallest_ml=0.0)
+    postprocessing, dice = choose_postprocessing(Empty(0.0), files[:1], PREPARATION, SIZE)
+    assert postprocessing == Postprocessing(threshold=THRESHOLDS[0], smallest_ml=0.0)
     assert dice == 0.0
 
 
 def test_a_case_without_mask_cannot_be_judged(files):
-    with pytest.raises(InputError, match="sub-01: has no lesion mask to judge against"):
+    with pytest.raises(InputError, match="sub-01: has no lesion mask to evaluate against"):
         predict_case(Bright(0.0), replace(files[0], mask=None), PREPARATION, SIZE)
 
 
@@ -113,9 +115,9 @@ def test_flips_are_part_of_the_rule(files):
 
     model = Lopsided(-0.4)
     for flips in (False, True):
-        decision, dice = choose_decision(model, files, PREPARATION, SIZE, flips)
-        judged = [predict_case(model, case, PREPARATION, SIZE, decision.flips) for case in files]
-        assert decision.flips is flips
-        assert dice == pytest.approx(np.mean([judge_case(j, decision).dice for j in judged]))
+        postprocessing, dice = choose_postprocessing(model, files, PREPARATION, SIZE, flips)
+        evaluated = [predict_case(model, case, PREPARATION, SIZE, postprocessing.flips) for case in files]
+        assert postprocessing.flips is flips
+        assert dice == pytest.approx(np.mean([score_case(j, postprocessing).dice for j in evaluated]))
     plain, mean = (predict_case(model, files[0], PREPARATION, SIZE, flips).probability for flips in (False, True))
     assert not np.allclose(plain, mean)

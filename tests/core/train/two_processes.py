@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.distributed import join_company
+from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.trainer import Trainer, TrainerSettings
 
 
@@ -50,6 +50,6 @@ def train(folder: Path):
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     trained = train(folder)
-    company = join_company()
-    torch.save(trained.state_dict(), folder / f"rank{company.rank}.pt")
-    company.wait()
+    group = join_process_group()
+    torch.save(trained.state_dict(), folder / f"rank{group.rank}.pt")
+    group.wait()

@@ -12,7 +12,7 @@ import pytest
 
 from strokereg.core.cohort.case import Case
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.scan.postprocess import decide
+from strokereg.core.scan.postprocess import postprocess
 from strokereg.core.train.prepared import prepare_image
 from strokereg.core.train.runs import load_model
 from strokereg.core.train.validation import predict
@@ -40,7 +40,9 @@ def torch_mask(unet_run):
     def mask(path) -> np.ndarray:
         volume = read_volume(path)
         image, frame = prepare_image(Case("scan", {"dwi": volume}, None, None), record.preparation)
-        return decide(frame.back(predict(model, image, record.problem.size)), record.decision, volume.voxel_ml)
+        return postprocess(
+            frame.back(predict(model, image, record.problem.size)), record.postprocessing, volume.voxel_ml
+        )
 
     return mask
 
@@ -85,14 +87,14 @@ def test_the_real_case_equals_torch(segmenter, torch_mask, real_data, tmp_path, 
 def test_volume_and_lesions_are_those_of_the_mask(segmenter, scan):
     found = segmenter.segment(scan)
     assert found.volume_ml == pytest.approx(found.mask.sum() * 0.027)
-    assert found.decision == segmenter.bundle.decision
+    assert found.postprocessing == segmenter.bundle.postprocessing
     assert found.path is None
 
 
 def test_a_threshold_can_be_given(segmenter, scan):
     low, high = (segmenter.segment(scan, threshold=t) for t in (0.05, 0.95))
     assert low.volume_ml > high.volume_ml
-    assert (low.decision.threshold, low.decision.smallest_ml) == (0.05, 0.1)
+    assert (low.postprocessing.threshold, low.postprocessing.smallest_ml) == (0.05, 0.1)
     with pytest.raises(InputError, match=r"threshold 1\.5: a probability is needed"):
         segmenter.segment(scan, threshold=1.5)
 

@@ -14,7 +14,7 @@ from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.synthesis.cases import render
 from strokereg.core.train.runs import load_model
 from strokereg.export import deploy
-from strokereg.export.runtime.translator import load_painter
+from strokereg.export.runtime.translator import load_translator
 from strokereg.registry.errors import InputError
 
 
@@ -37,7 +37,7 @@ def dseg(phantom):
 
 def test_an_image_is_what_the_study_renders(painted, dseg):
     run, file = painted
-    made = load_painter(file).synthesize(dseg)
+    made = load_translator(file).synthesize(dseg)
     record, model = load_model(run)
     volume = read_volume(dseg)
     brain = Volume((volume.data > 0).astype(np.float32), volume.affine, dseg)
@@ -67,8 +67,8 @@ def test_the_command_writes_image_json_and_picture(painted, phantom, tmp_path, c
 @pytest.mark.slow
 def test_noise_is_drawn_from_the_seed(make_run, dseg, tmp_path):
     run = make_run("spade", fit=lively, ngf=4, ndf=4, hidden=8, levels=2)
-    painter = load_painter(deploy.export(run, out=tmp_path)[0])
-    one, again, other = (painter.synthesize(dseg, seed).images["dwi"] for seed in (1, 1, 2))
+    translator = load_translator(deploy.export(run, out=tmp_path)[0])
+    one, again, other = (translator.synthesize(dseg, seed).images["dwi"] for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert np.abs(one - other).max() > 0.1
 
@@ -87,7 +87,7 @@ def test_label_maps_that_cannot_be(painted, exported, dseg, tmp_path, capsys):
         path = tmp_path / f"{name}.nii.gz"
         nib.save(nib.Nifti1Image(data.astype(np.float32), volume.affine), path)
         with pytest.raises(InputError, match=said):
-            load_painter(painted[1]).synthesize(path)
+            load_translator(painted[1]).synthesize(path)
     words = ["synthesize", "--model", exported["onnx"], "--labels", dseg, "--out", tmp_path / "out"]
     assert main(list(map(str, words))) == 2
     assert "holds a segmenter (unet); give an exported translator" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper, inliner, numpy_helper
 
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Training
 from strokereg.export.runtime.segmenter import Segmenter
 from strokereg.export.runtime.session import OnnxRuntime
@@ -59,15 +59,15 @@ class Made:
 
     def both(self, scans):
         """What the runtime finds in a scan, and probability and mask of the graph."""
-        rule = self.bundle.decision or Decision()
+        rule = self.bundle.postprocessing or Postprocessing()
         return self.segmenter.find(scans, rule), *self.session.run(None, file.feeds(scans))
 
 
 @pytest.fixture
 def make(tmp_path):
-    """A function (fields of the preparation; dims, size, decision) → a network of two convolutions in all homes."""
+    """A function (fields of the preparation; dims, size, postprocessing) → a network of two convolutions."""
 
-    def made(dims=2, size=(32, 32), decision=None, **preparation) -> Made:
+    def made(dims=2, size=(32, 32), postprocessing=None, **preparation) -> Made:
         how = Preparation(multiple=(8, 8, 8), size=(8, 8, 8), **preparation)
         bundle = Bundle(
             role="segmenter",
@@ -81,7 +81,7 @@ def make(tmp_path):
             channels=how.channels,
             labels=("background", "lesion"),
             preparation=how,
-            decision=decision or Decision(),
+            postprocessing=postprocessing or Postprocessing(),
             training=Training(),
             parity=Parity(largest_difference=0.0, agreeing_voxels=1.0, cases=0, shapes=()),
             versions={},

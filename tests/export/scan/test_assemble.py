@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from strokereg.core.scan.nifti import Volume, read_volume
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.verify.drawn import drawn_scans, feeds
 
 
@@ -29,7 +29,7 @@ def check(made, scans, smallest_share=0.02):
 
 
 def test_every_grid(make, scan, copies):
-    made = make(spacing=(2.5, 3.0, 4.0), decision=Decision(threshold=0.55, smallest_ml=0.3))
+    made = make(spacing=(2.5, 3.0, 4.0), postprocessing=Postprocessing(threshold=0.55, smallest_ml=0.3))
     cut = {"cropped": lambda data, affine: (data[9:-8, 6:-5, 4:-3], affine)}  # brain on the edge of the scan
     for name, copy in (copies | cut).items():
         data, affine = copy(scan[0].data, scan[0].affine)
@@ -47,7 +47,7 @@ def test_other_scalings_and_splines(make, scan, scaling, interpolation, spacing)
 @pytest.mark.parametrize("flips", [False, True])
 @pytest.mark.parametrize(("dims", "size"), [(2, (16, 24)), (3, (16, 16, 8)), (2, (64, 64)), (3, (8, 64, 64))])
 def test_windows_and_mirror_images(make, scan, dims, size, flips):
-    made = make(dims=dims, size=size, spacing=(3.0, 2.0, 3.0), decision=Decision(flips=flips))
+    made = make(dims=dims, size=size, spacing=(3.0, 2.0, 3.0), postprocessing=Postprocessing(flips=flips))
     check(made, scan)
 
 
@@ -55,14 +55,19 @@ def test_windows_and_mirror_images(make, scan, dims, size, flips):
 def test_two_channels_with_a_scale_each(make, phantom, dims):
     folder = phantom / "sub-01" / "dwi"
     scans = [read_volume(folder / f"sub-01_{name}.nii.gz") for name in ("dwi", "adc")]
-    made = make(dims=dims, size=(16,) * dims, channels=("dwi", "adc"), decision=Decision(flips=True, smallest_ml=1.0))
+    made = make(
+        dims=dims,
+        size=(16,) * dims,
+        channels=("dwi", "adc"),
+        postprocessing=Postprocessing(flips=True, smallest_ml=1.0),
+    )
     found = check(made, scans)
     assert not np.array_equal(found.mask, check(made, scans[::-1]).mask)
 
 
 def test_the_real_case(make, real_data):
     (path,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
-    made = make(size=(48, 48), decision=Decision(threshold=0.5, smallest_ml=0.5, flips=True))
+    made = make(size=(48, 48), postprocessing=Postprocessing(threshold=0.5, smallest_ml=0.5, flips=True))
     check(made, [read_volume(path)])
 
 
@@ -78,7 +83,7 @@ def test_drawn_scans_are_askew_and_longer_than_a_window(make):
 
 def test_voxels_in_the_order_of_a_file(make, scan, copies):
     """As a program in C++ holds them: x fastest, so along the last axis."""
-    made = make(spacing=(2.0, 3.0, 4.0), decision=Decision(smallest_ml=0.3))
+    made = make(spacing=(2.0, 3.0, 4.0), postprocessing=Postprocessing(smallest_ml=0.3))
     data, affine = copies["oblique"](scan[0].data, scan[0].affine)
     _, mask = made.session.run(None, {"scan": data[None], "affine": affine})
     stored = data.ravel(order="F").reshape(1, *data.shape[::-1])
@@ -89,7 +94,7 @@ def test_voxels_in_the_order_of_a_file(make, scan, copies):
 
 @pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_BASIC"])
 def test_engines_that_optimise_less(make, scan, level):
-    made = make(decision=Decision(smallest_ml=0.3))
+    made = make(postprocessing=Postprocessing(smallest_ml=0.3))
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     session = onnxruntime.InferenceSession(made.path, options, providers=["CPUExecutionProvider"])
@@ -114,7 +119,7 @@ def test_what_the_runtime_refuses_stops_with_its_name(make, scan, change, told):
 
 
 def test_the_graph_is_plain_onnx_with_its_rule_in_sight(make):
-    made = make(decision=Decision(threshold=0.35, smallest_ml=0.2))
+    made = make(postprocessing=Postprocessing(threshold=0.35, smallest_ml=0.2))
     model = onnx.load(made.path)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
     assert not model.functions

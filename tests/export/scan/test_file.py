@@ -20,10 +20,10 @@ from strokereg.registry.errors import InputError, RunFailed
 
 def test_its_metadata_say_what_goes_in_and_how_close_it_is(exported):
     bundle, network = deploy.read_bundle(exported["scan"]), deploy.read_bundle(exported["onnx"])
-    assert bundle.whole
-    assert not network.whole
+    assert bundle.is_scan_graph
+    assert not network.is_scan_graph
     assert (list(bundle.inputs), list(bundle.output)) == (["scan", "affine"], ["probability", "mask"])
-    assert bundle.decision == network.decision
+    assert bundle.postprocessing == network.postprocessing
     assert bundle.parity.largest_difference < 1e-5
     assert bundle.parity.agreeing_voxels == 1.0
     assert bundle.parity.cases == 2
@@ -56,8 +56,8 @@ def test_a_graph_that_does_otherwise_is_not_written(unet_run, tmp_path, monkeypa
     plain = file.write
 
     def shifted(network, bundle, path):
-        rule = bundle.decision.model_copy(update={"threshold": 0.9})
-        plain(exported["onnx"], bundle.model_copy(update={"decision": rule}), path)
+        rule = bundle.postprocessing.model_copy(update={"threshold": 0.9})
+        plain(exported["onnx"], bundle.model_copy(update={"postprocessing": rule}), path)
 
     monkeypatch.setattr(file, "write", shifted)
     monkeypatch.setattr(

@@ -166,7 +166,7 @@ def deep(make_run, phantom, tmp_path_factory) -> dict[str, Path]:
         image, _ = prepare_image(case, record.preparation)
         with torch.no_grad():
             logits = model.eval()(torch.from_numpy(image)[None])
-            threshold = math.log(record.decision.threshold / (1 - record.decision.threshold))
+            threshold = math.log(record.postprocessing.threshold / (1 - record.postprocessing.threshold))
             list(model.parameters())[-1].sub_(logits.quantile(0.9) - threshold)
 
     run = make_run("unet", dims=3, fit=fit, channels=("dwi", "adc"), widths=[4, 8])

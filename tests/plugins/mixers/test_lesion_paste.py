@@ -79,7 +79,7 @@ def test_the_edge_fades(head):
 def test_a_real_lesion_keeps_its_contrast_elsewhere_in_its_brain(real_data):
     from strokereg.core.cohort.case import read_case
     from strokereg.core.cohort.open import read_folder
-    from strokereg.core.roles import Scan
+    from strokereg.core.roles import Sample
     from strokereg.core.scan.grid import Preparation
     from strokereg.core.train.prepared import prepare_image
 
@@ -88,7 +88,7 @@ def test_a_real_lesion_keeps_its_contrast_elsewhere_in_its_brain(real_data):
     brain = image[0] > -0.85
     labels = brain.astype(np.uint8)
     labels[brain & (frame.image(case.mask.astype(np.float32)) >= 0.5)] = 2  # no tissue labels come with it
-    scan = Scan(image, labels, (1,))
+    scan = Sample(image, labels, (1,))
     mixer = LesionPaste(Problem(dims=3, labels=3, size=(16,) * 3), LesionPaste.Options())
     outcomes = [mixer.mix(scan, scan, np.random.default_rng(seed)) for seed in range(8)]
     assert sum(out is not None for out in outcomes) >= 4

@@ -43,16 +43,16 @@ def test_the_generator_pays_for_what_is_asked(options, named, brains):
 def test_the_hinge_at_logits_of_zero_and_at_sure_ones(brains):
     """max(0, 1 - real) + max(0, 1 + fake): 2 where the discriminator knows nothing, 0 where it is sure."""
     model = network()
-    model.judge = lambda image, labels: ([torch.zeros(2, 1, 2, 2)] * 2, [])
+    model.evaluate = lambda image, labels: ([torch.zeros(2, 1, 2, 2)] * 2, [])
     assert float(next(model.moves(brains()))[1]["gan"]) == 2.0
     real = brains().image
-    model.judge = lambda image, labels: ([torch.full((1,), 3.0 if torch.equal(image, real) else -3.0)] * 2, [])
+    model.evaluate = lambda image, labels: ([torch.full((1,), 3.0 if torch.equal(image, real) else -3.0)] * 2, [])
     assert float(next(model.moves(brains()))[1]["gan"]) == 0.0
 
 
 def test_one_discriminator_sees_half_the_size(brains):
     model, batch = network(), brains()
-    logits, features = model.judge(batch.image, batch.labels)
+    logits, features = model.evaluate(batch.image, batch.labels)
     assert len(features) == 8
     assert [value.shape[-1] for value in features] == [8, 4, 4, 4, 4, 4, 4, 4]
     assert [value.shape[-1] for value in logits] == [4, 4]

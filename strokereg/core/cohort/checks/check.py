@@ -75,12 +75,12 @@ def check_cohort(cohort: Cohort, cache: Path, on_case: Callable[[str], None] = l
             splits.append(read_split(cohort.root, cohort.cases, fold))
         except FileFault as error:
             findings.append(finding_of("split", "", "", error))
-    twins: dict[str, Finding] = {}
+    repeated: dict[str, Finding] = {}
     for split in splits or [None]:
-        for twin in duplicates(cohort.cases, seen, split):
-            if twin.case not in twins or twin.severe:
-                twins[twin.case] = twin
-    findings += [*twins.values(), *missing_parts(cohort)]
+        for duplicate in duplicates(cohort.cases, seen, split):
+            if duplicate.case not in repeated or duplicate.severe:
+                repeated[duplicate.case] = duplicate
+    findings += [*repeated.values(), *missing_parts(cohort)]
     empty = tuple(inspection.case for inspection in seen if inspection.lesion_ml == 0)
     return Checked(cohort.root, len(cohort.cases), empty, tuple(findings))
 

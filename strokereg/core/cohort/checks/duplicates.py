@@ -18,9 +18,9 @@ def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Sp
     """One finding for each case that repeats an earlier one: an error where two parts of the split share it."""
     part_of = {subject: part for part in PARTS for subject in split.part(part)} if split else {}
     labelled = [(part_of.get(case.subject, ""), case, found.marks) for case, found in zip(cases, seen, strict=True)]
-    for part, case, before, twin, kind in _twins(labelled):
+    for part, case, before, duplicate, kind in _duplicates(labelled):
         leak = bool(part and before) and part != before
-        fault = f"has the same {kind} as {twin.name}" + (f", in {before} and in {part}" if leak else "")
+        fault = f"has the same {kind} as {duplicate.name}" + (f", in {before} and in {part}" if leak else "")
         shown = "mask" if kind == "lesion mask" and case.mask else "dwi"
         path = case.mask if shown == "mask" and case.mask else case.images["dwi"]
         error = FileFault(path, fault, "take one of the two out")
@@ -45,15 +45,15 @@ def refuse_leaks(
         files = list(cases)
         seen = inspect_cases(files, tables.get(part), content_keys(files, cache), cache / FOLDER)
         labelled += [(part, case, found.marks) for case, found in zip(files, seen, strict=True)]
-    for part, case, before, twin, kind in _twins(labelled):
+    for part, case, before, duplicate, kind in _duplicates(labelled):
         if part != before:
             raise InputError(
-                f"{case.images['dwi']}: has the same {kind} as {twin.name} of the {before} cases, but is among the "
-                f"{part} cases; take one of the two out"
+                f"{case.images['dwi']}: has the same {kind} as {duplicate.name} of the {before} cases, but is among "
+                f"the {part} cases; take one of the two out"
             )
 
 
-def _twins(
+def _duplicates(
     labelled: Iterable[tuple[str, CaseFiles, Mapping[str, str]]],
 ) -> Iterator[tuple[str, CaseFiles, str, CaseFiles, str]]:
     """Part and case, part and case of the earlier one, and what they share; of another part rather than of their own.
@@ -63,10 +63,10 @@ def _twins(
     seen: dict[tuple[str, str], dict[str, CaseFiles]] = {}
     for part, case, marks in labelled:
         known = [(kind, seen.setdefault((kind, mark), {})) for kind, mark in marks.items()]
-        pairs = [(before, twin, kind) for kind, holders in known for before, twin in holders.items()]
+        pairs = [(before, duplicate, kind) for kind, holders in known for before, duplicate in holders.items()]
         pairs.sort(key=lambda pair: pair[0] == part)
         if pairs:
-            before, twin, kind = pairs[0]
-            yield part, case, before, twin, kind
+            before, duplicate, kind = pairs[0]
+            yield part, case, before, duplicate, kind
         for _, holders in known:
             holders.setdefault(part, case)

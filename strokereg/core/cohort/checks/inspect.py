@@ -15,7 +15,7 @@ from strokereg.core.cohort.checks.rules import RULES, Parts
 from strokereg.core.cohort.fingerprint import marks_of
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.nifti import read_volume
-from strokereg.core.storage.cache import digest, remember
+from strokereg.core.storage.cache import cached, digest
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
@@ -80,7 +80,7 @@ def inspect_cases(
         if cache is None or key is None:
             found = inspect_case(files, table)
         else:
-            found = _here(remember(cache, key, lambda: asdict(inspect_case(files, table))), files)
+            found = _here(cached(cache, key, lambda: asdict(inspect_case(files, table))), files)
         on_case(files.name)
         return found
 

@@ -62,17 +62,17 @@ def _tile(files: CaseFiles) -> tuple[Image.Image, str]:
     orientation = nib.orientations.io_orientation(case.dwi.affine)  # type: ignore[no-untyped-call]
     dwi = _upright(case.dwi.data, orientation)
     mask = None if case.mask is None else _upright(case.mask, orientation)
-    struck = mask is not None and bool(mask.any())
-    level = int(mask.sum(axis=(0, 1)).argmax()) if mask is not None and struck else dwi.shape[2] // 2
+    with_lesion = mask is not None and bool(mask.any())
+    level = int(mask.sum(axis=(0, 1)).argmax()) if mask is not None and with_lesion else dwi.shape[2] // 2
     plane = radiological(dwi[:, :, level].T)
     # In steps of the in-plane voxel, so that a scan of 0.9 mm and one of 2 mm are drawn equally large.
     scale = max(1, _TILE // max(plane.shape))
     picture = window(plane, 0.0, _CEILING * max(brain_median(case.dwi.data), 1e-6), scale)
-    if mask is not None and struck:
+    if mask is not None and with_lesion:
         picture = outline(picture, radiological(mask[:, :, level].T))
     if mask is None:
         said = "no lesion mask"
-    elif not struck:
+    elif not with_lesion:
         said = "mask without lesion"
     else:
         said = f"{float(mask.sum()) * case.dwi.voxel_ml:.1f} ml, slice {level + 1} of {dwi.shape[2]}"

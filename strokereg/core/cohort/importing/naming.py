@@ -49,9 +49,11 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
             left_out[files.name] = "its name holds no letter or digit; rename its files"
             continue
         visit = Visit(files, f"sub-{subject}", f"ses-{session}" if session else None)
-        twin = visits.setdefault(visit.name, visit)
-        if twin is not visit:
-            left_out[files.name] = f"becomes {visit.name} in BIDS, as {twin.files.name} does; rename one of the two"
+        duplicate = visits.setdefault(visit.name, visit)
+        if duplicate is not visit:
+            left_out[files.name] = (
+                f"becomes {visit.name} in BIDS, as {duplicate.files.name} does; rename one of the two"
+            )
     return list(visits.values()), left_out
 
 

@@ -1,8 +1,8 @@
-// From lesion probability to lesion mask, on the scan's own grid: strokereg/core/decide.py.
+// From lesion probability to lesion mask, on the scan's own grid: strokereg/core/scan/postprocess.py.
 
 /** Mask (Uint8Array) and number of lesions: threshold, then components (26 neighbours) below the smallest are dropped. */
-export function decide(probability, shape, decision, voxelMl) {
-  const threshold = Math.fround(decision.threshold);
+export function postprocess(probability, shape, postprocessing, voxelMl) {
+  const threshold = Math.fround(postprocessing.threshold);
   const mask = Uint8Array.from(probability, (value) => (value >= threshold ? 1 : 0));
   const seen = new Uint8Array(mask.length);
   let lesions = 0;
@@ -10,7 +10,7 @@ export function decide(probability, shape, decision, voxelMl) {
     if (!mask[i] || seen[i]) continue;
     const members = component(mask, seen, shape, i);
     // The small allowance keeps a component of exactly the smallest volume, whatever the affine's rounding.
-    if (members.length * voxelMl >= decision.smallest_ml * (1 - 1e-6)) lesions++;
+    if (members.length * voxelMl >= postprocessing.smallest_ml * (1 - 1e-6)) lesions++;
     else for (const member of members) mask[member] = 0;
   }
   return {mask, lesions, volumeMl: mask.reduce((sum, value) => sum + value, 0) * voxelMl};

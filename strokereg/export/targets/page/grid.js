@@ -1,4 +1,4 @@
-// From a scan's own grid to the grid that the network sees, and back: strokereg/core/grid.py, number by number.
+// From a scan's own grid to the grid that the network sees, and back: strokereg/core/scan/grid.py, number by number.
 // Volumes of a scan are Float32Arrays with X fastest; on the network grid [Z, Y, X] is the same order in memory.
 
 import {InputError} from "./errors.js";

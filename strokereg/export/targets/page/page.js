@@ -43,19 +43,19 @@ async function begin(found, threads) {
   }
   if (!viewer) document.querySelector(".picture").hidden = true;
   document.body.dataset.state = "ready";
-  say(viewer ? "Ready." : "Ready. This browser has no WebGL 2: there will be numbers and a mask, but no picture.");
+  say(viewer ? "PreparedDataset." : "PreparedDataset. This browser has no WebGL 2: there will be numbers and a mask, but no picture.");
 }
 
 function describe(threads) {
-  const {training, preparation, decision} = bundle;
+  const {training, preparation, postprocessing} = bundle;
   at("architecture").textContent = `${bundle.architecture}, ${bundle.dims}D`;
   if (training.simulated) at("training").textContent = "The network was trained on simulated images.";
   const rows = {
     Architecture: `${bundle.architecture} (${bundle.distribution} ${bundle.version})`,
     "Trained on": training.cohort || "not stated",
     "Looks at": `${bundle.channels.join(", ")} at ${preparation.spacing.join(" × ")} mm`,
-    "A voxel is lesion from": `probability ${decision.threshold}`,
-    "Smallest lesion": `${decision.smallest_ml} ml`,
+    "A voxel is lesion from": `probability ${postprocessing.threshold}`,
+    "Smallest lesion": `${postprocessing.smallest_ml} ml`,
     "Computed by": `onnxruntime-web, ${threads} thread${threads === 1 ? "" : "s"}`,
     Licence: bundle.licence,
     "Intended use": bundle.intended_use,

@@ -1,4 +1,4 @@
-// Sliding windows, blended with Gaussian weights: strokereg/core/window.py, number by number.
+// Sliding windows, blended with Gaussian weights: strokereg/core/scan/window.py, number by number.
 
 import {rint} from "./grid.js";
 

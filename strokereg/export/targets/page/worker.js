@@ -60,9 +60,9 @@ async function segment(files) {
     return (await session.run(feeds))[name].data;
   };
   const patch = bundle.size.length ? bundle.size : shape.slice(-bundle.dims);
-  const blending = {flips: bundle.decision.flips, overlap: bundle.overlap, sigma: bundle.sigma};
+  const blending = {flips: bundle.postprocessing.flips, overlap: bundle.overlap, sigma: bundle.sigma};
   const onGrid = await slide(run, channels, shape, patch, blending, (share) => postMessage({progress: share}));
-  const {mask, lesions, volumeMl} = decide(fromGrid(onGrid, frame, scans[0]), scans[0].shape, bundle.decision, scans[0].voxelMl);
+  const {mask, lesions, volumeMl} = postprocess(fromGrid(onGrid, frame, scans[0]), scans[0].shape, bundle.postprocessing, scans[0].voxelMl);
   return {lesions, volumeMl, centre: middle(mask, scans[0]), mask: maskFile(scans[0], mask)};
 }
 

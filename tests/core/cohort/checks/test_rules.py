@@ -145,15 +145,15 @@ def test_an_empty_mask_is_counted_and_no_fault(real):
 def test_duplicates_are_told_and_between_parts_they_are_errors(real):
     real.save_case("sub-02")
     real.save_case("sub-03", shade=1.01)  # another scale does not hide it
-    twins = about_case(check_data(real.root))
-    assert [(twin.rule, twin.severe) for twin in twins] == [("duplicates", False)] * 2
-    assert "sub-02_dwi.nii.gz: has the same image as sub-01; take one" in str(twins[0])
+    duplicates = about_case(check_data(real.root))
+    assert [(duplicate.rule, duplicate.severe) for duplicate in duplicates] == [("duplicates", False)] * 2
+    assert "sub-02_dwi.nii.gz: has the same image as sub-01; take one" in str(duplicates[0])
     shutil.rmtree(real.root / "sub-03")
     shutil.rmtree(real.root / "derivatives" / "truth" / "sub-03")
     noise = np.random.default_rng(0).normal(0, 9, real.volumes["dwi"].shape) * (real.volumes["dwi"] > 0)
     real.save("dwi", (real.volumes["dwi"] + noise).astype(np.float32), subject="sub-02")
-    [twin] = about_case(check_data(real.root))
-    assert "sub-02_desc-lesion_mask.nii.gz: has the same lesion mask as sub-01; take one" in str(twin)
+    [duplicate] = about_case(check_data(real.root))
+    assert "sub-02_desc-lesion_mask.nii.gz: has the same lesion mask as sub-01; take one" in str(duplicate)
     real.save("mask", np.roll(real.volumes["mask"], 1, axis=0) | real.volumes["mask"], subject="sub-02")
     assert about_case(check_data(real.root)) == []
 
@@ -164,9 +164,9 @@ def test_a_patient_in_two_parts_is_an_error(real):
     real.save("dwi", np.flip(real.volumes["dwi"], 0), subject="sub-03")
     real.save("mask", np.flip(real.volumes["mask"], 1), subject="sub-03")
     Split(("sub-01",), ("sub-03",), ("sub-02",)).write(real.root / "split.tsv")
-    [twin] = about_case(check_data(real.root))
-    assert twin.severe
-    assert "in train and in test" in twin.fault
+    [duplicate] = about_case(check_data(real.root))
+    assert duplicate.severe
+    assert "in train and in test" in duplicate.fault
 
 
 def test_the_split_and_the_table_are_part_of_the_list(real):

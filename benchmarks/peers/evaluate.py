@@ -1,7 +1,7 @@
-"""Judge a peer's predictions as strokereg judges its own: on each scan's grid, with the same metrics.
+"""Evaluate a peer's predictions as strokereg evaluates its own: on each scan's grid, with the same metrics.
 
-Two decision rules: `own` is the peer's as it ships (probability of a half, nothing dropped), `chosen` is strokereg's
-(threshold and smallest lesion with the best Dice on the validation cases). Both come with scores per case.
+Two postprocessing rules: `own` is the peer's as it ships (probability of a half, nothing dropped), `chosen` is
+strokereg's (threshold and smallest lesion with the best Dice on the validation cases). Both come with scores per case.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from exchange import Exchange
 from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.open import read_folder
-from strokereg.core.evaluate.metrics import judge_case
+from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.report.results import SeedScores
 from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import read_volume
-from strokereg.core.scan.postprocess import Decision
+from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
-from strokereg.core.train.validation import Judged, best_decision
+from strokereg.core.train.validation import Prediction, best_postprocessing
 from strokereg.registry.errors import InputError
 
-OWN = Decision(threshold=0.5, smallest_ml=0.0)
+OWN = Postprocessing(threshold=0.5, smallest_ml=0.0)
 
 
-def judge(run: Path) -> dict[str, Any]:
+def evaluate(run: Path) -> dict[str, Any]:
     """What is known of a training, and its scores per rule and case.
 
     Args:
@@ -42,12 +42,12 @@ def judge(run: Path) -> dict[str, Any]:
     training = json.loads((run / "training.json").read_text(encoding="utf-8"))
     preparation = Preparation.model_validate(facts["preparation"])
     cohort = open_cohort(facts["cohort"])
-    judged = {part: _read(run / part, cohort.part(part), preparation) for part in ("val", "test")}
-    abroad = read_folder(facts["external"]).cases if facts["external"] else ()
-    judged["external"] = _read(run / "external", abroad, preparation)
-    chosen, validation_dice = best_decision(list(judged["val"].values()))
+    evaluated = {part: _read(run / part, cohort.part(part), preparation) for part in ("val", "test")}
+    elsewhere = read_folder(facts["external"]).cases if facts["external"] else ()
+    evaluated["external"] = _read(run / "external", elsewhere, preparation)
+    chosen, validation_dice = best_postprocessing(list(evaluated["val"].values()))
     rules = {"own": OWN, "chosen": chosen}
-    scores = {rule: _scores(training["seed"], decision, judged) for rule, decision in rules.items()}
+    scores = {rule: _scores(training["seed"], postprocessing, evaluated) for rule, postprocessing in rules.items()}
     return {
         **training,
         "cohort": cohort.name,
@@ -59,22 +59,25 @@ def judge(run: Path) -> dict[str, Any]:
     }
 
 
-def _scores(seed: int, decision: Decision, judged: dict[str, dict[str, Judged]]) -> SeedScores:
-    parts = [{name: judge_case(case, decision) for name, case in judged[part].items()} for part in ("test", "external")]
-    return SeedScores(seed=seed, decision=decision, cases=parts[0], external=parts[1])
+def _scores(seed: int, postprocessing: Postprocessing, evaluated: dict[str, dict[str, Prediction]]) -> SeedScores:
+    parts = [
+        {name: score_case(case, postprocessing) for name, case in evaluated[part].items()}
+        for part in ("test", "external")
+    ]
+    return SeedScores(seed=seed, postprocessing=postprocessing, cases=parts[0], external=parts[1])
 
 
-def _read(folder: Path, files: Iterable[CaseFiles], preparation: Preparation) -> dict[str, Judged]:
+def _read(folder: Path, files: Iterable[CaseFiles], preparation: Preparation) -> dict[str, Prediction]:
     """Case name → the case with the peer's probability brought back onto its scan."""
-    judged = {}
+    evaluated = {}
     for case in files:
         scan = read_case(case)
         frame, predicted = frame_of(scan.dwi, preparation), read_volume(folder / f"{case.name}.nii.gz")
         if predicted.data.shape != frame.shape[::-1]:
             raise InputError(f"{predicted.path}: is {predicted.data.shape}, not {frame.shape[::-1]}; predict again")
         assert scan.mask is not None  # conversion refuses cases without
-        judged[case.name] = Judged(scan.dwi, scan.mask, frame.back(predicted.data.transpose(2, 1, 0)))
-    return judged
+        evaluated[case.name] = Prediction(scan.dwi, scan.mask, frame.back(predicted.data.transpose(2, 1, 0)))
+    return evaluated
 
 
 def main() -> None:
@@ -85,7 +88,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     try:
         for run in given.run:
-            found = judge(run)
+            found = evaluate(run)
             path = given.out / f"{run.name}-n{found['cases']}.json"
             write_json(path, found)
             print(path)
