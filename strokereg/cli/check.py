@@ -21,7 +21,9 @@ _SIGNS = {"held": "ok", "failed": "FAILED", "skipped": "–", "expected": "expec
 
 @click.command(epilog="Example: strokereg check mynet --set width=4")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), help="Role of a class that is not registered.")
+@click.option(
+    "--role", type=click.Choice([str(role) for role in ROLES]), help="Role of a class that is not registered."
+)
 @click.option("--dims", type=Numbers(), help="2, 3 or 2,3.  [default: all that its spec offers]")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set width=4.")
 @click.option("--size", type=click.IntRange(8), help="Voxels a side of the toy brains.  [default: 16 where it can]")

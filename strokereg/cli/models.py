@@ -18,7 +18,7 @@ from strokereg.registry.specs import ROLES
 
 @click.command(epilog="Example: strokereg models 'spade*' --role translator")
 @click.argument("pattern", default="*")
-@click.option("--role", type=click.Choice(ROLES), help="Only this role.")
+@click.option("--role", type=click.Choice([str(role) for role in ROLES]), help="Only this role.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
 @click.option("--exports", is_flag=True, help="With --markdown: what each exports to, in place of papers.")

@@ -12,7 +12,13 @@ from strokereg.registry.specs import ReaderSpec
 
 @click.command(epilog="Example: strokereg new-plugin mynet --role translator && pip install -e ./strokereg-mynet")
 @click.argument("name")
-@click.option("--role", type=click.Choice(KINDS), default="translator", show_default=True, help="What it is.")
+@click.option(
+    "--role",
+    type=click.Choice([str(kind) for kind in KINDS]),
+    default="translator",
+    show_default=True,
+    help="What it is.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make.  [default: strokereg-NAME]")
 def new_plugin(name: str, role: str, out: Path | None) -> None:
     """Write a complete plugin: a model that trains (or a reader), typed options, tests, README and CI.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from enum import StrEnum
+from typing import ClassVar
 
 from strokereg.registry.errors import StrokeregError
 
@@ -16,6 +17,17 @@ API = 1  # version of the contract between the core and a plugin
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+class Role(StrEnum):
+    """What a plugin can add. Members are strings, so JSON files and options hold plain words."""
+
+    GENERATOR = "generator"
+    TRANSLATOR = "translator"
+    SEGMENTER = "segmenter"
+    MIXER = "mixer"
+    READER = "reader"
+    TRACKER = "tracker"
 
 
 class SpecError(StrokeregError):
@@ -45,7 +57,7 @@ class Spec:
     licence: str = ""
     api: int = API
 
-    role: ClassVar[str] = ""
+    role: ClassVar[Role]
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -65,14 +77,14 @@ class ReaderSpec(Spec):
     """
 
     general: bool = False
-    role: ClassVar[str] = "reader"
+    role: ClassVar[Role] = Role.READER
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerSpec(Spec):
     """An experiment tracker; its factory is called as `Class(folder)` (see `core.train.tracking`)."""
 
-    role: ClassVar[str] = "tracker"
+    role: ClassVar[Role] = Role.TRACKER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +116,7 @@ class GeneratorSpec(ArchitectureSpec):
     """An architecture that makes lesion masks."""
 
     stochastic: bool = True
-    role: ClassVar[str] = "generator"
+    role: ClassVar[Role] = Role.GENERATOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +128,14 @@ class TranslatorSpec(ArchitectureSpec):
     """
 
     paired: bool = True
-    role: ClassVar[str] = "translator"
+    role: ClassVar[Role] = Role.TRANSLATOR
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterSpec(ArchitectureSpec):
     """An architecture that turns an MR image into a lesion mask."""
 
-    role: ClassVar[str] = "segmenter"
+    role: ClassVar[Role] = Role.SEGMENTER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,29 +151,10 @@ class MixerSpec(ArchitectureSpec):
     torchscript: bool = False
     onnx: bool = False
     bf16: bool = False
-    role: ClassVar[str] = "mixer"
+    role: ClassVar[Role] = Role.MIXER
 
 
-SPEC_OF_ROLE: dict[str, type[ArchitectureSpec]] = {
+SPEC_OF_ROLE: dict[Role, type[ArchitectureSpec]] = {
     spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
 }
 ROLES = tuple(SPEC_OF_ROLE)
-
-
-class Registered(Protocol):
-    """A spec with where it came from, as the registry hands it out."""
-
-    @property
-    def spec(self) -> ArchitectureSpec:
-        """What is registered."""
-        ...
-
-    @property
-    def distribution(self) -> str:
-        """The installed distribution that registered it."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """That distribution's version."""
-        ...
