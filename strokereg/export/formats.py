@@ -13,7 +13,7 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "scan": ".scan
 TARGETS = {
     "triton": ("onnx", "*/1/model.onnx"),
     "monai": ("torchscript", "models/model.ts"),
-    "web": ("onnx", "model.onnx"),
+    "web": ("scan", "model.onnx"),
 }
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 

@@ -170,8 +170,9 @@ def deep(make_run, phantom, tmp_path_factory) -> dict[str, Path]:
             list(model.parameters())[-1].sub_(logits.quantile(0.9) - threshold)
 
     run = make_run("unet", dims=3, fit=fit, channels=("dwi", "adc"), widths=[4, 8])
-    files = deploy.export(run, formats=("onnx", "torchscript"), out=tmp_path_factory.mktemp("deep"))
-    return dict(zip(("onnx", "torchscript"), files, strict=True))
+    formats = ("onnx", "torchscript", "scan")
+    files = deploy.export(run, formats=formats, out=tmp_path_factory.mktemp("deep"))
+    return dict(zip(formats, files, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def site(exported, tmp_path_factory) -> Path:
         libraries()
     except InputError as error:
         pytest.skip(str(error))
-    return build("web", exported["onnx"], deploy.read_bundle(exported["onnx"]), tmp_path_factory.mktemp("site"))
+    return build("web", exported["scan"], deploy.read_bundle(exported["scan"]), tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_bad_scans_get_a_sentence_and_the_next_one_is_taken(plain_page, serve, s
 def test_two_channels_in_3d_dropped_together_on_a_server_that_allows_threads(
     plain_page, serve, site, deep, phantom, tmp_path
 ):
-    place = build("web", deep["onnx"], deploy.read_bundle(deep["onnx"]), tmp_path)
+    place = build("web", deep["scan"], deploy.read_bundle(deep["scan"]), tmp_path)
     isolated = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
     plain_page.open(serve(place, isolated).address)
     assert plain_page.run("crossOriginIsolated")

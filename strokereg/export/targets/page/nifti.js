@@ -1,7 +1,6 @@
 // NIfTI-1 and NIfTI-2 in one file, read as strokereg's Python reads them (nibabel): scaling, byte order, affine.
 
 import {InputError} from "./errors.js";
-import {determinant} from "./matrix.js";
 
 // Where things lie in the two headers; `real` is the size of their floating-point numbers.
 const FORMS = {
@@ -17,8 +16,8 @@ const VOXELS = {
 /**
  * Read a scan.
  *
- * Gives `shape` [X, Y, Z]; `data`, a Float32Array with X fastest; `affine`, 4 rows, voxel → mm; `spacing` in mm and
- * `voxelMl`; `header`, which `maskFile` writes again. Throws InputError.
+ * Gives `shape` [X, Y, Z]; `data`, a Float32Array with X fastest; `affine`, 4 rows, voxel → mm; `voxelMl`; and `header`,
+ * which `maskFile` writes again. Throws InputError.
  */
 export async function readVolume(file) {
   const buffer = await unpacked(file);
@@ -26,9 +25,8 @@ export async function readVolume(file) {
   const {affine, shape} = header;
   const volume = Math.abs(determinant(affine));
   if (!(volume >= 1e-9 && volume < Infinity)) throw fault(file.name, "its affine cannot be inverted", "repair the sform or qform");
-  const spacing = [0, 1, 2].map((c) => Math.sqrt(affine[0][c] ** 2 + affine[1][c] ** 2 + affine[2][c] ** 2));
   const data = readVoxels(file.name, buffer, header);
-  return {name: file.name, shape, data, affine, spacing, voxelMl: volume / 1000, header};
+  return {name: file.name, shape, data, affine, voxelMl: volume / 1000, header};
 }
 
 /** Scans of one case must share one grid: shape equal, affines within 0.001 mm and 10⁻⁵ of each entry. */
@@ -139,6 +137,11 @@ function fromEdges(pixdim, shape) {
   const [x, y, z] = pixdim.slice(1).map(Math.abs);
   const step = [-x, y, z];
   return [...step.map((value, i) => [0, 1, 2].map((j) => (i === j ? value : 0)).concat((-value * (shape[i] - 1)) / 2)), [0, 0, 0, 1]];
+}
+
+/** Of the upper left 3×3. */
+function determinant([[a, b, c], [d, e, f], [g, h, i]]) {
+  return a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g);
 }
 
 function fault(name, what, mend) {

@@ -13,7 +13,6 @@ const worker = startWorker();
 worker.postMessage({model: new URL("model.onnx", location.href).href});
 worker.onmessage = ({data}) => {
   if (data.bundle) begin(data.bundle, data.threads);
-  else if (data.progress !== undefined) at("progress").value = data.progress;
   else if (data.fault) end(data.fault, true);
   else show(data.found);
 };
@@ -43,7 +42,7 @@ async function begin(found, threads) {
   }
   if (!viewer) document.querySelector(".picture").hidden = true;
   document.body.dataset.state = "ready";
-  say(viewer ? "PreparedDataset." : "PreparedDataset. This browser has no WebGL 2: there will be numbers and a mask, but no picture.");
+  say(viewer ? "Ready." : "Ready. This browser has no WebGL 2: you get numbers and a mask, but no picture.");
 }
 
 function describe(threads) {
@@ -77,7 +76,6 @@ async function take(pairs) {
   at("drop").inert = true;
   for (const id of ["result", "save", "view"]) at(id).hidden = true;
   viewer?.clear(); // no mask of an earlier scan beside this one's name
-  at("progress").value = 0;
   at("progress").hidden = false;
   document.body.dataset.state = "busy";
   say("Segmenting …");

@@ -1,13 +1,11 @@
-// The segmenter, in a thread of its own so that the page stays awake. It is told {model} once and then {files}, and tells
-// {bundle}, {progress}, {found} or {fault}.
+// The segmenter, in a thread of its own so that the page stays responsive. It receives {model} once and then {files}, and
+// posts {bundle}, {found} or {fault}. All computing is in the model's graph: raw voxels and affine in, mask out.
 
 import * as ort from "./lib/onnxruntime.js";
-import {decide} from "./decide.js";
 import {InputError} from "./errors.js";
-import {brain, frameOf, fromGrid, toGrid} from "./grid.js";
 import {readMetadata} from "./header.js";
+import {countLesions} from "./lesions.js";
 import {checkSameGrid, maskFile, readVolume} from "./nifti.js";
-import {slide} from "./window.js";
 
 let session;
 let bundle;
@@ -18,7 +16,7 @@ onmessage = async ({data}) => {
     else postMessage({found: await segment(data.files)});
   } catch (error) {
     if (!(error instanceof InputError)) console.error(error);
-    postMessage({fault: error instanceof InputError ? error.message : `This browser could not do it (${error.message ?? error}).`});
+    postMessage({fault: error instanceof InputError ? error.message : `This browser could not segment the scan (${error.message ?? error}).`});
   }
 };
 
@@ -26,6 +24,7 @@ async function load(model) {
   const [bytes, engine] = await Promise.all([fetched(model), fetched(new URL("lib/onnxruntime.wasm", import.meta.url))]);
   bundle = readMetadata(new Uint8Array(bytes), "model.onnx");
   ort.env.wasm.wasmBinary = engine;
+  ort.env.logLevel = "fatal"; // a scan that the graph refuses gets a sentence of the page's own
   // Threads share memory, which browsers give only to pages that were served with the two isolation headers.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
   session = await ort.InferenceSession.create(new Uint8Array(bytes), {executionProviders: ["wasm"]});
@@ -38,7 +37,7 @@ async function load(model) {
 
 async function fetched(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new InputError(`${new URL(url).pathname}: is not beside this page (${response.status}); export the page anew`);
+  if (!response.ok) throw new InputError(`${new URL(url).pathname}: is not beside this page (${response.status}); export the page again`);
   return response.arrayBuffer();
 }
 
@@ -47,23 +46,27 @@ async function segment(files) {
   const scans = [];
   for (const file of files) scans.push(await readVolume(file));
   scans.slice(1).forEach((scan) => checkSameGrid(scans[0], scan));
-  const brains = scans.map(brain);
-  const frame = frameOf(scans[0], brains[0].threshold, bundle.preparation);
-  const channels = scans.map((scan) => toGrid(scan, frame));
-  const medians = brains.map(({median}) => median);
-  const shape = [...frame.shape].reverse();
-  const name = Object.keys(bundle.output)[0];
-
-  const run = async (windows, dims) => {
-    const median = Float32Array.from({length: dims[0] * medians.length}, (_, i) => medians[i % medians.length]);
-    const feeds = {image: new ort.Tensor("float32", windows, dims), median: new ort.Tensor("float32", median, [dims[0], medians.length])};
-    return (await session.run(feeds))[name].data;
+  const [{shape, affine, voxelMl}] = scans;
+  // Voxels lie with X fastest, which to ONNX is the last axis; so the affine's columns go in reverse order too.
+  const voxels = new Float32Array(scans.length * scans[0].data.length);
+  scans.forEach(({data}, c) => voxels.set(data, c * data.length));
+  const columns = affine.flatMap(([x, y, z, shift]) => [z, y, x, shift]);
+  const feeds = {
+    scan: new ort.Tensor("float32", voxels, [scans.length, ...[...shape].reverse()]),
+    affine: new ort.Tensor("float64", Float64Array.from(columns), [4, 4]),
   };
-  const patch = bundle.size.length ? bundle.size : shape.slice(-bundle.dims);
-  const blending = {flips: bundle.postprocessing.flips, overlap: bundle.overlap, sigma: bundle.sigma};
-  const onGrid = await slide(run, channels, shape, patch, blending, (share) => postMessage({progress: share}));
-  const {mask, lesions, volumeMl} = postprocess(fromGrid(onGrid, frame, scans[0]), scans[0].shape, bundle.postprocessing, scans[0].voxelMl);
-  return {lesions, volumeMl, centre: middle(mask, scans[0]), mask: maskFile(scans[0], mask)};
+  const {mask} = await session.run(feeds, ["mask"]).catch((error) => refuse(error, scans));
+  const volumeMl = mask.data.reduce((sum, value) => sum + value, 0) * voxelMl;
+  return {lesions: countLesions(mask.data, shape), volumeMl, centre: middle(mask.data, scans[0]), mask: maskFile(scans[0], mask.data)};
+}
+
+/** The graph refuses a scan by failing in a node whose name says why, such as `dwi_holds_no_positive_voxels`. */
+function refuse(error, scans) {
+  for (const [i, channel] of bundle.channels.entries()) {
+    const fault = new RegExp(`\\b${channel}_((?:holds|has)_\\w+)`).exec(error.message)?.[1];
+    if (fault) throw new InputError(`${scans[i].name}: ${fault.replaceAll("_", " ")}; give an image with the brain in it`);
+  }
+  throw error;
 }
 
 /** A point, in mm, of the slice (along Z) with most lesion, to look at first; null without any. */
