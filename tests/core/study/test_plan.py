@@ -1,30 +1,69 @@
-"""A study from plan to results, with everything real but the size."""
+"""Which arms a study has, which tasks they need, and what tasks share."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.storage.cache import cache_folder
-from strokereg.core.study import executor
-from strokereg.core.study.compare import study_settings
 from strokereg.core.study.context import make_context
-from strokereg.core.study.executor import LocalExecutor, NoCallbacks
-from strokereg.core.study.plan import make_plan, record_of
-from strokereg.core.study.run import run_study
-from strokereg.registry.catalogue import forget
+from strokereg.core.study.plan import list_arms, make_plan, record_of
+from strokereg.core.study.settings import study_settings
 from strokereg.registry.errors import InputError
-from strokereg.registry.local import FILES
+
+
+def names(mixers=(), **changes):
+    settings = study_settings("smoke", **changes)
+    return [arm.name(settings) for arm in list_arms(settings, frozenset(mixers))]
+
+
+def test_an_axis_is_named_only_where_it_varies():
+    assert names(models=("spade",)) == ["clinical only", "spade, synthetic", "spade, clinical + synthetic"]
+    several = names(models=("carvemix",), mixers=("carvemix",), shares=(0.2, 0.5), segmenters=("unet", "dynunet"))
+    assert several == [
+        "clinical only, unet",
+        "carvemix, synthetic, unet",
+        "carvemix, clinical + synthetic, 20% of each batch, unet",
+        "carvemix, clinical + synthetic, 50% of each batch, unet",
+        "clinical only, dynunet",
+        "carvemix, synthetic, dynunet",
+        "carvemix, clinical + synthetic, 20% of each batch, dynunet",
+        "carvemix, clinical + synthetic, 50% of each batch, dynunet",
+    ]
+
+
+def test_arms_of_synthetic_images_alone_can_be_left_out():
+    assert names(models=("spade",), mixed_only=True) == ["clinical only", "spade, clinical + synthetic"]
+
+
+def test_public_priors_are_arms_of_their_own(tmp_path):
+    found = names(
+        models=("spade", "carvemix"), mixers=("carvemix",), generators=("mask-gan", "mask-warp"), anatomies=tmp_path
+    )
+    assert [name for name in found if "clinical +" in name] == [
+        "spade, clinical + synthetic, mask-gan",
+        "spade, clinical + synthetic, mask-warp",
+        "spade, clinical + synthetic, public anatomies, mask-gan",
+        "spade, clinical + synthetic, public anatomies, mask-warp",
+        "carvemix, clinical + synthetic",
+    ]
+    both = names(models=("spade",), anatomies=tmp_path, mask_library=tmp_path)
+    assert both[-1] == "spade, clinical + synthetic, public anatomies and masks"
+    assert names(models=("spade",), mask_library=tmp_path)[-1] == "spade, clinical + synthetic, public masks"
+
+
+def test_the_note_of_an_arm_does_not_depend_on_how_others_are_called():
+    """A generator whose name ends like the segmenter's keeps its name."""
+    settings = study_settings("smoke", models=("spade",), generators=("acme-unet", "mask-gan"), segmenters=("unet",))
+    mixed = [arm for arm in list_arms(settings, frozenset()) if arm.training == "clinical + synthetic"]
+    assert [arm.note(settings) for arm in mixed] == ["acme-unet", "mask-gan"]
 
 
 def context_of(cohort, store, **changes):
     settings = study_settings("smoke", **{"models": ("pix2pix", "spade"), **changes})
-    return make_context(settings, open_cohort(cohort), store, cache_folder() / "prepared")
+    return make_context(settings, open_cohort(cohort), store)
 
 
 def kinds(plan):
@@ -144,90 +183,3 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
     with pytest.raises(InputError, match=fault):
         context_of(small_cohort, tmp_path / "store", **changes)
     assert not (tmp_path / "store").exists()
-
-
-@pytest.mark.slow
-def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path):
-    budgets = {"segmenter": {"steps": 4, "augment": {"shading": 0.1}}}
-    settings = study_settings("smoke", models=("random-contrast", "carvemix"), budgets=budgets)
-
-    def run():
-        return run_study(
-            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-            LocalExecutor(2), NoCallbacks(), command="test",
-        )  # fmt: skip
-
-    finished = run()
-    results = finished.results
-    assert results.failures == []
-    assert [(arm.training, arm.translator) for arm in results.arms] == [
-        ("clinical", None),
-        ("synthetic", "random-contrast"),
-        ("clinical + synthetic", "random-contrast"),
-        ("synthetic", "carvemix"),
-        ("clinical + synthetic", "carvemix"),
-    ]
-    assert all(len(arm.seeds) == 1 for arm in results.arms)
-    steps = {run.architecture: run.steps for run in results.runs}
-    assert steps == {"mask-gan": 6, "random-contrast": 0, "unet": 4}
-    assert results.study.augment == {"segmenter": {"shading": 0.1}}
-    notes = results.synthesis
-    assert notes["carvemix (3 cases, seed 0)"]["lesions"] == 2
-    assert "held_out_l1" in notes["random-contrast (3 cases, seed 0)"]
-    assert "held_out_l1" not in notes["carvemix (3 cases, seed 0)"]
-    page = finished.report.read_text()
-    for part in (
-        "Training cases, mixed",
-        "carvemix: sub-",
-        "Label maps of validation cases, translated",
-        "shading 0.1",
-    ):
-        assert part in page
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*.npy")}
-    assert len(before) == 2 * 2 * 2  # two databases of two cases, image and labels
-    again = run().results
-    assert again.model_copy(update={"timing": {}}) == results.model_copy(update={"timing": {}})
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-FAULTS = {
-    "raises": "RuntimeError: the plugin is broken",
-    "refuses": "its sizes are multiples of 1000; choose --patch accordingly",
-    "nan": "the loss 'l2' of 'painter' became nan",
-    "nan-painted": "the translator painted NaN or infinite values; look at its losses",
-    "hangs": "hung after step 4 of 6: no sign of life for 2 s",
-    "dies-always": "died again and again",
-}
-
-
-@pytest.mark.slow
-def test_failing_translators_fail_their_arms_only(small_cohort, tmp_path, monkeypatch):
-    """All at once, beside one whose process died by chance, which is taken up again."""
-    helpers = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", helpers)  # for the workers
-    monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
-    monkeypatch.syspath_prepend(helpers)
-    monkeypatch.setenv(FILES, f"{helpers}/faulty.py")
-    forget()
-    import faulty
-
-    monkeypatch.setattr(executor, "Patience", faulty.Impatient)
-    models = (*FAULTS, "dies-once")
-    settings = study_settings("smoke", models=models, steps={"segmenter": 4, "generator": 2}, quality=False)
-    finished = run_study(
-        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-        LocalExecutor(2), NoCallbacks(), command="test",
-    )  # fmt: skip
-    whole = {arm.name for arm in finished.results.arms if arm.seeds}
-    assert whole == {"clinical only", "dies-once, synthetic", "dies-once, clinical + synthetic"}
-    assert len(finished.results.arms) == 1 + 2 * len(models)
-    told = [(failure.what, failure.reason) for failure in finished.results.failures]
-    for how, reason in FAULTS.items():
-        mine = [said for what, said in told if how in what.replace(",", " ").split()]
-        assert reason in mine[0], mine
-        assert all("which failed" in said for said in mine[1:])
-        assert len(mine) == 4 - (how == "nan-painted")  # translator, database, two segmenters
-    assert "faulty.py" in finished.results.provenance.versions
-    assert "hung after step 4 of 6" in finished.report.read_text()
-    sys.modules.pop("faulty")
-    forget()
