@@ -31,5 +31,5 @@ def test_an_external_cohort_is_simulated_or_real_as_its_own_description_says(con
 
 
 def test_a_case_of_the_cohort_cannot_be_external(context_with, small_cohort):
-    with pytest.raises(InputError, match="has the same image as .* of the training cases"):
+    with pytest.raises(InputError, match=r"has the same image as .* of the training cases"):
         context_with(small_cohort)
