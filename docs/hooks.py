@@ -37,7 +37,9 @@ def help_texts() -> str:
 def public_names() -> str:
     """An entry for each public function and class that no other section of the page has, for mkdocstrings."""
     return "\n\n".join(
-        f"::: {home}.{name}" for name, home in sorted(_HOME.items()) if home.startswith(DOCUMENTED) and not home.endswith(".roles")
+        f"::: {home}.{name}"
+        for name, home in sorted(_HOME.items())
+        if home.startswith(DOCUMENTED) and not home.endswith(".roles")
     )
 
 
@@ -50,7 +52,7 @@ MAKE = {
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Called by mkdocs for each page. Links to files outside `docs` become their paths, since the site has no such files.
+    """Fill in a page; mkdocs calls this for each. Links to `examples` become paths, since the site has no such files.
 
     Raises:
         KeyError: the page names a part that is not in `MAKE`.

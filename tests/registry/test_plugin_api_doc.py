@@ -30,6 +30,7 @@ from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.problem import Problem
 from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 TEXT = (PAGES / "plugin-api.md").read_text(encoding="utf-8")
 SIGNATURES = PAGES / "signatures.txt"
@@ -68,11 +69,15 @@ def test_the_plugin_of_the_page_is_found_built_and_makes_its_move(tmp_path, monk
     assert losses["l1"].requires_grad
 
 
-def test_the_mixer_of_the_page_mixes():
-    _, _, mixer, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    known: dict[str, type] = {}
-    exec(IMPORTS + mixer, known)
-    acme = known["Acme"](Problem(labels=4), None)
+def load_example(name, monkeypatch, **roles):
+    """The catalogue with the plugin file of that name in `examples`."""
+    monkeypatch.setenv("STROKEREG_PLUGINS", str(EXAMPLES / name))
+    return Catalogue(**roles)
+
+
+def test_the_example_of_a_mixer_mixes(monkeypatch):
+    known = load_example("acme_mixer.py", monkeypatch)
+    acme = known.build("acme-mixer", Problem(labels=4), {})
     assert isinstance(acme, Mixer)
     host = strokereg.Sample(np.zeros((1, 2, 4, 4), np.float32), np.ones((2, 4, 4), np.uint8), (1, 2))
     donor = strokereg.Sample(np.ones((1, 2, 4, 4), np.float32), np.full((2, 4, 4), 3, np.uint8), (1, 2))
@@ -82,17 +87,8 @@ def test_the_mixer_of_the_page_mixes():
     assert (host.labels == 1).all()
 
 
-def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
-    _, _, _, reader, hook, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    info = tmp_path / "acme_sr-1.2.dist-info"
-    info.mkdir()
-    (tmp_path / "acme_sr.py").write_text(f"import strokereg\n{reader}\n{hook}".replace("acme_sr.reader", "acme_sr"))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sr\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[strokereg]\nacme = acme_sr\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "acme_sr", raising=False)
-
-    known = Catalogue(roles=READERS)
+def test_the_example_of_a_reader_reads(tmp_path, monkeypatch):
+    known = load_example("acme_reader.py", monkeypatch, roles=READERS)
     assert not known.quarantined
     root = tmp_path / "scans"
     for path in ("p1/late/b1000.nii.gz", "p1/late/infarct.nii.gz", "p2/late/b1000.nii.gz"):
@@ -107,12 +103,8 @@ def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
     assert not build_reader(known.find("acme-lab")).recognises(root)
 
 
-def test_the_tracker_of_the_page_is_found_and_called(tmp_path, monkeypatch):
-    *_, tracker, hook, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    path = tmp_path / "acme_log.py"
-    path.write_text(f"import json\n\nimport strokereg\n\n{tracker}\n{hook}")
-    monkeypatch.setenv("STROKEREG_PLUGINS", str(path))
-    entry = Catalogue(roles=TRACKERS).find("acme-log")
+def test_the_example_of_a_tracker_writes(tmp_path, monkeypatch):
+    entry = load_example("acme_tracker.py", monkeypatch, roles=TRACKERS).find("acme-log")
     acme = build_tracker(entry, tmp_path / "kept")
     assert isinstance(acme, Tracker)
     acme.begin("unet", {"seed": 0})
@@ -180,7 +172,9 @@ def signatures():
 
 
 def test_the_list_of_signatures_is_what_there_is():
-    assert SIGNATURES.read_text(encoding="utf-8") == signatures(), f"if you mean the change, run: python tests/registry/{Path(__file__).name}"
+    assert SIGNATURES.read_text(encoding="utf-8") == signatures(), (
+        f"if you mean the change, run: python tests/registry/{Path(__file__).name}"
+    )
 
 
 def test_hooks_take_no_arguments():

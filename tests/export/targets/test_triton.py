@@ -6,7 +6,6 @@ import http.server
 import importlib.metadata
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 import threading
