@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from strokereg import _HOME
 from strokereg.cli.main import cli
 
-WIDTH = 100
+WIDTH = 80
 DOCUMENTED = ("strokereg.core", "strokereg.export", "strokereg.registry.catalogue")
 
 
