@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from strokereg.cli.main import cli
+from strokereg.core.study.settings import PRESETS, StudySettings
+from strokereg.registry.catalogue import READERS, Catalogue
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -158,6 +160,41 @@ def test_commands_and_their_options_exist(page):
 def test_the_page_of_commands_lists_them_all():
     rows = "\n".join(line for line in text_of(DOCS / "reference" / "commands.md").splitlines() if line.startswith("|"))
     assert sorted(re.findall(r"`([a-z][a-z -]+)`", rows)) == sorted(" ".join(path) for path, _ in hooks.commands())
+
+
+def rows_of(page: Path, heading: str) -> list[list[str]]:
+    """Cells of the rows of the table whose first heading is this."""
+    table = text_of(page).partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+
+
+def test_the_results_are_those_that_the_study_wrote():
+    page = DOCS / "results" / "soop.md"
+    differences = dict[tuple[str, str], str]()
+    for training, cases, _, _, difference, *_ in rows_of(DOCS / "results" / "soop" / "table.md", "training"):
+        differences[training.removesuffix(", clinical + synthetic"), cases] = difference
+    for arm, *shown in rows_of(page, "arm"):
+        assert shown == [differences[arm, cases] for cases in ("10", "50", "110")]
+
+
+def test_the_presets_are_those_of_the_code():
+    for name, grid, cases, seeds, steps in rows_of(DOCS / "how-to" / "run-a-study.md", "preset"):
+        preset = StudySettings(models=(), **PRESETS[re.findall(r"`(\w+)`", name)[0]])
+        assert grid.startswith(f"{preset.spacing[0]:g} mm")
+        assert cases == " and ".join(map(str, preset.cases))
+        assert seeds == str(len(preset.seeds))
+        budgets = [f"{preset.budgets[role].steps:,}" for role in ("generator", "translator", "segmenter")]
+        assert steps == (", ".join(budgets) if len(set(budgets)) > 1 else f"{budgets[0]} each")
+
+
+def test_the_page_of_cohorts_names_every_reader_and_check():
+    page = DOCS / "reference" / "cohorts.md"
+    readers = Catalogue(roles=READERS).available("strokereg:*")
+    assert {name.rpartition(":")[2] for name in readers} == set(re.findall(r"\*\*([a-z0-9-]+)\*\*", text_of(page)))
+    code = "".join(map(text_of, (ROOT / "strokereg" / "core" / "cohort" / "checks").glob("*.py")))
+    checks = [row[0].strip("`") for row in rows_of(page, "check")]
+    assert len(checks) == 13
+    assert [name for name in checks if not re.search(rf"\b{name}\b", code)] == []
 
 
 def test_the_model_in_the_readme_can_be_built_and_trained(tmp_path):
