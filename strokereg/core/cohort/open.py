@@ -93,7 +93,8 @@ def _recognise(root: Path) -> Any:
     if not claims:
         listed = ", ".join(known.available())
         raise InputError(
-            f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} (see docs/data.md); "
+            f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} "
+            "(see docs/reference/cohorts.md); "
             "for files of any other naming: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
         )
     if len(claims) > 1:

@@ -49,7 +49,7 @@ def test_a_bare_cohort_becomes_trainable_and_near_the_truth(bare, tmp_path):
         truth = read_volume(tmp_path / "truth" / files.dseg.name).data
         assert ((case.labels == cohort.table.lesion) == case.mask).all()
         assert dice(case.labels > 0, truth > 0) > 0.99
-        # A voxel of 4.7 mm is seldom one tissue; docs/data.md has the figures at 2 mm.
+        # A voxel of 4.7 mm is seldom one tissue; docs/explanation/measurements.md has the figures at 2 mm.
         assert dice(np.isin(case.labels, (1, 2)), np.isin(truth, (1, 2))) > 0.55
         assert dice(case.labels == 3, truth == 3) > 0.55
         assert dice(case.labels == 5, truth == 5) > 0.55
