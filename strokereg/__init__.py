@@ -37,6 +37,7 @@ _HOME = {
     "check_data": "strokereg.core.cohort.checks.check",
     "train": "strokereg.core.train.training",
     "compare": "strokereg.core.study.compare",
+    "RunOptions": "strokereg.core.study.compare",
     "load": "strokereg.export.deploy",
 }
 
