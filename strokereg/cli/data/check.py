@@ -43,5 +43,5 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
         click.echo(f"{counted(found.cases, 'case')}{empty}: {told}.", err=True)
     if found.errors:
         raise RunFailed(
-            f"{cohort}: {counted(len(found.errors), 'error')} would stop a training; each line says its mend"
+            f"{cohort}: {counted(len(found.errors), 'error')} would stop a training; each line says how to fix it"
         )

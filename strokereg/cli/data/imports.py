@@ -88,7 +88,7 @@ def import_(
             click.echo(f"Left out: {case}: {reason}", err=True)
         click.echo(str(out))
     if done.left_out:
-        raise RunFailed(f"{out}: {len(done.left_out)} left out; mend them and call again, or go on without them")
+        raise RunFailed(f"{out}: {len(done.left_out)} left out; fix them and call again, or go on without them")
 
 
 @click.command(epilog="Example: strokereg data readers")

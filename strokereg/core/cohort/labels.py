@@ -58,8 +58,8 @@ class LabelTable:
         except OSError as error:
             raise FileFault(path, f"the label table cannot be read ({error.strerror})", "write it anew") from error
         except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            mend = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
-            raise FileFault(path, "not a label table", mend) from error
+            fix = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
+            raise FileFault(path, "not a label table", fix) from error
         if indices != list(range(len(indices))):
             raise FileFault(path, f"the indices are {indices}", "number the labels 0, 1, 2, … without gaps")
         if len(names) < 3 or names[0] != "background" or names[-1] != "lesion":

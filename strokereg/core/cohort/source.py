@@ -17,7 +17,7 @@ class Source:
     Attributes:
         cases: those that have a DWI, by name.
         table: the label table (`dseg.tsv`) of the label maps, if there is one.
-        left_out: what looked like a case and is none → why, in words that end with the mend.
+        left_out: what looked like a case and is none → why, in words that end with the fix.
     """
 
     cases: Sequence[CaseFiles]

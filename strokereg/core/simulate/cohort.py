@@ -104,7 +104,7 @@ def simulate_cohort(
             if on_progress:
                 on_progress(finished, cases)
     except UnusableSource:
-        # Mended sources are other sources, so what was made so far could not be gone on with.
+        # Repaired sources are other sources, so what was made so far could not be gone on with.
         shutil.rmtree(out, ignore_errors=True)
         raise
     close_folder(out, plan, description)

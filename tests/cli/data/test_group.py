@@ -80,7 +80,7 @@ def test_import_tells_what_it_left_and_exits_1(phantom, tmp_path, capsys):
     assert printed.err.splitlines()[-1].startswith("Error: ")
 
 
-def test_check_exits_1_at_an_error_and_says_the_mend(phantom, tmp_path, capsys):
+def test_check_exits_1_at_an_error_and_says_how_to_fix_it(phantom, tmp_path, capsys):
     root = shutil.copytree(phantom, tmp_path / "in")
     path = next(root.rglob("sub-02*_mask.nii.gz"))
     path.write_bytes(path.read_bytes()[:-40])

@@ -117,7 +117,7 @@ def require_sound(
 
 def missing_parts(cohort: Cohort) -> Iterator[Finding]:
     """What is not there and will be asked for: one warning for each kind."""
-    for what, mend, without in (
+    for what, fix, without in (
         ("lesion mask", "no training can use it; add one", [case.name for case in cohort.cases if case.mask is None]),
         (
             "tissue label map",
@@ -127,7 +127,7 @@ def missing_parts(cohort: Cohort) -> Iterator[Finding]:
     ):
         if without:
             named = without[0] + (f" and {len(without) - 1} more have" if len(without) > 1 else " has")
-            error = FileFault(cohort.root, f"{named} no {what}", mend)
+            error = FileFault(cohort.root, f"{named} no {what}", fix)
             yield finding_of("missing_parts", "", "", error, severe=False)
     if cohort.table is None and any(case.dseg for case in cohort.cases):
         error = FileFault(cohort.root, "has label maps and no derivatives/*/dseg.tsv", "add the label table")

@@ -1,4 +1,4 @@
-"""One thing that is wrong: where, what, and the mend."""
+"""One thing that is wrong: where, what, and the fix."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Finding:
     part: str
     file: str
     fault: str
-    mend: str
+    fix: str
     severe: bool
 
     def __str__(self) -> str:
         about = f"{self.case}: " if self.case else ""
-        return f"{about}{self.file}: {self.fault}; {self.mend}"
+        return f"{about}{self.file}: {self.fault}; {self.fix}"
 
     def plain(self) -> dict[str, Any]:
         """For `--json`."""
@@ -39,4 +39,4 @@ class Finding:
 
 def finding_of(rule: str, case: str, part: str, error: FileFault, severe: bool = True) -> Finding:
     """The finding that a file's fault makes."""
-    return Finding(rule, case, part, str(error.path), error.fault, error.mend, severe)
+    return Finding(rule, case, part, str(error.path), error.fault, error.fix, severe)

@@ -19,7 +19,7 @@ from strokereg.core.storage.cache import cached, digest
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
-_FORMAT = 2  # part of every key: raise it when a rule changes
+_FORMAT = 3  # part of every key: raise it when a rule changes
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ class Parts:
         """The images alone."""
         return {part: volume for part, volume in self.volumes.items() if part not in ("mask", "dseg")}
 
-    def warn(self, rule: str, part: str, fault: str, mend: str) -> Finding:
+    def warn(self, rule: str, part: str, fault: str, fix: str) -> Finding:
         """A warning about one part."""
-        return finding_of(rule, self.case, part, FileFault(self.volumes[part].path, fault, mend), severe=False)
+        return finding_of(rule, self.case, part, FileFault(self.volumes[part].path, fault, fix), severe=False)
 
     def fail(self, rule: str, part: str, check: Callable[[], None]) -> Iterator[Finding]:
         """An error where `check` raises."""
@@ -117,8 +117,8 @@ def adc_unit(parts: Parts) -> Iterator[Finding]:
         known = ", ".join(UNITS)
         yield parts.warn("adc_unit", "adc", f"its values fit none of the units {known}", "see whether it is an ADC map")
     else:
-        mend = "import it with --convert-adc"
-        yield parts.warn("adc_unit", "adc", f"is in {unit}, where cohorts keep ADC in {UNIT}", mend)
+        fix = "import it with --convert-adc"
+        yield parts.warn("adc_unit", "adc", f"is in {unit}, where cohorts keep ADC in {UNIT}", fix)
 
 
 def not_swapped(parts: Parts) -> Iterator[Finding]:

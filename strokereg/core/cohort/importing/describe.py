@@ -72,7 +72,7 @@ def bring_splits(root: Path, source: Source, out: Path) -> dict[str, str]:
             continue
         gone = [subject for part in PARTS for subject in split.part(part) if subject not in there]
         if gone:
-            left_out[split_file(fold)] = f"names {gone[0]}, which was not imported; mend that, or split anew"
+            left_out[split_file(fold)] = f"names {gone[0]}, which was not imported; import it, or write a new split"
         else:
             with replacing(path) as temporary:
                 split.write(temporary)

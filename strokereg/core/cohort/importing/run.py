@@ -40,7 +40,7 @@ class Imported:
 
     Attributes:
         imported, found: names of the cases that this call brought in, and of those that were there.
-        left_out: case or file → why it is not in the cohort, and the mend.
+        left_out: case or file → why it is not in the cohort, and the fix.
         warnings: about cases that are.
     """
 
@@ -138,8 +138,8 @@ def _bring(visit: Visit, out: Path, building: Path, settings: Settings, table: L
     files = transfer(visit, raw, derived, settings, labels=table is not None)
     findings = [_of_source(finding, visit) for finding in inspect_case(files, table).findings]
     if errors := [finding for finding in findings if finding.severe]:
-        mend = "import with --resample" if errors[0].rule == "same_grid" else errors[0].mend
-        raise FileFault(errors[0].file, errors[0].fault, mend)
+        fix = "import with --resample" if errors[0].rule == "same_grid" else errors[0].fix
+        raise FileFault(errors[0].file, errors[0].fault, fix)
     _copy_sidecars(visit, raw)
     if any(derived.iterdir()):
         shutil.rmtree(out / DERIVED / visit.folder, ignore_errors=True)  # left by a call that was cut short

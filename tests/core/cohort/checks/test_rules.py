@@ -1,4 +1,4 @@
-"""Every fault, made from the real case, is told in one sentence with case, file, fault and mend."""
+"""Every fault, made from the real case, is told in one sentence with case, file, fault and fix."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def stray_label(real):
     real.save("dseg", np.where(real.volumes["dseg"] == 1, 41, real.volumes["dseg"]).astype(np.uint8))
 
 
-# rule: what breaks the case, error or warning, file at fault, fault, mend
+# rule: what breaks the case, error or warning, file at fault, fault, fix
 FAULTS = {
     "readable: text": (lambda r: r.path("dwi").write_text("no image"), True, "dwi", "not a NIfTI image", "give a"),
     "readable: truncated": (halve, True, "dwi", "damaged or truncated", "copy the file again"),
@@ -123,12 +123,12 @@ def test_the_real_case_is_sound(real):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_of_a_case_is_told(real, name):
-    breaks, severe, part, fault, mend = FAULTS[name]
+    breaks, severe, part, fault, fix = FAULTS[name]
     breaks(real)
     found = about_case(check_data(real.root))
     assert [finding.severe for finding in found if finding.rule == name.split(":")[0]].count(severe) >= 1
     finding = next(finding for finding in found if finding.rule == name.split(":")[0] and finding.part == part)
-    assert re.match(rf"sub-01: {re.escape(str(real.root))}.*/sub-01_.*: .*{fault}.*; .*{mend}", str(finding))
+    assert re.match(rf"sub-01: {re.escape(str(real.root))}.*/sub-01_.*: .*{fault}.*; .*{fix}", str(finding))
     assert "\n" not in str(finding)
     # and nothing else is made of it
     assert {finding.rule for finding in found} == {name.split(":")[0]}

@@ -81,7 +81,7 @@ def test_links_share_the_source_and_new_files_do_not(source, tmp_path):
     assert nib.load(anew.images["dwi"]).shape == (12, 14, 6)
 
 
-def test_a_case_at_fault_is_left_out_and_taken_when_it_is_mended(source, tmp_path):
+def test_a_case_at_fault_is_left_out_and_imported_once_it_is_fixed(source, tmp_path):
     whole = (source / "Pat_2_dwi.nii.gz").read_bytes()
     (source / "Pat_2_dwi.nii.gz").write_bytes(whole[:600])
     done = bring(source, tmp_path / "out")
@@ -202,7 +202,7 @@ def test_a_simulated_cohort_stays_one_and_keeps_its_split(phantom, tmp_path):
     assert cohort.split == Split(("sub-02",), ("sub-01",), ("sub-03",))
     (root / "sub-02" / "dwi" / "sub-02_dwi.nii.gz").write_bytes(b"")
     done = import_data(root, tmp_path / "fewer")
-    assert done.left_out["split.tsv"] == "names sub-02, which was not imported; mend that, or split anew"
+    assert done.left_out["split.tsv"] == "names sub-02, which was not imported; import it, or write a new split"
     assert open_cohort(tmp_path / "fewer").split is None
 
 
