@@ -34,10 +34,10 @@ def cache(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def small_cohort(tmp_path_factory) -> Path:
     """Ten cases of the real simulator on a coarse grid, with their split (6 : 1 : 3); about 5 s to make."""
-    from strokereg.core.simulate import simulate_cohort
+    from strokereg.core.simulate import Simulation, simulate_cohort
 
     out = tmp_path_factory.mktemp("simulated") / "coarse"
-    return simulate_cohort(out, 10, shape=(48, 48, 32), spacing=4.7, workers=1)
+    return simulate_cohort(out, Simulation(10, shape=(48, 48, 32), spacing=4.7), workers=1)
 
 
 @pytest.fixture(scope="session")

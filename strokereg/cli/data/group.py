@@ -58,20 +58,12 @@ def simulate(
     Interrupted and called again with the same options, it makes only what is missing.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.simulate import simulate_cohort
-    from strokereg.core.simulate.summary import summarise
+    from strokereg.core.simulate import Simulation, simulate_cohort
+    from strokereg.core.simulate.folder import summarise
 
     with counting("simulating") as on_progress:
-        simulate_cohort(
-            out,
-            cases,
-            labels=labels,
-            lesions=lesions,
-            seed=seed,
-            workers=workers,
-            parts=parts,
-            on_progress=on_progress,
-        )
+        simulation = Simulation(cases, labels=labels, lesions=lesions, seed=seed, parts=parts)
+        simulate_cohort(out, simulation, workers, on_progress)
     summary = summarise(out)
     if as_json:
         click.echo(json.dumps(summary))

@@ -55,23 +55,20 @@ def import_(
     missing.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.cohort.importing import run
+    from strokereg.core.cohort.importing.run import import_data
+    from strokereg.core.cohort.importing.transfer import ImportSettings
 
     patterns = {name: pattern for name, pattern in (("images", images), ("masks", masks)) if pattern is not None}
-    if patterns and reader is None:
-        reader = "folder"
+    settings = ImportSettings(
+        reader=reader or ("folder" if patterns else None),
+        options=dict(options) | patterns,
+        link=link,
+        convert_adc=convert_adc,
+        resample=resample,
+        lesion_label=lesion_label,
+    )
     with counting("importing") as on_case:
-        done = run.import_data(
-            folder,
-            out,
-            reader,
-            options=dict(options) | patterns,
-            link=link,
-            convert_adc=convert_adc,
-            resample=resample,
-            lesion_label=lesion_label,
-            on_case=on_case,
-        )
+        done = import_data(folder, out, settings, on_case)
     there = len(done.imported) + len(done.found)
     if split and there and not (out / "split.tsv").is_file():
         from strokereg.core.cohort.split_cohort import divide_cohort

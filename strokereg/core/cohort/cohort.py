@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.folder import is_simulated
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.source import Source
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, split_file
 from strokereg.registry.errors import FileFault, InputError
-
-#: Who made a dataset in which no patient was scanned.
-SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None =
         cases=tuple(source.cases),
         table=LabelTable.read(source.table) if source.table else None,
         split=parts,
-        simulated=_is_simulated(root),
+        simulated=is_simulated(root),
         fold=fold,
     )
 
@@ -140,14 +137,3 @@ def require_trainable(cohort: Cohort) -> None:
                 f"{cohort.root}: {case.name} has no tissue label map; add derivatives/*/{case.subject}/dwi/"
                 f"{case.name}_dseg.nii.gz"
             )
-
-
-def _is_simulated(root: Path) -> bool:
-    description = root / layout.DESCRIPTION
-    if not description.is_file():
-        return False
-    try:
-        content = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{description}: not valid JSON ({error}); correct it") from error
-    return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in layout.makers_of(content))

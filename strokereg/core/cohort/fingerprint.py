@@ -92,5 +92,5 @@ def content_keys(files: Iterable[CaseFiles], cache: Path) -> dict[str, str]:
 
 
 def content_key(files: CaseFiles, cache: Path) -> str:
-    parts = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    return digest({name: file_digest(path, cache) for name, path in parts.items() if path is not None})
+    """Digest of the bytes of all files of a case."""
+    return digest({part: file_digest(path, cache) for part, path in files.parts.items()})

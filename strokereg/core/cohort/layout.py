@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from strokereg.core.cohort.case import CaseFiles
 
@@ -23,12 +22,6 @@ DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv
 def recognises(root: Path) -> bool:
     """True where the folder says that it is BIDS."""
     return (root / DESCRIPTION).is_file()
-
-
-def makers_of(description: Any) -> list[dict[str, Any]]:
-    """Who made a dataset, as its parsed description says under GeneratedBy; entries of another form do not count."""
-    makers = description.get("GeneratedBy") if isinstance(description, dict) else None
-    return [maker for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
 
 
 def list_cases(root: Path) -> list[CaseFiles]:

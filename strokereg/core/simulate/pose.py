@@ -1,4 +1,4 @@
-"""How a head lies in the scanner: random affine, mirror and smooth warp, and the tissue shares they give."""
+"""Pose of a head in the scanner: random affine, mirror and smooth warp, and the tissue shares that follow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from scipy import ndimage
 
 from strokereg.core.simulate.anatomy import BACKGROUND, LESION, Anatomy
 from strokereg.core.simulate.fields import smooth_field
+
+#: Grid (X, Y, Z) and voxel edge in mm of simulated scans, as in ISLES'22.
+GRID, SPACING = (112, 112, 73), 2.0
 
 # Coarse and fine deformation: lattice spacing and standard deviation, both in mm.
 _WARP = ((45.0, 3.0), (22.0, 1.0))
@@ -33,14 +36,14 @@ class Pose:
 
 
 def draw_pose(
-    rng: np.random.Generator, anatomy: Anatomy, shape: tuple[int, int, int] = (112, 112, 73), spacing: float = 2.0
+    rng: np.random.Generator, anatomy: Anatomy, shape: tuple[int, int, int] = GRID, spacing: float = SPACING
 ) -> Pose:
-    """Draw a pose: turned by a few degrees, scaled to an adult's brain volume, mirrored or not, shifted, warped.
+    """Draw a pose: rotated by a few degrees, scaled to an adult's brain volume, mirrored or not, shifted and warped.
 
     The warp is a free-form deformation on B-splines (Rueckert et al. 1999, doi:10.1109/42.796284).
 
     Args:
-        rng: drawn from.
+        rng: source of all random numbers.
         anatomy: the head.
         shape: scan grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.

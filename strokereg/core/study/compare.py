@@ -259,17 +259,15 @@ def _open(
 
 def _embedded(settings: StudySettings, workers: int, callbacks: StudyCallbacks) -> Path:
     """The simulated cohort of these settings, made once and kept."""
-    from strokereg.core.simulate import SIMULATOR_VERSION, simulate_cohort
+    from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
     from strokereg.core.storage.cache import cache_folder
 
     wanted = settings.embedded
     shape = "x".join(map(str, wanted.shape))
     return simulate_cohort(
         cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
-        wanted.cases,
-        shape=wanted.shape,
-        spacing=wanted.spacing,
-        workers=workers,
+        Simulation(wanted.cases, shape=wanted.shape, spacing=wanted.spacing),
+        workers,
         on_progress=lambda done, total: callbacks.preparing("simulating the embedded cohort", done, total),
     )
 

@@ -39,11 +39,8 @@ class Inspection:
 
 def inspect_case(files: CaseFiles, table: LabelTable | None = None) -> Inspection:
     """Read every part of a case and put each rule to it; nothing that is wrong with a file is raised."""
-    paths = {**files.images, "mask": files.mask, "dseg": files.dseg}
     volumes, findings = {}, []
-    for part, path in paths.items():
-        if path is None:
-            continue
+    for part, path in files.parts.items():
         try:
             volumes[part] = read_volume(path, files.volumes.get(part))
         except FileFault as error:
@@ -91,8 +88,8 @@ def inspect_cases(
 def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) -> str | None:
     if files.name not in keys:
         return None
-    parts = sorted([*files.images, *(["mask"] if files.mask else []), *(["dseg"] if files.dseg else [])])
-    return digest([_FORMAT, keys[files.name], parts, dict(files.volumes), table.names if table else None])
+    names = table.names if table else None
+    return digest([_FORMAT, keys[files.name], sorted(files.parts), dict(files.volumes), names])
 
 
 def _here(said: dict[str, Any], files: CaseFiles) -> Inspection:

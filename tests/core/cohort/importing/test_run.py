@@ -12,11 +12,13 @@ import pytest
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.importing import run
 from strokereg.core.cohort.importing.run import import_data
+from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.cohort.split import Split
 from strokereg.core.scan.nifti import read_volume
 from strokereg.registry.errors import InputError
 
 PATTERNS = {"images": "*_dwi.nii.gz", "masks": "*_lesion.nii.gz", "adc": "*_adc.nii.gz"}
+FOLDER = ImportSettings("folder", PATTERNS)
 AFFINE = np.diag([-2.0, 2.0, 3.0, 1.0])
 
 
@@ -42,7 +44,7 @@ def source(tmp_path):
 
 
 def bring(source, out, **settings):
-    return import_data(source, out, "folder", **{"options": PATTERNS, **settings})
+    return import_data(source, out, ImportSettings("folder", PATTERNS, **settings))
 
 
 def listing(root):
@@ -52,7 +54,7 @@ def listing(root):
 def test_files_are_copied_byte_for_byte_and_described(source, tmp_path):
     before = listing(source)
     told = []
-    done = bring(source, tmp_path / "out", on_case=lambda count, total: told.append((count, total)))
+    done = import_data(source, tmp_path / "out", FOLDER, on_case=lambda *counts: told.append(counts))
     assert listing(source) == before
     assert done.imported == ("sub-Pat1", "sub-Pat2", "sub-Pat3")
     assert (done.left_out, done.warnings) == ({}, ())
@@ -102,7 +104,7 @@ def test_cut_short_it_is_no_cohort_and_goes_on(source, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "write_tables", interrupted)
+        patch.setattr(run, "close_folder", interrupted)
         with pytest.raises(KeyboardInterrupt):
             bring(source, tmp_path / "out")
     with pytest.raises(InputError, match="not a cohort folder"):
@@ -180,10 +182,10 @@ def test_a_second_import_at_the_same_time_is_refused_and_no_case_is_no_cohort(so
 
     def meanwhile(done, total):
         if done == 0:
-            with pytest.raises(InputError, match="another import is at work"):
+            with pytest.raises(InputError, match="another import into it is running"):
                 bring(source, out)
 
-    assert len(bring(source, out, on_case=meanwhile).imported) == 3
+    assert len(import_data(source, out, FOLDER, on_case=meanwhile).imported) == 3
     assert not list(out.glob(".importing*"))
     for path in source.glob("*_dwi.nii.gz"):
         path.write_bytes(b"")
