@@ -9,12 +9,15 @@ from typing import Literal
 import click
 
 from strokereg.cli.values import Names, image_options
+from strokereg.core.scan import DEFAULT_SPACING
 
 
 @click.command(epilog="Example: strokereg data prepare cohorts/isles --spacing 2 --dims 3")
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi,adc.")
-@click.option("--spacing", type=float, default=3.0, show_default=True, help="Voxel edge of the network grid in mm.")
+@click.option(
+    "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel edge of the network grid in mm."
+)
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2: axial slices, 3: volumes.")
 @image_options
 @click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")

@@ -112,7 +112,7 @@ def check_settings(path: Path, wanted: Mapping[str, Any], fix: str) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); delete the folder or choose another") from error
+        raise InputError(f"{path}: not valid JSON ({error}); {fix}") from error
     maker = wanted["GeneratedBy"][0]["Name"]
     if [made_by.get("Name") for made_by in makers_of(found)[:1]] != [maker]:
         raise InputError(f"{path.parent}: holds a dataset that '{maker}' did not make; {fix}")

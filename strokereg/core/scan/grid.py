@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
@@ -38,7 +39,7 @@ class Preparation(Options):
     """
 
     channels: tuple[str, ...] = ("dwi",)
-    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)
+    spacing: tuple[float, float, float] = DEFAULT_SPACING
     size: tuple[int, int, int] = (16, 16, 16)
     multiple: tuple[int, int, int] = (16, 16, 1)
     ceiling: float = Field(default=4.0, gt=0)

@@ -96,7 +96,7 @@ def simulate_subject(
 
 @dataclass(frozen=True)
 class _Head:
-    """A head on the scan's grid [X, Y, Z]; `shares` is [tissues, N] over the N brain voxels, `mni` [3, X, Y, Z] in mm."""
+    """A head on the scan's grid [X, Y, Z]: `shares` is [tissues, N brain voxels], `mni` [3, X, Y, Z] in mm."""
 
     brain: np.ndarray
     dseg: np.ndarray

@@ -7,8 +7,8 @@ import pytest
 
 from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort, require_trainable
-from strokereg.core.simulate import cohort as module
 from strokereg.core.simulate import Simulation, simulate_cohort
+from strokereg.core.simulate import cohort as module
 from strokereg.core.simulate.folder import summarise
 from strokereg.registry.errors import InputError
 
@@ -146,7 +146,11 @@ def test_numbers_out_of_range_are_refused(tmp_path, seed, workers, fault):
 
 @pytest.mark.slow
 def test_real_sources(real_data, tmp_path, grid):
-    out = simulate_cohort(tmp_path / "out", Simulation(5, labels=real_data / "synthseg" / "label_maps", lesions=real_data / "soop" / "lesions_mni", **grid), workers=1)
+    out = simulate_cohort(
+        tmp_path / "out",
+        Simulation(5, labels=real_data / "synthseg" / "label_maps", lesions=real_data / "soop" / "lesions_mni", **grid),
+        workers=1,
+    )
     require_trainable(open_cohort(out))
     summary = summarise(out)
     assert 1.2 < summary["median_dwi_ratio"] < 2.4

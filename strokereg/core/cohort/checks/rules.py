@@ -14,7 +14,7 @@ import numpy as np
 from strokereg.core.cohort.case import check_labels, check_mask
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.scan.grid import foreground
+from strokereg.core.scan.grid import brain_median, foreground
 from strokereg.core.scan.nifti import Volume, check_same_grid
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.registry.errors import FileFault
@@ -111,7 +111,7 @@ def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
 def adc_unit(parts: Parts) -> Iterator[Finding]:
     """ADC is in 10⁻³ mm²/s."""
     adc = parts.volumes.get("adc")
-    if adc is None or _is_constant(adc.data) or _swapped(parts) or (unit := unit_of(adc.data)) == UNIT:
+    if adc is None or _is_constant(adc.data) or _swapped(parts) or (unit := unit_of(brain_median(adc.data))) == UNIT:
         return
     if unit is None:
         known = ", ".join(UNITS)

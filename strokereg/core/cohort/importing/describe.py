@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,8 @@ DERIVED = Path("derivatives") / "imported"
 def describe_import(root: Path, settings: ImportSettings) -> dict[str, Any]:
     """The description of the cohort: its source, the settings, and the programs that made the source."""
     description = describe(root.resolve().name, MAKER, settings.plain())
-    try:
+    with contextlib.suppress(InputError):
         description["GeneratedBy"] += read_makers(root)  # a simulated cohort stays a simulated one
-    except InputError:
-        pass
     return description | {"SourceDatasets": [{"URL": root.resolve().as_uri()}]}
 
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
+from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, read_volume, write_volume
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.registry.errors import FileFault
@@ -96,7 +97,7 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
 def _changed(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
     """The converted image; None if the file stays as it is."""
     data = onto(volume, dwi, 1) if settings.resample and _elsewhere(volume, dwi) else None
-    if part == "adc" and settings.convert_adc and (unit := unit_of(volume.data)) != UNIT:
+    if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
             raise FileFault(volume.path, f"its values fit none of the ADC units {known}", "leave --convert-adc out")
