@@ -12,9 +12,11 @@ from strokereg.cli.data.imports import import_, readers
 from strokereg.cli.data.label import label
 from strokereg.cli.data.prepare import prepare
 from strokereg.cli.values import Parts
-from strokereg.core.cohort.split import USUAL
+from strokereg.core.cohort.split import DEFAULT_PARTS
 
-_parts = click.option("--parts", type=Parts(), default=USUAL, help="Train, val, test in proportion.  [default: 6,1,3]")
+_parts = click.option(
+    "--parts", type=Parts(), default=DEFAULT_PARTS, help="Train, val, test in proportion.  [default: 6,1,3]"
+)
 
 
 @click.group()
@@ -88,7 +90,7 @@ def split(cohort: Path, folds: int | None, parts: tuple[int, int, int], seed: in
     Subjects of like lesion volume are spread over the parts. With --folds each subject is tested in one fold; train on
     one with --fold. An existing split is never overwritten.
     """
-    from strokereg.core.cohort.split_cohort import divide_cohort
+    from strokereg.core.cohort.split_cohort import split_cohort
 
-    for path in divide_cohort(cohort, seed, folds, parts):
+    for path in split_cohort(cohort, seed, folds, parts):
         click.echo(str(path))

@@ -71,9 +71,9 @@ def import_(
         done = import_data(folder, out, settings, on_case)
     there = len(done.imported) + len(done.found)
     if split and there and not (out / "split.tsv").is_file():
-        from strokereg.core.cohort.split_cohort import divide_cohort
+        from strokereg.core.cohort.split_cohort import split_cohort
 
-        divide_cohort(out)
+        split_cohort(out)
     if as_json:
         click.echo(json.dumps(done.plain(), indent=2, ensure_ascii=False))
     else:

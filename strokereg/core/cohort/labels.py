@@ -1,8 +1,8 @@
-"""The label table: which integer of a dseg means which tissue.
+"""The label table: which integer of a label map means which tissue.
 
-BIDS keeps it beside the maps as `*_dseg.tsv` with columns `index` and `name`. Two names carry meaning here:
-`background` (always 0) and `lesion` (the last label, as in the paper: arXiv 2010.02745). Everything that
-stroke cannot strike is recognised by name too, so that generated lesions stay inside parenchyma.
+BIDS keeps it beside the maps as `*_dseg.tsv` with columns `index` and `name`. Two names are fixed: `background` is 0,
+and `lesion` is the last label (as in arXiv 2010.02745). Names of fluids are recognised, so that generated lesions stay
+inside the parenchyma.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from strokereg.core.storage.files import write_text
 from strokereg.registry.errors import FileFault, did_you_mean
 
 _FLUID = ("background", "csf", "ventricle", "lesion")
@@ -26,7 +27,7 @@ class LabelTable:
 
     @property
     def count(self) -> int:
-        """Number of labels, background and lesion included."""
+        """Number of labels, including background and lesion."""
         return len(self.names)
 
     @property
@@ -36,27 +37,29 @@ class LabelTable:
 
     @property
     def parenchyma(self) -> tuple[int, ...]:
-        """Indices of the labels inside which a lesion may lie."""
+        """Indices of the labels in which a lesion may lie."""
         return tuple(i for i, name in enumerate(self.names) if not any(word in name for word in _FLUID))
 
     def write(self, path: Path) -> None:
         """Write the table as a BIDS dseg.tsv."""
         rows = "".join(f"{i}\t{name}\n" for i, name in enumerate(self.names))
-        path.write_text("index\tname\n" + rows, encoding="utf-8")
+        write_text(path, "index\tname\n" + rows)
 
     @classmethod
     def read(cls, path: Path) -> LabelTable:
         """Read a BIDS dseg.tsv.
 
         Raises:
-            FileFault: missing columns, gaps in the indices, no background first or no lesion last.
+            FileFault: missing columns, gaps in the indices, or not background first and lesion last.
         """
         try:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle, delimiter="\t"))
             indices, names = [int(row["index"]) for row in rows], [row["name"].strip() for row in rows]
         except OSError as error:
-            raise FileFault(path, f"the label table cannot be read ({error.strerror})", "write it anew") from error
+            raise FileFault(
+                path, f"the label table cannot be read ({error.strerror})", "correct its permissions"
+            ) from error
         except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
             fix = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
             raise FileFault(path, "not a label table", fix) from error
@@ -69,10 +72,10 @@ class LabelTable:
         return cls(tuple(names))
 
     def check(self, labels: np.ndarray, where: Path | str) -> None:
-        """Refuse a label map that holds a value outside the table.
+        """Refuse a label map with a value outside the table.
 
         Raises:
-            FileFault: names the file, the stray values and the table's range.
+            FileFault: names the file, the wrong values and the range of the table.
         """
         stray = sorted({int(v) for v in np.unique(labels)} - set(range(self.count)))
         if stray:
@@ -81,5 +84,5 @@ class LabelTable:
             raise FileFault(where, fault, "correct the map or add the label to the dseg.tsv")
 
 
-#: The table of simulated cohorts: enough tissues to carry diffusion contrast, few enough for any label source.
+#: The table of simulated cohorts: enough tissues for diffusion contrast, few enough for any source of labels.
 TISSUES = LabelTable(("background", "csf", "ventricle", "cortical-grey", "deep-grey", "white", "lesion"))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from strokereg.core.cohort.folder import SIMULATION, describe, open_folder
-from strokereg.core.cohort.split import USUAL
+from strokereg.core.cohort.split import DEFAULT_PARTS
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.folder import finish_cohort, read_facts, write_subject
 from strokereg.core.simulate.lesions import load_lesion
@@ -46,7 +46,7 @@ class Simulation:
     seed: int = 0
     shape: tuple[int, int, int] = GRID
     spacing: float = SPACING
-    parts: tuple[int, int, int] = USUAL
+    parts: tuple[int, int, int] = DEFAULT_PARTS
 
 
 class UnusableSource(InputError):
@@ -125,7 +125,7 @@ def _describe(
         "labels": _identify(anatomies, simulation.labels, "MNI152 tissue maps of nilearn"),
         "lesions": _identify(masks, simulation.lesions, "grown at random"),
     }
-    if simulation.parts != USUAL:
+    if simulation.parts != DEFAULT_PARTS:
         settings["parts"] = list(simulation.parts)
     heads = (
         "No anatomy serves two parts of the split."

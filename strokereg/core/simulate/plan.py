@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.cohort.split import PARTS, USUAL, Split, make_split
+from strokereg.core.cohort.split import DEFAULT_PARTS, PARTS, Split, make_split
 from strokereg.core.scan.nifti import ENDINGS
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
 from strokereg.registry.errors import InputError
@@ -74,7 +74,7 @@ def draw_plan(
     anatomies: Sequence[Path],
     lesions: Sequence[Path],
     seed: int,
-    parts: tuple[int, int, int] = USUAL,
+    parts: tuple[int, int, int] = DEFAULT_PARTS,
 ) -> CohortPlan:
     """Split the subjects by lesion volume, then draw the anatomies and lesions of each part from separate pools.
 

@@ -60,7 +60,7 @@ FAULTS = {
     "names sub-09, which has no DWI": lambda root: Split(("sub-01", "sub-09"), ("sub-02",), ("sub-03",)).write(
         root / "split.tsv"
     ),
-    "stands in train and in test": lambda root: (root / "split.tsv").write_text(
+    "is in train and in test": lambda root: (root / "split.tsv").write_text(
         "participant_id\tsplit\nsub-01\ttrain\nsub-01\ttest\n"
     ),
     "needs a participant_id": lambda root: (root / "split.tsv").write_text("subject\tpart\nsub-01\ttrain\n"),

@@ -52,7 +52,7 @@ def test_a_study_refuses_it_before_any_work(small_cohort, tmp_path, capsys):
     words = ["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]
     assert main(words) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"has the same image as {train.name}, in train and in test; take one of the two out" in said
+    assert f"has the same image as {train.name}, in train and in test; remove one of the two" in said
     assert not out.exists()
 
 

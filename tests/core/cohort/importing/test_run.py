@@ -121,7 +121,7 @@ def test_adc_is_converted_only_on_request(source, tmp_path, factor, unit):
     save(source / "Pat_1_adc.nii.gz", (adc * factor).astype(np.float32))
     done = bring(source, tmp_path / "as-it-is")
     [warning] = done.warnings
-    assert f"Pat_1_adc.nii.gz: is in {unit}, where cohorts keep ADC in 10⁻³ mm²/s; import it with --convert-adc" in str(
+    assert f"Pat_1_adc.nii.gz: is in {unit}, but cohorts keep ADC in 10⁻³ mm²/s; import it with --convert-adc" in str(
         warning
     )
     assert bring(source, tmp_path / "out", convert_adc=True).warnings == ()
