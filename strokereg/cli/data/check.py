@@ -20,9 +20,9 @@ from strokereg.registry.errors import RunFailed
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON on stdout.")
 def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
-    """List every fault in COHORT (or in a folder that 'strokereg data import' knows): errors first, then warnings.
+    """List every fault in COHORT: errors first, then warnings.
 
-    Exits 1 if there are errors, at which a training would stop. Warnings alone exit 0.
+    COHORT may also be a folder that 'strokereg data import' can read. Exits 1 if there are errors, at which a training would stop. Warnings alone exit 0.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.cohort.checks.check import check_data

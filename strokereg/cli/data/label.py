@@ -37,9 +37,9 @@ def label(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Make tissue label maps for the cases of COHORT that have none, from DWI and, if there is one, ADC.
+    """Make tissue label maps for COHORT.
 
-    The maps go to derivatives/tissues, with sheet.png for checking them by eye. A second call labels the missing cases.
+    Cases without a map get one, from DWI and, if there is one, ADC. The maps go to derivatives/tissues, with sheet.png for checking them by eye. A second call labels the missing cases.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.tissue.cohort import Labelling, label_cohort
