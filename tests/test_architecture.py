@@ -56,7 +56,9 @@ UNMIRRORED: dict[str, str] = {
     # core/scan
     # core/roles
     # core/cohort
+    "core/cohort/source.py": "a protocol and what it returns; tests/core/cohort/test_open.py and tests/plugins use them",
     # core/cohort/checks
+    "core/cohort/checks/finding.py": "one record; tests/core/cohort/checks/test_rules.py looks at every field of it",
     # core/cohort/importing
     # core/train
     # core/simulate

@@ -42,15 +42,6 @@ def test_the_description_says_simulated_and_shared(cohort):
     assert made_by["Settings"]["seed"] == 3
 
 
-def test_summary_is_that_of_the_files(cohort):
-    summary = summarise(cohort)
-    volumes = []
-    for path in cohort.rglob("*_desc-lesion_mask.nii.gz"):
-        volumes.append(np.asarray(nib.load(path).dataobj).sum() * 4.0**3 / 1000)
-    assert summary["cases"] == 10
-    assert summary["median_lesion_ml"] == pytest.approx(np.median(volumes), abs=0.01)
-
-
 @pytest.mark.slow
 def test_workers_change_no_voxel(cohort, tmp_path, grid):
     again = simulate_cohort(tmp_path / "again", Simulation(10, seed=3, **grid), workers=2)
