@@ -39,7 +39,8 @@ def label(
 ) -> None:
     """Make tissue label maps for COHORT.
 
-    Cases without a map get one, from DWI and, if there is one, ADC. The maps go to derivatives/tissues, with sheet.png for checking them by eye. A second call labels the missing cases.
+    Cases without a map get one, from DWI and, if there is one, ADC. The maps go to derivatives/tissues, with sheet.png
+    for checking them by eye. A second call labels the missing cases.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.tissue.cohort import Labelling, label_cohort

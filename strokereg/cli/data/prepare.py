@@ -34,8 +34,9 @@ def prepare(
 ) -> None:
     """Prepare the cases of COHORT for training.
 
-    The training and validation cases are resampled to the network grid and scaled. 'train' and 'compare' with the same options use the prepared cases, which stay in the cache. An interrupted call can
-    be repeated: no case is prepared twice. Several calls at the same time are safe.
+    The training and validation cases are resampled to the network grid and scaled. 'train' and 'compare' with the same
+    options use the prepared cases, which stay in the cache. An interrupted call can be repeated: no case is prepared
+    twice. Several calls at the same time are safe.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.train import dataset

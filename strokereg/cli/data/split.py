@@ -20,8 +20,8 @@ from strokereg.core.cohort.split import DEFAULT_PARTS
 def split(cohort: Path, folds: int | None, parts: tuple[int, int, int], seed: int) -> None:
     """Split COHORT into training, validation and test.
 
-    The split is by subject and is written to split.tsv. Every part gets small and large lesions. With --folds, each subject is tested in one fold; train on a fold with
-    --fold. An existing split is never overwritten.
+    The split is by subject and is written to split.tsv. Every part gets small and large lesions. With --folds, each
+    subject is tested in one fold; train on a fold with --fold. An existing split is never overwritten.
     """
     from strokereg.core.cohort.split_cohort import split_cohort
 

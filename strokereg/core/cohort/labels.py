@@ -19,6 +19,21 @@ from strokereg.registry.errors import FileFault, did_you_mean
 _FLUID = ("background", "csf", "ventricle", "lesion")
 
 
+def read_labels(path: Path) -> list[tuple[int, str]]:
+    """Rows of a table with the tab-separated columns `index` and `name`.
+
+    Raises:
+        FileFault: the file cannot be read, or is not such a table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            return [(int(row["index"]), row["name"].strip()) for row in csv.DictReader(handle, delimiter="\t")]
+    except OSError as error:
+        raise FileFault(path, f"the label table cannot be read ({error.strerror})", "give a .tsv file") from error
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise FileFault(path, "not a label table", "give tab-separated columns 'index' and 'name'") from error
+
+
 @dataclass(frozen=True)
 class LabelTable:
     """Names of the labels 0 … n-1, in order; `names[0]` is background and `names[-1]` is lesion."""
@@ -52,17 +67,8 @@ class LabelTable:
         Raises:
             FileFault: missing columns, gaps in the indices, or not background first and lesion last.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = list(csv.DictReader(handle, delimiter="\t"))
-            indices, names = [int(row["index"]) for row in rows], [row["name"].strip() for row in rows]
-        except OSError as error:
-            raise FileFault(
-                path, f"the label table cannot be read ({error.strerror})", "correct its permissions"
-            ) from error
-        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            fix = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
-            raise FileFault(path, "not a label table", fix) from error
+        rows = read_labels(path)
+        indices, names = [index for index, _ in rows], [name for _, name in rows]
         if indices != list(range(len(indices))):
             raise FileFault(path, f"the indices are {indices}", "number the labels 0, 1, 2, … without gaps")
         if len(names) < 3 or names[0] != "background" or names[-1] != "lesion":

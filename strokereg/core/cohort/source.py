@@ -27,7 +27,7 @@ class Source:
 
 @runtime_checkable
 class Reader(Protocol):
-    """A reader of one layout, built as `Class(options)`. Its attribute `Options`, if it has one, is the options table."""
+    """A reader of one layout, built as `Class(options)`; its attribute `Options`, if any, is the table of options."""
 
     def recognises(self, root: Path) -> bool:
         """True if the folder has this layout. Looks at names and small text files, reads no voxel, changes nothing."""

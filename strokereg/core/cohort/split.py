@@ -112,7 +112,7 @@ def make_split(
 
 
 def _places(count: int, shares: tuple[int, ...]) -> list[str]:
-    """The parts of one stratum. A short one gives each part a subject, then goes to the part furthest below its share."""
+    """The parts of one stratum. A short one fills each part once, then the part furthest below its share."""
     if count == sum(shares):
         return [part for part, share in zip(PARTS, shares, strict=True) for _ in range(share)]
     if shares == DEFAULT_PARTS:

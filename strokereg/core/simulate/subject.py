@@ -122,14 +122,13 @@ def _signals(
     t2_factor = 1.0 + depth * np.float32(0.35 * np.clip(0.45 + 0.6 * severity + rng.normal(0, 0.15), 0.0, 1.0))
     oedema = 1.0 + np.float32(rng.uniform(0.02, 0.1)) * depth
     scar = np.zeros(depth.shape, dtype=np.float32)
-    for kind in ("shine-through", "old lesion"):
-        for _ in range(rng.poisson(1.0)):
-            spot = _spot(rng, head, mask)
-            if kind == "old lesion":
-                scar = np.maximum(scar, np.float32(rng.uniform(0.5, 0.95)) * spot)
-            else:
-                t2_factor += np.float32(rng.uniform(0.3, 0.7)) * spot
-                adc_factor += np.float32(rng.uniform(0.1, 0.4)) * spot
+    for _ in range(rng.poisson(1.0)):  # T2 shine-through
+        spot = _spot(rng, head, mask)
+        t2_factor += np.float32(rng.uniform(0.3, 0.7)) * spot
+        adc_factor += np.float32(rng.uniform(0.1, 0.4)) * spot
+    for _ in range(rng.poisson(1.0)):  # old lesions
+        spot = _spot(rng, head, mask)
+        scar = np.maximum(scar, np.float32(rng.uniform(0.5, 0.95)) * spot)
 
     plain, weighted = np.zeros(brain.shape, dtype=np.float32), np.zeros(brain.shape, dtype=np.float32)
     t2_texture, adc_texture = field(10.0), field(10.0)

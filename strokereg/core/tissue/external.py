@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from strokereg.core.cohort.case import Case
-from strokereg.core.cohort.labels import TISSUES, LabelTable
+from strokereg.core.cohort.labels import TISSUES, LabelTable, read_labels
 from strokereg.core.scan.nifti import ENDINGS, Volume
 from strokereg.core.simulate.anatomy import SMALLEST_BRAIN_ML, merge_codes, read_codes
 from strokereg.registry.errors import InputError
@@ -36,17 +35,9 @@ class Merge:
         """Read a table of tab-separated columns `index` (the other tool's code) and `name` (of the label it becomes).
 
         Raises:
-            InputError: not such a table, a code named twice, or a code that becomes the lesion.
+            InputError: not such a table, a code in two rows, or a code that becomes the lesion.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = [(int(row["index"]), row["name"].strip()) for row in csv.DictReader(handle, delimiter="\t")]
-        except OSError as error:
-            raise InputError(f"--label-table {path}: cannot be read ({error.strerror}); give a .tsv file") from error
-        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            raise InputError(
-                f"--label-table {path}: not a table of codes; give tab-separated columns 'index' and 'name'"
-            ) from error
+        rows = read_labels(path)
         codes = [code for code, _ in rows]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
