@@ -165,7 +165,7 @@ def frame_of(scan: Volume, preparation: Preparation) -> Frame:
     axes = [int(np.flatnonzero(orientation[:, 0] == c)[0]) for c in range(3)]
     sign = [float(orientation[a, 1]) for a in axes]
     low, high = np.array([(np.flatnonzero(inside.any(_others(a)))[[0, -1]]) for a in range(3)]).T
-    # Spacings come from float32 headers; rounding keeps 2.0000001 mm from counting as another grid.
+    # Spacings come from float32 headers; rounding keeps 2.0000001 mm from becoming another grid.
     step = [round(preparation.spacing[c] / scan.spacing[axes[c]], 5) for c in range(3)]
     size = []
     for c in range(3):
@@ -176,7 +176,7 @@ def frame_of(scan: Volume, preparation: Preparation) -> Frame:
     for c in range(3):
         a = axes[c]
         matrix[a, c] = sign[c] * step[c]
-        # Starting on a whole voxel makes the way there and back exact where the spacings agree.
+        # Starting on a whole voxel makes resampling in both directions exact if the spacings agree.
         matrix[a, 3] = np.round((low[a] + high[a]) / 2.0 - sign[c] * step[c] * (size[c] - 1) / 2.0)
     shrink = [0.0, 0.0, 0.0]
     for c in range(3):

@@ -22,7 +22,7 @@ TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue, distinct for 
 
 @dataclass(frozen=True)
 class Outlined:
-    """A picture that shares its ground with others: uint8 [H, W], a mask bool [Y, X] on it, and its colour."""
+    """A mask outlined on a picture that others share: `ground` uint8 [H, W], `mask` bool [Y, X], and the colour."""
 
     ground: np.ndarray
     mask: np.ndarray
@@ -44,7 +44,7 @@ class SheetRow(TypedDict):
 
 
 class Sheet(TypedDict):
-    """A table of pictures with one heading per column; `folded` hides it until it is asked for."""
+    """A table of pictures with one heading per column; `folded` hides it until the reader opens it."""
 
     title: str
     caption: str

@@ -130,7 +130,7 @@ def _describe(
     heads = (
         "No anatomy serves two parts of the split."
         if plan.disjoint_anatomies
-        else "Too few anatomies to keep them apart: training, validation and test share heads, each warped anew."
+        else "Too few anatomies to keep them apart: training, validation and test share heads, each warped differently."
     )
     lesions = (
         "No lesion serves two parts of the split."

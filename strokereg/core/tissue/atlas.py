@@ -98,7 +98,7 @@ def _frequency(member: np.ndarray) -> np.ndarray:
     return ndimage.gaussian_filter(member.astype(np.float32), _SPREAD / _STEP)
 
 
-def bring_by_extent(parenchyma: np.ndarray) -> np.ndarray:
+def map_by_extent(parenchyma: np.ndarray) -> np.ndarray:
     """The map from scan voxels to atlas voxels that matches the middle 99 % of the parenchyma.
 
     Args:
@@ -162,10 +162,10 @@ def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing
         pull = slope / value
         gradient = np.column_stack([0.1 * half * (pull @ spread.T), pull.sum(axis=1)]).ravel()
         # A weak penalty on the change: tilts and shears of a few per cent are common, larger ones are not.
-        hold = 0.01 / 12.0
+        penalty = 0.01 / 12.0
         return (
-            -float(np.log(value).mean()) + hold * float((parameters**2).sum()),
-            -gradient / len(chosen) + 2.0 * hold * parameters,
+            -float(np.log(value).mean()) + penalty * float((parameters**2).sum()),
+            -gradient / len(chosen) + 2.0 * penalty * parameters,
         )
 
     found = optimize.minimize(unlikely, np.zeros(12), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, VENTRICLE, WHITE
 from strokereg.core.tissue import Method
-from strokereg.core.tissue.atlas import align, bring_by_extent, place_shares
+from strokereg.core.tissue.atlas import align, map_by_extent, place_shares
 from strokereg.core.tissue.field import Field
 from strokereg.core.tissue.scan import BrainScan
 
@@ -23,7 +23,7 @@ _CORTEX_MM = 2.5  # how thick cortex is
 
 def classify_hmrf(scan: BrainScan) -> np.ndarray:
     """Tissue labels by intensities, neighbours and location: uint8 [X, Y, Z], lesion included."""
-    matrix = _begin(scan)
+    matrix = _first_map(scan)
     shares = place_shares(matrix, scan.brain)
     fluid = _looks_fluid(scan)[scan.brain]
     first = shares * _doubted(np.stack([fluid] * 2 + [~fluid] * 3))
@@ -51,13 +51,13 @@ def classify_kmeans(scan: BrainScan) -> np.ndarray:
     white = (cluster != fluid) & (cluster != grey)
     # The intensities of deep nuclei lie between those of cortex and white matter, so location alone identifies them.
     seen = np.stack([cluster == fluid] * 2 + [cluster == grey, cluster != fluid, white])
-    matrix = align(_begin(scan), scan.brain, np.where(used, _doubted(seen), 1.0), scan.spacing)
+    matrix = align(_first_map(scan), scan.brain, np.where(used, _doubted(seen), 1.0), scan.spacing)
     return _as_labels(scan, place_shares(matrix, scan.brain) * seen)
 
 
 def classify_atlas(scan: BrainScan) -> np.ndarray:
     """Tissue labels by location alone: the tissue that is most frequent there, after scaling to the brain's extent."""
-    return _as_labels(scan, place_shares(_begin(scan), scan.brain))
+    return _as_labels(scan, place_shares(_first_map(scan), scan.brain))
 
 
 #: The classifier of each method that needs no map of another tool.
@@ -80,9 +80,9 @@ def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.n
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 
 
-def _begin(scan: BrainScan) -> np.ndarray:
+def _first_map(scan: BrainScan) -> np.ndarray:
     """Map from scan to atlas voxels by the extent of what looks like parenchyma."""
-    return bring_by_extent(scan.brain & ~_looks_fluid(scan))
+    return map_by_extent(scan.brain & ~_looks_fluid(scan))
 
 
 def _looks_fluid(scan: BrainScan) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, PARENCHYMA, VENTRICLE, WHITE
-from strokereg.core.tissue.atlas import align, bring_by_extent, embedded_atlas, place_shares
+from strokereg.core.tissue.atlas import align, embedded_atlas, map_by_extent, place_shares
 
 ROWS = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)
 
@@ -25,7 +25,7 @@ def brain(scan, truth):
 
 @pytest.fixture(scope="module")
 def matrix(truth):
-    return bring_by_extent(np.isin(truth, PARENCHYMA))
+    return map_by_extent(np.isin(truth, PARENCHYMA))
 
 
 def test_shares_sum_to_one_and_beyond_the_grid_is_background():

@@ -64,21 +64,21 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
     dwi = read_volume(files.images["dwi"], files.volumes.get("dwi"))
     for part, path in files.images.items():
         volume = dwi if part == "dwi" else read_volume(path, files.volumes.get(part))
-        anew = _changed(part, volume, dwi, settings)
-        if anew is None and _is_4d(path):
-            anew = volume.data
-        images[part] = _put(path, raw / f"{visit.name}_{part}", anew, dwi.affine, settings.link)
+        rewritten = _convert_image(part, volume, dwi, settings)
+        if rewritten is None and _is_4d(path):
+            rewritten = volume.data
+        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten, dwi.affine, settings.link)
     mask = dseg = None
     if files.mask is not None:
         volume = read_volume(files.mask)
-        anew = _mask(volume, dwi, settings)
-        if anew is None and _is_4d(files.mask):
-            anew = volume.data.astype(np.uint8)
-        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", anew, dwi.affine, settings.link)
+        rewritten = _convert_mask(volume, dwi, settings)
+        if rewritten is None and _is_4d(files.mask):
+            rewritten = volume.data.astype(np.uint8)
+        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, dwi.affine, settings.link)
     if files.dseg is not None and labels:
         volume = read_volume(files.dseg)
-        anew = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _elsewhere(volume, dwi) else None
-        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", anew, dwi.affine, settings.link)
+        rewritten = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _off_grid(volume, dwi) else None
+        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, dwi.affine, settings.link)
     return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
 
@@ -94,9 +94,9 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
     )
 
 
-def _changed(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
     """The converted image; None if the file stays as it is."""
-    data = onto(volume, dwi, 1) if settings.resample and _elsewhere(volume, dwi) else None
+    data = onto(volume, dwi, 1) if settings.resample and _off_grid(volume, dwi) else None
     if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
@@ -105,7 +105,7 @@ def _changed(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -
     return data
 
 
-def _mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
     """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if the file stays as it is."""
     label = settings.lesion_label
     if label is not None:
@@ -113,12 +113,12 @@ def _mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray |
     elif volume.data.max() not in (0, 1) and np.unique(volume.data).size == 2 and volume.data.min() == 0:
         high = volume.data.max()
         raise FileFault(volume.path, f"holds 0 and {high:g}", f"give --lesion-label {high:g} if that is the lesion")
-    if settings.resample and _elsewhere(volume, dwi):
+    if settings.resample and _off_grid(volume, dwi):
         return (onto(volume, dwi, 1) >= 0.5).astype(np.uint8)
     return volume.data.astype(np.uint8) if label is not None else None
 
 
-def _elsewhere(volume: Volume, grid: Volume) -> bool:
+def _off_grid(volume: Volume, grid: Volume) -> bool:
     try:
         check_same_grid(grid, volume)
     except FileFault:
@@ -130,10 +130,10 @@ def _is_4d(path: Path) -> bool:
     return len(nib.load(path).shape) > 3  # type: ignore[attr-defined]
 
 
-def _put(source: Path, stem: Path, anew: np.ndarray | None, affine: np.ndarray, link: bool) -> Path:
+def _put(source: Path, stem: Path, rewritten: np.ndarray | None, affine: np.ndarray, link: bool) -> Path:
     """Put a file under its new name: with its own ending, or `.nii.gz` if it is rewritten."""
-    if anew is not None:
-        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), anew, affine)
+    if rewritten is not None:
+        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten, affine)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
     source = source.resolve()
     try:
