@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.export import deploy
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
 
 
@@ -148,7 +146,8 @@ def unet_run(make_run) -> Path:
 @pytest.fixture(scope="session")
 def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
     """Format → file of that U-Net, exported once for all tests."""
+    import strokereg
 
     formats = ("onnx", "torchscript", "pt2", "scan")
-    files = deploy.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
+    files = strokereg.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
     return dict(zip(formats, files, strict=True))

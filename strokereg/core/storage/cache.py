@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.storage.files import replacing
+from strokereg.core.storage.files import write_text
 from strokereg.registry.errors import FileFault
 
 _SETTLED = 2.0  # seconds: coarser than the clock of any file system
@@ -36,8 +36,7 @@ def cached(folder: Path, key: str, make: Callable[[], Any]) -> Any:
     except (OSError, ValueError):
         result = make()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as temporary:
-            temporary.write_text(json.dumps(result), encoding="utf-8")
+        write_text(place, json.dumps(result))
         return result
 
 

@@ -85,6 +85,8 @@ def test_a_finished_cohort_is_left_alone(cohort, grid):
 def test_folders_with_something_else_are_refused(cohort, tmp_path, grid):
     with pytest.raises(InputError, match="made with seed 3 instead of 4"):
         simulate_cohort(cohort, Simulation(10, seed=4, **grid))
+    with pytest.raises(InputError, match=r"made with parts None instead of \[8, 1, 1\]"):
+        simulate_cohort(cohort, Simulation(10, seed=3, parts=(8, 1, 1), **grid))
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not empty and 'strokereg data simulate' did not begin it"):
         simulate_cohort(tmp_path, Simulation(5, **grid))

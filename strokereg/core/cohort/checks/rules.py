@@ -42,10 +42,10 @@ class Parts:
         """A warning about one part."""
         return finding_of(rule, self.case, part, FileFault(self.volumes[part].path, fault, fix), severe=False)
 
-    def fail(self, rule: str, part: str, check: Callable[[], None]) -> Iterator[Finding]:
-        """An error if `check` raises a fault."""
+    def fail(self, rule: str, part: str, check: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+        """An error if `check(*arguments)` raises a fault."""
         try:
-            check()
+            check(*arguments)
         except FileFault as error:
             yield finding_of(rule, self.case, part, error)
 
@@ -55,7 +55,7 @@ def same_grid(parts: Parts) -> Iterator[Finding]:
     dwi = parts.volumes.get("dwi")
     for part, volume in parts.volumes.items():
         if dwi is not None and part != "dwi":
-            yield from parts.fail("same_grid", part, lambda dwi=dwi, volume=volume: check_same_grid(dwi, volume))  # type: ignore[misc]
+            yield from parts.fail("same_grid", part, check_same_grid, dwi, volume)
 
 
 def placed(parts: Parts) -> Iterator[Finding]:
@@ -87,14 +87,14 @@ def not_constant(parts: Parts) -> Iterator[Finding]:
 def binary_mask(parts: Parts) -> Iterator[Finding]:
     """A lesion mask holds 0 and 1."""
     if (mask := parts.volumes.get("mask")) is not None:
-        yield from parts.fail("binary_mask", "mask", lambda: check_mask(mask))
+        yield from parts.fail("binary_mask", "mask", check_mask, mask)
 
 
 def known_labels(parts: Parts) -> Iterator[Finding]:
     """A label map holds the labels of the table."""
     dseg, table = parts.volumes.get("dseg"), parts.table
     if dseg is not None and table is not None:
-        yield from parts.fail("known_labels", "dseg", lambda: check_labels(dseg, table))
+        yield from parts.fail("known_labels", "dseg", check_labels, dseg, table)
 
 
 def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
