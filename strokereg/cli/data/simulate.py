@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from strokereg.cli.values import Parts
-from strokereg.core.cohort.split import DEFAULT_PARTS
+from strokereg.cli.data.split import parts_option
 
 
 @click.command(
@@ -25,7 +24,7 @@ from strokereg.core.cohort.split import DEFAULT_PARTS
     help="Folder of lesion masks in MNI space.  [default: grown at random]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same voxels.")
-@click.option("--parts", type=Parts(), default=DEFAULT_PARTS, help="Train, val, test in proportion.  [default: 6,1,3]")
+@parts_option
 @click.option("--workers", type=int, help="Number of processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def simulate(

@@ -9,11 +9,15 @@ import click
 from strokereg.cli.values import Parts
 from strokereg.core.cohort.split import DEFAULT_PARTS
 
+parts_option = click.option(
+    "--parts", type=Parts(), default=DEFAULT_PARTS, help="Train, val, test in proportion.  [default: 6,1,3]"
+)
+
 
 @click.command(epilog="Example: strokereg data split cohorts/mine --folds 5")
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option("--folds", type=int, help="Number of folds; writes split_fold-1.tsv … for a cross-validation.")
-@click.option("--parts", type=Parts(), default=DEFAULT_PARTS, help="Train, val, test in proportion.  [default: 6,1,3]")
+@parts_option
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the shuffle among lesions of similar size."
 )

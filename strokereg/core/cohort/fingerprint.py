@@ -7,9 +7,7 @@ compared in `core.cohort.checks.duplicates`.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -19,6 +17,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.box import extent
 from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.storage.cache import cached, digest, file_digest
+from strokereg.core.storage.workers import map_in_threads
 
 _BLOCKS = 16  # along each axis
 _FEWEST = 30  # voxels of a mask; smaller ones could agree by chance
@@ -93,8 +92,7 @@ def cached_fingerprint(path: Path, kind: str, measure: Callable[[Volume], str], 
 
 def content_keys(files: Iterable[CaseFiles], cache: Path) -> dict[str, str]:
     """Case name → digest of the bytes of all its files. Digests of unchanged files come from the cache."""
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return dict(pool.map(lambda case: (case.name, content_key(case, cache)), files))
+    return dict(map_in_threads(lambda case: (case.name, content_key(case, cache)), files))
 
 
 def content_key(files: CaseFiles, cache: Path) -> str:

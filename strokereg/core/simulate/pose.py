@@ -70,11 +70,11 @@ def draw_pose(
 
 
 def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Look the anatomy up at eight points a voxel: partial volume comes of itself.
+    """Look up the anatomy at eight points per voxel, which gives partial volumes.
 
     Returns:
-        brain: bool [X, Y, Z], one connected piece, more than half of each voxel inside the head's brain.
-        shares: float32 [LESION, N], the share of each tissue in the N brain voxels; background among them.
+        brain: bool [X, Y, Z], one connected piece; more than half of each voxel is brain.
+        shares: float32 [LESION, N], share of each tissue in the N brain voxels, including background.
     """
     nearest = _look_up(anatomy, pose.points.reshape(3, -1)).reshape(pose.points.shape[1:])
     near = ndimage.binary_dilation(nearest > 0, iterations=2)
@@ -89,7 +89,7 @@ def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]
     inside = shares[BACKGROUND] < 0.5
     brain = np.zeros(near.shape, dtype=bool)
     brain[near] = inside
-    brain = ndimage.binary_opening(brain)  # a skull strip leaves no threads
+    brain = ndimage.binary_opening(brain)  # a skull strip leaves no thin threads
     pieces, count = ndimage.label(brain)
     if count > 1:
         brain = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])

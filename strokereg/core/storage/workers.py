@@ -1,4 +1,4 @@
-"""Worker processes: one function over many items, and workers that end with the process that started them."""
+"""Workers: one function over many items, in processes or in threads, and processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from strokereg.registry.errors import RunFailed
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def run_in_workers(
@@ -54,6 +55,12 @@ def run_in_workers(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Call a function on each item in a few threads, for work that mostly reads files. Results are in order."""
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))
 
 
 def end_with_parent() -> None:

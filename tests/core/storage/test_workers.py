@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.core.storage.workers import run_in_workers
+from strokereg.core.storage.workers import map_in_threads, run_in_workers
 from strokereg.registry.errors import InputError, RunFailed
 
 POOL = """
@@ -83,3 +83,9 @@ def test_the_error_of_an_item_is_raised(tmp_path, workers):
 def test_a_killed_worker_is_one_sentence(tmp_path):
     with pytest.raises(RunFailed, match=f"{tmp_path}: a worker process died, .*fewer --workers to continue"):
         run_in_workers(write, [tmp_path / "killed", tmp_path / "b"], tmp_path, 2)
+
+
+def test_threads_keep_the_order_and_raise_the_error():
+    assert map_in_threads(str, range(9)) == [str(number) for number in range(9)]
+    with pytest.raises(ZeroDivisionError):
+        map_in_threads(lambda number: 1 / number, [1, 0])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from strokereg.core.cohort.fingerprint import case_fingerprints
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.nifti import read_volume
 from strokereg.core.storage.cache import cached, digest
+from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
@@ -87,8 +86,7 @@ def inspect_cases(
         on_case(next(counter))
         return found
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return list(pool.map(one, cases))
+    return map_in_threads(one, cases)
 
 
 def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) -> str | None:

@@ -11,7 +11,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.open import read_source
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.nifti import without_ending
+from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault, InputError
 
 _STAGING = ".importing"
@@ -141,8 +141,7 @@ def _transfer_all(
         on_done(len(outcomes))
 
     try:
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            list(pool.map(one, visits))
+        map_in_threads(one, visits)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return sorted(outcomes, key=lambda outcome: outcome[0].name)
