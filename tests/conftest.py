@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.export import deploy
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
 
 
@@ -34,10 +32,10 @@ def cache(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def small_cohort(tmp_path_factory) -> Path:
     """Ten cases of the real simulator on a coarse grid, with their split (6 : 1 : 3); about 5 s to make."""
-    from strokereg.core.simulate import simulate_cohort
+    from strokereg.core.simulate import Simulation, simulate_cohort
 
     out = tmp_path_factory.mktemp("simulated") / "coarse"
-    return simulate_cohort(out, 10, shape=(48, 48, 32), spacing=4.7, workers=1)
+    return simulate_cohort(out, Simulation(10, shape=(48, 48, 32), spacing=4.7), workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -148,9 +146,10 @@ def unet_run(make_run) -> Path:
 @pytest.fixture(scope="session")
 def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
     """Format → file of that U-Net, exported once for all tests."""
+    import strokereg
 
     formats = ("onnx", "torchscript", "pt2", "scan")
-    files = deploy.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
+    files = strokereg.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
     return dict(zip(formats, files, strict=True))
 
 

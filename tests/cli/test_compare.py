@@ -236,3 +236,15 @@ def test_flags_override_the_study_file(tmp_path, capsys):
     assert "shares = [0.25]" in printed
     assert "headroom = false" in printed
     assert "lr = 0.002" in printed
+
+
+def test_a_leak_between_two_parts_is_refused_before_any_work(small_cohort, tmp_path, capsys):
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    cohort = open_cohort(root)
+    test, train = cohort.part("test")[0], cohort.part("train")[4]
+    write_volume(train.images["dwi"], 2 * read_volume(test.images["dwi"]).data, read_volume(train.images["dwi"]).affine)
+    out = tmp_path / "out"
+    assert main(["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"has the same image as {train.name}, in train and in test; remove one of the two" in said
+    assert not out.exists()

@@ -15,7 +15,7 @@ from strokereg.core.report import write_report
 from strokereg.core.report.results import Results
 from strokereg.core.report.table import write_csv
 from strokereg.core.report.table_files import write_tables
-from strokereg.core.simulate import SIMULATOR_VERSION, simulate_cohort
+from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.cluster import DaskExecutor
@@ -212,9 +212,7 @@ def _embedded(settings: StudySettings, run: RunOptions) -> Path:
     shape = "x".join(map(str, wanted.shape))
     return simulate_cohort(
         cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
-        wanted.cases,
-        shape=wanted.shape,
-        spacing=wanted.spacing,
-        workers=_workers(settings, run),
+        Simulation(wanted.cases, shape=wanted.shape, spacing=wanted.spacing),
+        _workers(settings, run),
         on_progress=lambda done, total: run.callbacks.preparing("simulating the embedded cohort", done, total),
     )

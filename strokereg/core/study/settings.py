@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Scaling
 from strokereg.core.train.recipe import augmentation_of
 from strokereg.registry.catalogue import find
@@ -85,7 +86,7 @@ class StudySettings(Options):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     headroom: bool = True
     channels: tuple[str, ...] = ("dwi",)
-    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
+    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = DEFAULT_SPACING
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
     interpolation: Interpolation = "linear"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.simulate import simulate_cohort
+from strokereg.core.simulate import Simulation, simulate_cohort
 from strokereg.core.study.context import make_context
 from strokereg.core.study.settings import complete_settings
 from strokereg.registry.errors import InputError
@@ -23,7 +23,7 @@ def context_with(small_cohort, tmp_path):
 
 
 def test_an_external_cohort_is_simulated_or_real_as_its_own_description_says(context_with, phantom, tmp_path):
-    simulated = simulate_cohort(tmp_path / "other", 5, shape=(48, 48, 32), spacing=4.7, workers=1, seed=9)
+    simulated = simulate_cohort(tmp_path / "other", Simulation(5, shape=(48, 48, 32), spacing=4.7, seed=9), workers=1)
     found = context_with(simulated).external_facts
     assert (found.name, found.cases, found.simulated) == ("other", 5, True)
     found = context_with(phantom).external_facts
