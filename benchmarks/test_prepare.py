@@ -21,9 +21,9 @@ CASES = int(os.environ.get("STROKEREG_BENCH_CASES", "250"))
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from strokereg.core.simulate import simulate_cohort
+    from strokereg.core.simulate import Simulation, simulate_cohort
 
-    return simulate_cohort(tmp_path_factory.mktemp("simulated") / "cohort", CASES)
+    return simulate_cohort(tmp_path_factory.mktemp("simulated") / "cohort", Simulation(CASES))
 
 
 @pytest.fixture(scope="module")

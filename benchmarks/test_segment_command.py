@@ -76,8 +76,8 @@ def test_segment_beside_the_graph_of_a_whole_scan(files, scan, tmp_path, finer, 
     affine[:3, :3] /= finer
     write_volume(tmp_path / "dwi.nii.gz", data, affine)
     (tmp_path / "unet.scan.onnx").symlink_to(files["scan"])
-    page = (Path(__file__).parents[1] / "docs" / "export-and-deploy.md").read_text(encoding="utf-8")
-    script = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[1]
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "run-without-strokereg.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     commands = {
         "strokereg": [*_SEGMENT, files["onnx"], tmp_path / "dwi.nii.gz", tmp_path / "ours.nii.gz"],
         "script": [sys.executable, "-c", f"import os\nos.chdir({str(tmp_path)!r})\n{script}"],

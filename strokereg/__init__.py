@@ -31,12 +31,15 @@ _HOME = {
     "find": "strokereg.registry.catalogue",
     "create": "strokereg.registry.catalogue",
     "add_plugin": "strokereg.registry.catalogue",
+    "Simulation": "strokereg.core.simulate",
     "simulate_cohort": "strokereg.core.simulate",
     "check": "strokereg.testing.conformance",
+    "ImportSettings": "strokereg.core.cohort.importing.transfer",
     "import_data": "strokereg.core.cohort.importing.run",
     "check_data": "strokereg.core.cohort.checks.check",
     "train": "strokereg.core.train.training",
     "compare": "strokereg.core.study.compare",
+    "RunOptions": "strokereg.core.study.compare",
     "load": "strokereg.export.deploy",
 }
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.export import deploy
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
 
 
@@ -34,10 +32,10 @@ def cache(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def small_cohort(tmp_path_factory) -> Path:
     """Ten cases of the real simulator on a coarse grid, with their split (6 : 1 : 3); about 5 s to make."""
-    from strokereg.core.simulate import simulate_cohort
+    from strokereg.core.simulate import Simulation, simulate_cohort
 
     out = tmp_path_factory.mktemp("simulated") / "coarse"
-    return simulate_cohort(out, 10, shape=(48, 48, 32), spacing=4.7, workers=1)
+    return simulate_cohort(out, Simulation(10, shape=(48, 48, 32), spacing=4.7), workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +146,83 @@ def unet_run(make_run) -> Path:
 @pytest.fixture(scope="session")
 def exported(unet_run, tmp_path_factory) -> dict[str, Path]:
     """Format → file of that U-Net, exported once for all tests."""
+    import strokereg
 
     formats = ("onnx", "torchscript", "pt2", "scan")
-    files = deploy.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
+    files = strokereg.export(unet_run, formats=formats, out=tmp_path_factory.mktemp("exported"))
     return dict(zip(formats, files, strict=True))
+
+
+class InProcess:
+    """An executor without processes that remembers what it had to do."""
+
+    def __init__(self):
+        self.done = []
+
+    def run(self, context, tasks, callbacks):
+        from strokereg.core.study.tasks import is_done, perform
+
+        known = {task.key: task for task in tasks}
+        for task in known.values():
+            if not is_done(context, task):
+                perform(context, task, {key: known[key] for key in task.needs}, lambda *said: None)
+                self.done.append(task)
+        return {}
+
+
+def small_settings(cohort, **changes):
+    """An untrained translator and a mixer, four steps of a thin segmenter."""
+    from strokereg.core.study.settings import complete_settings
+
+    asked = {"models": ("random-contrast", "carvemix"), "steps": {"segmenter": 4, "generator": 2}, **changes}
+    return complete_settings(asked.pop("models"), cohort, "smoke", **asked)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """`small(cohort, **changes)` → settings of the small study."""
+    return small_settings
+
+
+@pytest.fixture(scope="session")
+def small_context():
+    """`small_context(cohort, store, **changes)` → the context of a study."""
+
+    from strokereg.core.cohort.cohort import open_cohort
+    from strokereg.core.study.context import make_context
+
+    def do(cohort: Path, store: Path, **changes):
+        settings = small_settings(cohort, **changes)
+        return make_context(settings, open_cohort(cohort), store)
+
+    return do
+
+
+@pytest.fixture(scope="session")
+def run_small():
+    """`run_small(cohort, out, **changes)` → what came out, and the executor."""
+
+    from strokereg.core.cohort.cohort import open_cohort
+    from strokereg.core.study.compare import run_study
+    from strokereg.core.study.context import make_context
+    from strokereg.core.study.executor import NoCallbacks
+
+    def run(cohort: Path, out: Path, store: Path | None = None, notes: Path | None = None, **changes):
+        settings = small_settings(cohort, **changes)
+        here = InProcess()
+        context = make_context(settings, open_cohort(cohort), store or out / "runs")
+        return run_study(context, out, here, NoCallbacks(), "test", notes), here
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_notes(tmp_path_factory) -> Path:
+    """Where the small study's store is noted."""
+    return tmp_path_factory.mktemp("notes")
+
+
+@pytest.fixture(scope="session")
+def small_study(small_cohort, tmp_path_factory, run_small, small_notes):
+    """The finished study; nobody writes into its folder."""
+    return run_small(small_cohort, tmp_path_factory.mktemp("small") / "out", notes=small_notes)[0]

@@ -22,51 +22,57 @@ from strokereg.registry.errors import InputError
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
-@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file (TOML); other options go above it.")
-@click.option("--models", type=Names(), help="Translators and mixers: pix2pix,carvemix.")
-@click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated one, made once]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the study.  [default: strokereg-study]")
-@click.option("--store", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs in --out]")
+@click.option("--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: strokereg-study]"
+)
 @click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
+@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file; command-line options override it.")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
-@click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
-@click.option("--share", "shares", type=Shares(), help="Synthetic part of each mixed batch: 0.5 or 0.25,0.5.")
-@click.option("--mixed-only", is_flag=True, help="No arms that are trained on synthetic images alone.")
-@click.option("--synthetic-cases", type=click.IntRange(1), help="Size of each synthetic database.")
-@click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public FreeSurfer-coded label maps.")
+@click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
+@click.option(
+    "--external", type=click.Path(path_type=Path), help="Second cohort, from elsewhere, to evaluate on as well."
+)
+@click.option("--fold", type=int, help="Cross-validation fold, from 1; give each its own --out.  [default: split.tsv]")
+@click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
+@click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
-@click.option("--fold", type=int, help="Of a cross-validation, from 1; give each its own --out.  [default: split.tsv]")
-@click.option("--external", type=click.Path(path_type=Path), help="Cohort of another origin to evaluate on as well.")
+@click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
+@click.option("--share", "shares", type=Shares(), help="Synthetic share of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option("--synthetic-cases", type=click.IntRange(1), help="Number of cases in each synthetic database.")
+@click.option("--mixed-only", is_flag=True, help="Skip the arms that train on synthetic images alone.")
+@click.option("--headroom/--no-headroom", default=None, help="Also train clinical only on all cases.")
+@click.option(
+    "--fresh-translators/--shared-translators", default=None, help="Train translators once per seed, or once for all."
+)
+@click.option(
+    "--all-for-synthesis", is_flag=True, help="Train generator and translators on all training cases, as in the paper."
+)
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
-@click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Samples a step of a role: segmenter=16.")
+@click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
-@click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
-@click.option("--dims", type=click.IntRange(2, 3), help="Axial slices or volumes.  [default: 2]")
+@click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
+@click.option("--dims", type=click.IntRange(2, 3), help="2 for axial slices, 3 for volumes.  [default: 2]")
 @image_options
-@click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
-@click.option("--segmenter", "segmenters", type=Names(), help="Who is trained on the arms.  [default: unet]")
-@click.option("--generator", "generators", type=Names(), help="Who makes the lesion masks.  [default: mask-gan]")
-@click.option("--headroom/--no-headroom", default=None, help="Train clinical only on all cases too.")
-@click.option(
-    "--fresh-translators/--shared-translators", default=None, help="Train them anew for every seed, or once for all."
-)
-@click.option(
-    "--all-for-synthesis", is_flag=True, help="Generator and translators see all training cases, as in the paper."
-)
-@click.option("--flips", is_flag=True, help="Evaluate on the mean with the mirror image, at twice the time.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
+@click.option("--flips", is_flag=True, help="Average predictions over the image and its mirror image (twice the time).")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--threads", type=click.IntRange(1), help="Torch threads per worker (affects results).  [default: 1]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
+@click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
 )
-@click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
-@click.option("--threads", type=click.IntRange(1), help="Of each process; part of the study.  [default: 1]")
-@click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.")
-@click.option("--track", type=Names(), default=(), help="Tell experiment trackers: tensorboard, mlflow.")
-@click.option("--print-study", is_flag=True, help="Print the study file of what would run, and run nothing.")
-@click.option("--dry-run", is_flag=True, help="Print arms, what is done, and about how long the rest takes.")
-@click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout instead of the table.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder for trained runs.  [default: runs in --out]")
+@click.option("--track", type=Names(), default=(), help="Experiment trackers: tensorboard, mlflow.")
+@click.option("--print-study", is_flag=True, help="Print the study file of these options and stop.")
+@click.option("--dry-run", is_flag=True, help="Print arms, finished work and expected time, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def compare(
     file: Path | None,
     out: Path | None,
@@ -88,21 +94,21 @@ def compare(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train a segmenter with and without synthetic images, evaluate all on the same test cases, print the table.
+    """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Interrupted and called again, it goes on where it stopped. Without --data it simulates a cohort: its numbers
-    are not clinical ones.
+    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
+    simulates a cohort; the numbers are then not clinical ones.
     """
     from rich.console import Console
     from rich.markup import escape
 
     from strokereg.cli.progress import StudyProgress
     from strokereg.core.report.table import print_table
-    from strokereg.core.study import compare
-    from strokereg.core.study.compare import OUT, split_options
-    from strokereg.core.study.file import merge
+    from strokereg.core.study import compare as study
+    from strokereg.core.study.file import describe_study, read_study
+    from strokereg.core.study.settings import merge, split_options
 
-    kept = compare.read_study(file) if file else {}
+    kept = read_study(file) if file else {}
     example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
     flags = {
         "options": split_options(dict(options), example),
@@ -116,34 +122,32 @@ def compare(
         raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
-        click.echo(compare.describe(**asked), nl=False)
+        click.echo(describe_study(**asked), nl=False)
         return
-    if dry_run:
-        from strokereg.cli.estimate import print_estimate
-
-        with StudyProgress(Console(stderr=True)) as progress:
-            found = compare.estimate(
-                **asked, out=out or OUT, workers=workers, callbacks=progress, store=store, fold=fold
-            )
-        print_estimate(found, as_json)
-        return
+    asked["out"] = out or study.OUT
     with StudyProgress(Console(stderr=True)) as progress:
-        command = shlex.join(["strokereg", *sys.argv[1:]])
-        finished = compare.compare(
-            **asked,
-            out=out or OUT,
-            workers=workers,
-            callbacks=progress,
-            command=command,
+        run = study.RunOptions(
+            external=asked.pop("external", None),
+            fold=fold,
             store=store,
             executor=executor,
-            fold=fold,
-            step_limit=step_limit,
+            workers=workers,
+            step_limit=step_limit or study.STEP_LIMIT,
             track=track,
+            callbacks=progress,
             on_warning=lambda sentence: progress.console.print(escape(sentence)),
+            command=shlex.join(["strokereg", *sys.argv[1:]]),
         )
-    if as_json:
+        if dry_run:
+            from strokereg.cli.estimate import print_estimate
+
+            found = study.estimate(**asked, run=run)
+        else:
+            finished = study.compare(**asked, run=run)
+    if dry_run:
+        print_estimate(found, as_json)
+    elif as_json:
         click.echo(finished.json.read_text(encoding="utf-8"))
-        return
-    print_table(finished.results)
-    click.echo(f"\nReport: {finished.report}")
+    else:
+        print_table(finished.results)
+        click.echo(f"\nReport: {finished.report}")

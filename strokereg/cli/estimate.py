@@ -1,4 +1,4 @@
-"""How `compare --dry-run` shows what a study would do."""
+"""Prints what `compare --dry-run` found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_estimate(estimate: Estimate, as_json: bool) -> None:
-    """Arms, work and hours, as tables or as JSON."""
+    """Print arms, work and expected time, as tables or as JSON."""
     if as_json:
         click.echo(json.dumps(asdict(estimate), indent=2))
         return
@@ -36,8 +36,14 @@ def print_estimate(estimate: Estimate, as_json: bool) -> None:
     for table in (arms, work):
         console.print(table)
         console.print()
-    processes = f"{estimate.workers} process{'es' * (estimate.workers != 1)}"
-    click.echo(f"About {duration(estimate.seconds)} on {processes}, from a few timed steps of each kind of work here.")
+    if estimate.seconds is None:
+        click.echo(
+            f"No time estimate: nothing comparable has finished on this machine yet for {', '.join(estimate.unknown)}. "
+            "Start the study and ask again while it runs; finished work is kept."
+        )
+        return
+    processes = "1 process" if estimate.workers == 1 else f"{estimate.workers} processes"
+    click.echo(f"About {duration(estimate.seconds)} on {processes}, by the time that finished tasks took.")
 
 
 def duration(seconds: float) -> str:

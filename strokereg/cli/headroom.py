@@ -1,4 +1,4 @@
-"""`strokereg headroom`: which step count is worth a study?"""
+"""`strokereg headroom`: find a step count at which more data help."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from strokereg.cli.values import Cases, Names, Numbers, Seeds
 
 @click.command(epilog="Example: strokereg headroom --data cohorts/soop160 --cases 10 --steps 500,1000,2000,4000")
 @click.option("--steps", type=Numbers(), required=True, help="Optimiser steps of the segmenter: 500,1000,2000.")
-@click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated one, made once]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the studies.  [default: strokereg-headroom]")
-@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file whose settings hold here too.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the studies.  [default: strokereg-headroom]")
+@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file to take settings from.")
 @click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
-@click.option("--cases", type=Cases(), help="The few clinical cases: 10.")
-@click.option("--seeds", type=Seeds(), help="How many seeds, or the seeds themselves: 3 or 0,1,2.")
-@click.option("--segmenter", "segmenters", type=Names(), help="Who is trained.  [default: unet]")
-@click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--cases", type=Cases(), help="Number of clinical cases to compare with all: 10.")
+@click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
+@click.option("--segmenter", "segmenters", type=Names(), help="Segmenter to train.  [default: unet]")
+@click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
 def headroom(
     steps: tuple[int, ...],
     out: Path | None,
@@ -29,29 +31,31 @@ def headroom(
     workers: int | None,
     **given: Any,
 ) -> None:
-    """Measure at several step counts what all clinical cases give over few; synthesis can hardly give more than that.
+    """Measure at several step counts how much all clinical cases gain over a few.
 
-    Worth a study is the smallest count whose interval lies above 0. Its trainings are found again by `compare`.
+    Synthesis can hardly gain more than that. Choose the smallest step count whose interval lies above 0; `compare`
+    finds its trainings done.
     """
     from rich.console import Console
 
     from strokereg.cli.progress import StudyProgress
     from strokereg.core.report.text import interval, signed
-    from strokereg.core.study import compare
-    from strokereg.core.study.file import merge
+    from strokereg.core.study.compare import RunOptions
+    from strokereg.core.study.file import read_study
     from strokereg.core.study.headroom import OUT, measure_headroom
+    from strokereg.core.study.settings import merge
 
-    kept = compare.read_study(file) if file else {}
+    kept = read_study(file) if file else {}
     asked = merge(kept, given, {"spacing": None if spacing is None else (spacing,) * 3})
     for name in ("models", "external"):
         asked.pop(name, None)
     with StudyProgress(Console(stderr=True)) as progress:
-        found = measure_headroom(steps, out=out or OUT, workers=workers, callbacks=progress, **asked)
+        found = measure_headroom(steps, out=out or OUT, run=RunOptions(workers=workers, callbacks=progress), **asked)
     click.echo("steps\tDice few %\tDice all %\theadroom, Dice points\t95 % interval")
     for budget in found:
         room = budget.headroom.contrast
         scores = f"{budget.few * 100:.1f}\t{budget.everything * 100:.1f}"
         click.echo(f"{budget.steps}\t{scores}\t{signed(room.difference)}\t{interval(room)}")
     worth = next((budget.steps for budget in found if budget.headroom.contrast.above_zero), None)
-    told = f"From {worth} steps on there is headroom." if worth else "None of these step counts shows a headroom."
-    click.echo(told, err=True)
+    found_at = f"There is headroom from {worth} steps on." if worth else "None of these step counts shows headroom."
+    click.echo(found_at, err=True)

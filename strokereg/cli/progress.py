@@ -1,4 +1,4 @@
-"""How a study or a training tells of itself while it runs: bars on a terminal, lines in a log file."""
+"""Progress of a study or a training: bars on a terminal, lines in a log file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere; gives the function that is told (finished, all)."""
+    """A bar on a terminal, nothing elsewhere; gives a function to call with (finished, all)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -26,7 +26,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class StudyProgress:
-    """A bar for the whole study and one for each task at work, with its losses; plain lines where nobody watches.
+    """A bar for the study and one for each running task, with its losses; plain lines in a log file.
 
     Use as a context manager; fits `core.study.executor.StudyCallbacks`.
     """
@@ -57,28 +57,28 @@ class StudyProgress:
         self.progress.stop()
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data are being made ready."""
+        """The data are being prepared."""
         self.progress.update(self.total, description=what, completed=done, total=total)
 
     def planned(self, plan: Plan) -> None:
-        """How much there is to do."""
+        """All tasks are known."""
         self.count = len(plan.tasks)
         self.progress.update(self.total, description="study", completed=0, total=self.count)
 
     def found(self, task: Task) -> None:
-        """The task was done by an earlier call."""
+        """An earlier call has done this task."""
         self.done += 1
         self.progress.advance(self.total)
 
     def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
         """A task has done a step."""
-        told = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in losses.items())
+        shown = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in losses.items())
         if task.key not in self.bars:
             self.bars[task.key] = self.progress.add_task(task.title, total=total, losses="")
-        self.progress.update(self.bars[task.key], completed=step, losses=told)  # type: ignore[arg-type]
+        self.progress.update(self.bars[task.key], completed=step, losses=shown)  # type: ignore[arg-type]
 
     def ended(self, task: Task, failure: str | None) -> None:
-        """A task is done, or did not hold."""
+        """A task is done, or failed."""
         self.done += 1
         self.progress.advance(self.total)
         if task.key in self.bars:

@@ -1,4 +1,4 @@
-"""`strokereg runs`: what was trained, where it lies, who needs it."""
+"""`strokereg runs`: list, show and delete trained runs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 
 @click.group()
 def runs() -> None:
-    """List, show and clear away the runs of studies."""
+    """List, show and delete the runs of studies."""
 
 
 @runs.command("list", epilog="Example: strokereg runs list strokereg-study")
 @FOLDERS
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(folders: Sequence[Path], as_json: bool) -> None:
-    """List the runs of studies or stores; without FOLDERS, of all that this machine's studies have used."""
+    """List the runs of studies or stores; without FOLDERS, those of all studies of this machine."""
     from dataclasses import asdict
 
     from rich.console import Console
     from rich.table import Table
 
-    from strokereg.core.study.stores import list_runs
+    from strokereg.core.study.store import list_runs
 
     found = list_runs(folders)
     if as_json:
@@ -42,7 +42,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
         table.add_row(run.folder.name, *numbers, state, size, str(len(run.studies)), str(run.folder.parent))
     console = Console()
     if not console.is_terminal:
-        console.width = 240  # lines are for programs then
+        console.width = 240  # for programs that read lines
     console.print(table)
 
 
@@ -50,7 +50,7 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
 @click.argument("run")
 def show(run: str) -> None:
     """Print the record, outcome and origin of one run as JSON; RUN is its folder, or part of its name."""
-    from strokereg.core.study.stores import find_run
+    from strokereg.core.study.store import find_run
 
     place = find_run(run)
     parts = [*place.glob("run.json"), *place.glob("origin.json"), *sorted(place.glob("outcome*.json"))]
@@ -64,15 +64,15 @@ def show(run: str) -> None:
 
 @runs.command(epilog="Example: strokereg runs gc strokereg-study --yes")
 @FOLDERS
-@click.option("--yes", is_flag=True, help="Delete; without it they are only named.")
+@click.option("--yes", is_flag=True, help="Delete; without it, only list them.")
 def gc(folders: Sequence[Path], yes: bool) -> None:
-    """Delete runs that no study needs any more: of earlier settings, of deleted studies, half written by a crash."""
-    from strokereg.core.study.stores import collect_garbage
+    """Delete runs that no study needs: of earlier settings, of deleted studies, or left incomplete by a crash."""
+    from strokereg.core.study.store import collect_garbage
 
     useless, alone = collect_garbage(folders, yes)
     for store in alone:
-        click.echo(f"{store}: no study has noted what it needs there; its runs are left alone", err=True)
+        click.echo(f"{store}: no study has listed what it needs there, so its runs are kept", err=True)
     for place in useless:
         click.echo(str(place))
-    told = "deleted" if yes else "not needed; call again with --yes to delete them" if useless else "not needed"
-    click.echo(f"{len(useless)} folder{'s' * (len(useless) != 1)} {told}.", err=True)
+    outcome = "deleted" if yes else "not needed; repeat with --yes to delete them" if useless else "not needed"
+    click.echo(f"{len(useless)} folder{'' if len(useless) == 1 else 's'} {outcome}.", err=True)

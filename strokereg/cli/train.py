@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from strokereg.cli.values import Names, Pairs, image_options
+from strokereg.core.scan import DEFAULT_SPACING
 
 
 @click.command(epilog="Example: strokereg train unet --data cohorts/soop60 --steps 2000 --set lr=5e-4")
@@ -22,7 +23,7 @@ from strokereg.cli.values import Names, Pairs, image_options
 @click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--seed", type=int, help="Of everything random.  [default: 0]")
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
-@click.option("--spacing", type=float, default=3.0, show_default=True, help="Network grid in mm.")
+@click.option("--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Network grid in mm.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
 @image_options
 @click.option(

@@ -1,6 +1,6 @@
 """The ways a command can end badly, told apart by exit code.
 
-`InputError`  the user gave something wrong: one sentence with file, fault and mend; exit code 2.
+`InputError`  the user gave something wrong: one sentence with file, fault and fix; exit code 2.
 `OutputFailed` a full disk, a folder that went away; exit code 2.
 `RunFailed`   the input was right but the work did not hold (NaN loss, parity missed); exit code 1.
 """
@@ -19,20 +19,20 @@ class StrokeregError(Exception):
 
 
 class InputError(StrokeregError):
-    """Wrong input. The message names the file or option, the fault and the mend, in one sentence."""
+    """Wrong input. The message names the file or option, the fault and the fix, in one sentence."""
 
     exit_code = 2
 
 
 class FileFault(InputError):
-    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and mend."""
+    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and fix."""
 
-    def __init__(self, path: Path | str, fault: str, mend: str) -> None:
-        super().__init__(f"{path}: {fault}; {mend}")
-        self.path, self.fault, self.mend = Path(path), fault, mend
+    def __init__(self, path: Path | str, fault: str, fix: str) -> None:
+        super().__init__(f"{path}: {fault}; {fix}")
+        self.path, self.fault, self.fix = Path(path), fault, fix
 
     def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
-        return FileFault, (self.path, self.fault, self.mend)
+        return FileFault, (self.path, self.fault, self.fix)
 
 
 class OutputFailed(StrokeregError):

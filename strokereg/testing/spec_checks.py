@@ -53,7 +53,7 @@ def heavy_imports(distribution: str) -> str:
 
 @rule(
     "Class(problem, options) gives what its role asks for",
-    "let the class take (problem, options); see 'The factory' in docs/plugin-api.md",
+    "let the class take (problem, options); see 'The factory' in docs/reference/plugin-api.md",
     ROLES,
     needs=(),
 )

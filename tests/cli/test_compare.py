@@ -215,3 +215,36 @@ def test_the_way_of_preparing_is_part_of_a_study(capsys):
     said = capsys.readouterr().out
     assert 'scaling = "zscore"' in said
     assert 'interpolation = "cubic"' in said
+
+
+def test_models_must_be_named_somewhere(tmp_path, capsys):
+    study = tmp_path / "study.toml"
+    study.write_text('preset = "smoke"')
+    assert main(["compare", "--study", str(study), "--print-study"]) == 2
+    assert "--models: say what to compare" in capsys.readouterr().err
+    assert main(["compare", "--study", "nowhere.toml"]) == 2
+    assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+def test_flags_override_the_study_file(tmp_path, capsys):
+    study = tmp_path / "study.toml"
+    study.write_text('preset = "smoke"\nmodels = ["pix2pix"]\nshares = [0.25]\n')
+    flags = ["--study", str(study), "--set", "unet.lr=2e-3", "--segmenter", "unet,dynunet", "--no-headroom"]
+    assert main(["compare", *flags, "--print-study"]) == 0
+    printed = capsys.readouterr().out
+    assert 'segmenters = ["unet", "dynunet"]' in printed
+    assert "shares = [0.25]" in printed
+    assert "headroom = false" in printed
+    assert "lr = 0.002" in printed
+
+
+def test_a_leak_between_two_parts_is_refused_before_any_work(small_cohort, tmp_path, capsys):
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    cohort = open_cohort(root)
+    test, train = cohort.part("test")[0], cohort.part("train")[4]
+    write_volume(train.images["dwi"], 2 * read_volume(test.images["dwi"]).data, read_volume(train.images["dwi"]).affine)
+    out = tmp_path / "out"
+    assert main(["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"has the same image as {train.name}, in train and in test; remove one of the two" in said
+    assert not out.exists()

@@ -16,7 +16,7 @@ def test_each_step_count_is_a_study_that_compare_can_use(small_cohort, tmp_path,
     rows = [line.split("\t") for line in said.out.splitlines()]
     assert [row[0] for row in rows] == ["steps", "2", "4"]
     assert all(len(row) == 5 for row in rows)
-    assert "None of these step counts shows a headroom." in said.err  # three test cases give no interval
+    assert "None of these step counts shows headroom." in said.err  # three test cases give no interval
     results = Results.read(tmp_path / "4-steps" / "results.json")
     assert [(arm.training, arm.cases) for arm in results.arms] == [("clinical", 3), ("clinical", 6)]
     assert main([*words, "--steps", "4", "--cases", "all", "--out", str(tmp_path / "b")]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,18 +152,24 @@ def test_plugins_can_be_left_out():
     assert "acme" not in outcome.stdout
 
 
-def test_the_table_in_the_readme_is_what_is_registered():
-    """Made by `strokereg models --markdown`; run that and paste it when this fails."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    told = readme.partition("<!-- made by: strokereg models --markdown -->\n")[2].partition("\n<!-- end -->")[0]
-    assert told.splitlines() == models("--markdown").stdout.splitlines()
+ARCHITECTURES = Path(__file__).parents[2] / "docs" / "reference" / "architectures.md"
 
 
-def test_the_table_of_exports_in_the_docs_is_what_is_claimed():
-    """Made by `strokereg models --markdown --exports`; the conformance kit holds each claim against the truth."""
-    page = (Path(__file__).parents[2] / "docs" / "export-and-deploy.md").read_text(encoding="utf-8")
-    told = page.partition("<!-- made by: strokereg models --markdown --exports -->\n")[2].partition("\n<!-- end -->")[0]
-    assert told.splitlines() == models("--markdown", "--exports").stdout.splitlines()
+def test_the_page_of_architectures_lists_what_is_registered():
+    rows = [line.split("|") for line in ARCHITECTURES.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    listed = {role.strip(): re.findall(r"`([\w-]+)`", names) for _, role, _, names, _ in rows[1:]}
+    registered: dict[str, list[str]] = {}
+    for row in json.loads(models("strokereg:*", "--json").stdout):
+        registered.setdefault(row["role"], []).append(row["name"])
+    assert listed == registered
+    plain = [row["name"] for row in json.loads(models("strokereg:*", "--json").stdout) if row["dims"] == [2]]
+    assert re.findall(r"`([\w-]+)` \(2D only\)", ARCHITECTURES.read_text(encoding="utf-8")) == plain
+
+
+def test_every_built_in_network_claims_every_export():
+    """As the page of architectures says; the conformance checks test each claim."""
+    table = models("strokereg:*", "--markdown", "--exports").stdout.splitlines()
+    assert {tuple(row.split(" | ")[3:]) for row in table[2:]} == {("yes", "yes", "yes |")}
     assert models("--exports").returncode == 2
 
 

@@ -138,12 +138,12 @@ def test_every_public_name_resolves():
 def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, capsys):
     """What the run was validated on is what its export is measured on, and its file scales as it was trained."""
     from strokereg.core.cohort.cohort import open_cohort
-    from strokereg.core.cohort.split_cohort import divide_cohort
+    from strokereg.core.cohort.split_cohort import split_cohort
     from strokereg.core.train.record import Record
     from strokereg.export.deploy import _cohort
 
     root = shutil.copytree(small_cohort, tmp_path / "cohort")
-    divide_cohort(root, folds=3)
+    split_cohort(root, folds=3)
     out, how = tmp_path / "run", ["--scaling", "zscore", "--interpolation", "cubic"]
     assert main(words("unet", root, out, "--fold", "2", *how)) == 0
     record = Record.read(out)

@@ -1,4 +1,4 @@
-"""The Python of the deployment page runs as it stands, where torch cannot be imported."""
+"""The Python of the guides on segmenting runs as it stands, where torch cannot be imported."""
 
 import ast
 import re
@@ -14,8 +14,15 @@ import pytest
 from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.export.runtime.segmenter import load
 
-PAGE = Path(__file__).parents[2] / "docs" / "export-and-deploy.md"
-OURS, ALONE = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
+
+
+def python_of(name: str) -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", (GUIDES / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return code
+
+
+OURS, ALONE = python_of("segment-scans.md"), python_of("run-without-strokereg.md")
 
 
 def run(code: str, folder: Path, *without: str) -> str:
@@ -49,10 +56,10 @@ def test_the_script_without_strokereg_gives_the_same_mask_of_the_real_case(expor
     data, affine = copies[name](volume.data, volume.affine)
     scan = write_volume(tmp_path / "dwi.nii.gz", np.ascontiguousarray(data), affine)
     shutil.copy(exported["scan"], tmp_path / "unet.scan.onnx")
-    told = run(ALONE, tmp_path, "torch", "scipy", "strokereg")
+    printed = run(ALONE, tmp_path, "torch", "scipy", "strokereg")
     written = nib.load(tmp_path / "lesion.nii.gz")
     found = load(exported["onnx"], "onnxruntime").segment(scan)
     assert found.mask.any()
     assert np.array_equal(np.asarray(written.dataobj), found.mask.astype(np.uint8))
     assert np.array_equal(written.affine, found.affine)
-    assert told == f"{found.volume_ml:.2f} ml\n"
+    assert printed == f"{found.volume_ml:.2f} ml\n"

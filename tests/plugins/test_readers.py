@@ -16,6 +16,7 @@ from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.importing.naming import name_visits
 from strokereg.core.cohort.importing.run import import_data
+from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.cohort.open import read_folder, read_source
 from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.registry.errors import InputError
@@ -156,7 +157,7 @@ def test_the_real_case_comes_in_from_every_layout(real_data, tmp_path, name):
     if files.volumes:
         stack = np.stack([np.asarray(nib.load(real[part]).dataobj) for part in ("adc", "dwi")], axis=-1)
         nib.save(nib.Nifti1Image(stack, nib.load(real["dwi"]).affine), files.images["dwi"])
-    done = import_data(tmp_path / "source", tmp_path / "cohort", link=True)
+    done = import_data(tmp_path / "source", tmp_path / "cohort", ImportSettings(link=True))
     assert (done.reader, done.left_out, done.warnings) == (reader, {}, ())
     case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
     assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=5e-4)
@@ -281,7 +282,7 @@ FAULTS = {
 def test_what_cannot_be_read_is_one_sentence(tmp_path, fault):
     make, reader, options = FAULTS[fault]
     with pytest.raises(InputError, match=fault) as error:
-        import_data(make(tmp_path / "in"), tmp_path / "out", reader, options=options)
+        import_data(make(tmp_path / "in"), tmp_path / "out", ImportSettings(reader, options or {}))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
 

@@ -1,4 +1,7 @@
-"""docs/plugin-api.md is true: its plugin is installed and played, its tables name what is there."""
+"""The page of the plugin API is true: its code runs, its tables name what there is, and so does its list of signatures.
+
+After a deliberate change of the public API, write the list again: `python tests/registry/test_plugin_api_doc.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.problem import Problem
 from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
 
-TEXT = (Path(__file__).parents[2] / "docs" / "plugin-api.md").read_text(encoding="utf-8")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PAGES = Path(__file__).parents[2] / "docs" / "reference"
+TEXT = (PAGES / "plugin-api.md").read_text(encoding="utf-8")
+SIGNATURES = PAGES / "signatures.txt"
 
 IMPORTS = """
 import torch
@@ -39,7 +45,7 @@ import strokereg
 """
 
 
-def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monkeypatch):
+def test_the_plugin_of_the_page_is_found_built_and_makes_its_move(tmp_path, monkeypatch):
     (points,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     hooks, network, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     package, info = tmp_path / "acme_sr", tmp_path / "acme_sr-1.2.dist-info"
@@ -63,11 +69,15 @@ def test_the_plugin_of_the_page_is_found_built_and_plays_its_move(tmp_path, monk
     assert losses["l1"].requires_grad
 
 
-def test_the_mixer_of_the_page_mixes():
-    _, _, mixer, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    known: dict[str, type] = {}
-    exec(IMPORTS + mixer, known)
-    acme = known["Acme"](Problem(labels=4), None)
+def load_example(name, monkeypatch, **roles):
+    """The catalogue with the plugin file of that name in `examples`."""
+    monkeypatch.setenv("STROKEREG_PLUGINS", str(EXAMPLES / name))
+    return Catalogue(**roles)
+
+
+def test_the_example_of_a_mixer_mixes(monkeypatch):
+    known = load_example("acme_mixer.py", monkeypatch)
+    acme = known.build("acme-mixer", Problem(labels=4), {})
     assert isinstance(acme, Mixer)
     host = strokereg.Sample(np.zeros((1, 2, 4, 4), np.float32), np.ones((2, 4, 4), np.uint8), (1, 2))
     donor = strokereg.Sample(np.ones((1, 2, 4, 4), np.float32), np.full((2, 4, 4), 3, np.uint8), (1, 2))
@@ -77,17 +87,8 @@ def test_the_mixer_of_the_page_mixes():
     assert (host.labels == 1).all()
 
 
-def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
-    _, _, _, reader, hook, *_ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    info = tmp_path / "acme_sr-1.2.dist-info"
-    info.mkdir()
-    (tmp_path / "acme_sr.py").write_text(f"import strokereg\n{reader}\n{hook}".replace("acme_sr.reader", "acme_sr"))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-sr\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[strokereg]\nacme = acme_sr\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "acme_sr", raising=False)
-
-    known = Catalogue(roles=READERS)
+def test_the_example_of_a_reader_reads(tmp_path, monkeypatch):
+    known = load_example("acme_reader.py", monkeypatch, roles=READERS)
     assert not known.quarantined
     root = tmp_path / "scans"
     for path in ("p1/late/b1000.nii.gz", "p1/late/infarct.nii.gz", "p2/late/b1000.nii.gz"):
@@ -102,12 +103,8 @@ def test_the_reader_of_the_page_is_found_and_reads(tmp_path, monkeypatch):
     assert not build_reader(known.find("acme-lab")).recognises(root)
 
 
-def test_the_tracker_of_the_page_is_found_and_told(tmp_path, monkeypatch):
-    *_, tracker, hook, _, _ = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    path = tmp_path / "acme_log.py"
-    path.write_text(f"import json\n\nimport strokereg\n\n{tracker}\n{hook}")
-    monkeypatch.setenv("STROKEREG_PLUGINS", str(path))
-    entry = Catalogue(roles=TRACKERS).find("acme-log")
+def test_the_example_of_a_tracker_writes(tmp_path, monkeypatch):
+    entry = load_example("acme_tracker.py", monkeypatch, roles=TRACKERS).find("acme-log")
     acme = build_tracker(entry, tmp_path / "kept")
     assert isinstance(acme, Tracker)
     acme.begin("unet", {"seed": 0})
@@ -118,40 +115,38 @@ def test_the_tracker_of_the_page_is_found_and_told(tmp_path, monkeypatch):
     assert [json.loads(line) for line in lines] == [{"seed": 0}, {"step": 1, "unet/dice": 0.5}, {"failure": None}]
 
 
-def test_the_tables_name_every_hook_field_and_public_name():
+def test_the_tables_name_every_hook_and_field():
     """A name that is added is documented, and one that is documented is there."""
-    contract, _, public = TEXT.partition("## What is public")
     fields = {
         field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec) for field in dataclasses.fields(spec)
     }
-    assert set(SPEC_OF_HOOK) | fields == named_in(contract, column=1)
+    cells = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("|")]
+    named = set(re.findall(r"`(\w+)`", "\n".join(cells)))
+    assert set(SPEC_OF_HOOK) | fields == named
     assert set(SPEC_OF_HOOK) == {name for name in vars(hooks) if name.startswith("strokereg_")}
-    assert set(strokereg.__all__) == named_in(public, column=2)
 
 
-def named_in(text, column):
-    cells = [line.split("|")[column] for line in text.splitlines() if line[:1] == "|"]
-    return set(re.findall(r"`(\w+)`", "\n".join(cells)))
-
-
-#: Public, and not called by anybody else than their own package.
+#: Public names that are listed without arguments.
 NO_ARGUMENTS = {"__version__", "hookimpl", "InputError", "CHECKS", "Broken"}
 
 
-def written():
-    """What a plugin writes, the package and the kit, as the three blocks of the page name them."""
+def documented():
+    """Section → name → function or class: what a plugin writes, the package, and the conformance kit."""
     methods = [(Trainable, "players"), (Trainable, "moves"), (Mixer, "mix"), (Reader, "recognises"), (Reader, "read")]
     methods += [(Tracker, name) for name in ("begin", "step", "end", "close")]
     ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.export.deploy.export}
     kit = {name: getattr(strokereg.testing, name) for name in strokereg.testing.__all__}
-    return [
-        {name: getattr(role, name) for role, name in methods},
-        *({name: thing for name, thing in names.items() if name not in NO_ARGUMENTS} for names in (ours, kit)),
-    ]
+    return {
+        "methods that a plugin writes": {name: getattr(role, name) for role, name in methods},
+        "strokereg": ours,
+        "strokereg.testing": kit,
+    }
 
 
 def signature(name, thing):
     """`create(name, *, role=…, **options)`."""
+    if name in NO_ARGUMENTS:
+        return name
     words, starred = [], False
     for parameter in inspect.signature(thing).parameters.values():
         if parameter.name == "self":
@@ -164,11 +159,19 @@ def signature(name, thing):
     return f"{name}({', '.join(words)})"
 
 
-def test_the_page_names_every_argument():
-    """One that is added, taken away or renamed fails here: write the line as it stands on the left, if it is meant."""
-    blocks = re.findall(r"```text\n(.*?)```", TEXT.partition("### Arguments")[2], re.DOTALL)
-    said = [block.replace("\n    ", " ").splitlines() for block in blocks]
-    assert [[signature(name, thing) for name, thing in names.items()] for names in written()] == said
+def signatures():
+    """The list as it should be; `=…` stands for a default."""
+    sections = [
+        "\n".join([f"# {section}", *(signature(name, thing) for name, thing in names.items())])
+        for section, names in documented().items()
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def test_the_list_of_signatures_is_what_there_is():
+    assert SIGNATURES.read_text(encoding="utf-8") == signatures(), (
+        f"if you mean the change, run: python tests/registry/{Path(__file__).name}"
+    )
 
 
 def test_hooks_take_no_arguments():
@@ -181,19 +184,34 @@ def test_hooks_take_no_arguments():
     [
         ("| `strokereg_mixers` |", "| `strokereg_blenders` |"),
         ("| `torchscript`, `onnx` |", "| `torchscript` |"),
-        ("`Source`, `InputError`", "`InputError`"),
-        ("`add_plugin`, `check` |", "`add_plugin`, `check`, `uncheck` |"),
+    ],
+)
+def test_a_wrong_page_is_found(old, new, monkeypatch):
+    assert TEXT.count(old) == 1
+    monkeypatch.setattr(sys.modules[__name__], "TEXT", TEXT.replace(old, new))
+    with pytest.raises(AssertionError):
+        compare_page_and_code()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("Player(parameters, lr=…, ", "Player(parameters, "),
         ("\nmoves(batch)\n", "\nmoves(batch, step)\n"),
         ("dims=…, options=…, edge=…, expected_failures=…)", "dims=…, options=…, edge=…)"),
         ("Suite(subject, expected=…)\n", ""),
+        ("\nInputError\n", "\n"),
+        ("\nadd_plugin(*paths)\n", "\nadd_plugin(*paths)\nuncheck(name)\n"),
     ],
 )
-def test_a_page_that_is_not_true_is_found_out(old, new, monkeypatch):
-    assert TEXT.count(old) == 1
-    monkeypatch.setattr(sys.modules[__name__], "TEXT", TEXT.replace(old, new))
+def test_a_wrong_list_of_signatures_is_found(old, new, tmp_path, monkeypatch):
+    listed = SIGNATURES.read_text(encoding="utf-8")
+    assert listed.count(old) == 1
+    wrong = tmp_path / "signatures.txt"
+    wrong.write_text(listed.replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "SIGNATURES", wrong)
     with pytest.raises(AssertionError):
-        hold_the_page_to_the_code()
+        compare_page_and_code()
 
 
 @pytest.mark.parametrize(
@@ -207,14 +225,18 @@ def test_a_page_that_is_not_true_is_found_out(old, new, monkeypatch):
         (strokereg.testing, "__all__", strokereg.testing.__all__[:-1]),
     ],
 )
-def test_what_changes_without_a_word_is_found_out(where, name, value, monkeypatch):
+def test_an_undocumented_change_is_found(where, name, value, monkeypatch):
     monkeypatch.setattr(where, name, value, raising=False)
     monkeypatch.setattr(strokereg, "Catalogue", Catalogue, raising=False)
     with pytest.raises(AssertionError):
-        hold_the_page_to_the_code()
+        compare_page_and_code()
 
 
-def hold_the_page_to_the_code():
-    test_the_tables_name_every_hook_field_and_public_name()
-    test_the_page_names_every_argument()
+def compare_page_and_code():
+    test_the_tables_name_every_hook_and_field()
+    test_the_list_of_signatures_is_what_there_is()
     test_hooks_take_no_arguments()
+
+
+if __name__ == "__main__":
+    SIGNATURES.write_text(signatures(), encoding="utf-8")

@@ -1,8 +1,7 @@
-"""`strokereg data check`: everything that is wrong with a cohort, in one list."""
+"""`strokereg data check`: list every fault of a cohort."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
@@ -14,34 +13,38 @@ from strokereg.registry.errors import RunFailed
 
 @click.command(epilog="Example: strokereg data check cohorts/isles22 --sheet isles22.png")
 @click.argument("cohort", type=click.Path(path_type=Path))
-@click.option("--sheet", type=click.Path(path_type=Path), help="Draw each case's largest lesion slice into this PNG.")
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    help="Draw the slice with the largest lesion of each case into this PNG.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON on stdout.")
 def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
-    """List every fault in COHORT (or in a folder that 'strokereg data import' knows): errors, then warnings.
+    """List every fault in COHORT: errors first, then warnings.
 
-    Exits 1 where there are errors: a training would stop at them. Warnings alone exit 0.
+    COHORT may also be a folder that 'strokereg data import' can read. Exits 1 if there are errors, at which a training
+    would stop. Warnings alone exit 0.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.cohort.checks.check import check_data
-    from strokereg.core.cohort.checks.sheet import draw_data
+    from strokereg.core.cohort.checks.sheet import draw_cases
+    from strokereg.core.cohort.open import find_source
 
-    with counting("checking") as on_count:
-        counter = itertools.count(1)
-        found = check_data(cohort, lambda name, total: on_count(next(counter), total))
+    with counting("checking") as on_case:
+        checked = check_data(cohort, on_case)
     if sheet is not None:
-        draw_data(cohort, sheet)
+        draw_cases(find_source(cohort).cases, sheet)
         click.echo(f"Sheet: {sheet}", err=True)
+    errors = counted(len(checked.errors), "error")
     if as_json:
-        click.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(checked.plain(), indent=2, ensure_ascii=False))
     else:
-        for finding in found.errors:
+        for finding in checked.errors:
             click.echo(f"error: {finding}")
-        for finding in found.warnings:
+        for finding in checked.warnings:
             click.echo(f"warning: {finding}")
-        empty = f", {len(found.empty_masks)} without lesion" if found.empty_masks else ""
-        told = f"{counted(len(found.errors), 'error')}, {counted(len(found.warnings), 'warning')}"
-        click.echo(f"{counted(found.cases, 'case')}{empty}: {told}.", err=True)
-    if found.errors:
-        raise RunFailed(
-            f"{cohort}: {counted(len(found.errors), 'error')} would stop a training; each line says its mend"
-        )
+        empty = f", {len(checked.empty_masks)} without lesion" if checked.empty_masks else ""
+        summary = f"{errors}, {counted(len(checked.warnings), 'warning')}"
+        click.echo(f"{counted(checked.cases, 'case')}{empty}: {summary}.", err=True)
+    if checked.errors:
+        raise RunFailed(f"{cohort}: {errors} would stop a training; each line says how to fix it")

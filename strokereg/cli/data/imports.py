@@ -1,4 +1,4 @@
-"""`strokereg data import` and `strokereg data readers`: from the folder that a lab has to a cohort."""
+"""`strokereg data import` and `strokereg data readers`: import a folder of another layout into a cohort."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from strokereg.registry.errors import RunFailed
     epilog="Example: strokereg data import /data/ISLES-2022 --out cohorts/isles22 --link --split",
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to finish.")
-@click.option("--reader", help="Read FOLDER with this reader.  [default: the one that knows its layout]")
-@click.option("--images", help="Pattern of the images, for files of any naming: '*_dwi.nii.gz'.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to continue.")
+@click.option("--reader", help="Reader of FOLDER.  [default: the one that recognises its layout]")
+@click.option("--images", help="Pattern of the images, for files with any names: '*_dwi.nii.gz'.")
 @click.option("--masks", help="Pattern of the lesion masks: '*_lesion.nii.gz'.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the reader: --set dwi=0.")
+@click.option("--link/--copy", default=False, help="Link or copy the files that stay unchanged.  [default: copy]")
+@click.option("--convert-adc", is_flag=True, help="Convert ADC in 10⁻⁶ mm²/s or mm²/s to 10⁻³ mm²/s.")
 @click.option(
-    "--link/--copy", default=False, help="Link files where they stay as they are, or copy them.  [default: copy]"
-)
-@click.option("--convert-adc", is_flag=True, help="Turn ADC in 10⁻⁶ mm²/s or mm²/s into 10⁻³ mm²/s.")
-@click.option(
-    "--resample", is_flag=True, help="Bring masks, labels and ADC onto the grid of the DWI where they differ."
+    "--resample", is_flag=True, help="Resample masks, label maps and ADC that lie on another grid than the DWI."
 )
 @click.option(
     "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
 )
-@click.option("--split", is_flag=True, help="Write split.tsv too, as 'strokereg data split' does.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
+@click.option("--split", is_flag=True, help="Also write split.tsv, as 'strokereg data split' does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def import_(
     folder: Path,
     out: Path,
@@ -48,39 +46,35 @@ def import_(
     split: bool,
     as_json: bool,
 ) -> None:
-    """Bring the cases of FOLDER into a cohort; FOLDER itself is never altered.
+    """Import the cases of FOLDER into a cohort. FOLDER itself is never changed.
 
-    The layout is recognised ('strokereg data readers' lists those that are known). Each case is checked on its way;
-    one that is at fault is left out and told at the end, and the command then exits 1. Called again, it takes what is
-    missing.
+    The layout is recognised ('strokereg data readers' lists the known ones). Each case is checked. Faulty cases are
+    left out and listed at the end, and the command exits 1. A second call imports the cases that are missing.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.cohort.importing import run
+    from strokereg.core.cohort.importing.run import import_data
+    from strokereg.core.cohort.importing.transfer import ImportSettings
 
     patterns = {name: pattern for name, pattern in (("images", images), ("masks", masks)) if pattern is not None}
-    if patterns and reader is None:
-        reader = "folder"
+    settings = ImportSettings(
+        reader=reader or ("folder" if patterns else None),
+        options=dict(options) | patterns,
+        link=link,
+        convert_adc=convert_adc,
+        resample=resample,
+        lesion_label=lesion_label,
+    )
     with counting("importing") as on_case:
-        done = run.import_data(
-            folder,
-            out,
-            reader,
-            options=dict(options) | patterns,
-            link=link,
-            convert_adc=convert_adc,
-            resample=resample,
-            lesion_label=lesion_label,
-            on_case=on_case,
-        )
+        done = import_data(folder, out, settings, on_case)
     there = len(done.imported) + len(done.found)
     if split and there and not (out / "split.tsv").is_file():
-        from strokereg.core.cohort.split_cohort import divide_cohort
+        from strokereg.core.cohort.split_cohort import split_cohort
 
-        divide_cohort(out)
+        split_cohort(out)
     if as_json:
         click.echo(json.dumps(done.plain(), indent=2, ensure_ascii=False))
     else:
-        before = f", {len(done.found)} were there before" if done.found else ""
+        before = f", {len(done.found)} imported before" if done.found else ""
         click.echo(f"{counted(len(done.imported), 'case')} imported as {done.reader}{before}.", err=True)
         for warning in done.warnings:
             click.echo(f"Warning: {warning}", err=True)
@@ -88,7 +82,7 @@ def import_(
             click.echo(f"Left out: {case}: {reason}", err=True)
         click.echo(str(out))
     if done.left_out:
-        raise RunFailed(f"{out}: {len(done.left_out)} left out; mend them and call again, or go on without them")
+        raise RunFailed(f"{out}: {len(done.left_out)} left out; fix them and call again, or go on without them")
 
 
 @click.command(epilog="Example: strokereg data readers")

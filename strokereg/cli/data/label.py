@@ -7,24 +7,26 @@ from pathlib import Path
 
 import click
 
+from strokereg.core.tissue import Method
+
 
 @click.command(epilog="Example: strokereg data label cohorts/isles")
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option(
     "--method",
-    type=click.Choice(("hmrf", "kmeans", "atlas", "external")),
-    default="hmrf",
+    type=click.Choice([str(method) for method in Method]),
+    default=str(Method.HMRF),
     show_default=True,
-    help="hmrf: intensities, neighbours and place; kmeans: intensities; atlas: place; external: --maps.",
+    help="hmrf: intensities, neighbours and location; kmeans: intensities; atlas: location; external: --maps.",
 )
-@click.option("--maps", type=click.Path(path_type=Path), help="Folder of another tool's label maps, one a case.")
+@click.option("--maps", type=click.Path(path_type=Path), help="Folder with a label map of another tool for each case.")
 @click.option(
     "--label-table",
     type=click.Path(path_type=Path),
     help="Which code of --maps becomes which label: columns index, name.  [default: FreeSurfer's codes]",
 )
-@click.option("--overwrite", is_flag=True, help="Make again what an earlier call made.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--overwrite", is_flag=True, help="Make the maps of an earlier call again.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def label(
     cohort: Path,
@@ -35,30 +37,23 @@ def label(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Make tissue label maps for the cases of COHORT that have none, from DWI and (better) ADC.
+    """Make tissue label maps for COHORT.
 
-    They go to derivatives/tissues; look at sheet.png there. Interrupted and called again, it goes on.
+    Cases without a map get one, from DWI and, if there is one, ADC. The maps go to derivatives/tissues, with sheet.png
+    for checking them by eye. A second call labels the missing cases.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.tissue.cohort import label as label_missing
+    from strokereg.core.tissue.cohort import Labelling, label_cohort
 
     with counting("labelling") as on_progress:
-        done, sheet = label_missing(
-            cohort,
-            method,
-            label_table=label_table,
-            maps=maps,
-            overwrite=overwrite,
-            workers=workers,
-            on_progress=on_progress,
-        )
-    counts = {"made": done.made, "found": done.found, "kept": done.kept}
+        done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite), workers, on_progress)
     if as_json:
-        told = {**counts, "method": method, "labels": list(done.table.names), "folder": str(done.folder)}
-        click.echo(json.dumps({**told, "sheet": str(sheet)}))
+        counts = {"made": done.made, "found": done.found, "kept": done.kept, "method": method}
+        places = {"folder": str(done.folder), "sheet": str(done.sheet)}
+        click.echo(json.dumps({**counts, "labels": list(done.table.names), **places}))
         return
     click.echo(
-        f"{done.made} cases labelled now, {done.found} before, {done.kept} with maps of their own; look at {sheet}",
+        f"{done.made} cases labelled, {done.found} labelled before, {done.kept} with other maps; see {done.sheet}",
         err=True,
     )
     click.echo(str(done.folder))

@@ -1,4 +1,4 @@
-"""`strokereg data prepare`: a cohort on the network grid, before anything trains on it."""
+"""`strokereg data prepare`: prepare the cases of a cohort for training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Literal
 import click
 
 from strokereg.cli.values import Names, image_options
+from strokereg.core.scan import DEFAULT_SPACING
 
 
 @click.command(epilog="Example: strokereg data prepare cohorts/isles --spacing 2 --dims 3")
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi,adc.")
-@click.option("--spacing", type=float, default=3.0, show_default=True, help="Voxel edge of the network grid in mm.")
+@click.option(
+    "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel edge of the network grid in mm."
+)
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2: axial slices, 3: volumes.")
 @image_options
-@click.option("--fold", type=int, help="Of a cross-validation, from 1.  [default: split.tsv]")
+@click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def prepare(
     cohort: Path,
@@ -29,10 +32,11 @@ def prepare(
     fold: int | None,
     as_json: bool,
 ) -> None:
-    """Prepare the training and validation cases of COHORT, as train and compare do with the same options.
+    """Prepare the cases of COHORT for training.
 
-    Prepared cases are kept in the cache and found by their content: called again, or by a training, nothing is done
-    twice. Interrupted and called again, it goes on. Two calls at once do no harm.
+    The training and validation cases are resampled to the network grid and scaled. 'train' and 'compare' with the same
+    options use the prepared cases, which stay in the cache. An interrupted call can be repeated: no case is prepared
+    twice. Several calls at the same time are safe.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.train import dataset
@@ -51,12 +55,12 @@ def prepare(
     cases = [*dataset.train, *dataset.validation]
     folders = {case.name: str(case.folder) for case in cases}
     if as_json:
-        told = {"train": len(dataset.train), "val": len(dataset.validation), "size": list(dataset.problem.size)}
-        click.echo(json.dumps({**told, "preparation": dataset.preparation.model_dump(), "folders": folders}))
+        counts = {"train": len(dataset.train), "val": len(dataset.validation), "size": list(dataset.problem.size)}
+        click.echo(json.dumps({**counts, "preparation": dataset.preparation.model_dump(), "folders": folders}))
         return
     size = " × ".join(map(str, dataset.problem.size[::-1]))
     click.echo(
-        f"{len(dataset.train)} training and {len(dataset.validation)} validation cases are ready: "
+        f"{len(dataset.train)} training and {len(dataset.validation)} validation cases are prepared: "
         f"{'slices' if dims == 2 else 'volumes'} of {size} voxels of {spacing:g} mm",
         err=True,
     )

@@ -53,7 +53,7 @@ def generator(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from strokereg.core.evaluate.generators import MODELS, OUT, evaluate_generators
-    from strokereg.core.study.compare import split_options
+    from strokereg.core.study.settings import split_options
 
     console, place, names = Console(stderr=True), out or OUT, models or MODELS
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

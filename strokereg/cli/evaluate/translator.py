@@ -59,7 +59,8 @@ def translator(
     from rich.console import Console
 
     from strokereg.cli.progress import StudyProgress
-    from strokereg.core.study.compare import split_options
+    from strokereg.core.study.compare import RunOptions
+    from strokereg.core.study.settings import split_options
     from strokereg.core.study.translators import OUT, evaluate_translators
 
     console, folder = Console(stderr=True), out or OUT
@@ -69,9 +70,7 @@ def translator(
             models or (),
             folder,
             preset,
-            workers,
-            progress,
-            command=shlex.join(["strokereg", *sys.argv[1:]]),
+            RunOptions(workers=workers, callbacks=progress, command=shlex.join(["strokereg", *sys.argv[1:]])),
             steps={"translator": steps} if steps else {},
             batch_sizes=dict.fromkeys(("translator", "segmenter"), batch_size) if batch_size else {},
             options=split_options(dict(options), (models or ("pix2pix",))[0]),

@@ -15,10 +15,15 @@ from strokereg.registry.errors import FileFault, InputError
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where the parts of a case lie; a part that does not exist is None.
+    """Paths of the parts of a case.
 
-    `name` is the subject, with its session where there is one (`sub-0001_ses-0001`); `subject` is what
-    splits go by. `volumes` says for an image in a 4D file which volume it is, from 0.
+    Attributes:
+        name: subject, with the session if there is one: `sub-0001_ses-0001`.
+        subject: what splits go by.
+        images: contrast → file.
+        mask: lesion mask, or None.
+        dseg: tissue label map, or None.
+        volumes: contrast → index of its volume, from 0, for an image in a 4D file.
     """
 
     name: str
@@ -28,13 +33,19 @@ class CaseFiles:
     dseg: Path | None = None
     volumes: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def parts(self) -> dict[str, Path]:
+        """Every file by part: the contrasts, `mask` and `dseg`, as far as they exist."""
+        optional = {"mask": self.mask, "dseg": self.dseg}
+        return {**self.images, **{part: path for part, path in optional.items() if path is not None}}
+
 
 @dataclass(frozen=True)
 class Case:
     """A case in memory, on the scan's own grid.
 
     Attributes:
-        images: contrast → volume [X, Y, Z]; `dwi` is always there.
+        images: contrast → volume [X, Y, Z]; always has `dwi`.
         mask: lesion, bool [X, Y, Z], or None.
         labels: tissue labels with the lesion as the table's last label, uint8 [X, Y, Z], or None.
     """
@@ -51,7 +62,11 @@ class Case:
 
 
 def read_case(files: CaseFiles, channels: tuple[str, ...] = ("dwi",), table: LabelTable | None = None) -> Case:
-    """Read a case and check that its parts fit together.
+    """Read a case and check that its parts belong together.
+
+    Args:
+        channels: contrasts to read; must include `dwi`.
+        table: label table of the label map; without it, no label map is read.
 
     Raises:
         InputError: channels without dwi, a missing contrast, a mask that is not binary, a part on another grid, a
@@ -86,7 +101,7 @@ def check_mask(mask: Volume) -> None:
     """Refuse a lesion mask with other values than 0 and 1.
 
     Raises:
-        FileFault: shows the first values.
+        FileFault: names the first values.
     """
     if not ((mask.data == 0) | (mask.data == 1)).all():
         values = ", ".join(f"{value:g}" for value in np.unique(mask.data)[:5])
@@ -94,10 +109,10 @@ def check_mask(mask: Volume) -> None:
 
 
 def check_labels(dseg: Volume, table: LabelTable) -> None:
-    """Refuse a label map with fractions or with labels that the table does not have.
+    """Refuse a label map with fractions or with labels that are not in the table.
 
     Raises:
-        FileFault: says which.
+        FileFault: names them.
     """
     if not np.array_equal(dseg.data, np.round(dseg.data)):
         raise FileFault(dseg.path, "a label map holds whole numbers only", "use nearest-neighbour resampling")

@@ -1,31 +1,31 @@
-"""A cohort: many cases on disk with a fixed split by subject."""
+"""A cohort: cases on disk with a fixed split by subject."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.folder import is_simulated
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.source import Source
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, split_file
 from strokereg.registry.errors import FileFault, InputError
 
-#: Who made a dataset in which no patient was scanned.
-SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
-
 
 @dataclass(frozen=True)
 class Cohort:
-    """Cases of one folder.
+    """The cases of a folder.
 
     Attributes:
-        simulated: no patient was scanned for the images, as the dataset's own description says.
-        split: None where the folder holds none (a cohort only evaluated on).
-        fold: whose split it is, counted from 1; None for `split.tsv`.
+        root: the folder.
+        cases: all cases, by name.
+        table: label table of the label maps, or None.
+        split: None if the folder has none, as a cohort that is only evaluated on.
+        simulated: no patient was scanned for the images, according to the dataset's description.
+        fold: fold that `split` belongs to, counted from 1; None for `split.tsv`.
     """
 
     root: Path
@@ -37,11 +37,11 @@ class Cohort:
 
     @property
     def name(self) -> str:
-        """Folder name, as shown in tables, with the fold where there is one."""
+        """Folder name as shown in tables, with the fold if there is one."""
         return self.root.name if self.fold is None else f"{self.root.name}, fold {self.fold}"
 
     def part(self, name: str) -> tuple[CaseFiles, ...]:
-        """Cases of `train`, `val` or `test`, in the split's order."""
+        """Cases of `train`, `val` or `test`, in the order of the split."""
         assert self.split is not None
         by_subject: dict[str, list[CaseFiles]] = {}
         for case in self.cases:
@@ -50,10 +50,13 @@ class Cohort:
 
 
 def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort folder; files are listed, no voxel is read. Other layouts are read by readers (`core.cohort.open`).
+    """Open a cohort folder. Files are listed, no voxel is read.
+
+    For folders of other layouts see `core.cohort.open.read_folder`.
 
     Args:
-        fold: of a cross-validation, counted from 1; None for `split.tsv`.
+        root: folder in strokereg's own layout (`core.cohort.layout`).
+        fold: fold of a cross-validation, counted from 1; None for `split.tsv`.
 
     Raises:
         InputError: no such folder, another layout, no cases, or a split that does not fit the cases.
@@ -64,43 +67,45 @@ def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
     if not layout.recognises(root):
         raise InputError(
             f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
-            f"bring in a folder of another layout with 'strokereg data import {root} --out COHORT'"
+            f"import a folder of another layout with 'strokereg data import {root} --out COHORT'"
         )
     return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
 
 
 def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None = None) -> Cohort:
-    """The cohort of a folder whose cases are listed.
+    """Make the cohort of a folder from its list of cases.
 
     Args:
-        split: read the split too; a check reads it on its own, to tell its faults with all others.
-        fold: whose split; None for `split.tsv`.
+        root: the folder.
+        source: its cases and label table.
+        split: read the split too. Checks read it separately, to report its faults with all others.
+        fold: fold of a cross-validation, counted from 1; None for `split.tsv`.
 
     Raises:
-        InputError: no cases, a damaged label table, a fold that is not there, or a split that does not fit the cases.
+        InputError: no cases, a damaged label table, a missing fold, or a split that does not fit the cases.
     """
     if not source.cases:
         raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
     parts = read_split(root, source.cases, fold) if split else None
     if fold is not None and parts is None:
         raise InputError(
-            f"--fold {fold}: {root} has no {split_file(fold)}; see what 'strokereg data split --folds' wrote"
+            f"--fold {fold}: {root} has no {split_file(fold)}; write the folds with 'strokereg data split --folds'"
         )
     return Cohort(
         root=root,
         cases=tuple(source.cases),
         table=LabelTable.read(source.table) if source.table else None,
         split=parts,
-        simulated=_is_simulated(root),
+        simulated=is_simulated(root),
         fold=fold,
     )
 
 
 def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) -> Split | None:
-    """The split of a cohort or of one fold, or None where it has none.
+    """Read the split of a cohort, or of one fold; None if there is none.
 
     Raises:
-        FileFault: not a table, one subject in two parts, or a subject that the cohort does not have.
+        FileFault: not a table, a subject in two parts, or a subject that the cohort does not have.
     """
     path = root / split_file(fold)
     if not path.is_file():
@@ -114,10 +119,10 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
 
 
 def require_trainable(cohort: Cohort) -> None:
-    """Refuse a cohort that a study cannot train on.
+    """Refuse a cohort that cannot be trained on.
 
     Raises:
-        InputError: no split, an empty part, missing label table, label maps or lesion masks.
+        InputError: no split, an empty part, or no label table, label maps or lesion masks.
     """
     if cohort.split is None:
         raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with 'strokereg data split {cohort.root}'")
@@ -133,21 +138,10 @@ def require_trainable(cohort: Cohort) -> None:
         if case.mask is None:
             raise InputError(
                 f"{cohort.root}: {case.name} has no lesion mask; add derivatives/*/{case.subject}/dwi/"
-                f"{case.name}_desc-lesion_mask.nii.gz (all zero where there is no lesion)"
+                f"{case.name}_desc-lesion_mask.nii.gz (all zero if there is no lesion)"
             )
         if case.dseg is None:
             raise InputError(
                 f"{cohort.root}: {case.name} has no tissue label map; add derivatives/*/{case.subject}/dwi/"
                 f"{case.name}_dseg.nii.gz"
             )
-
-
-def _is_simulated(root: Path) -> bool:
-    description = root / layout.DESCRIPTION
-    if not description.is_file():
-        return False
-    try:
-        content = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{description}: not valid JSON ({error}); correct it") from error
-    return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in layout.makers_of(content))

@@ -1,15 +1,13 @@
-"""What a scan or a mask is known by: its voxels, whatever its file, padding, storage order or scale.
+"""Fingerprints of scans and masks: the same voxels give the same one, whatever the file, padding, axes or scale.
 
-A test case among the training cases makes every score worthless, and file names do not tell. What is made of it stands
-in `core.cohort.checks.duplicates`.
+A test case among the training cases makes every score worthless, and file names do not show it. The fingerprints are
+compared in `core.cohort.checks.duplicates`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -19,16 +17,17 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.box import extent
 from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.storage.cache import cached, digest, file_digest
+from strokereg.core.storage.workers import map_in_threads
 
 _BLOCKS = 16  # along each axis
-_FEWEST = 30  # voxels of a mask that can hardly be two patients' by chance
+_FEWEST = 30  # voxels of a mask; smaller ones could agree by chance
 
 
 def image_fingerprint(volume: Volume) -> str:
-    """What an image is known by: which of 4,096 blocks of it are brighter than their median; empty for no image.
+    """Fingerprint of an image; empty if all voxels are zero.
 
-    The blocks divide the box of voxels that are not zero, on canonical axes. Of two patients, or of one with other
-    noise, some block differs; scaling and rounding change none.
+    It records which of 4,096 blocks are brighter than the median block. The blocks divide the box of non-zero voxels on
+    canonical axes. Another patient or other noise changes some block; scaling and rounding change none.
     """
     inner = _inner(volume)
     if inner is None:
@@ -42,7 +41,7 @@ def image_fingerprint(volume: Volume) -> str:
 
 
 def mask_fingerprint(volume: Volume) -> str:
-    """What a mask is known by, or the brain of a label map: the voxels that are not zero; empty where few are."""
+    """Fingerprint of a mask, or of the brain in a label map: its non-zero voxels; empty if there are fewer than 30."""
     inner = _inner(volume)
     if inner is None or np.count_nonzero(inner) < _FEWEST:
         return ""
@@ -50,7 +49,7 @@ def mask_fingerprint(volume: Volume) -> str:
 
 
 def _inner(volume: Volume) -> np.ndarray | None:
-    """The box of voxels that are not zero, on canonical axes."""
+    """The box of non-zero voxels, on canonical axes."""
     data = nib.orientations.apply_orientation(volume.data, nib.orientations.io_orientation(volume.affine))
     return data[tuple(slice(low, high + 1) for low, high in extent(data != 0))] if np.any(data) else None
 
@@ -59,38 +58,43 @@ def _digest(shape: tuple[int, ...], bits: np.ndarray) -> str:
     return hashlib.sha256(str(shape).encode() + bits.tobytes()).hexdigest()
 
 
-def marks_of(volumes: Mapping[str, Volume]) -> dict[str, str]:
-    """What a case is known by: its `image` and its `lesion mask`, as far as they say anything.
+def case_fingerprints(volumes: Mapping[str, Volume]) -> dict[str, str]:
+    """Fingerprints of a case under `image` and `lesion mask`; empty ones are left out.
 
     Args:
-        volumes: its parts; `dwi` and `mask` are looked at.
+        volumes: parts of the case; `dwi` and `mask` are used.
     """
     found = {}
     if "dwi" in volumes:
         found["image"] = image_fingerprint(volumes["dwi"])
     if "mask" in volumes:
         found["lesion mask"] = mask_fingerprint(volumes["mask"])
-    return {kind: mark for kind, mark in found.items() if mark}
+    return {kind: fingerprint for kind, fingerprint in found.items() if fingerprint}
 
 
 def cached_fingerprint(path: Path, kind: str, measure: Callable[[Volume], str], cache: Path) -> str:
-    """The measure of a file that belongs to no case, kept by the content of the file.
+    """Fingerprint of a file that belongs to no case, cached by the content of the file.
+
+    Args:
+        path: a NIfTI file.
+        kind: name of `measure`, part of the key.
+        measure: `image_fingerprint` or `mask_fingerprint`.
+        cache: folder of all caches.
 
     Raises:
-        InputError: a file that cannot be read.
+        InputError: the file cannot be read.
     """
     if not path.is_file():
-        return measure(read_volume(path))  # says what is wrong
+        return measure(read_volume(path))  # raises a clear error
     key = digest([file_digest(path, cache), kind])
     return str(cached(cache / "fingerprints", key, lambda: measure(read_volume(path))))
 
 
 def content_keys(files: Iterable[CaseFiles], cache: Path) -> dict[str, str]:
-    """Case name → digest of the bytes of all its files; the cache remembers those of files that did not change."""
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return dict(pool.map(lambda case: (case.name, content_key(case, cache)), files))
+    """Case name → digest of the bytes of all its files. Digests of unchanged files come from the cache."""
+    return dict(map_in_threads(lambda case: (case.name, content_key(case, cache)), files))
 
 
 def content_key(files: CaseFiles, cache: Path) -> str:
-    parts = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    return digest({name: file_digest(path, cache) for name, path in parts.items() if path is not None})
+    """Digest of the bytes of all files of a case."""
+    return digest({part: file_digest(path, cache) for part, path in files.parts.items()})

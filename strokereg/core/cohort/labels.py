@@ -1,8 +1,8 @@
-"""The label table: which integer of a dseg means which tissue.
+"""The label table: which integer of a label map means which tissue.
 
-BIDS keeps it beside the maps as `*_dseg.tsv` with columns `index` and `name`. Two names carry meaning here:
-`background` (always 0) and `lesion` (the last label, as in the paper: arXiv 2010.02745). Everything that
-stroke cannot strike is recognised by name too, so that generated lesions stay inside parenchyma.
+BIDS keeps it beside the maps as `*_dseg.tsv` with columns `index` and `name`. Two names are fixed: `background` is 0,
+and `lesion` is the last label (as in arXiv 2010.02745). Names of fluids are recognised, so that generated lesions stay
+inside the parenchyma.
 """
 
 from __future__ import annotations
@@ -13,9 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
+from strokereg.core.storage.files import write_text
 from strokereg.registry.errors import FileFault, did_you_mean
 
 _FLUID = ("background", "csf", "ventricle", "lesion")
+
+
+def read_labels(path: Path) -> list[tuple[int, str]]:
+    """Rows of a table with the tab-separated columns `index` and `name`.
+
+    Raises:
+        FileFault: the file cannot be read, or is not such a table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            return [(int(row["index"]), row["name"].strip()) for row in csv.DictReader(handle, delimiter="\t")]
+    except OSError as error:
+        raise FileFault(path, f"the label table cannot be read ({error.strerror})", "give a .tsv file") from error
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise FileFault(path, "not a label table", "give tab-separated columns 'index' and 'name'") from error
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class LabelTable:
 
     @property
     def count(self) -> int:
-        """Number of labels, background and lesion included."""
+        """Number of labels, including background and lesion."""
         return len(self.names)
 
     @property
@@ -36,30 +52,23 @@ class LabelTable:
 
     @property
     def parenchyma(self) -> tuple[int, ...]:
-        """Indices of the labels inside which a lesion may lie."""
+        """Indices of the labels in which a lesion may lie."""
         return tuple(i for i, name in enumerate(self.names) if not any(word in name for word in _FLUID))
 
     def write(self, path: Path) -> None:
         """Write the table as a BIDS dseg.tsv."""
         rows = "".join(f"{i}\t{name}\n" for i, name in enumerate(self.names))
-        path.write_text("index\tname\n" + rows, encoding="utf-8")
+        write_text(path, "index\tname\n" + rows)
 
     @classmethod
     def read(cls, path: Path) -> LabelTable:
         """Read a BIDS dseg.tsv.
 
         Raises:
-            FileFault: missing columns, gaps in the indices, no background first or no lesion last.
+            FileFault: missing columns, gaps in the indices, or not background first and lesion last.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = list(csv.DictReader(handle, delimiter="\t"))
-            indices, names = [int(row["index"]) for row in rows], [row["name"].strip() for row in rows]
-        except OSError as error:
-            raise FileFault(path, f"the label table cannot be read ({error.strerror})", "write it anew") from error
-        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            mend = "give tab-separated columns 'index' (0, 1, 2, …) and 'name'"
-            raise FileFault(path, "not a label table", mend) from error
+        rows = read_labels(path)
+        indices, names = [index for index, _ in rows], [name for _, name in rows]
         if indices != list(range(len(indices))):
             raise FileFault(path, f"the indices are {indices}", "number the labels 0, 1, 2, … without gaps")
         if len(names) < 3 or names[0] != "background" or names[-1] != "lesion":
@@ -69,10 +78,10 @@ class LabelTable:
         return cls(tuple(names))
 
     def check(self, labels: np.ndarray, where: Path | str) -> None:
-        """Refuse a label map that holds a value outside the table.
+        """Refuse a label map with a value outside the table.
 
         Raises:
-            FileFault: names the file, the stray values and the table's range.
+            FileFault: names the file, the wrong values and the range of the table.
         """
         stray = sorted({int(v) for v in np.unique(labels)} - set(range(self.count)))
         if stray:
@@ -81,5 +90,5 @@ class LabelTable:
             raise FileFault(where, fault, "correct the map or add the label to the dseg.tsv")
 
 
-#: The table of simulated cohorts: enough tissues to carry diffusion contrast, few enough for any label source.
+#: The table of simulated cohorts: enough tissues for diffusion contrast, few enough for any source of labels.
 TISSUES = LabelTable(("background", "csf", "ventricle", "cortical-grey", "deep-grey", "white", "lesion"))

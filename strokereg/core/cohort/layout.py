@@ -1,4 +1,4 @@
-"""strokereg's own layout: BIDS raw images with label maps and lesion masks under derivatives.
+"""strokereg's own layout: BIDS images, with label maps and lesion masks under derivatives.
 
 dataset_description.json   participants.tsv   split.tsv
 sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from strokereg.core.cohort.case import CaseFiles
 
@@ -21,14 +20,8 @@ DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv
 
 
 def recognises(root: Path) -> bool:
-    """True where the folder says that it is BIDS."""
+    """True if the folder has a BIDS description."""
     return (root / DESCRIPTION).is_file()
-
-
-def makers_of(description: Any) -> list[dict[str, Any]]:
-    """Who made a dataset, as its parsed description says under GeneratedBy; entries of another form do not count."""
-    makers = description.get("GeneratedBy") if isinstance(description, dict) else None
-    return [maker for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
 
 
 def list_cases(root: Path) -> list[CaseFiles]:
@@ -55,29 +48,29 @@ def list_cases(root: Path) -> list[CaseFiles]:
 
 
 def is_plain(cases: Iterable[CaseFiles]) -> bool:
-    """True where names hold subject and session alone, as in this layout; other BIDS sets say more in them."""
+    """True if all names consist of subject and session, as in this layout; other BIDS datasets have more entities."""
     return all(re.fullmatch(r"sub-[^_]+(_ses-[^_]+)?", case.name) for case in cases)
 
 
 def table_path(root: Path) -> Path | None:
-    """The label table beside the label maps, if there is one."""
+    """The label table beside the label maps, or None."""
     found = sorted(root.glob(f"derivatives/*/{TABLE}"))
     return found[0] if found else None
 
 
 def folder_of(subject: str, session: str | None) -> Path:
-    """Where the files of one visit lie, below the cohort and below each derivative."""
+    """Folder of the files of one visit, below the cohort and below each derivative."""
     return Path(subject, session, "dwi") if session else Path(subject, "dwi")
 
 
 class _Names:
-    """Names in folders, each folder listed once: a pattern a case would take most of the time of opening a cohort."""
+    """Names in folders. Each folder is listed once, as a glob for each case would be slow in large cohorts."""
 
     def __init__(self) -> None:
         self.known: dict[Path, list[str]] = {}
 
     def find(self, folder: Path, start: str) -> Path | None:
-        """The first file of a folder whose name begins so; None where there is none, or no such folder."""
+        """The first file of a folder whose name starts with `start`; None if there is none, or no such folder."""
         if folder not in self.known:
             self.known[folder] = sorted(os.listdir(folder)) if folder.is_dir() else []
         return next((folder / name for name in self.known[folder] if name.startswith(start)), None)

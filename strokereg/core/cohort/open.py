@@ -1,4 +1,4 @@
-"""Finding the reader that knows a folder: from any layout to a list of cases."""
+"""Open a folder of any layout: strokereg's own, or one that a reader knows."""
 
 from __future__ import annotations
 
@@ -6,37 +6,66 @@ import contextlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from strokereg.core.cohort import layout
+from strokereg.core.cohort.cohort import Cohort, cohort_of
+from strokereg.core.cohort.source import Source
+from strokereg.registry.catalogue import readers
 from strokereg.registry.errors import InputError, StrokeregError
+from strokereg.registry.factory import build_reader
 from strokereg.registry.specs import ReaderSpec
 
-_NEAR = 20  # folders below a wrong one that are looked into
+_NEAR = 20  # folders below a wrong one that are searched for a known layout
 
-if TYPE_CHECKING:
-    from strokereg.core.cohort.cohort import Cohort
-    from strokereg.core.cohort.source import Source
+
+def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
+    """Open a cohort, or a folder of any layout that a reader recognises, for evaluation or for a look at it.
+
+    Args:
+        folder: a cohort or another folder of scans.
+        fold: fold of a cross-validation, counted from 1; None for `split.tsv`.
+
+    Raises:
+        InputError: see `find_source` and `core.cohort.cohort.cohort_of`.
+    """
+    return cohort_of(Path(folder), find_source(folder), fold=fold)
+
+
+def find_source(folder: Path | str) -> Source:
+    """List the cases of a cohort, or of a folder of any layout that a reader recognises.
+
+    Raises:
+        InputError: see `read_source`.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "no such folder"
+        raise InputError(f"{root}: {what}; give a cohort folder, or make one with 'strokereg data simulate'")
+    if layout.recognises(root):
+        claims, cases = _claims(root), layout.list_cases(root)
+        if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
+            return Source(cases, layout.table_path(root))
+    return read_source(root)[1]
 
 
 def read_source(
     folder: Path | str, reader: str | None = None, options: Mapping[str, Any] | None = None
 ) -> tuple[str, Source]:
-    """List the cases of a folder of any layout that a reader knows.
+    """List the cases of a folder with a reader.
 
     Args:
-        reader: its name; None for the one that recognises the folder.
-        options: of that reader.
+        folder: the folder of scans.
+        reader: name of the reader; None for the one that recognises the folder.
+        options: options of the reader.
 
     Returns:
         The reader's name and what it found.
 
     Raises:
-        InputError: no such folder, no or several readers that know it, wrong options, or a folder that cannot be read.
+        InputError: no such folder, no reader or several readers that recognise it, wrong options, or a folder that
+            cannot be read.
     """
-    from strokereg.core.cohort.source import Source
-    from strokereg.registry.catalogue import readers
-    from strokereg.registry.factory import build_reader
-
     root = Path(folder)
     if not root.is_dir():
         what = "is a file" if root.exists() else "no such folder"
@@ -46,55 +75,22 @@ def read_source(
     source = build_reader(entry, options).read(root)
     if not isinstance(source, Source):
         raise InputError(
-            f"the reader {entry.spec.name} ({entry.origin}) gives a {type(source).__name__} and not a "
+            f"the reader {entry.spec.name} ({entry.origin}) returns a {type(source).__name__} instead of a "
             f"strokereg.Source; report this to the authors of {entry.distribution}"
         )
     return known.label(entry), source
 
 
-def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort, or a folder of any layout that a reader recognises, to evaluate or to look at.
-
-    Args:
-        fold: whose split, of a cohort with a cross-validation; None for `split.tsv`.
-
-    Raises:
-        InputError: see `read_source` and `core.cohort.cohort.open_cohort`.
-    """
-    from strokereg.core.cohort.cohort import cohort_of, open_cohort
-
-    root, name, source = look_into(folder)
-    return open_cohort(root, fold) if name is None else cohort_of(root, source, fold=fold)
-
-
-def look_into(folder: Path | str) -> tuple[Path, str | None, Source]:
-    """Folder, name of the reader (None for strokereg's own layout, made by whomever) and what it found."""
-    from strokereg.core.cohort import layout
-    from strokereg.core.cohort.source import Source
-
-    root = Path(folder)
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "no such folder"
-        raise InputError(f"{root}: {what}; give a cohort folder, or make one with 'strokereg data simulate'")
-    if layout.recognises(root):
-        claims, cases = _claims(root), layout.list_cases(root)
-        if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
-            return root, None, Source(cases, layout.table_path(root))
-    name, source = read_source(root)
-    return root, name, source
-
-
 def _recognise(root: Path) -> Any:
-    """The one reader that knows a folder; a general one only where no other does."""
-    from strokereg.registry.catalogue import readers
-
+    """The one reader that recognises a folder."""
     known = readers()
     claims = _claims(root)
     if not claims:
         listed = ", ".join(known.available())
         raise InputError(
-            f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} (see docs/data.md); "
-            "for files of any other naming: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
+            f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} "
+            "(see docs/reference/cohorts.md); "
+            "for files with other names: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
         )
     if len(claims) > 1:
         named = " and ".join(known.label(entry) for entry in claims)
@@ -103,20 +99,17 @@ def _recognise(root: Path) -> Any:
 
 
 def _known_near(root: Path) -> str:
-    """A hint where a folder above or right below is one that a reader of a certain layout knows."""
+    """A hint if a specific reader recognises a folder above or directly below, else an empty string."""
     with contextlib.suppress(OSError, InputError):  # a folder that cannot be listed, a reader that fails on it
         near = [root.absolute().parent, root.absolute().parent.parent, *itertools.islice(root.iterdir(), _NEAR)]
         for folder in near:
             if folder.is_dir() and (claims := _claims(folder, general=False)):
-                return f", but {folder} is {claims[0].spec.name}: give that"
+                return f", but {folder} is {claims[0].spec.name}: give that folder"
     return ""
 
 
 def _claims(root: Path, general: bool = True) -> list[Any]:
-    """Readers that know a folder; the general ones, if at all, only where no other does."""
-    from strokereg.registry.catalogue import readers
-    from strokereg.registry.factory import build_reader
-
+    """Readers that recognise a folder. General readers are asked only if allowed, and if no specific one does."""
     claims: dict[bool, list[Any]] = {False: [], True: []}
     for broad, found in claims.items():
         if broad and (claims[False] or not general):

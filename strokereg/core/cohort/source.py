@@ -1,4 +1,4 @@
-"""A folder of another layout, as a reader tells of it. Readers come from plugins; the core knows only this contract."""
+"""What a reader finds in a folder of another layout, and the protocol of readers, which come from plugins."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from strokereg.core.cohort.case import CaseFiles
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder holds.
+    """The content of a folder.
 
     Attributes:
-        cases: those that have a DWI, by name.
-        table: the label table (`dseg.tsv`) of the label maps, if there is one.
-        left_out: what looked like a case and is none → why, in words that end with the mend.
+        cases: the cases that have a DWI, by name.
+        table: the label table (`dseg.tsv`) of the label maps, or None.
+        left_out: what looks like a case but cannot be used → the reason and the fix.
     """
 
     cases: Sequence[CaseFiles]
@@ -27,16 +27,16 @@ class Source:
 
 @runtime_checkable
 class Reader(Protocol):
-    """A reader of one layout. Built as `Class(options)`; its options are the class's own table `Options`, if any."""
+    """A reader of one layout, built as `Class(options)`; its attribute `Options`, if any, is the table of options."""
 
     def recognises(self, root: Path) -> bool:
-        """True where the folder has this layout. Looks at names and small text files, at no voxel; alters nothing."""
+        """True if the folder has this layout. Looks at names and small text files, reads no voxel, changes nothing."""
         ...
 
     def read(self, root: Path) -> Source:
         """List the cases.
 
         Raises:
-            InputError: the folder has this layout and cannot be read all the same.
+            InputError: the folder has this layout, but cannot be read.
         """
         ...

@@ -1,7 +1,7 @@
-"""Which subject belongs to training, validation and test: written once, obeyed ever after.
+"""The split of a cohort by subject into training, validation and test.
 
-Kept beside the cohort as `split.tsv` with columns `participant_id` and `split`. A subject has one place,
-whatever its number of sessions. The folds of a cross-validation are kept likewise, one file a fold.
+The split is written once, as `split.tsv` with columns `participant_id` and `split`. All sessions of a subject are in
+the same part. Each fold of a cross-validation has a file of its own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from strokereg.core.storage.files import write_text
 from strokereg.registry.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
 SPLIT_FILE = "split.tsv"
-#: Subjects that train, validate and test, in proportion, where nobody says otherwise.
-USUAL = (6, 1, 3)
+#: train : val : test by default, in proportion.
+DEFAULT_PARTS = (6, 1, 3)
 
 
 def split_file(fold: int | None = None) -> str:
@@ -29,7 +30,7 @@ def split_file(fold: int | None = None) -> str:
 
 
 def folds_of(root: Path) -> list[int]:
-    """The folds whose files lie in a cohort's folder."""
+    """Numbers of the folds that have a file in a cohort's folder."""
     found = (re.fullmatch(r"split_fold-([1-9]\d*)\.tsv", path.name) for path in root.glob("split_fold-*.tsv"))
     return sorted(int(fit[1]) for fit in found if fit)
 
@@ -47,22 +48,22 @@ class Split:
         return {"train": self.train, "val": self.val, "test": self.test}[name]
 
     def write(self, path: Path) -> None:
-        """Write the split as a table."""
+        """Write the split as a table, atomically."""
         rows = [f"{subject}\t{part}\n" for part in PARTS for subject in self.part(part)]
-        path.write_text("participant_id\tsplit\n" + "".join(rows), encoding="utf-8")
+        write_text(path, "participant_id\tsplit\n" + "".join(rows))
 
     @classmethod
     def read(cls, path: Path) -> Split:
         """Read a split.
 
         Raises:
-            InputError: not a table, an unknown part, or one subject in two parts.
+            FileFault: not a table, an unknown part, or a subject in two parts.
         """
         try:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle, delimiter="\t"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise FileFault(path, f"cannot be read as a table ({error})", "write the split anew") from error
+            raise FileFault(path, f"cannot be read as a table ({error})", "write the split again") from error
         parts: dict[str, list[str]] = {part: [] for part in PARTS}
         seen: dict[str, str] = {}
         for row in rows:
@@ -71,25 +72,25 @@ class Split:
                 fault = f"has a row with participant_id {subject} and split {part}"
                 raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
             if subject in seen:
-                raise FileFault(path, f"{subject} stands in {seen[subject]} and in {part}", "keep it in one")
+                raise FileFault(path, f"{subject} is in {seen[subject]} and in {part}", "keep it in one of them")
             seen[subject] = part
             parts[part].append(subject)
         return cls(*(tuple(parts[part]) for part in PARTS))
 
 
 def make_split(
-    subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0, parts: tuple[int, int, int] = USUAL
+    subjects: Iterable[str], volumes_ml: Sequence[float], seed: int = 0, parts: tuple[int, int, int] = DEFAULT_PARTS
 ) -> Split:
-    """Split subjects, stratified by lesion volume: neighbours in size go apart.
+    """Split subjects, stratified by lesion volume, so that every part has small and large lesions.
 
     Args:
-        subjects: one name a subject.
-        volumes_ml: lesion volume of each.
-        seed: of the shuffle inside strata and of the order of the training cases.
-        parts: train : val : test, in proportion; numbers of subjects where they add up to all of them.
+        subjects: names.
+        volumes_ml: lesion volume of each subject.
+        seed: seed of the shuffle within strata and of the order of the training cases.
+        parts: train : val : test, in proportion; exact numbers if they add up to the number of subjects.
 
     Raises:
-        InputError: fewer than 3 subjects, or a part that would get none.
+        InputError: fewer than 3 subjects, or an empty part.
     """
     names = list(subjects)
     if len(names) < 3:
@@ -100,7 +101,7 @@ def make_split(
     rng = np.random.default_rng(seed)
     by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable")]
     found: dict[str, list[str]] = {part: [] for part in PARTS}
-    # As many neighbours in size at a time as the proportion has members, ten for 6 : 1 : 3.
+    # A stratum has as many neighbours in size as the proportions add up to, ten for 6 : 1 : 3.
     for start in range(0, len(by_size), sum(shares)):
         stratum = by_size[start : start + sum(shares)]
         rng.shuffle(stratum)
@@ -111,10 +112,10 @@ def make_split(
 
 
 def _places(count: int, shares: tuple[int, ...]) -> list[str]:
-    """The parts of one stratum; a short one fills every part first, then what lags most behind its share."""
+    """The parts of one stratum. A short one fills each part once, then the part furthest below its share."""
     if count == sum(shares):
         return [part for part, share in zip(PARTS, shares, strict=True) for _ in range(share)]
-    if shares == USUAL:
+    if shares == DEFAULT_PARTS:
         return (["test", "val", "train", "train", "test", "train"] * 2)[:count]
     places = ["test", "val", "train"][:count]
     while len(places) < count:
@@ -124,15 +125,15 @@ def _places(count: int, shares: tuple[int, ...]) -> list[str]:
 
 
 def make_folds(subjects: Iterable[str], volumes_ml: Sequence[float], folds: int, seed: int = 0) -> list[Split]:
-    """Cross-validation: each subject is tested in exactly one fold, and each fold has small and large lesions.
+    """Split subjects into folds: each subject is tested in one fold, and each fold has small and large lesions.
 
-    Of the subjects that a fold does not test, one in eight neighbours in size validates; the others train.
+    Of the subjects that a fold does not test, one in eight neighbours in size is for validation, the rest for training.
 
     Args:
-        subjects: one name a subject.
-        volumes_ml: lesion volume of each.
-        folds: how many, at least 2.
-        seed: of the shuffle inside strata and of the order of the training cases.
+        subjects: names.
+        volumes_ml: lesion volume of each subject.
+        folds: number of folds, at least 2.
+        seed: seed of the shuffle within strata and of the order of the training cases.
 
     Raises:
         InputError: fewer than 2 folds, or too few subjects for them.

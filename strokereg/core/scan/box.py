@@ -1,4 +1,4 @@
-"""The box around a brain or a lesion, in which positions of different heads can be compared."""
+"""The box around a brain or a lesion, which makes positions in different heads comparable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def extent(mask: np.ndarray) -> np.ndarray:
 
 
 def inner_extent(mask: np.ndarray, beyond: float = 0.005) -> np.ndarray:
-    """Where a mask lies but for a share `beyond` of it at either end of each axis: [low, high] × 3, in voxels."""
+    """Extent of a mask without a share `beyond` of it at either end of each axis: [low, high] × 3, in voxels."""
     box = np.empty((2, 3))
     for axis in range(3):
         share = np.cumsum(mask.sum(tuple(b for b in range(3) if b != axis)), dtype=float)
@@ -30,7 +30,7 @@ class Box:
 
     @classmethod
     def around(cls, labels: np.ndarray) -> Box:
-        """Of the brain in a label map [Z, Y, X]; of the whole array where there is none."""
+        """The box around the brain of a label map [Z, Y, X], or around the whole array if it shows no brain."""
         inside = labels > 0
         if not inside.any():
             return cls(np.zeros(3), np.array(labels.shape) - 1.0)
@@ -38,9 +38,9 @@ class Box:
         return cls(low, high)
 
     def share(self, voxels: np.ndarray) -> np.ndarray:
-        """Voxel positions [..., 3] → 0 … 1 along each edge."""
+        """Voxel positions [..., 3] → positions in the box, 0 … 1 along each edge."""
         return (voxels - self.low) / np.maximum(self.high - self.low, 1.0)
 
     def voxels(self, share: np.ndarray) -> np.ndarray:
-        """The way back."""
+        """Positions in the box → voxel positions; the inverse of `share`."""
         return self.low + share * np.maximum(self.high - self.low, 1.0)

@@ -1,8 +1,8 @@
-"""From a scan's own grid to the grid that networks see, and back. No torch here: the runtime uses it too.
+"""Resampling from a scan's own grid to the network grid, and back. No torch here: the runtime uses it too.
 
-A `Frame` is one affine map in each direction, so an image is interpolated once on the way in and once on the
-way out. The network grid follows the scan's own axes in canonical order (nearest to R, A, S), so an oblique
-scan is not rotated. Arrays on it are ordered [Z, Y, X]: axial slices lie together on disk and in memory.
+A `Frame` is one affine map, so an image is interpolated once in each direction. The network grid follows the scan's own
+axes in canonical order (nearest to R, A, S), so an oblique scan is not rotated. Arrays on it are ordered [Z, Y, X],
+which keeps axial slices contiguous.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
@@ -23,22 +24,22 @@ Scaling = Literal["median", "zscore", "percentile"]
 
 
 class Preparation(Options):
-    """How a scan is brought before a network; travels with every run and every exported model.
+    """How a scan is prepared for a network. Every run and every exported model carries these settings.
 
     Args:
-        channels: image contrasts in order; `dwi` comes first and defines foreground and frame.
-        spacing: target voxel size in mm along R, A, S.
-        size: smallest grid (X, Y, Z); a brain that needs more gets more.
+        channels: image contrasts in order; `dwi` comes first and defines foreground and grid.
+        spacing: voxel size in mm along R, A, S.
+        size: smallest grid (X, Y, Z); a larger brain gets a larger grid.
         multiple: the grid's edges are multiples of these.
-        ceiling: intensity, in brain medians, that becomes 1; zero becomes -1.
+        ceiling: intensity, in brain medians, that becomes 1 (zero becomes -1), for median.
         interpolation: of images, linear or cubic (splines).
-        scaling: of intensities, by brain voxels only: median (see ceiling), zscore or percentile.
+        scaling: how intensities are scaled by the brain's voxels: median, zscore or percentile.
         deviations: robust standard deviations from the brain's median that become -1 and 1, for zscore.
-        percentiles: of the brain's intensities that become -1 and 1, for percentile.
+        percentiles: percentiles of the brain's intensities that become -1 and 1, for percentile.
     """
 
     channels: tuple[str, ...] = ("dwi",)
-    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)
+    spacing: tuple[float, float, float] = DEFAULT_SPACING
     size: tuple[int, int, int] = (16, 16, 16)
     multiple: tuple[int, int, int] = (16, 16, 1)
     ceiling: float = Field(default=4.0, gt=0)
@@ -62,7 +63,7 @@ class Preparation(Options):
 
     @model_serializer(mode="wrap")
     def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What is not used is not told, so a preparation of the usual kind is known by the same key as ever."""
+        """Leave out settings that have no effect, so that they do not change the keys of caches."""
         content = handler(self)
         unused = {"interpolation": self.interpolation == "linear", "scaling": self.scaling == "median"}
         unused |= {"deviations": self.scaling != "zscore", "percentiles": self.scaling != "percentile"}
@@ -70,7 +71,7 @@ class Preparation(Options):
 
 
 def foreground(image: np.ndarray) -> np.ndarray:
-    """Brain voxels of a skull-stripped image: those above 5 % of its 99th positive percentile."""
+    """Brain voxels of a skull-stripped image: those above 5 % of the 99th percentile of its positive voxels."""
     positive = image[image > 0]
     if positive.size == 0:
         return np.zeros(image.shape, dtype=bool)
@@ -78,7 +79,7 @@ def foreground(image: np.ndarray) -> np.ndarray:
 
 
 def brain_median(image: np.ndarray) -> float:
-    """Median intensity of the foreground: the one number by which an image is scaled."""
+    """Median intensity of the foreground; 0 for an image without foreground."""
     inside = image[foreground(image)]
     return float(np.median(inside)) if inside.size else 0.0
 
@@ -91,7 +92,7 @@ class Frame:
         matrix: 4×4, network voxel (x, y, z, 1) → scan voxel (i, j, k, 1).
         shape: network grid (Z, Y, X).
         scan_shape: the scan's grid (I, J, K).
-        shrink: network over scan spacing along I, J, K; above 1 the scan is smoothed before sampling.
+        shrink: network spacing over scan spacing along I, J, K; above 1 the scan is smoothed before sampling.
     """
 
     matrix: np.ndarray
@@ -100,9 +101,9 @@ class Frame:
     shrink: tuple[float, float, float]
 
     def image(self, scan: np.ndarray, interpolation: Interpolation = "linear") -> np.ndarray:
-        """Scan [I, J, K] → network grid [Z, Y, X], smoothed first where the grid gets coarser.
+        """Scan [I, J, K] → network grid [Z, Y, X], smoothed first if the grid is coarser.
 
-        Splines overshoot beside edges: what leaves the scan's own range is cut, and background stays empty.
+        Cubic splines overshoot at edges: values are clipped to the scan's range, and empty background stays empty.
         """
         sigma = [max(0.0, (ratio - 1.0) / 2.0) for ratio in self.shrink]
         source = np.asarray(scan, dtype=np.float32)
@@ -122,14 +123,14 @@ class Frame:
         for label in range(count):
             member = scan == label
             if member.any():
-                # Outside the scan is background, so its share there is one.
+                # Outside the scan, the share of the background is one.
                 share = 1.0 - self.image(~member) if label == 0 else self.image(member)
                 closer = share > best
                 best[closer], winner[closer] = share[closer], label
         return winner
 
     def back(self, prediction: np.ndarray) -> np.ndarray:
-        """Network grid [Z, Y, X] → scan grid [I, J, K], linear; zero where the network saw nothing."""
+        """Network grid [Z, Y, X] → scan grid [I, J, K], linear; zero outside the network grid."""
         from scipy import ndimage  # in functions, because it is half of the runtime's start-up
 
         inverse = np.linalg.inv(self.matrix)
@@ -164,7 +165,7 @@ def frame_of(scan: Volume, preparation: Preparation) -> Frame:
     axes = [int(np.flatnonzero(orientation[:, 0] == c)[0]) for c in range(3)]
     sign = [float(orientation[a, 1]) for a in axes]
     low, high = np.array([(np.flatnonzero(inside.any(_others(a)))[[0, -1]]) for a in range(3)]).T
-    # Spacings come from float32 headers; rounding keeps 2.0000001 mm from counting as another grid.
+    # Spacings come from float32 headers; rounding keeps 2.0000001 mm from becoming another grid.
     step = [round(preparation.spacing[c] / scan.spacing[axes[c]], 5) for c in range(3)]
     size = []
     for c in range(3):
@@ -175,7 +176,7 @@ def frame_of(scan: Volume, preparation: Preparation) -> Frame:
     for c in range(3):
         a = axes[c]
         matrix[a, c] = sign[c] * step[c]
-        # Starting on a whole voxel makes the way there and back exact where the spacings agree.
+        # Starting on a whole voxel makes resampling in both directions exact if the spacings agree.
         matrix[a, 3] = np.round((low[a] + high[a]) / 2.0 - sign[c] * step[c] * (size[c] - 1) / 2.0)
     shrink = [0.0, 0.0, 0.0]
     for c in range(3):

@@ -1,4 +1,4 @@
-"""Reading and writing one NIfTI volume, with clear errors and no half-written files."""
+"""Read and write one NIfTI volume, with clear errors and no half-written files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import FileFault, InputError
 
-#: Grids agree where shapes are equal and affines differ by no more than this (mm), beside 10⁻⁵ of each entry.
+#: Largest difference between the affines of one grid in mm, in addition to 10⁻⁵ of each entry.
 GRID_TOLERANCE = 1e-3
-_GZIP_BEST = 1100  # deflate cannot shrink more than 1032 times, so a header that claims more lies
+_GZIP_BEST = 1100  # deflate compresses by a factor of 1032 at most, so a header that claims more is wrong
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Volume:
     """A 3D scan as stored: `data` [X, Y, Z] float32 and the 4×4 `affine` (voxel → mm, RAS+).
 
     Attributes:
-        placed: a sform or qform says where the volume lies; without one the affine is a guess from the voxel size.
+        placed: the file has a sform or qform; without one the affine is a guess from the voxel size.
     """
 
     data: np.ndarray
@@ -46,7 +46,7 @@ def read_volume(path: Path | str, volume: int | None = None) -> Volume:
     """Read a NIfTI file as float32 with its scaling applied; a 4D file of one volume counts as 3D.
 
     Args:
-        volume: which volume of a 4D file, from 0; None where the file holds one.
+        volume: index of the volume in a 4D file, from 0; None if the file holds one volume.
 
     Raises:
         FileFault: missing, not NIfTI, truncated, not 3D, colours or complex numbers, singular affine, NaN or
@@ -75,7 +75,7 @@ def read_volume(path: Path | str, volume: int | None = None) -> Volume:
 def _open(path: Path) -> Any:
     ending = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix
     if ending not in (ending.lower(), ending.upper()):  # nibabel would look for another file
-        raise FileFault(path, f"its ending {ending} mixes capitals and small letters", "rename it to .nii or .nii.gz")
+        raise FileFault(path, f"its ending {ending} mixes upper and lower case", "rename it to .nii or .nii.gz")
     try:
         image: Any = nib.load(path)  # type: ignore[attr-defined]
         shape, kind = image.shape, image.get_data_dtype()
@@ -86,7 +86,7 @@ def _open(path: Path) -> Any:
         if start in (b"", b"\x1f\x8b"):  # empty, or gzip that ends before the header does
             raise _damaged(path, error) from error
         raise FileFault(path, "not a NIfTI image", "give a .nii or .nii.gz file") from error
-    except Exception as error:  # nibabel lets errors of every kind out of a damaged header
+    except Exception as error:  # nibabel raises errors of every kind for a damaged header
         raise _damaged(path, error) from error
     if kind.kind not in "iuf":
         raise FileFault(path, f"its voxels are of type {kind}", "give an image of plain numbers")
@@ -95,16 +95,16 @@ def _open(path: Path) -> Any:
     ]  # a .hdr has its voxels in an .img
     size = sum(file.stat().st_size for file in files if file.is_file())
     packed = path.suffix.lower() in (".gz", ".bz2", ".zst", ".mgz")
-    # Before memory is asked for: a damaged header can claim terabytes.
+    # Before memory is allocated: a damaged header can claim terabytes.
     if claimed > size * (_GZIP_BEST if packed else 1):
-        told = f"{claimed / 1e6:.3g} MB of voxels, more than it can hold"
-        raise FileFault(path, f"damaged or truncated (its header claims {told})", "copy the file again")
+        fault = f"damaged or truncated (its header claims {claimed / 1e6:.3g} MB of voxels, more than it can hold)"
+        raise FileFault(path, fault, "copy the file again")
     return image
 
 
 def _voxels(path: Path, image: Any, volume: int | None) -> np.ndarray:
     try:
-        with np.errstate(all="ignore"):  # what overflows becomes infinite, which is refused below
+        with np.errstate(all="ignore"):  # values that overflow become infinite, which is refused below
             stored = image.dataobj if volume is None else image.dataobj[..., volume]
             return np.asarray(stored, dtype=np.float32)
     except Exception as error:
@@ -130,20 +130,20 @@ def _placed(image: Any) -> bool:
 
 def _damaged(path: Path, error: Exception) -> FileFault:
     if isinstance(error, PermissionError):
-        return FileFault(path, "cannot be read (permission denied)", "see whether you may read it")
+        return FileFault(path, "cannot be read (permission denied)", "check its permissions")
     reason = str(error).split("\n")[0].replace(str(path), path.name) or type(error).__name__
     return FileFault(path, f"damaged or truncated ({reason})", "copy the file again")
 
 
 def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path:
-    """Write [X, Y, Z] data with its affine as NIfTI: to a temporary name first, then renamed.
+    """Write [X, Y, Z] data with its affine as NIfTI, to a temporary file that is then renamed.
 
     Raises:
         InputError: the folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
     if not path.name.endswith(ENDINGS):
-        raise InputError(f"{path}: the output must end in .nii or .nii.gz")
+        raise InputError(f"{path}: the output must end in .nii or .nii.gz; rename it")
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call, attr-defined]
     image.header.set_xyzt_units("mm")
     try:
@@ -155,10 +155,10 @@ def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path
 
 
 def check_same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLERANCE) -> None:
-    """Refuse two volumes that do not share one grid (shape equal, affines within `tolerance` mm).
+    """Refuse two volumes on different grids (other shapes, or affines that differ by more than `tolerance` mm).
 
     Raises:
-        FileFault: of the second; names both files and what differs.
+        FileFault: about the second volume; names both files and the difference.
     """
     if first.data.shape != second.data.shape:
         fault = f"shape {second.data.shape} against {first.data.shape}"
@@ -175,7 +175,7 @@ ENDINGS = (".nii.gz", ".nii")
 
 
 def ending_of(path: Path) -> str | None:
-    """`.nii.gz` or `.nii`, however it is written, or None for another file."""
+    """`.nii.gz` or `.nii`, in upper or lower case, or None for another file."""
     return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
 
 

@@ -1,4 +1,4 @@
-"""Slices as pictures: windowing, orientation, label colours, lesion outlines, and sheets of them as data URIs."""
+"""Slices as pictures: windowing, orientation, label colours and lesion outlines, in sheets and as data URIs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from PIL import Image
 from scipy import ndimage
 
 BLACK = 8  # up to this level a pixel is background
-SCALE = 3  # slices are small; outlines need finer pixels than they have
+SCALE = 3  # pixels per voxel: slices are small, and outlines need finer pixels
 
-#: Tissues from dark to light greys with a warm tint, so that the lesion alone is in colour.
+#: Tissues in warm greys from dark to light, so that only the lesion has a colour.
 _TISSUE_DARK, _TISSUE_LIGHT = np.array([38, 52, 66]), np.array([226, 220, 205])
-TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue: told apart by every kind of colour vision
+TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue, distinct for every kind of colour vision
 
 
 @dataclass(frozen=True)
 class Outlined:
-    """A picture that shares its ground with others: uint8 [H, W], a mask bool [Y, X] on it, and its colour."""
+    """A mask outlined on a picture that others share: `ground` uint8 [H, W], `mask` bool [Y, X], and the colour."""
 
     ground: np.ndarray
     mask: np.ndarray
@@ -33,14 +33,18 @@ Picture = np.ndarray | Outlined
 
 
 class SheetRow(TypedDict):
-    """A row of a sheet; images are uint8 [H, W] or [H, W, 3] or outlined, None leaves a cell empty."""
+    """A row of a sheet. Images are uint8 [H, W] or [H, W, 3] or outlined; None leaves a cell empty.
+
+    `captions` are texts below the pictures, for sheets that are written as PNG.
+    """
 
     label: str
     images: Sequence[Picture | None]
+    captions: NotRequired[Sequence[str]]
 
 
 class Sheet(TypedDict):
-    """A table of pictures with one heading per column; `folded` hides it until it is asked for."""
+    """A table of pictures with one heading per column; `folded` hides it until the reader opens it."""
 
     title: str
     caption: str
@@ -50,7 +54,7 @@ class Sheet(TypedDict):
 
 
 def radiological(plane: np.ndarray) -> np.ndarray:
-    """Axial slice [Y, X] (axes towards A, R) as radiologists view it: anterior up, the right side on the left."""
+    """Axial slice [Y, X] (axes towards A, R) in radiological view: anterior up, the right side on the left."""
     return plane[::-1, ::-1]
 
 

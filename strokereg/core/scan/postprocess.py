@@ -1,7 +1,7 @@
-"""From lesion probability to lesion mask, on the scan's own grid. No torch here: the runtime uses it too.
+"""Lesion probability → lesion mask, on the scan's own grid. No torch here: the runtime uses it too.
 
-Training-side evaluation and the deployed runtime call the same function, so a threshold chosen on validation
-cases means the same thing at the bedside.
+Evaluation and the deployed runtime call the same function, so a threshold chosen on validation cases has the same
+meaning in both.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel
 
-NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)  # 26: voxels that touch by a face, an edge or a corner
+NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)  # 26: voxels that share a face, an edge or a corner
 
 
 class Postprocessing(BaseModel):
     """How a segmenter's probabilities become a mask; threshold and smallest lesion are chosen on validation cases.
 
     Args:
-        threshold: probability from which a voxel counts as lesion.
+        threshold: least probability of a lesion voxel.
         smallest_ml: connected components (26 neighbours) below this volume are dropped.
         flips: probabilities are the mean over the image and its left-right mirror image.
     """
@@ -29,7 +29,7 @@ class Postprocessing(BaseModel):
 
 
 def lesions(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the connected components (26 neighbours) of a mask [X, Y, Z].
+    """Label the connected components (26 neighbours) of a mask [X, Y, Z].
 
     Returns:
         int32 [X, Y, Z] with 0 outside and 1 … n inside, and n.
@@ -44,7 +44,7 @@ def postprocess(probability: np.ndarray, postprocessing: Postprocessing, voxel_m
 
     Args:
         probability: in [0, 1], on the scan's grid.
-        postprocessing: voxels from `threshold` on count; components below `smallest_ml` are dropped.
+        postprocessing: the threshold and the smallest component to keep.
         voxel_ml: volume of one voxel in ml.
     """
     mask = probability >= postprocessing.threshold
@@ -61,13 +61,13 @@ def dice_of_rules(
     smallest_ml: Sequence[float],
     voxel_ml: float,
 ) -> np.ndarray:
-    """Dice of every postprocessing rule at once: components are numbered once a threshold, not once a rule.
+    """Dice of many postprocessing rules: components are labelled once per threshold, not once per rule.
 
     Args:
         probability, truth: [X, Y, Z].
 
     Returns:
-        float64 [thresholds, smallest_ml]: what `dice(postprocess(…), truth)` gives for each.
+        float64 [thresholds, smallest_ml]: equal to `dice(postprocess(…), truth)` for each rule.
     """
     real, found = int(truth.sum()), np.empty((len(thresholds), len(smallest_ml)))
     for row, threshold in zip(found, thresholds, strict=True):
@@ -82,14 +82,14 @@ def dice_of_rules(
 
 
 def _large(voxels: np.ndarray, smallest_ml: float, voxel_ml: float) -> np.ndarray:
-    """Which components, by number, are large enough; 0 is what lies outside of them."""
-    # The small allowance keeps a component of exactly the smallest volume, whatever the affine's rounding.
+    """Which components, by number, are large enough; 0 is the background."""
+    # A small tolerance keeps a component of exactly the smallest volume, however the affine is rounded.
     keep = voxels * voxel_ml >= smallest_ml * (1.0 - 1e-6)
     keep[0] = False
     return keep
 
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Overlap of two bool masks of one shape, 0 … 1; two empty masks agree."""
+    """Dice of two bool masks of one shape, 0 … 1; two empty masks give 1."""
     both = int(prediction.sum()) + int(truth.sum())
     return 2.0 * int((prediction & truth).sum()) / both if both else 1.0

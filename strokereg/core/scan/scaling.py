@@ -1,7 +1,7 @@
-"""From raw intensities to what networks see, [-1, 1], by statistics of the brain's own voxels. No torch here.
+"""Intensity scaling: raw intensities → [-1, 1], by statistics of the brain's voxels. No torch here.
 
-What is measured of a volume is a vector that the exported graph takes as an input, so training, evaluation and the
-runtime scale alike. Whatever the scaling, a voxel without signal (0 or below) becomes -1.
+The statistics of a volume are an input of the exported graph, so that training, evaluation and the runtime scale in
+the same way. With every scaling, a voxel without signal (0 or below) becomes -1.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from strokereg.core.scan.grid import Preparation, brain_median, foreground
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import InputError
 
-MEDIAN = 100.0  # intensity of the brain's median in written images; scanners have no unit either
-SPREAD = 1.4826  # median absolute deviation → standard deviation, where values are normally distributed
+MEDIAN = 100.0  # intensity of the brain's median in written images; like a scanner's, it has no unit
+SPREAD = 1.4826  # median absolute deviation → standard deviation, for normally distributed values
 
 
 def measure(scan: Volume, preparation: Preparation) -> np.ndarray:
-    """What scales a volume: its brain's median, float32 []; or the intensities that become -1 and 1, float32 [2].
+    """Statistics that scale a volume: the brain's median, float32 [], or the values that become -1 and 1, float32 [2].
 
     Raises:
-        InputError: no positive voxels, or a brain whose voxels are all alike.
+        InputError: no positive voxels, or a brain with one intensity only.
     """
     median = brain_median(scan.data)
     if not median > 0.0:
@@ -37,16 +37,16 @@ def measure(scan: Volume, preparation: Preparation) -> np.ndarray:
     if not found[1] > found[0]:
         raise InputError(
             f"{scan.path}: its brain has one intensity almost everywhere, so it cannot be scaled by "
-            f"{preparation.scaling}; choose --scaling median, or see what the file holds"
+            f"{preparation.scaling}; choose --scaling median, or check the file"
         )
     return found
 
 
 def normalise(image: np.ndarray, measured: np.ndarray, preparation: Preparation) -> np.ndarray:
-    """Intensities → float32 in [-1, 1], of the same shape; beyond is cut.
+    """Intensities → float32 in [-1, 1] of the same shape; values outside are clipped.
 
     Args:
-        measured: of the whole volume that the image belongs to; see `measure`.
+        measured: statistics of the whole volume that the image belongs to; see `measure`.
     """
     if preparation.scaling == "median":
         low, high = 0.0, preparation.ceiling * float(measured)
@@ -57,10 +57,10 @@ def normalise(image: np.ndarray, measured: np.ndarray, preparation: Preparation)
 
 
 def signal(image: np.ndarray, brain: np.ndarray, preparation: Preparation) -> np.ndarray:
-    """A painted image in [-1, 1] → intensities as a scanner gives them: 0 is no signal, 100 the brain's median.
+    """Synthetic image in [-1, 1] → intensities like a scanner's: 0 is no signal, 100 the brain's median.
 
     Args:
-        brain: bool, of the image's shape; only asked where the scaling does not say where the median lies.
+        brain: bool, of the image's shape; only used if the scaling does not fix the median.
     """
     rising = image + 1.0
     if preparation.scaling == "median":

@@ -1,7 +1,8 @@
-"""A sheet of pictures as one PNG, for looking at without a browser."""
+"""Write a sheet of pictures as one PNG, to look at without a browser."""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -9,34 +10,56 @@ from PIL import Image, ImageDraw, ImageFont
 
 from strokereg.core.scan.pictures import Sheet, flat
 from strokereg.core.storage.files import replacing
+from strokereg.registry.errors import InputError
 
-_GAP, _TITLE, _SIDE = 4, 22, 150  # pixels between cells, above columns, before rows at least
-_PAPER, _INK = (18, 18, 18), (235, 235, 235)
+_GAP, _HEADING, _LABEL, _LINE = 4, 22, 150, 16  # pixels: between cells, for headings, for labels, for a caption's line
+_PAPER, _INK, _FAULT = (18, 18, 18), (235, 235, 235), (240, 120, 110)
 
 
 def write_sheet(sheet: Sheet, path: Path) -> Path:
-    """Draw a sheet: one heading a column, one label a row; cells are as large as the largest picture.
+    """Draw a sheet: column headings, row labels, and captions below the pictures, as far as the sheet has them.
+
+    All cells are as large as the largest picture; smaller pictures are centred.
 
     Raises:
+        InputError: the path does not end in .png, or it cannot be written.
         ValueError: a sheet without pictures.
     """
-    pictures = [flat(image) for row in sheet["rows"] for image in row["images"] if image is not None]
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: the sheet is a PNG; give a name that ends in .png")
+    rows, font = sheet["rows"], ImageFont.load_default(13)
+    pictures = [flat(image) for row in rows for image in row["images"] if image is not None]
     high, wide = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
-    columns = max(len(row["images"]) for row in sheet["rows"])
-    font = ImageFont.load_default(13)
-    side = max(_SIDE, *(int(font.getlength(row["label"])) + 4 * _GAP for row in sheet["rows"]))
-    size = (side + columns * (wide + _GAP), _TITLE + len(sheet["rows"]) * (high + _GAP))
-    page = Image.new("RGB", size, _PAPER)
+    side = max(int(font.getlength(row["label"])) for row in rows)
+    side = max(_LABEL, side + 4 * _GAP) if side else _GAP
+    top = _HEADING if sheet["columns"] else _GAP
+    below = _LINE * max(len(caption.splitlines()) for row in rows for caption in ["", *row.get("captions", ())])
+    step = (wide + _GAP, high + below + _GAP)
+    columns = max(len(row["images"]) for row in rows)
+    page = Image.new("RGB", (side + columns * step[0], top + len(rows) * step[1]), _PAPER)
     pen = ImageDraw.Draw(page)
     for column, heading in enumerate(sheet["columns"]):
-        pen.text((side + column * (wide + _GAP), 3), heading, _INK, font)
-    for number, row in enumerate(sheet["rows"]):
-        top = _TITLE + number * (high + _GAP)
-        pen.text((4, top + high // 2 - 8), row["label"], _INK, font)
-        for column, picture in enumerate(row["images"]):
-            if picture is not None:
-                tile = Image.fromarray(np.ascontiguousarray(flat(picture))).convert("RGB")
-                page.paste(tile, (side + column * (wide + _GAP), top))
-    with replacing(path) as temporary:
-        page.save(temporary, optimize=True)
+        pen.text((side + column * step[0], 3), heading, _INK, font)
+    for number, row in enumerate(rows):
+        y = top + number * step[1]
+        pen.text((4, y + high // 2 - 8), row["label"], _INK, font)
+        for column, image in enumerate(row["images"]):
+            if image is not None:
+                tile = Image.fromarray(np.ascontiguousarray(flat(image))).convert("RGB")
+                page.paste(tile, (side + column * step[0] + (wide - tile.width) // 2, y + (high - tile.height) // 2))
+        for column, caption in enumerate(row.get("captions", ())):
+            pen.multiline_text((side + column * step[0], y + high), caption, _INK, font, spacing=2)
+    try:
+        with replacing(path) as temporary:
+            page.save(temporary, optimize=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     return path
+
+
+def draw_error(text: str, size: int) -> np.ndarray:
+    """A picture of an error message, uint8 [size, size, 3], for a cell without an image."""
+    picture, font = Image.new("RGB", (size, size), _PAPER), ImageFont.load_default(12)
+    lines = textwrap.wrap(text, width=size // 7)[: size // 18]
+    ImageDraw.Draw(picture).multiline_text((4, 4), "\n".join(lines), _FAULT, font)
+    return np.asarray(picture)

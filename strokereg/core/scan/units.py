@@ -1,18 +1,17 @@
-"""The units in which ADC maps come, told from the brain's own median."""
+"""Units of ADC maps, recognised by the median of the brain."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from strokereg.core.scan.grid import brain_median
-
-#: Unit → factor to 10⁻³ mm²/s, in which cohorts keep ADC.
+#: Unit → factor to 10⁻³ mm²/s, the unit in which cohorts keep ADC. The units lie a factor of a thousand apart.
 UNITS = {"10⁻³ mm²/s": 1.0, "10⁻⁶ mm²/s": 1e-3, "mm²/s": 1e3}
 UNIT = "10⁻³ mm²/s"
-_MEDIAN = (0.3, 3.0)  # of a brain in 10⁻³ mm²/s: grey and white matter have 0.7–0.9, fluid 3
 
 
-def unit_of(adc: np.ndarray) -> str | None:
-    """One of `UNITS`, or None where the median of the brain fits none of them; the units lie a thousandfold apart."""
-    median = brain_median(adc)
-    return next((unit for unit, factor in UNITS.items() if _MEDIAN[0] <= median * factor <= _MEDIAN[1]), None)
+def unit_of(median: float, limits: tuple[float, float] = (0.3, 3.0)) -> str | None:
+    """The unit of an ADC map: one of `UNITS`, or None if no unit brings the median between the limits.
+
+    Args:
+        median: of the map's values in the brain.
+        limits: in 10⁻³ mm²/s. Grey and white matter have 0.7 to 0.9, fluid has 3.
+    """
+    return next((unit for unit, factor in UNITS.items() if limits[0] <= median * factor <= limits[1]), None)

@@ -1,10 +1,10 @@
-"""Sliding windows: a network sees a scan in pieces of the size that it was trained on. No torch: the runtime uses it.
+"""Sliding windows: run a network on pieces of the size it was trained on. No torch here: the runtime uses it too.
 
-A scan that fits is run in one piece, and nothing is blended. A larger one is covered with overlapping windows, and
-each voxel is the mean of all windows over it, weighted by a Gaussian around the window's centre, where the network
-has most to go by (Isensee 2021, nnU-Net). So no rim is cut off, memory does not grow with the scan, and a network
-that takes only its own size needs no care. The size trained on is as large as a window gets: instance norm and
-position encodings would meet statistics and places there that they never saw.
+A scan that fits into one window is run in one piece. A larger scan is covered with overlapping windows. Each voxel is
+the mean of its windows, weighted by a Gaussian around the window's centre, where the network sees most context
+(Isensee 2021, nnU-Net). So no rim is lost, memory does not grow with the scan, and networks of a fixed input size work.
+Windows are never larger than the size trained on: instance norm and position encodings would meet statistics and
+positions that they were not trained for.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 #: Windows [n, C, *patch] → lesion probability [n, 1, *patch].
 Run = Callable[[np.ndarray], np.ndarray]
 
-OVERLAP = 0.5  # of neighbouring windows, at least
+OVERLAP = 0.5  # least overlap of neighbouring windows, as a share of the window's edge
 SIGMA = 1 / 8  # of the Gaussian, as a share of the window's edge; both as in nnU-Net
-SLICES = 16  # slices a call: enough to keep the cores busy, little memory at any number of slices
+SLICES = 16  # slices per call: enough to keep the cores busy, with little memory
 
 
 def slide(
@@ -33,13 +33,12 @@ def slide(
     """Lesion probability of a scan on its network grid.
 
     Args:
-        run: the network; called with 16 windows at most in 2D, with one in 3D.
+        run: the network; called with at most 16 windows in 2D, with one in 3D.
         image: [C, Z, Y, X] in canonical order.
-        patch: size of the windows, (Y, X) for axial slices or (Z, Y, X); an edge of the image that is smaller
-            is taken whole.
-        flips: mean of the probabilities of the image and of its left-right mirror image. That is the one symmetry
-            that brains have and that training shows to networks.
-        overlap, sigma: of neighbouring windows and of the Gaussian, as shares of a window's edge.
+        patch: size of the windows, (Y, X) for axial slices or (Z, Y, X); a window is never larger than the image.
+        flips: average the probabilities of the image and of its left-right mirror image, the one symmetry that brains
+            have and that training uses.
+        overlap, sigma: overlap of neighbouring windows and width of the Gaussian, as shares of a window's edge.
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
@@ -65,14 +64,14 @@ def _call(run: Run, windows: np.ndarray, flips: bool) -> np.ndarray:
 
 
 def _windows(edge: int, patch: int, overlap: float, sigma: float) -> list[tuple[slice, np.ndarray]]:
-    """Where the windows lie along an edge, and their weights, which sum to one at every voxel."""
+    """Positions of the windows along an edge, and their weights, which sum to one at every voxel."""
     count = 1 if edge == patch else 1 + int(np.ceil((edge - patch) / (patch * (1.0 - overlap))))
     starts = np.round(np.linspace(0, edge - patch, count)).astype(int)
     bell = np.exp(-0.5 * ((np.arange(patch) - (patch - 1) / 2) / (sigma * patch)) ** 2)
     total = np.zeros(edge)
     for start in starts:
         total[start : start + patch] += bell
-    # The Gaussian of a box is a product over the axes, and so is the sum of all: each axis is settled by itself.
+    # The Gaussian of a box is a product over the axes, and so is the sum over all boxes: each axis is independent.
     places = [slice(start, start + patch) for start in starts.tolist()]
     return [(place, (bell / total[place]).astype(np.float32)) for place in places]
 

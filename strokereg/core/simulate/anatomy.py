@@ -1,4 +1,4 @@
-"""An anatomy: one head's tissue labels, from a FreeSurfer-coded label map or from the embedded MNI152 maps."""
+"""An anatomy: the tissue labels of a head, from a FreeSurfer-coded label map or from the built-in MNI152 maps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scipy import ndimage
 
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.scan.box import extent, inner_extent
-from strokereg.core.scan.nifti import read_volume
+from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.registry.errors import InputError
 
 BACKGROUND, CSF, VENTRICLE, CORTEX, DEEP, WHITE, LESION = range(TISSUES.count)
 PARENCHYMA = (CORTEX, DEEP, WHITE)
 
-#: Where the middle 99 % of the parenchyma of MNI152 lie, in mm along R, A, S: [low, high] × 3.
+#: Extent of the middle 99 % of the parenchyma of MNI152 in mm along R, A, S: [low, high] × 3.
 MNI_BOX = np.array([[-66.0, -99.0, -59.0], [66.0, 66.0, 74.0]])
 
-# FreeSurfer's colour table, merged. Whatever is not named (skull, eyes, vessels, choroid) is background.
+# FreeSurfer's colour table, merged. All other codes (skull, eyes, vessels, choroid) are background.
 _CODES = {
     CSF: (24, 122, 257),
     VENTRICLE: (4, 5, 14, 15, 43, 44, 72, 213, 221, 31, 63),
@@ -30,7 +30,8 @@ _CODES = {
     DEEP: (10, 49, 9, 48, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
     WHITE: (2, 41, 7, 46, 16, 85, 77, 78, 79, 80, 251, 252, 253, 254, 255),
 }
-_SMALLEST_BRAIN_ML = 200.0
+#: Least volume of a brain; anything smaller is taken for wrong input.
+SMALLEST_BRAIN_ML = 200.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Anatomy:
     """Tissue labels on canonical axes, cropped to the brain.
 
     Attributes:
-        labels: uint8 [X, Y, Z] along R, A, S; values of `core.cohort.labels.TISSUES`, never the lesion.
+        labels: uint8 [X, Y, Z] along R, A, S; values of `core.cohort.labels.TISSUES` without the lesion.
         spacing: voxel edges in mm.
-        box: where the middle 99 % of the parenchyma lie, mm from the first voxel's centre: [low, high] × 3.
+        box: extent of the middle 99 % of the parenchyma, in mm from the first voxel's centre: [low, high] × 3.
     """
 
     labels: np.ndarray
@@ -49,16 +50,16 @@ class Anatomy:
 
     @property
     def centre(self) -> np.ndarray:
-        """Middle of the brain in mm, the pivot of every pose."""
+        """Centre of the brain in mm, the pivot of every pose."""
         return self.box.mean(axis=0)
 
     @property
     def volume_ml(self) -> float:
-        """Volume of the brain, fluid included."""
+        """Volume of the brain, including fluid."""
         return float(np.count_nonzero(self.labels) * self.spacing.prod()) / 1000.0
 
     def to_mni(self, points: np.ndarray) -> np.ndarray:
-        """Points [3, …] in mm of this anatomy → roughly MNI mm, by the brain's extent along each axis."""
+        """Points [3, …] in mm of this anatomy → approximate MNI mm, by the brain's extent along each axis."""
         ratio = (MNI_BOX[1] - MNI_BOX[0]) / (self.box[1] - self.box[0])
         offset = MNI_BOX[0] - self.box[0] * ratio
         axes = (3,) + (1,) * (points.ndim - 1)
@@ -67,20 +68,17 @@ class Anatomy:
 
 @lru_cache(maxsize=32)
 def load_anatomy(path: Path | None) -> Anatomy:
-    """Read a label map with FreeSurfer codes (aseg, aparc+aseg, SynthSeg), or derive the embedded head for None.
+    """Read a label map with FreeSurfer codes (aseg, aparc+aseg, SynthSeg), or make the built-in head for None.
 
     Raises:
         InputError: unreadable, fractional values, or codes that give no brain.
     """
     if path is None:
         return _crop(*_mni152())
-    volume = read_volume(path)
-    codes = volume.data.astype(np.int32)
-    if codes.min() < 0 or not (codes == volume.data).all():
-        raise InputError(f"{path}: not a label map (fractional or negative values); give FreeSurfer-coded labels")
+    codes, volume = read_codes(path)
     labels = merge_codes(codes)
     held = np.bincount(labels.ravel(), minlength=LESION)[list(PARENCHYMA)].sum() * volume.voxel_ml
-    if held < _SMALLEST_BRAIN_ML:
+    if held < SMALLEST_BRAIN_ML:
         raise InputError(
             f"{path}: its codes give {held:.0f} ml of brain tissue; give label maps with FreeSurfer codes "
             "(2/41 white matter, 3/42 cortex, 4/43 ventricle, …)"
@@ -92,8 +90,21 @@ def load_anatomy(path: Path | None) -> Anatomy:
     return anatomy
 
 
+def read_codes(path: Path) -> tuple[np.ndarray, Volume]:
+    """Codes of a label map, int32 [X, Y, Z], and the volume that they come from.
+
+    Raises:
+        InputError: unreadable, or values that are negative or fractional.
+    """
+    volume = read_volume(path)
+    codes = volume.data.astype(np.int32)
+    if codes.min() < 0 or not (codes == volume.data).all():
+        raise InputError(f"{path}: not a label map (fractional or negative values); give a segmentation")
+    return codes, volume
+
+
 def _gaps(brain: np.ndarray) -> np.ndarray:
-    """Holes that at least two of the three slice directions close: vessels and old lesions, coded as no brain."""
+    """Holes that are closed in at least two slice directions: vessels and old lesions, coded as no brain."""
     closed = np.zeros(brain.shape, dtype=np.uint8)
     for axis in range(3):
         plane = ndimage.generate_binary_structure(3, 1)
@@ -103,7 +114,7 @@ def _gaps(brain: np.ndarray) -> np.ndarray:
 
 
 def merge_codes(codes: np.ndarray) -> np.ndarray:
-    """FreeSurfer codes → tissue labels; cortical parcels 1000–2999 and white ones 3000–4999 included."""
+    """FreeSurfer codes → tissue labels, including cortical parcels (1000–2999) and white-matter parcels (3000–4999)."""
     lookup = np.zeros(max(5003, int(codes.max()) + 1), dtype=np.uint8)
     lookup[1000:3000], lookup[3000:5003] = CORTEX, WHITE
     for tissue, members in _CODES.items():
@@ -132,10 +143,10 @@ def _mni152() -> tuple[np.ndarray, np.ndarray]:
     corner = np.asarray(grey_image.affine)[:3, 3]
     x, y, z = np.ogrid[: grey.shape[0], : grey.shape[1], : grey.shape[2]]
     x, y, z = x + corner[0], y + corner[1], z + corner[2]
-    # Thalamus, striatum and pallidum: grey matter in a box that stops short of the insula and the cingulum.
+    # Thalamus, striatum and pallidum: grey matter in a box that ends before the insula and the cingulum.
     core = (abs(x) < 32) & (y > -34) & (y < 24) & (z > -10) & (z < 20)
     labels[core & (labels == CORTEX)] = DEEP
-    # Ventricles: the fluid that hangs together with the lateral ventricles and lies in the middle of the brain.
+    # Ventricles: fluid that is connected with the lateral ventricles and lies in the middle of the brain.
     middle = (abs(x) < 38) & (y > -56) & (y < 38) & (z > -48) & (z < 34) & ((z > -2) | (abs(x) < 8))
     pieces, _ = ndimage.label((labels == CSF) & brain & middle)
     at = [int(v) for v in np.round(np.array((12.0, -22.0, 22.0)) - corner)]

@@ -1,10 +1,10 @@
-"""Smooth random fields: what warps, textures, coil shading and lesion outlines are made of."""
+"""Smooth random fields for warps, textures, coil shading and lesion outlines."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Standard deviation that a cubic B-spline leaves of unit noise, one axis: the root of 151/315.
+# Standard deviation of unit noise after a cubic B-spline along one axis: the root of 151/315.
 _SHRINK = (151.0 / 315.0) ** 0.5
 
 
@@ -12,12 +12,12 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int, int], scale: f
     """Draw a smooth Gaussian field: a cubic B-spline over a coarse lattice of unit noise.
 
     Args:
-        rng: drawn from once, so the field is repeatable.
+        rng: drawn from once, so the field is reproducible.
         shape: [X, Y, Z] of the field.
-        scale: lattice spacing in voxels; details are about this large.
+        scale: lattice spacing in voxels, about the size of the details.
 
     Returns:
-        float32 [X, Y, Z] of mean about 0 and standard deviation about 1.
+        float32 [X, Y, Z] with mean about 0 and standard deviation about 1.
     """
     field = rng.standard_normal([int(np.ceil(n / scale)) + 3 for n in shape], dtype=np.float32)
     for axis, size in enumerate(shape):

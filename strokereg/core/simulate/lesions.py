@@ -1,4 +1,4 @@
-"""Lesion masks for a simulated head: brought from MNI space, or grown at random inside the parenchyma."""
+"""Lesion masks for a simulated head: taken from MNI space, or grown at random inside the parenchyma."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SMOOTHING_MM = 1.5  # masks drawn on thick slices are blocky
 
 @dataclass(frozen=True)
 class MniLesion:
-    """A lesion mask in MNI space, smoothed and cut to its surroundings.
+    """A lesion mask in MNI space, smoothed and cropped.
 
     Attributes:
         density: float32 [X, Y, Z] along R, A, S, 0 … 1; its sum is the number of lesion voxels.
@@ -38,7 +38,7 @@ class MniLesion:
 
     @property
     def centre(self) -> np.ndarray:
-        """Middle of the cut-out in MNI mm."""
+        """Centre of the crop in MNI mm."""
         return self.corner + self.spacing * (np.array(self.density.shape) - 1) / 2.0
 
 
@@ -76,10 +76,10 @@ def load_lesion(path: Path) -> MniLesion:
 def place_lesion(
     rng: np.random.Generator, lesion: MniLesion, mni_points: np.ndarray, parenchyma: np.ndarray
 ) -> np.ndarray:
-    """Bring a lesion from MNI space into a head, mirrored and shifted a little, and cut it to parenchyma.
+    """Place a lesion from MNI space in a head, mirrored at random and slightly shifted, within the parenchyma.
 
     Args:
-        rng: drawn from.
+        rng: source of all random numbers.
         lesion: the mask in MNI space.
         mni_points: float32 [3, X, Y, Z], MNI mm of the scan's voxels.
         parenchyma: bool [X, Y, Z], where a lesion may lie.
@@ -95,7 +95,7 @@ def place_lesion(
         position = points[axis] * mirror if axis == 0 else points[axis]
         index[axis] = (position + shift[axis] - lesion.corner[axis]) / lesion.spacing[axis]
     density[parenchyma] = ndimage.map_coordinates(lesion.density, index, order=1)
-    # As many voxels as the density weighs, the densest first: small lesions survive, blocky ones get round.
+    # The densest voxels, as many as the density sums to: small lesions are kept, blocky ones get round.
     count = max(_FEWEST_VOXELS, round(float(density.sum())))
     if np.count_nonzero(density) >= count:
         return _best(density, count)
@@ -113,8 +113,8 @@ def grow_lesion(
     """Grow a lesion of one to four pieces, mostly in one hemisphere: smooth blobs and cortical wedges.
 
     Args:
-        rng: drawn from.
-        volume_ml: aim; reached exactly where the parenchyma has room.
+        rng: source of all random numbers.
+        volume_ml: target volume; reached exactly if there is enough parenchyma.
         mni_points: float32 [3, X, Y, Z], MNI mm of the scan's voxels.
         parenchyma: bool [X, Y, Z], where a lesion may lie.
         voxel_ml: volume of a voxel.
@@ -130,7 +130,7 @@ def grow_lesion(
     home: np.ndarray | None = None
     for share in shares:
         count = max(_FEWEST_VOXELS, round(volume_ml * float(share) / voxel_ml))
-        # Emboli scatter in one territory, at times on the other side.
+        # Emboli scatter within one territory, and sometimes to the other side.
         here = side if rng.random() < 0.85 else -side
         free = np.flatnonzero((points[0] * here > 1.0) & ~taken)
         if free.size == 0:
@@ -149,7 +149,7 @@ def grow_lesion(
 
 
 def _seed(rng: np.random.Generator, points: np.ndarray, home: np.ndarray | None) -> np.ndarray:
-    """One of the points [3, N]: any for the first piece, afterwards one some centimetres around it or its mirror."""
+    """One of the points [3, N]: any for the first piece, then one within centimetres of it or of its mirror image."""
     if home is None:
         return points[:, int(rng.integers(points.shape[1]))].astype(float)
     mirrored = home * (np.sign(points[0, 0] * home[0]), 1, 1)
@@ -165,7 +165,7 @@ def _blob(rng: np.random.Generator, points: np.ndarray, seed: np.ndarray) -> np.
 
 
 def _wedge(rng: np.random.Generator, points: np.ndarray, seed: np.ndarray, side: float) -> np.ndarray:
-    """Angle from a ray that leaves the deep middle of the hemisphere, so that the base lies on the cortex."""
+    """Angle from a ray that starts deep in the hemisphere, so that the base of the wedge lies on the cortex."""
     apex = np.array((side * 18.0, -15.0, 15.0)) + rng.normal(0, 4.0, 3)
     rays = points - apex[:, None].astype(np.float32)
     length = np.sqrt((rays**2).sum(axis=0)) + 1e-3
@@ -179,7 +179,7 @@ def _nearness(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 def _best(score: np.ndarray, count: int) -> np.ndarray:
-    """The `count` voxels of the highest score; ties by position, so that the choice is repeatable."""
+    """The `count` voxels with the highest score; ties by position, so that the choice is reproducible."""
     mask = np.zeros(score.size, dtype=bool)
     mask[np.argsort(-score, axis=None, kind="stable")[:count]] = True
     return mask.reshape(score.shape)

@@ -1,4 +1,4 @@
-"""Diffusion physics: from what tissue is to what a spin-echo EPI sequence makes of it."""
+"""Diffusion physics: from tissue properties to the signal of a spin-echo EPI sequence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _Value = float | np.floating | np.ndarray
 
 @dataclass(frozen=True)
 class Tissue:
-    """Healthy tissue at 3 T, with the spread of T2 and ADC between people as shares.
+    """Healthy tissue at 3 T; spreads are relative.
 
     Attributes:
-        density: proton density relative to water, times what T1 leaves of it at a repetition time of about 5 s.
+        density: proton density relative to water, times the T1 saturation at a repetition time of about 5 s.
         t2: in ms.
         adc: in 10⁻³ mm²/s.
-        texture: spread of T2 and ADC from place to place within one head.
+        t2_spread, adc_spread: spread between people.
+        texture: spread of T2 and ADC within one head.
     """
 
     density: float
@@ -64,6 +65,6 @@ def signal(density: _Value, t2: _Value, adc: _Value, echo_ms: float, b: float) -
 
 
 def diffusion_map(plain: np.ndarray, weighted: np.ndarray, b: float) -> np.ndarray:
-    """ADC in 10⁻³ mm²/s from two magnitude images (b = 0 and b), clipped to 0 … 4 as scanners do."""
+    """ADC in 10⁻³ mm²/s from two magnitude images (b = 0 and b), clipped to 0 … 4 as on scanners."""
     ratio = np.maximum(plain, 1e-6) / np.maximum(weighted, 1e-6)
     return np.clip(np.log(ratio) / (b * 1e-3), 0.0, 4.0)

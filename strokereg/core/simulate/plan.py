@@ -1,4 +1,4 @@
-"""Which subject gets which anatomy and which lesion, so that no source crosses from one part to another."""
+"""Plan of a cohort: the anatomy and lesion of each subject, with no source in two parts of the split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.cohort.split import PARTS, USUAL, Split, make_split
+from strokereg.core.cohort.split import DEFAULT_PARTS, PARTS, Split, make_split
 from strokereg.core.scan.nifti import ENDINGS
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
 from strokereg.registry.errors import InputError
@@ -23,9 +23,9 @@ class CasePlan:
     Attributes:
         index: position in the cohort, from 0; with the cohort's seed it seeds the subject.
         subject: `sub-0001` …
-        anatomy: label map, or None for the embedded head.
+        anatomy: label map, or None for the built-in head.
         lesion: mask in MNI space, or None for a lesion grown at random.
-        volume_ml: of the mask in MNI space, or to be grown.
+        volume_ml: volume of the mask in MNI space, or the volume to grow.
     """
 
     index: int
@@ -52,15 +52,20 @@ class CohortPlan:
 def list_sources(folder: Path | str, option: str) -> list[Path]:
     """The NIfTI files of a folder, by name.
 
+    Args:
+        option: the command-line option that names the folder, for error messages.
+
     Raises:
         InputError: no such folder, or no NIfTI file in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{option} {folder}: no such folder; give one with .nii.gz files")
+        raise InputError(f"{option} {folder}: no such folder; give a folder with .nii.gz files")
     files = sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS) and not p.name.startswith("."))
     if not files:
-        raise InputError(f"{option} {folder}: holds no NIfTI file; give the folder in which the .nii.gz files lie")
+        raise InputError(
+            f"{option} {folder}: holds no NIfTI file; give the folder that directly contains the .nii.gz files"
+        )
     return files
 
 
@@ -69,22 +74,22 @@ def draw_plan(
     anatomies: Sequence[Path],
     lesions: Sequence[Path],
     seed: int,
-    parts: tuple[int, int, int] = USUAL,
+    parts: tuple[int, int, int] = DEFAULT_PARTS,
 ) -> CohortPlan:
-    """Decide the split by lesion volume, then draw each part's anatomies and lesions from pools of its own.
+    """Split the subjects by lesion volume, then draw the anatomies and lesions of each part from separate pools.
 
-    Every source is used equally often, give or take one. A lesion file serves one subject while they last;
-    then the subjects that share one stand in the same part.
+    Sources are used equally often, within one. Each subject has its own lesion file if there are enough; otherwise the
+    subjects that share a file are in the same part.
 
     Args:
         cases: number of subjects, at least 5.
-        anatomies: label maps; empty for the embedded head.
+        anatomies: label maps; empty for the built-in head.
         lesions: masks in MNI space; empty for lesions grown at random.
-        seed: of all draws.
-        parts: train : val : test, of subjects and of what they are made from.
+        seed: seed of all draws.
+        parts: train : val : test, in proportion, for subjects and for their sources.
 
     Raises:
-        InputError: too few cases, a part without any, or a lesion mask that cannot be used.
+        InputError: too few cases, an empty part, or a lesion mask that cannot be used.
     """
     if cases < _FEWEST_CASES:
         raise InputError(f"--cases {cases}: a cohort needs at least {_FEWEST_CASES} cases to be split; ask for more")
@@ -121,7 +126,7 @@ def draw_plan(
 
 
 def _follow(subjects: Sequence[str], files: Sequence[Path | None], pools: Split) -> Split:
-    """Subjects go where their lesion file went."""
+    """Put each subject in the part of its lesion file."""
     parts = {
         part: tuple(s for path in pools.part(part) for s, f in zip(subjects, files, strict=True) if str(f) == path)
         for part in PARTS

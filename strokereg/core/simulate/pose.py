@@ -1,4 +1,4 @@
-"""How a head lies in the scanner: random affine, mirror and smooth warp, and the tissue shares they give."""
+"""Pose of a head in the scanner: random affine, mirror and smooth warp, and the tissue shares that follow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from scipy import ndimage
 
 from strokereg.core.simulate.anatomy import BACKGROUND, LESION, Anatomy
 from strokereg.core.simulate.fields import smooth_field
+
+#: Grid (X, Y, Z) and voxel edge in mm of simulated scans, as in ISLES'22.
+GRID, SPACING = (112, 112, 73), 2.0
 
 # Coarse and fine deformation: lattice spacing and standard deviation, both in mm.
 _WARP = ((45.0, 3.0), (22.0, 1.0))
@@ -33,14 +36,14 @@ class Pose:
 
 
 def draw_pose(
-    rng: np.random.Generator, anatomy: Anatomy, shape: tuple[int, int, int] = (112, 112, 73), spacing: float = 2.0
+    rng: np.random.Generator, anatomy: Anatomy, shape: tuple[int, int, int] = GRID, spacing: float = SPACING
 ) -> Pose:
-    """Draw a pose: turned by a few degrees, scaled to an adult's brain volume, mirrored or not, shifted, warped.
+    """Draw a pose: rotated by a few degrees, scaled to an adult's brain volume, mirrored or not, shifted and warped.
 
     The warp is a free-form deformation on B-splines (Rueckert et al. 1999, doi:10.1109/42.796284).
 
     Args:
-        rng: drawn from.
+        rng: source of all random numbers.
         anatomy: the head.
         shape: scan grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.
@@ -67,11 +70,11 @@ def draw_pose(
 
 
 def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Look the anatomy up at eight points a voxel: partial volume comes of itself.
+    """Look up the anatomy at eight points per voxel, which gives partial volumes.
 
     Returns:
-        brain: bool [X, Y, Z], one connected piece, more than half of each voxel inside the head's brain.
-        shares: float32 [LESION, N], the share of each tissue in the N brain voxels; background among them.
+        brain: bool [X, Y, Z], one connected piece; more than half of each voxel is brain.
+        shares: float32 [LESION, N], share of each tissue in the N brain voxels, including background.
     """
     nearest = _look_up(anatomy, pose.points.reshape(3, -1)).reshape(pose.points.shape[1:])
     near = ndimage.binary_dilation(nearest > 0, iterations=2)
@@ -86,7 +89,7 @@ def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]
     inside = shares[BACKGROUND] < 0.5
     brain = np.zeros(near.shape, dtype=bool)
     brain[near] = inside
-    brain = ndimage.binary_opening(brain)  # a skull strip leaves no threads
+    brain = ndimage.binary_opening(brain)  # a skull strip leaves no thin threads
     pieces, count = ndimage.label(brain)
     if count > 1:
         brain = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])

@@ -1,4 +1,4 @@
-"""What the scanner does to an image: blur, coil shading, bright rims at air, noise."""
+"""Effects of the scanner on an image: blur, coil shading, bright rims at air, noise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from strokereg.core.simulate.fields import smooth_field
 
-# Where EPI signal piles up beside air and bone, MNI mm (x is taken on both sides), with size in mm and how often.
+# Where EPI signal piles up near air and bone: MNI mm (both sides of x), size in mm, probability.
 _RIMS = (
     ((46.0, -8.0, -36.0), 12.0, 0.85),  # temporal lobe above the petrous bone
     ((40.0, 14.0, -36.0), 9.0, 0.6),  # temporal pole
@@ -19,14 +19,14 @@ _RIMS = (
 
 
 def blur(rng: np.random.Generator, spacing: float) -> tuple[float, float, float]:
-    """Draw the point spread: Gaussian sigmas in voxels, EPI's in plane and the slice thickness across."""
+    """Draw the point spread as Gaussian sigmas in voxels: of EPI in plane, of the slice thickness across."""
     in_plane = rng.uniform(0.7, 1.1) / spacing
     thickness = rng.choice([2.0, 3.0, 4.0, 5.0], p=[0.4, 0.25, 0.2, 0.15])
     return in_plane, in_plane, max(in_plane, 0.29 * float(thickness) / spacing)
 
 
 def shading(rng: np.random.Generator, brain: np.ndarray, spacing: float) -> np.ndarray:
-    """Draw a receive-coil field [X, Y, Z] with mean 1 in the brain: smooth, and brighter towards the coil."""
+    """Draw a receive-coil field [X, Y, Z] with mean 1 in the brain: smooth, brighter near the coil."""
     field = rng.uniform(0.08, 0.15) * smooth_field(rng, brain.shape, 90.0 / spacing)  # type: ignore[arg-type]
     distance = ndimage.distance_transform_edt(brain) * spacing
     field += rng.uniform(0.1, 0.35) * np.exp(-distance / 15.0).astype(np.float32)
@@ -35,7 +35,7 @@ def shading(rng: np.random.Generator, brain: np.ndarray, spacing: float) -> np.n
 
 
 def rims(rng: np.random.Generator, brain: np.ndarray, mni_points: np.ndarray, spacing: float) -> np.ndarray:
-    """Draw the susceptibility artefacts as a factor [X, Y, Z]: bright crusts at the brain's edge near air."""
+    """Draw the susceptibility artefacts as a factor [X, Y, Z]: bright rims at the brain's edge near air."""
     inside = mni_points[:, brain]
     depth = ndimage.distance_transform_edt(brain)[brain].astype(np.float32) * spacing
     gain = np.zeros(depth.shape, dtype=np.float32)
@@ -55,7 +55,7 @@ def rims(rng: np.random.Generator, brain: np.ndarray, mni_points: np.ndarray, sp
 
 
 def add_noise(rng: np.random.Generator, image: np.ndarray, sigma: float, brain: np.ndarray) -> np.ndarray:
-    """Rician noise of `sigma`, correlated over neighbours as after reconstruction, added inside the brain."""
+    """Add Rician noise of `sigma` inside the brain, correlated between neighbours as after reconstruction."""
     real, imaginary = np.zeros_like(image), np.zeros_like(image)
     for part in (real, imaginary):
         part[...] = ndimage.gaussian_filter(rng.standard_normal(image.shape, dtype=np.float32), 0.5)

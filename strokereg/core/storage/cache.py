@@ -1,4 +1,4 @@
-"""Small results that can be found again: what was computed from some content, kept as one little JSON file each."""
+"""A cache of small results: one JSON file for each, under the digest of the content it was computed from."""
 
 from __future__ import annotations
 
@@ -10,40 +10,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from strokereg.core.storage.files import replacing
+from strokereg.core.storage.files import write_text
 from strokereg.registry.errors import FileFault
 
-_SETTLED = 2.0  # seconds: coarser than any file system's clock
-_known: dict[tuple[object, ...], str] = {}  # digests that this process has met: each is asked for several times
+_SETTLED = 2.0  # seconds: coarser than the clock of any file system
+_known: dict[tuple[object, ...], str] = {}  # digests that this process has used; each is needed several times
 
 
 def digest(content: object) -> str:
-    """SHA-256 of plain data, whatever the order of its keys."""
+    """SHA-256 of plain data, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def cached(folder: Path, key: str, make: Callable[[], Any]) -> Any:
-    """A result of plain data by its key: read where it is known, else made and written down."""
+    """Return the result under a key: read from the folder if it is there, else made and written to it.
+
+    Args:
+        folder: is made if it does not exist.
+        key: at least 34 hexadecimal digits, see `digest`.
+        make: computes the result, plain data for JSON.
+    """
     place = folder / key[:2] / f"{key[2:34]}.json"
     try:
         return json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = make()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as temporary:
-            temporary.write_text(json.dumps(result), encoding="utf-8")
+        write_text(place, json.dumps(result))
         return result
 
 
 def file_digest(path: Path, cache: Path) -> str:
-    """SHA-256 of a file's bytes; they are read again only when the file may have changed.
+    """SHA-256 of a file's bytes, which are read again only if the file may have changed.
 
-    A file counts as the same while its path, size, inode and both its times are: unlike the time of modification, the
-    time of change (ctime) cannot be set back by copying or unpacking. A file that changed within the last seconds is
-    not written down, since a second change within one tick of the clock would go unseen.
+    A file counts as unchanged while its path, size, inode, modification time and change time (ctime) are the same.
+    Unlike the modification time, copying or unpacking cannot set the ctime back. A file that changed within the last
+    seconds is not cached: a second change within one tick of the clock would not be noticed.
 
     Args:
-        cache: digests are kept in a folder of it.
+        cache: folder of all caches; digests go into a folder of it.
 
     Raises:
         FileFault: the file cannot be read.
@@ -69,7 +74,7 @@ def _digest_of(path: Path, folder: Path) -> str:
         return found
 
     try:
-        # Not resolved, which costs more than the rest: what a link leads to is known by its inode and times.
+        # Links are not resolved, which would take most of the time: inode and times identify the target.
         _known[place] = str(cached(folder, digest([str(path.absolute()), *before]), read))
         return _known[place]
     except _Changed:
@@ -77,7 +82,7 @@ def _digest_of(path: Path, folder: Path) -> str:
 
 
 class _Changed(Exception):
-    """A file changed while it was read."""
+    """The file changed while it was read."""
 
 
 def _state(path: Path) -> tuple[int, int, int, int]:
@@ -91,7 +96,7 @@ def _read(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """`$STROKEREG_CACHE`, else `$XDG_CACHE_HOME/strokereg`, else `~/.cache/strokereg`."""
+    """Folder of all caches: `$STROKEREG_CACHE`, else `$XDG_CACHE_HOME/strokereg`, else `~/.cache/strokereg`."""
     if chosen := os.environ.get("STROKEREG_CACHE"):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic files: they are complete or they do not exist."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from strokereg.registry.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it takes the place of `path` when the block ends well, and goes otherwise.
+    """Give a temporary path to write to. It replaces `path` if the block succeeds, and is removed otherwise.
 
-    The name keeps the ending, by which some writers choose the format, and is this thread's own.
+    The temporary file is in the same folder, has the same ending (some writers choose the format by it), and belongs to
+    this thread.
     """
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
     try:
@@ -28,10 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def own_file(folder: Path, name: str) -> Path:
-    """A file of a run folder, which may come from a stranger.
+    """Path of a file in a run folder that may come from someone else.
 
     Raises:
-        InputError: a link that leads out of the folder: what it names is not part of the run.
+        InputError: the file is a link to a place outside the folder.
     """
     path = folder / name
     if path.resolve().parent != folder.resolve():
@@ -40,10 +41,10 @@ def own_file(folder: Path, name: str) -> Path:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder for output, with its parents; one that is there already is fine.
+    """Make an output folder and its parents, unless it exists.
 
     Raises:
-        InputError: a file stands in its place, or it cannot be made.
+        InputError: the folder cannot be made, for instance because a file has its name.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,12 +54,11 @@ def make_folder(folder: Path) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Runs the tasks of a study on a Dask cluster: SLURM, Kubernetes or a few machines, by whatever Dask is started with.
+"""Runs tasks on a Dask cluster: SLURM, Kubernetes or a few machines, started in whatever way Dask supports.
 
-All workers must see the store, the cache and the cohort under the same paths, as on a shared disk; no array goes over
-the network. A worker that dies costs the task that it was at: Dask gives it to another, which goes on from its
-checkpoint. A task that hangs fails, and its worker is started anew by its nanny, as nothing else can end it.
+All workers must see the store, the cache and the cohort under the same paths, as on a shared disk; no array travels
+over the network. When a worker dies, Dask gives its task to another one, which continues from the checkpoint. When a
+task hangs, it fails and the nanny restarts its worker.
 """
 
 from __future__ import annotations
@@ -10,101 +10,95 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import StudyCallbacks, sort_out
-from strokereg.core.study.patience import LIMIT, Patience
+from strokereg.core.study.executor import DIED, STEP_LIMIT, Executor, Message, Pool, attempt
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import perform
-from strokereg.core.study.worker import Message, attempt
 from strokereg.registry.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _TOPIC = "strokereg"
-_PATIENCE = 10  # seconds for the scheduler to answer
-_RESTART = 120  # seconds for a worker to be there again
+_ANSWER = 10  # seconds for the scheduler to answer
+_RESTART = 120  # seconds for a worker to come back
 
 
-@dataclass(frozen=True)
-class DaskExecutor:
+class DaskExecutor(Executor):
     """The workers of a Dask scheduler.
 
     Args:
         address: `host:port` of the scheduler.
-        limit: seconds that a task may go without a sign of life, such as a step, once it has begun.
+        step_limit: see `Executor`.
     """
 
-    address: str
-    limit: float = LIMIT
+    def __init__(self, address: str, step_limit: float = STEP_LIMIT):
+        super().__init__(step_limit)
+        self.address = address
 
-    def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
-        """Do all tasks; returns key → sentence of those that failed or lacked what they need.
+    @contextlib.contextmanager
+    def open_pool(self, context: StudyContext) -> Iterator[Pool]:
+        """Connect to the scheduler.
 
         Raises:
-            InputError: no scheduler at the address, workers that do not fit, or wrong input.
-            RunFailed: the scheduler went away; called again, the study goes on where it stopped.
+            InputError: no scheduler at the address, or workers that cannot take the study.
         """
-        by_key, done, failures, todo = sort_out(context, tasks, callbacks)
-        if not todo:
-            return failures
         context.store.mkdir(parents=True, exist_ok=True)
         with _connect(self.address) as client:
-            heard: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
-            client.subscribe_topic(_TOPIC, lambda event: heard.put((event[1][0], Message(*event[1][1]))))
             _try_out(client, context)
-            running: dict[str, Any] = {}
-            patience, places = Patience(self.limit), dict[str, str]()
+            yield _Cluster(client, context)
 
-            def fail(key: str, sentence: str) -> None:
-                failures[key] = sentence
-                callbacks.ended(by_key[key], sentence)
 
-            while todo or running:
-                for task in list(todo):
-                    lost = next((key for key in task.needs if key in failures), None)
-                    if lost is not None:
-                        todo.remove(task)
-                        fail(task.key, f"needs {by_key[lost].title}, which failed")
-                    elif done.issuperset(task.needs):
-                        todo.remove(task)
-                        needs = {key: by_key[key] for key in task.needs}
-                        name = f"{task.kind}-{task.key[:16]}"
-                        running[task.key] = client.submit(_remote, context, task, needs, key=name, pure=False)
-                begun = time.monotonic()
-                _wait(client, running)
-                waited = min(1.0, time.monotonic() - begun)
-                while not heard.empty():
-                    key, word = heard.get()
-                    if key not in running:
-                        continue
-                    patience.hear(key, word)
-                    if word.kind == "ready":
-                        places[key] = word.text
-                    else:
-                        callbacks.step(by_key[key], word.step, word.total, word.losses or {})
-                for key in [key for key, future in running.items() if future.done()]:
-                    patience.forget(key)
-                    word = _word(running.pop(key))
-                    if word.kind == "wrong":
-                        client.cancel(list(running.values()))
-                        raise InputError(word.text)
-                    if word.kind == "done":
-                        done.add(key)
-                        callbacks.ended(by_key[key], None)
-                    else:
-                        fail(key, word.text)
-                for key in patience.lost(waited):
-                    if _is_at(client, running[key], places.get(key, "")):
-                        fail(key, patience.sentence(key))
-                        _end(client, running.pop(key), places[key])
-                    patience.forget(key)  # where its worker died, until another takes it up
-        return failures
+class _Cluster(Pool):
+    def __init__(self, client: Client, context: StudyContext):
+        self.client, self.context = client, context
+        self.running = dict[str, Any]()  # task key → future
+        self.places = dict[str, str]()  # task key → address of the worker that started it
+        self.heard: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
+        client.subscribe_topic(_TOPIC, lambda event: self.heard.put((event[1][0], Message(*event[1][1]))))
+
+    def has_room(self, task: Task) -> bool:
+        return True  # the scheduler queues what does not fit
+
+    def start(self, task: Task, needs: dict[str, Task]) -> None:
+        name = f"{task.kind}-{task.key[:16]}"
+        # Each task brings the context along: what is only kept on workers is lost with the last of them.
+        self.running[task.key] = self.client.submit(_remote, self.context, task, needs, key=name, pure=False)
+
+    def messages(self, seconds: float) -> Iterator[tuple[str, Message]]:
+        """See `Pool`.
+
+        Raises:
+            RunFailed: the scheduler went away.
+        """
+        from distributed import wait
+
+        if self.client.status != "running":
+            raise RunFailed("the Dask scheduler went away; repeat the command to continue where it stopped")
+        with contextlib.suppress(TimeoutError):
+            wait(list(self.running.values()), timeout=seconds, return_when="FIRST_COMPLETED")
+        while not self.heard.empty():
+            key, message = self.heard.get()
+            if message.kind == "started":
+                self.places[key] = message.text
+            yield key, message
+        for key in [key for key, future in self.running.items() if future.done()]:
+            message = _outcome(self.running.pop(key))
+            if message.kind == "wrong input":
+                self.client.cancel(list(self.running.values()))
+            yield key, message
+
+    def give_up(self, key: str) -> bool:
+        place = self.places.get(key, "")
+        if self.running[key].key not in self.client.processing().get(place, ()):
+            return False  # its worker died, and no other one has taken the task yet
+        self.client.cancel([self.running.pop(key)])
+        with contextlib.suppress(ValueError, TimeoutError):  # a worker without a nanny takes no other task
+            self.client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
+        return True
 
 
 def _connect(address: str) -> Client:
@@ -115,7 +109,7 @@ def _connect(address: str) -> Client:
             "--executor dask: the package distributed is not installed; pip install 'strokereg[cluster]'"
         ) from error
     try:
-        return Client(f"tcp://{address}", timeout=_PATIENCE)
+        return Client(f"tcp://{address}", timeout=_ANSWER)
     except (OSError, ValueError) as error:
         raise InputError(
             f"--executor dask://{address}: no Dask scheduler answers there; start one with 'dask scheduler'"
@@ -123,10 +117,7 @@ def _connect(address: str) -> Client:
 
 
 def _try_out(client: Client, context: StudyContext) -> None:
-    """Send the context to every worker once, to see that they can take it.
-
-    Each task brings it along all the same: what is only kept on workers is lost with the last of them.
-    """
+    """Send the context to every worker once, to see that they can take it."""
     try:
         client.scatter(context, broadcast=True)
     except Exception as error:  # Dask raises plain exceptions with the worker's error as text
@@ -136,29 +127,7 @@ def _try_out(client: Client, context: StudyContext) -> None:
         ) from error
 
 
-def _wait(client: Client, running: dict[str, Any]) -> None:
-    """Until one task is done or a second has gone by."""
-    from distributed import wait
-
-    if client.status != "running":
-        raise RunFailed("the Dask scheduler went away; call the same command again to go on where it stopped")
-    with contextlib.suppress(TimeoutError):
-        wait(list(running.values()), timeout=1.0, return_when="FIRST_COMPLETED")
-
-
-def _is_at(client: Client, future: Any, place: str) -> bool:
-    """Whether a task that has begun on a worker is still there, and not in the queue of another."""
-    return future.key in client.processing().get(place, ())
-
-
-def _end(client: Client, future: Any, place: str) -> None:
-    """Give a task up and start its worker anew. One without a nanny stays as it is, and takes no other task."""
-    client.cancel([future])
-    with contextlib.suppress(ValueError, TimeoutError):
-        client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
-
-
-def _word(future: Any) -> Message:
+def _outcome(future: Any) -> Message:
     """How a task ended."""
     from distributed import KilledWorker
 
@@ -166,29 +135,27 @@ def _word(future: Any) -> Message:
     if error is None:
         return future.result()
     if isinstance(error, KilledWorker):
-        return Message("failed", "its worker process died again and again; is there enough memory?")
+        return Message("failed", DIED)
     return Message("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
 
 
 def _remote(context: StudyContext, task: Task, needs: dict[str, Task]) -> Message:
-    """Do a task on a worker, if that is fit for it."""
+    """Do a task on a worker that fits."""
     from distributed import get_worker
 
     worker = get_worker()
     if worker.state.nthreads != 1:
         # Seeds and threads belong to a process: two tasks in one would disturb each other.
-        return Message(
-            "wrong", "a Dask worker has several threads; start workers with --nthreads 1, more of them instead"
-        )
+        return Message("wrong input", "a Dask worker has several threads; start more workers with --nthreads 1 instead")
     if not context.store.is_dir():
         return Message(
-            "wrong",
+            "wrong input",
             f"the Dask worker on {socket.gethostname()} does not see {context.store}; put --out, the cohort and "
             "STROKEREG_CACHE on a disk that all workers share under one path",
         )
 
-    def say(word: Message) -> None:
-        worker.log_event(_TOPIC, [task.key, list(word)])
+    def send(message: Message) -> None:
+        worker.log_event(_TOPIC, [task.key, list(message)])
 
-    say(Message("ready", worker.address))
-    return attempt(context, task, needs, perform, say)
+    send(Message("started", worker.address))
+    return attempt(context, task, needs, perform, send)

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.report import History
 from strokereg.core.report.results import (
     Arm,
-    CohortFacts,
-    ExternalFacts,
     Failure,
     Provenance,
     Quality,
@@ -22,10 +19,9 @@ from strokereg.core.report.results import (
     Study,
 )
 from strokereg.core.report.summary import summarise
-from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.plan import Plan, Task
-from strokereg.core.study.tasks import examples_path, is_done, outcome
+from strokereg.core.study.plan import Plan, Task, TaskKind
+from strokereg.core.study.tasks import SPENT, examples_path, is_done, outcome
 from strokereg.core.train.history import series
 from strokereg.core.train.record import HISTORY
 from strokereg.core.train.runs import versions
@@ -38,10 +34,8 @@ Curves = dict[str, list[tuple[int, float]]]
 def collect(
     context: StudyContext,
     plan: Plan,
-    cohort: Cohort,
     failures: Mapping[str, str],
     command: str,
-    external: Cohort | None,
     curves: Mapping[str, Curves],
 ) -> Results:
     """All that a study found; the same for the same work, whenever and in whichever order it was done.
@@ -70,7 +64,7 @@ def collect(
                 seeds=seeds,
             )
         )
-    results = summarise(_study(context, cohort, external), arms)
+    results = summarise(_study(context), arms)
     results.synthesis = _synthesis(context, plan)
     results.quality = _quality(context, plan)
     results.runs = [_run(plan.tasks[key], found) for key, found in curves.items()]
@@ -99,7 +93,7 @@ def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
         if len({name.split("/")[0] for name in found}) == 1:  # one player needs no naming
             found = {name.split("/")[1].replace("_", " "): points for name, points in found.items()}
         task = plan.tasks[key]
-        what = task.trained_on if task.kind == "segmenter" else task.architecture
+        what = task.trained_on if task.kind is TaskKind.SEGMENTER else task.architecture
         shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": found})
     return shown
 
@@ -119,13 +113,8 @@ def _scores(said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: said[name] for name in ("postprocessing", "cases", "external")}
 
 
-def _study(context: StudyContext, cohort: Cohort, external: Cohort | None) -> Study:
+def _study(context: StudyContext) -> Study:
     settings = context.settings
-    parts = {
-        "train": context.dataset.train_files,
-        "val": context.dataset.validation_files,
-        "test": context.dataset.test_files,
-    }
     return Study(
         models=list(settings.models),
         generators=list(settings.generators),
@@ -138,20 +127,8 @@ def _study(context: StudyContext, cohort: Cohort, external: Cohort | None) -> St
         steps={role: budget.steps for role, budget in settings.budgets.items()},
         augment={role: dict(budget.augment) for role, budget in settings.budgets.items() if budget.augment},
         spacing=settings.spacing,
-        cohort=CohortFacts(
-            name=cohort.name,
-            fingerprint=context.dataset.facts["key"],
-            simulated=cohort.simulated,
-            counts={name: len(files) for name, files in parts.items()},
-        ),
-        external=ExternalFacts(
-            name=external.name,
-            fingerprint=digest(context.external_key)[:16],
-            simulated=False,
-            cases=len(context.external),
-        )
-        if external
-        else None,
+        cohort=context.facts,
+        external=context.external_facts,
         synthesis_saw="all training cases" if settings.all_for_synthesis else "the arm's cases",
     )
 
@@ -159,9 +136,9 @@ def _study(context: StudyContext, cohort: Cohort, external: Cohort | None) -> St
 def _synthesis(context: StudyContext, plan: Plan) -> dict[str, dict[str, float]]:
     notes = {}
     for task in plan.tasks.values():
-        if task.kind == "database" and is_done(context, task):
+        if task.kind is TaskKind.DATABASE and is_done(context, task):
             said = outcome(context, task)
-            numbers = {name: value for name, value in said.items() if name != "seconds"}
+            numbers = {name: value for name, value in said.items() if name not in SPENT}
             note = f"{task.note}, " if task.note else ""
             notes[f"{task.architecture} ({task.cases} cases, {note}seed {task.seed})"] = numbers
     return notes
@@ -170,8 +147,8 @@ def _synthesis(context: StudyContext, plan: Plan) -> dict[str, dict[str, float]]
 def _quality(context: StudyContext, plan: Plan) -> list[Quality]:
     found = []
     for task in plan.tasks.values():
-        if task.kind == "quality" and is_done(context, task):
-            said = {name: value for name, value in outcome(context, task).items() if name != "seconds"}
+        if task.kind is TaskKind.QUALITY and is_done(context, task):
+            said = {name: value for name, value in outcome(context, task).items() if name not in SPENT}
             about = {"model": task.architecture, "cases": task.cases, "seed": task.seed, "note": task.note}
             found.append(Quality.model_validate({**about, "public": task.public, **said}))
     return found

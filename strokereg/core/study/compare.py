@@ -1,55 +1,82 @@
-"""The study in one call."""
+"""Runs a study from data to report: the function behind `strokereg compare`."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from strokereg.registry.errors import InputError, did_you_mean
+from strokereg.core.cohort.cohort import Cohort, open_cohort
+from strokereg.core.cohort.open import read_folder
+from strokereg.core.report import write_report
+from strokereg.core.report.results import Results
+from strokereg.core.report.table import write_csv
+from strokereg.core.report.table_files import write_tables
+from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
+from strokereg.core.storage.cache import cache_folder
+from strokereg.core.storage.files import make_folder, write_json
+from strokereg.core.study.cluster import DaskExecutor
+from strokereg.core.study.collect import collect, examples, histories, read_curves
+from strokereg.core.study.context import StudyContext, make_context
+from strokereg.core.study.estimate import Estimate, estimate_study
+from strokereg.core.study.executor import STEP_LIMIT, Executor, NoCallbacks, StudyCallbacks, TrackedCallbacks
+from strokereg.core.study.local import LocalExecutor, default_workers
+from strokereg.core.study.pictures import draw_sheets, gather_volumes
+from strokereg.core.study.plan import make_plan
+from strokereg.core.study.settings import StudySettings, complete_settings
+from strokereg.core.study.store import adopt, known_stores, note_study
+from strokereg.core.train.device import choose_device
+from strokereg.core.train.tracking import open_tracking
+from strokereg.registry.errors import InputError
 
-if TYPE_CHECKING:
-    import torch
-
-    from strokereg.core.cohort.cohort import Cohort
-    from strokereg.core.study.estimate import Estimate
-    from strokereg.core.study.executor import Executor, StudyCallbacks
-    from strokereg.core.study.run import Finished
-    from strokereg.core.study.settings import StudySettings
-    from strokereg.registry.installed import Entry
-
-#: Where a study goes when nobody says where.
+#: The default folder of a study.
 OUT = Path("strokereg-study")
 
 
-def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any) -> StudySettings:
-    """A preset with changes: any field of `core.study.settings.StudySettings`.
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run. Nothing here changes a number of its result, except `external` and `fold`, which add to it.
 
-    Args:
-        preset: smoke, quick or full.
-        owner: whom an error names.
-        **changes: `budgets` (by role), `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged
-            into the preset's; every other field replaces it. None leaves the preset's value.
-
-    Raises:
-        InputError: an unknown preset, or a value that does not fit.
+    Attributes:
+        external: a second cohort, from elsewhere, to evaluate on as well.
+        fold: fold of a cross-validation of the cohort, counted from 1; None for `split.tsv`.
+        store: folder of trainings and databases; by default `runs` in the study's folder. Finished work of other
+            studies on this machine is found wherever it lies, and linked in.
+        executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
+        workers: processes; by default one per core, or one on a GPU.
+        step_limit: seconds without a step until a task counts as hung and its arm fails.
+        track: names of experiment trackers, such as "tensorboard".
+        callbacks: informed of the progress.
+        on_warning: called with a sentence when a tracker fails and is dropped; by default a Python warning.
+        command: shown in the report.
     """
-    from strokereg.core.study.file import merge
-    from strokereg.core.study.settings import PRESETS, StudySettings
-    from strokereg.registry.options import parse
 
-    if preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}")
-    base = {"options": {}, **PRESETS[preset], "preset": preset}
-    budgets = [changes.pop("budgets", None) or {}]
-    for field, name in (("steps", "steps"), ("batch_sizes", "batch_size")):
-        budgets.append({role: {name: number} for role, number in (changes.pop(field, None) or {}).items()})
-    for part, what in zip(budgets, ("budgets", "--steps", "--batch-size"), strict=True):
-        for role in part:
-            if role not in base["budgets"]:
-                raise InputError(f"{what} {role}: no such role{did_you_mean(role, base['budgets'])}")
-    return parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+    external: Path | str | None = None
+    fold: int | None = None
+    store: Path | str | None = None
+    executor: str = "local"
+    workers: int | None = None
+    step_limit: float = STEP_LIMIT
+    track: Sequence[str] = ()
+    callbacks: StudyCallbacks = NoCallbacks()  # noqa: RUF009 (has no state)
+    on_warning: Callable[[str], object] | None = None
+    command: str = ""
+
+
+DEFAULTS = RunOptions()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished study: its results, and where they lie."""
+
+    results: Results
+    json: Path
+    csv: Path
+    report: Path
 
 
 def compare(
@@ -57,37 +84,19 @@ def compare(
     data: Path | str | None = None,
     out: Path | str = OUT,
     preset: str = "quick",
-    external: Path | str | None = None,
-    workers: int | None = None,
-    callbacks: StudyCallbacks | None = None,
-    command: str = "",
-    store: Path | str | None = None,
-    executor: str = "local",
-    fold: int | None = None,
-    step_limit: float | None = None,
-    track: Sequence[str] = (),
-    on_warning: Callable[[str], object] | None = None,
+    run: RunOptions = DEFAULTS,
     **changes: Any,
 ) -> Finished:
-    """Run the study: train the segmenter with and without synthetic images, evaluate, and report.
+    """Train a segmenter with and without synthetic images, evaluate all on the same test cases, and write the report.
+
+    Called again with the same arguments, it continues where it stopped.
 
     Args:
         models: translators and mixers to compare.
         data: cohort folder; None makes and caches a simulated one.
-        out: folder of the study; called again on it, finished work is found and not done again.
+        out: folder of the study.
         preset, **changes: see `study_settings`.
-        external: cohort of another origin to evaluate on as well.
-        workers: processes; by default one a core, or one on a GPU. It changes nothing in the result.
-        callbacks: told how the study goes; see `core.study.executor.StudyCallbacks`.
-        command: as the report shows it.
-        store: where trainings and databases lie; by default `runs` in `out`. Finished work of other studies on this
-            machine is found wherever it lies, and linked in.
-        executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
-        fold: of a cross-validation of `data`, counted from 1; None for `split.tsv`.
-        step_limit: seconds without a step until a task counts as hung and its arm fails; by default an hour. It
-            changes nothing in the result.
-        track: experiment trackers that are told of every training, for example "tensorboard"; they change nothing.
-        on_warning: told of a tracker that failed and was dropped; by default a Python warning.
+        run: workers, external cohort, trackers and the like.
 
     Returns:
         Results and the paths of `results.json`, `results.csv` and `report.html`.
@@ -95,23 +104,16 @@ def compare(
     Raises:
         InputError: unknown model, wrong options, data that cannot be used, or a tracker that cannot be set up.
     """
-    from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.study.executor import NoCallbacks, default_workers
-    from strokereg.core.study.run import run_study
-    from strokereg.core.study.tracked import TrackedCallbacks
-    from strokereg.core.train.tracking import open_tracking
-
-    _scheduler(executor)
-    settings = settle(models, data, preset, **changes)
-    workers, callbacks = workers or default_workers(_device(settings)), callbacks or NoCallbacks()
-    cohort, external_cohort = _open(settings, data, external, workers, callbacks, fold)
-    tracking = open_tracking(track, Path(out), on_warning)
+    out, address = Path(out), _scheduler(run.executor)
+    settings = complete_settings(models, data, preset, **changes)
+    workers = _workers(settings, run)
+    cohort, external = _open(settings, data, run)
+    executor = DaskExecutor(address, run.step_limit) if address else LocalExecutor(workers, run.step_limit)
+    tracking = open_tracking(run.track, out, run.on_warning)
     try:
-        return run_study(
-            settings, cohort, Path(out), cache_folder().absolute() / "prepared",
-            _executor(executor, workers, step_limit), TrackedCallbacks(callbacks, tracking), external_cohort, command,
-            Path(store or Path(out) / "runs").absolute(), cache_folder(),
-        )  # fmt: skip
+        context = make_context(settings, cohort, _store(out, run).absolute(), external, run.callbacks.preparing)
+        callbacks = TrackedCallbacks(run.callbacks, tracking)
+        return run_study(context, out, executor, callbacks, run.command, notes=cache_folder())
     finally:
         tracking.close()
 
@@ -121,94 +123,59 @@ def estimate(
     data: Path | str | None = None,
     out: Path | str = OUT,
     preset: str = "quick",
-    external: Path | str | None = None,
-    workers: int | None = None,
-    callbacks: StudyCallbacks | None = None,
-    store: Path | str | None = None,
-    fold: int | None = None,
+    run: RunOptions = DEFAULTS,
     **changes: Any,
 ) -> Estimate:
-    """What `compare` would do with these arguments, and for how long; the data are made dataset, nothing is trained.
+    """What `compare` would do with these arguments, and for how long. The data are prepared, nothing is trained.
 
     Raises:
         InputError: see `compare`.
     """
-    from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.study.context import make_context
-    from strokereg.core.study.estimate import estimate_study
-    from strokereg.core.study.executor import NoCallbacks, default_workers
-    from strokereg.core.study.store import known_stores
-
-    settings = settle(models, data, preset, **changes)
-    workers, callbacks = workers or default_workers(_device(settings)), callbacks or NoCallbacks()
-    cohort, external_cohort = _open(settings, data, external, workers, callbacks, fold)
-    place = Path(store) if store else Path(out) / "runs"
-    prepared = cache_folder() / "prepared"
-    context = make_context(settings, cohort, place, prepared, external_cohort, callbacks.preparing)
-    return estimate_study(context, workers, known_stores(cache_folder()))
+    settings = complete_settings(models, data, preset, **changes)
+    cohort, external = _open(settings, data, run)
+    context = make_context(settings, cohort, _store(Path(out), run), external, run.callbacks.preparing)
+    return estimate_study(context, _workers(settings, run), known_stores(cache_folder()))
 
 
-def describe(
-    models: Sequence[str],
-    data: Path | str | None = None,
-    preset: str = "quick",
-    external: Path | str | None = None,
-    **changes: Any,
-) -> str:
-    """The study file (TOML) of what `compare` would run with these arguments.
+def run_study(
+    context: StudyContext,
+    out: Path,
+    executor: Executor,
+    callbacks: StudyCallbacks,
+    command: str = "",
+    notes: Path | None = None,
+) -> Finished:
+    """Do what is not done yet of a study, then write `results.json`, `results.csv`, tables and `report.html`.
+
+    Args:
+        out: folder of the study.
+        executor, callbacks: who does the tasks, and who is informed of them.
+        notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
 
     Raises:
-        InputError: unknown model or wrong options; the data are not looked at.
+        InputError: wrong input that shows in a task only.
     """
-    from strokereg.core.study.context import architectures
-    from strokereg.core.study.file import write_study
-
-    settings = settle(models, data, preset, **changes)
-    where = (Path(path) if path else None for path in (data, external))
-    return write_study(settings, architectures(settings), *where)
-
-
-def read_study(path: Path | str) -> dict[str, Any]:
-    """The arguments for `compare` that a study file gives; `models` may be missing.
-
-    Raises:
-        InputError: names the file and the key that is wrong.
-    """
-    from strokereg.core.study.file import PATHS, read_study
-
-    values = read_study(Path(path))
-    checked = {key: value for key, value in values.items() if key not in ("data", "external")}
-    study_settings(checked.pop("preset", "quick"), owner=str(path), **{"models": ("pix2pix",), **checked})
-    for key in PATHS:
-        if key in values and not values[key].is_dir():
-            raise InputError(f"{path}: {key}: {values[key]} is no folder; paths count from the file's own folder")
-    return values
-
-
-def settle(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:
-    """Settings with typed options.
-
-    Raises:
-        InputError: unknown model, wrong options, a library that an augmentation needs is missing.
-    """
-    from strokereg.core.study.context import architectures
-    from strokereg.core.train.recipe import augmentation_of
-
-    settings = study_settings(preset, models=tuple(models), **changes)
-    for role, budget in settings.budgets.items():
-        augmentation_of(role, budget.augment, f"budgets.{role}.augment")
-    if data is None:
-        spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
-        settings = settings.model_copy(update={"spacing": spacing})
-    known = architectures(settings)
-    for name in settings.options:
-        if name not in known and name in (changes.get("options") or {}):
-            raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, known)}")
-    return typed_options(settings, known)
+    make_folder(out)
+    write_json(out / "study.json", json.loads(context.settings.model_dump_json()))
+    plan = make_plan(context)
+    if notes is not None:
+        adopt(context, plan, known_stores(notes))
+        note_study(out, context, plan, notes)
+    callbacks.planned(plan)
+    failures = executor.run(context, plan.tasks.values(), callbacks)
+    curves = read_curves(context, plan)
+    results = collect(context, plan, failures, command, curves)
+    results.write(out / "results.json")
+    write_csv(results, out / "results.csv")
+    write_tables(results, out)
+    left = examples(context, plan)
+    shown = draw_sheets(context, plan, left), gather_volumes(context, plan, left)
+    report = write_report(out, results, histories(plan, curves), *shown)
+    return Finished(results, out / "results.json", out / "results.csv", report)
 
 
 def _scheduler(executor: str) -> str | None:
-    """`host:port` of the Dask scheduler; None for this machine's own processes.
+    """`host:port` of the Dask scheduler; None for processes of this machine.
 
     Raises:
         InputError: neither "local" nor "dask://host:port", or a study inside torchrun.
@@ -223,79 +190,29 @@ def _scheduler(executor: str) -> str | None:
     return address
 
 
-def _executor(executor: str, workers: int, step_limit: float | None) -> Executor:
-    from strokereg.core.study.cluster import DaskExecutor
-    from strokereg.core.study.executor import LocalExecutor
-    from strokereg.core.study.patience import LIMIT
-
-    address, limit = _scheduler(executor), step_limit or LIMIT
-    return LocalExecutor(workers, limit) if address is None else DaskExecutor(address, limit)
+def _workers(settings: StudySettings, run: RunOptions) -> int:
+    return run.workers or default_workers(choose_device(settings.device))
 
 
-def _device(settings: StudySettings) -> torch.device:
-    from strokereg.core.train.device import choose_device
-
-    return choose_device(settings.device)
+def _store(out: Path, run: RunOptions) -> Path:
+    return Path(run.store or out / "runs")
 
 
-def _open(
-    settings: StudySettings,
-    data: Path | str | None,
-    external: Path | str | None,
-    workers: int,
-    callbacks: StudyCallbacks,
-    fold: int | None,
-) -> tuple[Cohort, Cohort | None]:
-    """The cohort, made first where none is given, and the external one."""
-    from strokereg.core.cohort.cohort import open_cohort
-    from strokereg.core.cohort.open import read_folder
-
+def _open(settings: StudySettings, data: Path | str | None, run: RunOptions) -> tuple[Cohort, Cohort | None]:
+    """The cohort, simulated first where none is given, and the external one."""
     # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.
-    external_cohort = read_folder(Path(external).absolute()) if external else None
-    return open_cohort(
-        (Path(data) if data else _embedded(settings, workers, callbacks)).absolute(), fold
-    ), external_cohort
+    external = read_folder(Path(run.external).absolute()) if run.external else None
+    place = Path(data) if data else _embedded(settings, run)
+    return open_cohort(place.absolute(), run.fold), external
 
 
-def _embedded(settings: StudySettings, workers: int, callbacks: StudyCallbacks) -> Path:
+def _embedded(settings: StudySettings, run: RunOptions) -> Path:
     """The simulated cohort of these settings, made once and kept."""
-    from strokereg.core.simulate import SIMULATOR_VERSION, simulate_cohort
-    from strokereg.core.storage.cache import cache_folder
-
     wanted = settings.embedded
     shape = "x".join(map(str, wanted.shape))
     return simulate_cohort(
         cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
-        wanted.cases,
-        shape=wanted.shape,
-        spacing=wanted.spacing,
-        workers=workers,
-        on_progress=lambda done, total: callbacks.preparing("simulating the embedded cohort", done, total),
+        Simulation(wanted.cases, shape=wanted.shape, spacing=wanted.spacing),
+        _workers(settings, run),
+        on_progress=lambda done, total: run.callbacks.preparing("simulating the embedded cohort", done, total),
     )
-
-
-def typed_options(settings: StudySettings, known: Mapping[str, Entry]) -> StudySettings:
-    """The same settings with the options of the study's architectures as typed values.
-
-    Raises:
-        InputError: options that an architecture does not have or cannot take.
-    """
-    from strokereg.registry.factory import read_options
-
-    read = {name: read_options(entry, settings.options.get(name, {})) for name, entry in known.items()}
-    return settings.model_copy(update={"options": {**settings.options, **read}})
-
-
-def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:
-    """`{"pix2pix.lr": "1e-4"}` → `{"pix2pix": {"lr": "1e-4"}}`.
-
-    Raises:
-        InputError: a key that does not name its architecture.
-    """
-    options: dict[str, dict[str, str]] = {}
-    for key, value in values.items():
-        owner, dot, option = key.rpartition(".")
-        if not dot or not owner:
-            raise InputError(f"--set {key}: say whose option it is, for example --set {example}.{key}={value}")
-        options.setdefault(owner, {})[option] = value
-    return options

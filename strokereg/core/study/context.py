@@ -11,36 +11,17 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.cohort.fingerprint import content_keys
-from strokereg.core.storage.cache import digest
-from strokereg.core.study.arms import LIBRARY
-from strokereg.core.study.settings import StudySettings
+from strokereg.core.report.results import CohortFacts, ExternalFacts
+from strokereg.core.storage.cache import cache_folder, digest
+from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
 from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import PreparedDataset, prepare_dataset
 from strokereg.core.train.device import choose_device, choose_precision
 from strokereg.core.train.prepared import check_cases
-from strokereg.registry.catalogue import build, find, spec_of
+from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError
 from strokereg.registry.factory import source_key
-from strokereg.registry.installed import Entry
-from strokereg.registry.specs import MixerSpec
-
-#: The roles that make synthetic images.
-SYNTHESIS = ("translator", "mixer")
-
-
-def architectures(settings: StudySettings) -> dict[str, Entry]:
-    """Name → entry of all that a study trains or mixes with. Mixers bring their own lesions and need no generator.
-
-    Raises:
-        InputError: an unknown name, or one of another role.
-    """
-    found = {name: find(name, SYNTHESIS) for name in settings.models}
-    generators = {name: find(name, "generator") for name in settings.generators}
-    if settings.mask_library:
-        generators[LIBRARY] = find(LIBRARY, "generator")
-    if any(entry.spec.role == "translator" for entry in found.values()):
-        found |= generators
-    return found | {name: find(name, "segmenter") for name in settings.segmenters}
+from strokereg.registry.specs import Role
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,7 @@ class StudyContext:
         public: anatomies and masks from public folders.
         code: name → key of its class's source.
         external_key: key of the contents of the external cases, whose names may be those of the cohort's.
+        facts, external_facts: what results say of the two cohorts.
     """
 
     settings: StudySettings
@@ -63,6 +45,8 @@ class StudyContext:
     external_key: str
     public: Public
     code: Mapping[str, str]
+    facts: CohortFacts
+    external_facts: ExternalFacts | None
 
     def key_of(self, files: Sequence[CaseFiles]) -> str:
         """A key of the contents of these cases of the cohort, in this order."""
@@ -70,14 +54,13 @@ class StudyContext:
 
     def mixes(self, name: str) -> bool:
         """Whether an architecture is a mixer, which needs neither generator nor translator."""
-        return spec_of(name).role == MixerSpec.role
+        return spec_of(name).role is Role.MIXER
 
 
 def make_context(
     settings: StudySettings,
     cohort: Cohort,
     store: Path,
-    cache: Path,
     external: Cohort | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> StudyContext:
@@ -85,15 +68,15 @@ def make_context(
 
     Args:
         store: where tasks leave their results.
-        cache: where prepared cases are kept.
         external: a cohort of another origin.
-        on_progress: told what is being done, how many cases are dataset, and of how many.
+        on_progress: told what is being done, how many cases are done, and of how many.
 
     Raises:
         InputError: a cohort that cannot be trained or evaluated on, too few cases, a case in two parts, an external
             cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
             that cannot be built as asked.
     """
+    cache = cache_folder().absolute() / "prepared"
     choose_precision(settings.precision, choose_device(settings.device))
     external_cases = external.cases if external else ()
     for case in external_cases:
@@ -136,4 +119,27 @@ def make_context(
         for name in architectures(settings)
     }
     external_key = digest(list(content_keys(external_cases, cache).values()))
-    return StudyContext(settings, dataset, store, external_cases, external_key, public, code)
+    counts = {"train": dataset.train_files, "val": dataset.validation_files, "test": dataset.test_files}
+    return StudyContext(
+        settings=settings,
+        dataset=dataset,
+        store=store,
+        external=external_cases,
+        external_key=external_key,
+        public=public,
+        code=code,
+        facts=CohortFacts(
+            name=cohort.name,
+            fingerprint=dataset.facts["key"],
+            simulated=cohort.simulated,
+            counts={part: len(files) for part, files in counts.items()},
+        ),
+        external_facts=None
+        if external is None
+        else ExternalFacts(
+            name=external.name,
+            fingerprint=digest(external_key)[:16],
+            simulated=external.simulated,
+            cases=len(external_cases),
+        ),
+    )

@@ -1,15 +1,20 @@
-"""What a study would do, and for how long: its arms, what is done already, steps, hours."""
+"""What a study would do, and for how long, by the time that comparable tasks have taken.
+
+A finished task notes its seconds and a key of what determines the time of one step (`cost_of`). Tasks of other
+studies on this machine count too.
+"""
 
 from __future__ import annotations
 
 import heapq
+import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from strokereg.core.study.calibrate import calibrate, kind_of
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.plan import Plan, Task, make_plan
+from strokereg.core.study.plan import Plan, Task, TaskKind, cost_of, make_plan
 from strokereg.core.study.store import find_elsewhere
 from strokereg.core.study.tasks import is_done, outcome_path
 
@@ -26,14 +31,18 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class PlannedWork:
-    """All tasks of one kind and architecture; seconds are of one task, on one process among its like."""
+    """All tasks of one kind and architecture.
 
-    kind: str
+    Attributes:
+        seconds: of one task that is left; None where none is left, or no comparable task has finished yet.
+    """
+
+    kind: TaskKind
     architecture: str
     tasks: int
     done: int
     steps: int
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -41,34 +50,33 @@ class Estimate:
     """A study before it is run.
 
     Attributes:
-        seconds: until the study is done, as things stand; what is begun counts as not begun.
-        workers: processes that this is for.
+        workers: processes that the estimate is for.
+        seconds: until the study is done; None where some work has no estimate.
+        unknown: kinds of work without an estimate, such as `translator pix2pix`.
     """
 
     arms: Sequence[PlannedArm]
     work: Sequence[PlannedWork]
     workers: int
-    seconds: float
+    seconds: float | None
+    unknown: Sequence[str]
 
 
 def estimate_study(context: StudyContext, workers: int, stores: Sequence[Path] = ()) -> Estimate:
-    """Plan a study, see what is done here or in other stores, and time a few steps of the rest."""
+    """Plan a study and see what is done, here or in other stores. A task that was begun counts as not begun."""
     plan = make_plan(context)
-    done, trained = set[str](), set[str]()
-    for key, task in plan.tasks.items():
-        elsewhere = None if is_done(context, task) else find_elsewhere(context, task, stores)
-        if is_done(context, task) or (elsewhere and (elsewhere / outcome_path(context, task).name).is_file()):
-            done.add(key)
-        elif elsewhere:
-            trained.add(key)
+    done = {key for key, task in plan.tasks.items() if _is_finished(context, task, stores)}
+    rates = _rates([context.store, *stores])
     todo = [task for key, task in plan.tasks.items() if key not in done]
-    costs, start = calibrate(context, plan, todo, workers) if todo else ({}, 0.0)
-    seconds = {task.key: costs[kind_of(task)].of(task, task.key in trained) for task in todo}
+    costs = {task.key: cost_of(context, task) for task in todo}
+    seconds = {task.key: rates[costs[task.key]] * task.steps for task in todo if costs[task.key] in rates}
     arms = [
         PlannedArm(arm.name, arm.cases, len(arm.segmenters), sum(task.key in done for task in arm.segmenters))
         for arm in plan.arms
     ]
-    return Estimate(arms, _work(plan, done, seconds), workers, start + span(todo, seconds, workers))
+    unknown = dict.fromkeys(f"{task.kind} {task.architecture}" for task in todo if task.key not in seconds)
+    total = None if unknown else span(todo, seconds, workers)
+    return Estimate(arms, _work(plan, done, seconds), workers, total, tuple(unknown))
 
 
 def span(tasks: Sequence[Task], seconds: Mapping[str, float], workers: int) -> float:
@@ -90,13 +98,32 @@ def span(tasks: Sequence[Task], seconds: Mapping[str, float], workers: int) -> f
     return now
 
 
+def _is_finished(context: StudyContext, task: Task, stores: Sequence[Path]) -> bool:
+    if is_done(context, task):
+        return True
+    place = find_elsewhere(context, task, stores)
+    return place is not None and (place / outcome_path(context, task).name).is_file()
+
+
+def _rates(stores: Sequence[Path]) -> dict[str, float]:
+    """Cost key → median seconds of a step, over all finished tasks of these stores."""
+    found: dict[str, list[float]] = {}
+    for store in stores:
+        for path in store.glob("*/outcome*.json"):
+            said = json.loads(path.read_text(encoding="utf-8"))
+            if said.get("cost"):
+                found.setdefault(said["cost"], []).append(said["seconds"] / said["steps"])
+    return {cost: statistics.median(seconds) for cost, seconds in found.items()}
+
+
 def _work(plan: Plan, done: set[str], seconds: Mapping[str, float]) -> list[PlannedWork]:
-    groups: dict[tuple[str, str], list[Task]] = {}
+    groups: dict[tuple[TaskKind, str], list[Task]] = {}
     for task in plan.tasks.values():
         groups.setdefault((task.kind, task.architecture), []).append(task)
     work = []
     for (kind, architecture), tasks in groups.items():
-        left = [seconds[task.key] for task in tasks if task.key not in done]
-        finished, each = len(tasks) - len(left), sum(left) / len(left) if left else 0.0
-        work.append(PlannedWork(kind, architecture, len(tasks), finished, tasks[0].steps, each))
+        left = [task for task in tasks if task.key not in done]
+        known = [seconds[task.key] for task in left if task.key in seconds]
+        each = statistics.fmean(known) if known and len(known) == len(left) else None
+        work.append(PlannedWork(kind, architecture, len(tasks), len(tasks) - len(left), tasks[0].steps, each))
     return work

@@ -1,44 +1,46 @@
-"""Runs tasks in worker processes, each as soon as what it needs is done.
+"""The loop that runs the tasks of a study, whoever the workers are.
 
-Every worker computes with a fixed number of threads, so results do not depend on how many workers there are.
-A worker that dies (killed, out of memory) costs its own task only, which is taken up again from its checkpoint when
-no other task is at work, in case it was their memory that it lacked. One that hangs is ended and fails: what hung once
-would hang again.
+A task starts as soon as everything it needs is done. `LocalExecutor` (processes of this machine) and `DaskExecutor` (a
+cluster) share this loop and differ in their `Pool`: how to start a task, hear from it, and give it up.
+
+Workers report their steps at least once a second. A task that stays silent for longer than the step limit counts as
+hung: it fails, and is not tried again. Silence counts only while this process listens, so a study that was suspended
+for a night does not blame its workers.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
-
-import torch
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Literal, NamedTuple, Protocol
 
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.patience import LIMIT, Patience
 from strokereg.core.study.plan import Plan, Task
-from strokereg.core.study.tasks import is_done, perform
-from strokereg.core.study.worker import Message, Worker, spoken
-from strokereg.registry.errors import InputError
+from strokereg.core.study.tasks import Report, is_done
+from strokereg.core.train.tracking import Tracking
+from strokereg.registry.errors import InputError, StrokeregError
 
-_DEATHS = 2  # how often a task may lose its worker until it counts as failed
+#: Seconds without a sign of life until a task counts as hung: far beyond any step that is worth waiting for.
+STEP_LIMIT = 3600.0
+#: The reason given for a task that lost its worker too often.
+DIED = "its worker process died repeatedly; is there enough memory?"
 
 
 class StudyCallbacks(Protocol):
-    """Who is told how a study goes."""
+    """Called in the process that runs the study, which hears of about fifty steps of each task."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data are being made dataset."""
+        """The data are being prepared."""
         ...
 
     def planned(self, plan: Plan) -> None:
-        """The work is laid out and begins."""
+        """All tasks are known, and work begins."""
         ...
 
     def found(self, task: Task) -> None:
-        """The task was done by an earlier call."""
+        """An earlier call has done this task."""
         ...
 
     def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
@@ -46,128 +48,213 @@ class StudyCallbacks(Protocol):
         ...
 
     def ended(self, task: Task, failure: str | None) -> None:
-        """A task is done, or did not hold."""
+        """A task is done, or failed for this reason."""
         ...
 
 
 class NoCallbacks:
-    """A callbacks that says nothing."""
+    """Ignores everything."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args: None
 
 
-class Executor(Protocol):
-    """Who does the tasks of a study: processes of this machine, or a cluster."""
+class TrackedCallbacks:
+    """Passes everything on, and reports each training to experiment trackers under the name of its folder."""
 
-    def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
-        """Do all tasks; returns key → sentence of those that failed or lacked what they need."""
-        ...
+    def __init__(self, callbacks: StudyCallbacks, tracking: Tracking):
+        self._callbacks, self._tracking = callbacks, tracking
+        self.preparing, self.planned, self.found = callbacks.preparing, callbacks.planned, callbacks.found
 
+    def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
+        """A task has done a step; a database has no losses to track."""
+        self._callbacks.step(task, step, total, losses)
+        if losses:
+            facts = {"title": task.title, "role": task.kind, "architecture": task.architecture}
+            self._tracking.begin(task.folder, facts | {"cases": task.cases, "seed": task.seed, "steps": task.steps})
+            self._tracking.step(task.folder, step, losses)
 
-def default_workers(device: torch.device) -> int:
-    """One process on a GPU, one for each core that this process may use on a CPU."""
-    if device.type != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def sort_out(
-    context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks
-) -> tuple[dict[str, Task], set[str], dict[str, str], list[Task]]:
-    """Tasks by key, the keys of those that are done, room for failures, and what is to be done, in order."""
-    by_key = {task.key: task for task in tasks}
-    done = set[str]()
-    for key, known in by_key.items():
-        if is_done(context, known):
-            done.add(key)
-            callbacks.found(known)
-    return by_key, done, {}, [known for key, known in by_key.items() if key not in done]
+    def ended(self, task: Task, failure: str | None) -> None:
+        """A task is done, or failed."""
+        self._callbacks.ended(task, failure)
+        self._tracking.end(task.folder, failure)
 
 
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Processes on this machine.
+Perform = Callable[[StudyContext, Task, dict[str, Task], Report], None]
+
+_REPORT_EVERY = 1.0  # seconds after which a slow task reports a step that would have been skipped
+
+
+class Message(NamedTuple):
+    """What a worker reports: it has started, a step, and how its task ended."""
+
+    kind: Literal["started", "step", "done", "failed", "wrong input", "died"]
+    text: str = ""
+    step: int = 0
+    total: int = 0
+    losses: dict[str, float] | None = None
+
+
+class Pool(ABC):
+    """The workers of one study."""
+
+    @abstractmethod
+    def has_room(self, task: Task) -> bool:
+        """Whether this task can start now."""
+
+    @abstractmethod
+    def start(self, task: Task, needs: dict[str, Task]) -> None:
+        """Give the task to a worker."""
+
+    @abstractmethod
+    def messages(self, seconds: float) -> Iterator[tuple[str, Message]]:
+        """Wait up to so many seconds for messages; gives (task key, message)."""
+
+    @abstractmethod
+    def give_up(self, key: str) -> bool:
+        """End the worker of a hung task; False where the task is not at work (it waits for another worker)."""
+
+
+class Executor(ABC):
+    """Runs all tasks of a study.
 
     Args:
-        workers: processes at a time.
-        limit: seconds that a task may go without a sign of life, such as a step; then its worker is ended.
+        step_limit: seconds that a task may go without a sign of life once it has started.
     """
 
-    workers: int
-    limit: float = LIMIT
+    def __init__(self, step_limit: float = STEP_LIMIT):
+        self.step_limit = step_limit
+
+    @abstractmethod
+    def open_pool(self, context: StudyContext) -> AbstractContextManager[Pool]:
+        """Start the workers; on leaving, end them."""
 
     def run(self, context: StudyContext, tasks: Iterable[Task], callbacks: StudyCallbacks) -> dict[str, str]:
-        """Do all tasks; returns key → sentence of those that failed or lacked what they need.
+        """Do all tasks that are not done.
+
+        Returns:
+            Task key → reason, for tasks that failed or lacked what they need.
 
         Raises:
-            InputError: wrong input, which no other task would survive either.
+            InputError: wrong input, on which every other task would fail too.
         """
-        by_key, done, failures, todo = sort_out(context, tasks, callbacks)
-        deaths, patience = dict[str, int](), Patience(self.limit)
-        busy, idle = list[Worker](), list[Worker]()
-
-        def fail(failed: Task, sentence: str) -> None:
-            failures[failed.key] = sentence
-            callbacks.ended(failed, sentence)
-
-        try:
-            while todo or busy:
-                for next_one in list(todo):
-                    lost = next((key for key in next_one.needs if key in failures), None)
-                    if lost is not None:
-                        todo.remove(next_one)
-                        fail(next_one, f"needs {by_key[lost].title}, which failed")
-                    elif done.issuperset(next_one.needs) and self._has_room(next_one, busy, deaths):
-                        todo.remove(next_one)
-                        busy.append(idle.pop() if idle else Worker(context, perform))
-                        busy[-1].begin(next_one, {key: by_key[key] for key in next_one.needs})
-                        if busy[-1].serves:
-                            patience.hear(next_one.key, Message("ready"))
-                begun = time.monotonic()
-                heard = spoken(busy, seconds=1.0)
-                waited = min(1.0, time.monotonic() - begun)
-                for worker in heard:
-                    word = worker.listen()
-                    task = worker.task
-                    assert task is not None  # it is busy
-                    patience.hear(task.key, word)
-                    if word.kind == "ready":
-                        continue
-                    if word.kind == "step":
-                        callbacks.step(task, word.step, word.total, word.losses or {})
-                        continue
-                    busy.remove(worker)
-                    patience.forget(task.key)
-                    if word.kind == "died":
-                        worker.end()
-                        deaths[task.key] = deaths.get(task.key, 0) + 1
-                        if deaths[task.key] < _DEATHS:
-                            todo.append(task)
-                        else:
-                            fail(task, "its worker process died again and again; is there enough memory?")
-                        continue
-                    idle.append(worker)
-                    if word.kind == "wrong":
-                        raise InputError(word.text)
-                    if word.kind == "failed":
-                        fail(task, word.text)
-                    else:
-                        done.add(task.key)
-                        callbacks.ended(task, None)
-                for key in patience.lost(waited):
-                    [worker] = [one for one in busy if one.task is not None and one.task.key == key]
-                    busy.remove(worker)
-                    worker.end()
-                    fail(by_key[key], patience.sentence(key))
-                    patience.forget(key)
+        by_key = {task.key: task for task in tasks}
+        done = {key for key, task in by_key.items() if is_done(context, task)}
+        for key in (key for key in by_key if key in done):
+            callbacks.found(by_key[key])
+        todo = [task for key, task in by_key.items() if key not in done]
+        failures: dict[str, str] = {}
+        if not todo:
             return failures
-        finally:
-            for worker in (*busy, *idle):
-                worker.end()
+        running: set[str] = set()
+        silence = Silence(self.step_limit)
 
-    def _has_room(self, task: Task, busy: list[Worker], deaths: dict[str, int]) -> bool:
-        """Whether it may begin now. What lost a worker before shares the machine with no other."""
-        if task.key in deaths:
-            return not busy
-        return len(busy) < self.workers and not any(w.task is not None and w.task.key in deaths for w in busy)
+        def fail(key: str, reason: str) -> None:
+            failures[key] = reason
+            callbacks.ended(by_key[key], reason)
+
+        with self.open_pool(context) as pool:
+            while todo or running:
+                for task in list(todo):
+                    lost = next((key for key in task.needs if key in failures), None)
+                    if lost is not None:
+                        todo.remove(task)
+                        fail(task.key, f"needs {by_key[lost].title}, which failed")
+                    elif done.issuperset(task.needs) and pool.has_room(task):
+                        todo.remove(task)
+                        running.add(task.key)
+                        pool.start(task, {key: by_key[key] for key in task.needs})
+                begun = time.monotonic()
+                heard = list(pool.messages(1.0))
+                waited = min(1.0, time.monotonic() - begun)
+                for key, message in heard:
+                    if key not in running:
+                        continue
+                    silence.hear(key, message)
+                    if message.kind == "step":
+                        callbacks.step(by_key[key], message.step, message.total, message.losses or {})
+                    if message.kind in ("started", "step"):
+                        continue
+                    running.remove(key)
+                    silence.forget(key)
+                    if message.kind == "wrong input":
+                        raise InputError(message.text)
+                    if message.kind == "died":
+                        todo.append(by_key[key])
+                    elif message.kind == "failed":
+                        fail(key, message.text)
+                    else:
+                        done.add(key)
+                        callbacks.ended(by_key[key], None)
+                for key in silence.exceeded(waited):
+                    if pool.give_up(key):
+                        running.remove(key)
+                        fail(key, silence.reason(key))
+                    silence.forget(key)
+        return failures
+
+
+class Silence:
+    """Measures how long each running task has been silent.
+
+    Args:
+        limit: seconds.
+    """
+
+    def __init__(self, limit: float):
+        self.limit = limit
+        self._seconds = dict[str, float]()
+        self._last = dict[str, str]()
+
+    def hear(self, key: str, message: Message) -> None:
+        """Any message of a task ends its silence."""
+        self._seconds[key] = 0.0
+        if message.kind == "step":
+            self._last[key] = f" after step {message.step} of {message.total}"
+
+    def forget(self, key: str) -> None:
+        """The task is not running any more."""
+        self._seconds.pop(key, None)
+        self._last.pop(key, None)
+
+    def exceeded(self, waited: float) -> list[str]:
+        """Add this many seconds to every silence; gives the tasks beyond the limit."""
+        for key in self._seconds:
+            self._seconds[key] += waited
+        return [key for key, seconds in self._seconds.items() if seconds > self.limit]
+
+    def reason(self, key: str) -> str:
+        """Why a silent task is given up."""
+        return (
+            f"hung{self._last.get(key, '')}: no sign of life for {self.limit:g} s; "
+            "if its steps are that slow, raise --step-limit"
+        )
+
+
+def attempt(
+    context: StudyContext, task: Task, needs: dict[str, Task], perform: Perform, send: Callable[[Message], object]
+) -> Message:
+    """Do a task in this process and report how it ended; used by every worker.
+
+    Args:
+        send: gets about fifty steps of the task, and one a second of slow ones.
+    """
+    every, sent = max(1, task.steps // 50), time.monotonic()
+
+    def report(step: int, total: int, losses: dict[str, float]) -> None:
+        nonlocal sent
+        if step % every == 0 or step == total or time.monotonic() - sent > _REPORT_EVERY:
+            sent = time.monotonic()
+            send(Message("step", step=step, total=total, losses=losses))
+
+    try:
+        perform(context, task, needs, report)
+    except InputError as error:
+        return Message("wrong input", str(error))
+    except StrokeregError as error:
+        return Message("failed", str(error))
+    except Exception as error:  # a plugin may raise anything; its arm fails and the others go on
+        return Message(
+            "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        )
+    return Message("done")

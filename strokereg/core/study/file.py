@@ -1,34 +1,34 @@
-"""The study file: TOML that says all of a study, so that it can be kept, reviewed and run again.
+"""The study file (TOML) holds all settings of a study, so that it can be kept, reviewed and run again.
 
-Its keys are the fields of `StudySettings`, and `data` and `external`. What it leaves out is the preset's. Paths in it
-are counted from its own folder.
+Its keys are the fields of `StudySettings`, plus `data` and `external`. The preset fills in what is left out. Paths are
+relative to the folder of the file.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from strokereg.core.study.settings import StudySettings
+from strokereg.core.study.settings import TABLES, StudySettings, architectures, complete_settings, study_settings
 from strokereg.registry.errors import InputError, did_you_mean
 
 PATHS = ("data", "external", "anatomies", "mask_library")
-TABLES = ("budgets", "options")
 
 
-def read_study(path: Path) -> dict[str, Any]:
-    """Key → value as `strokereg.compare` takes them; of known names, but not checked beyond that.
+def read_study(path: Path | str) -> dict[str, Any]:
+    """The arguments for `compare` that a study file gives; `models` may be missing.
 
-    `cases` may hold "all", `seeds` may be how many, `spacing` one number, and a list of one name the name itself.
+    `cases` may hold "all", `seeds` a number of seeds, `spacing` one number, and a list of one name the name itself.
 
     Raises:
-        InputError: missing, not TOML, or an unknown key (with a near-miss hint).
+        InputError: names the file and the key that is wrong.
     """
+    path = Path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,18 +44,29 @@ def read_study(path: Path) -> dict[str, Any]:
             isinstance(v, dict) for v in values.get(key, {}).values()
         ):
             raise InputError(f"{path}: {key} is not a table of tables; write [{key}.NAME] and its values below")
-    return {key: _plain(path, key, value) for key, value in values.items()}
+    plain = {key: _plain(path, key, value) for key, value in values.items()}
+    checked = {key: value for key, value in plain.items() if key not in ("data", "external")}
+    study_settings(checked.pop("preset", "quick"), owner=str(path), **{"models": ("pix2pix",), **checked})
+    for key in PATHS:
+        if key in plain and not plain[key].is_dir():
+            raise InputError(f"{path}: {key}: {plain[key]} is no folder; paths count from the file's own folder")
+    return plain
 
 
-def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Later parts stand above earlier ones; tables of budgets and options are merged key by key, None says nothing."""
-    merged: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            if value is None:
-                continue
-            merged[key] = _merge_tables(merged.get(key, {}), value) if key in TABLES else value
-    return merged
+def describe_study(
+    models: Sequence[str],
+    data: Path | str | None = None,
+    preset: str = "quick",
+    external: Path | str | None = None,
+    **changes: Any,
+) -> str:
+    """The study file (TOML) of what `compare` would run with these arguments.
+
+    Raises:
+        InputError: unknown model or wrong options; the data are not read.
+    """
+    settings = complete_settings(models, data, preset, **changes)
+    return write_study(settings, architectures(settings), *(Path(path) if path else None for path in (data, external)))
 
 
 def write_study(settings: StudySettings, names: Iterable[str], data: Path | None, external: Path | None) -> str:
@@ -95,7 +106,3 @@ def _plain(path: Path, key: str, value: Any) -> Any:
     if key in ("models", "generators", "segmenters", "shares", "channels") and not isinstance(value, list):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
-
-
-def _merge_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    return {**before, **{name: {**before.get(name, {}), **values} for name, values in after.items()}}

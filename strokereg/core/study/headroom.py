@@ -1,26 +1,24 @@
-"""From which step count on more clinical cases help: measured, not extrapolated."""
+"""Headroom at several step counts: what all clinical cases gain over a few. Measured, not extrapolated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from strokereg.core.report.results import Headroom
+from strokereg.core.study.compare import DEFAULTS, RunOptions, compare
 from strokereg.registry.errors import InputError
 
-if TYPE_CHECKING:
-    from strokereg.core.report.results import Headroom
-    from strokereg.core.study.executor import StudyCallbacks
-
 _ALL = "--cases: asks for all training cases, so that more of them cannot be tried; ask for fewer"
-#: Where it goes when nobody says where.
+#: The default folder; each step count has a study folder in it.
 OUT = Path("strokereg-headroom")
 
 
 @dataclass(frozen=True)
 class MeasuredHeadroom:
-    """A number of segmenter steps, and what clinical only did with it."""
+    """Mean Dice (0 … 1) of clinical only after so many segmenter steps, with a few and with all cases."""
 
     steps: int
     few: float
@@ -33,43 +31,35 @@ def measure_headroom(
     data: Path | str | None = None,
     out: Path | str = OUT,
     preset: str = "quick",
-    workers: int | None = None,
-    callbacks: StudyCallbacks | None = None,
+    run: RunOptions = DEFAULTS,
     **changes: Any,
 ) -> list[MeasuredHeadroom]:
-    """Train clinical only with few and with all cases, once for each number of steps.
+    """Train clinical only with a few and with all cases, once for each number of steps.
 
     A study with one of these step counts finds its clinical-only trainings done.
 
     Args:
-        steps: of the segmenter, several.
+        steps: several step counts of the segmenter.
         data: cohort folder; None for the simulated one.
-        out: a study folder for each step count goes in here.
-        preset, **changes: see `core.study.compare.study_settings`; models are not needed.
-        workers, callbacks: as for `compare`.
+        out: folder for the studies.
+        preset, run, **changes: see `compare`; models are not needed.
 
     Raises:
         InputError: see `compare`; also a cohort that has no more training cases than asked for.
     """
-    from strokereg.core.study.compare import compare
-
     if any(count < 1 for count in steps) or len(set(steps)) != len(steps):
         raise InputError(f"--steps {','.join(map(str, steps))}: give different numbers of at least 1")
     if changes.get("cases") == (0,):
         raise InputError(_ALL)
     given = dict(changes.pop("budgets", None) or {})
+    changes["headroom"] = True
     found = []
     for count in sorted(steps):
         budgets = {**given, "segmenter": {**given.get("segmenter", {}), "steps": count}}
-        finished = compare(
-            (), data, Path(out) / f"{count}-steps", preset, None, workers, callbacks,
-            f"strokereg headroom --steps {count}", budgets=budgets, **{**changes, "headroom": True},
-        )  # fmt: skip
-        results = finished.results
+        how = replace(run, command=f"strokereg headroom --steps {count}")
+        results = compare((), data, Path(out) / f"{count}-steps", preset, how, budgets=budgets, **changes).results
         if not results.headroom:
-            raise InputError(
-                "--cases: asks for all training cases, so that more of them cannot be tried; ask for fewer"
-            )
+            raise InputError(_ALL)
         room = results.headroom[0]
         means = {arm.cases: arm.summary.dice.mean for arm in results.arms if arm.summary}
         found.append(MeasuredHeadroom(count, means[room.cases], means[room.all_cases], room))

@@ -7,11 +7,14 @@ equal work, so it is done once, within a study and across interruptions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
+from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
-from strokereg.core.study.arms import LIBRARY, ArmSettings, list_arms
 from strokereg.core.study.context import StudyContext
+from strokereg.core.study.settings import LIBRARY, StudySettings
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -20,11 +23,88 @@ _FORMAT = 3  # part of every key: raise it when the meaning of a task changes
 
 
 @dataclass(frozen=True)
+class ArmSettings:
+    """One way to teach one segmenter.
+
+    Attributes:
+        training: what it is trained on.
+        segmenter: who is trained.
+        model: the translator or mixer behind the synthetic images; None for clinical only.
+        generator: who drew their lesions; None for clinical only and for mixers.
+        public: their anatomies, their masks or both are public ones; see `StudySettings.anatomies`.
+        share: of each batch that is synthetic; None but in mixed arms.
+    """
+
+    training: Training
+    segmenter: str
+    model: str | None = None
+    generator: str | None = None
+    public: bool = False
+    share: float | None = None
+
+    def name(self, settings: StudySettings) -> str:
+        """As tables show it: only what tells it from the other arms of the study."""
+        head = "clinical only" if self.model is None else f"{self.model}, {self.training}"
+        segmenter = self.segmenter if len(settings.segmenters) > 1 else ""
+        return ", ".join(filter(None, [head, self.note(settings), segmenter]))
+
+    def note(self, settings: StudySettings) -> str:
+        """What the name says beyond model, training and segmenter."""
+        parts = [_public(settings)] if self.public else []
+        if self.generator and self.generator != LIBRARY and len(settings.generators) > 1:
+            parts.append(self.generator)
+        if self.share is not None and len(settings.shares) > 1:
+            parts.append(f"{self.share:.0%} of each batch")
+        return ", ".join(parts)
+
+
+def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSettings]:
+    """All wanted of a study; clinical only comes before the others of its segmenter.
+
+    Args:
+        mixers: those of the study's models that need neither generator nor translator.
+    """
+    for segmenter in settings.segmenters:
+        yield ArmSettings("clinical", segmenter)
+        for model in settings.models:
+            for generator, public in _priors(settings, model in mixers):
+                if not settings.mixed_only:
+                    yield ArmSettings("synthetic", segmenter, model, generator, public)
+                for share in settings.shares:
+                    yield ArmSettings("clinical + synthetic", segmenter, model, generator, public, share)
+
+
+def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool]]:
+    """Who draws the lesions, and whether anything of anatomy and lesion is public: once for each set of arms."""
+    if mixer:
+        return [(None, False)]
+    own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators]
+    if settings.mask_library:
+        return [*own, (LIBRARY, True)]
+    return [*own, *((name, True) for name in settings.generators)] if settings.anatomies else own
+
+
+def _public(settings: StudySettings) -> str:
+    if settings.anatomies and settings.mask_library:
+        return "public anatomies and masks"
+    return "public anatomies" if settings.anatomies else "public masks"
+
+
+class TaskKind(StrEnum):
+    """The kinds of work of a study; three of them are the roles that are trained."""
+
+    GENERATOR = "generator"
+    TRANSLATOR = "translator"
+    SEGMENTER = "segmenter"
+    DATABASE = "database"
+    QUALITY = "quality"
+
+
+@dataclass(frozen=True)
 class Task:
     """One piece of work with its own folder.
 
     Attributes:
-        kind: generator, translator, database, segmenter or quality.
         architecture: whose training, or whose images.
         cases: clinical cases that it sees.
         needs: keys of tasks that must be done before.
@@ -36,7 +116,7 @@ class Task:
             that evaluation on other cases needs no other training.
     """
 
-    kind: str
+    kind: TaskKind
     key: str
     architecture: str
     cases: int
@@ -59,14 +139,15 @@ class Task:
     @property
     def title(self) -> str:
         """For progress and messages."""
-        trained_on = f"{self.trained_on}, " if self.kind == "segmenter" else ""
-        note = f"{self.note}, " if self.note else ""
-        return f"{self.kind} {self.architecture} ({self.cases} cases, {trained_on}{note}seed {self.seed})"
+        data = self.trained_on if self.kind is TaskKind.SEGMENTER else ""
+        about = ", ".join(filter(None, [f"{self.cases} cases", data, self.note, f"seed {self.seed}"]))
+        return f"{self.kind} {self.architecture} ({about})"
 
     @property
     def trained_on(self) -> str:
         """What a segmenter is trained on, in short."""
-        return " + ".join(["clinical"] * self.clinical + [f"{self.translator} synthetic"] * bool(self.translator))
+        synthetic = f"{self.translator} synthetic" if self.translator else ""
+        return " + ".join(filter(None, ["clinical" if self.clinical else "", synthetic]))
 
 
 @dataclass(frozen=True)
@@ -103,7 +184,7 @@ def make_plan(context: StudyContext) -> Plan:
         if settings.headroom and everything not in numbers:
             plan.arms.append(_arm(plan, context, own[0], everything))
     if settings.quality:
-        for database in [task for task in plan.tasks.values() if task.kind == "database"]:
+        for database in [task for task in plan.tasks.values() if task.kind is TaskKind.DATABASE]:
             plan.add(_quality(plan, context, database))
     return plan
 
@@ -141,25 +222,19 @@ def record_of(context: StudyContext, task: Task) -> Record:
 
 
 def _arm(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int) -> ArmPlan:
-    name = arm.name(context.settings)
     segmenters = []
     for seed in context.settings.seeds:
         database = _database(plan, context, arm, cases, seed) if arm.model else None
-        trained_on = TrainingData(
-            arm.training != "synthetic",
-            database,
-            arm.model,
-            arm.share,
-            _note(arm, name),
+        data = TrainingData(
+            clinical=arm.training != "synthetic",
+            database=database,
+            translator=arm.model,
+            share=arm.share,
+            note=arm.note(context.settings),
         )
-        segmenters.append(plan_training(plan, context, "segmenter", arm.segmenter, cases, seed, trained_on))
-    return ArmPlan(name, arm, cases, tuple(segmenters))
-
-
-def _note(arm: ArmSettings, name: str) -> str:
-    """What an arm's name says beyond model and training."""
-    plain = "clinical only" if arm.model is None else f"{arm.model}, {arm.training}"
-    return name.removeprefix(plain).removeprefix(", ").removesuffix(arm.segmenter).removesuffix(", ")
+        training = PlannedTraining(TaskKind.SEGMENTER, arm.segmenter, cases, seed, data)
+        segmenters.append(plan_training(plan, context, training))
+    return ArmPlan(arm.name(context.settings), arm, cases, tuple(segmenters))
 
 
 def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, seed: int) -> str:
@@ -170,18 +245,25 @@ def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, s
         return plan.add(_mixture(context, model, cases, shared)).key
     seen = len(context.dataset.train) if settings.all_for_synthesis else cases
     makers = [
-        plan_training(plan, context, "generator", arm.generator, seen, shared).key,
-        plan_training(plan, context, "translator", model, seen, shared).key,
+        plan_training(plan, context, PlannedTraining(TaskKind.GENERATOR, arm.generator, seen, shared)).key,
+        plan_training(plan, context, PlannedTraining(TaskKind.TRANSLATOR, model, seen, shared)).key,
     ]
     anatomies = context.key_of(context.dataset.train_files[:cases])
     public = arm.public and context.public.anatomies
     content = [_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared]
     key = digest([*content, context.public.key] if public else content)
-    note = "public" if arm.public else arm.generator * (len(settings.generators) > 1)
+    generator = arm.generator if len(settings.generators) > 1 else ""
     task = Task(
-        "database", key, model, cases, shared, tuple(makers), note=note, public=bool(public),
+        kind=TaskKind.DATABASE,
+        key=key,
+        architecture=model,
+        cases=cases,
+        seed=shared,
+        needs=tuple(makers),
+        note="public" if arm.public else generator,
+        public=bool(public),
         steps=settings.synthetic_cases,
-    )  # fmt: skip
+    )
     return plan.add(task).key
 
 
@@ -194,20 +276,20 @@ def _mixture(context: StudyContext, model: str, cases: int, seed: int) -> Task:
         dataset.table.names,
         context.key_of(dataset.train_files[:cases]),
     ]
-    return Task("database", digest([_FORMAT, "mixture", mixer, shown, count, seed]), model, cases, seed, steps=count)
+    key = digest([_FORMAT, "mixture", mixer, shown, count, seed])
+    return Task(TaskKind.DATABASE, key, model, cases, seed, steps=count)
 
 
 def _quality(plan: Plan, context: StudyContext, database: Task) -> Task:
-    """The audit of a database, through the eyes of the clinical-only segmenter with as many cases."""
+    """The quality of a database, by features of the clinical-only segmenter with as many cases."""
     settings, dataset = context.settings, context.dataset
-    feature_network = plan_training(
-        plan, context, "segmenter", settings.segmenters[0], database.cases, settings.seeds[0]
-    )
-    painter = tuple(key for key in database.needs if plan.tasks[key].kind == "translator")
-    needs = (database.key, feature_network.key, *painter)
+    segmenter = PlannedTraining(TaskKind.SEGMENTER, settings.segmenters[0], database.cases, settings.seeds[0])
+    feature_network = plan_training(plan, context, segmenter)
+    translator = tuple(key for key in database.needs if plan.tasks[key].kind is TaskKind.TRANSLATOR)
+    needs = (database.key, feature_network.key, *translator)
     held_out = [context.key_of(dataset.validation_files), context.key_of(dataset.test_files)]
     key = digest([_FORMAT, "quality at half resolution", needs, held_out])
-    return replace(database, kind="quality", key=key, needs=needs, steps=1)
+    return replace(database, kind=TaskKind.QUALITY, key=key, needs=needs, steps=1)
 
 
 @dataclass(frozen=True)
@@ -221,44 +303,66 @@ class TrainingData:
     note: str = ""
 
 
-def plan_training(
-    plan: Plan,
-    context: StudyContext,
-    kind: str,
-    architecture: str,
-    cases: int,
-    seed: int,
-    trained_on: TrainingData = TrainingData(),
-) -> Task:
-    """Add one training to a plan; generators and translators are trained on clinical cases only.
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training to plan.
 
-    Args:
+    Attributes:
         kind: generator, translator or segmenter.
         cases: how many training cases, the first of the split.
-        trained_on: of a segmenter.
+        data: what a segmenter trains on; generators and translators train on clinical cases only.
     """
+
+    kind: TaskKind
+    architecture: str
+    cases: int
+    seed: int
+    data: TrainingData = TrainingData()
+
+
+def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) -> Task:
+    """Add one training to a plan, unless the same one is there."""
+    kind, architecture, cases, data = training.kind, training.architecture, training.cases, training.data
     draft = Task(
         kind=kind,
         key="",
         architecture=architecture,
         cases=cases,
-        seed=seed,
-        needs=(trained_on.database,) if trained_on.database else (),
-        **vars(trained_on),
+        seed=training.seed,
+        needs=(data.database,) if data.database else (),
+        **vars(data),
         steps=context.settings.budgets[kind].steps,
     )
     record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
-    training = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
-    content = [_FORMAT, training, context.key_of(context.dataset.train_files[:cases])]
+    described = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
+    content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
     if architecture == LIBRARY:
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
-    if kind != "segmenter":
+    if kind is not TaskKind.SEGMENTER:
         return plan.add(replace(draft, key=digest(content)))
     parts = [
         context.key_of(context.dataset.validation_files),
         context.key_of(context.dataset.test_files),
         context.external_key,
+        str(context.settings.flips),
     ]
-    parts.append(str(context.settings.flips))
-    return plan.add(replace(draft, key=digest([*content, trained_on.share]), evaluated=digest(parts)))
+    return plan.add(replace(draft, key=digest([*content, data.share]), evaluated=digest(parts)))
+
+
+def cost_of(context: StudyContext, task: Task) -> str:
+    """Key of all that determines how long one step of a task takes on one machine."""
+    settings, dataset = context.settings, context.dataset
+    evaluated = [len(files) for files in (dataset.validation_files, dataset.test_files, context.external)]
+    about: list[object] = [task.kind, task.architecture, dataset.problem.model_dump(), dataset.preparation.model_dump()]
+    about += [settings.options.get(task.architecture, {}), settings.device, settings.precision, settings.threads]
+    match task.kind:
+        case TaskKind.DATABASE:
+            about += [task.public, settings.generators]
+        case TaskKind.QUALITY:
+            about += [task.cases, settings.synthetic_cases, evaluated]
+        case TaskKind.SEGMENTER:
+            about += [settings.budgets[task.kind].batch_size, settings.flips, evaluated]
+        case _:
+            about += [settings.budgets[task.kind].batch_size]
+    return digest(about)[:16]

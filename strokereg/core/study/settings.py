@@ -1,14 +1,27 @@
-"""What a study is asked to do: typed settings, and three presets that differ in budget only."""
+"""The settings of a study: a typed table, three presets that differ in budget only, and how they are completed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Scaling
-from strokereg.registry.options import Augmented, Options
+from strokereg.core.train.recipe import augmentation_of
+from strokereg.registry.catalogue import find
+from strokereg.registry.errors import InputError, did_you_mean
+from strokereg.registry.factory import read_options
+from strokereg.registry.installed import Entry
+from strokereg.registry.options import Augmented, Options, parse
+from strokereg.registry.specs import Role
+
+#: The generator that draws from a folder of masks.
+LIBRARY = "mask-library"
+#: Settings that are tables of tables.
+TABLES = ("budgets", "options")
 
 Preset = Literal["smoke", "quick", "full"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -73,7 +86,7 @@ class StudySettings(Options):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     headroom: bool = True
     channels: tuple[str, ...] = ("dwi",)
-    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (3.0, 3.0, 3.0)
+    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = DEFAULT_SPACING
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
     interpolation: Interpolation = "linear"
@@ -159,3 +172,102 @@ PRESETS: dict[str, dict[str, Any]] = {
         "embedded": {"cases": 180},
     },
 }
+
+
+def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any) -> StudySettings:
+    """A preset with changes: any field of `core.study.settings.StudySettings`.
+
+    Args:
+        preset: smoke, quick or full.
+        owner: whom an error names.
+        **changes: `budgets` (by role), `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged
+            into the preset's; every other field replaces it. None leaves the preset's value.
+
+    Raises:
+        InputError: an unknown preset, or a value that does not fit.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}")
+    base = {"options": {}, **PRESETS[preset], "preset": preset}
+    budgets = [changes.pop("budgets", None) or {}]
+    for field, name in (("steps", "steps"), ("batch_sizes", "batch_size")):
+        budgets.append({role: {name: number} for role, number in (changes.pop(field, None) or {}).items()})
+    for part, what in zip(budgets, ("budgets", "--steps", "--batch-size"), strict=True):
+        for role in part:
+            if role not in base["budgets"]:
+                raise InputError(f"{what} {role}: no such role{did_you_mean(role, base['budgets'])}")
+    return parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+
+
+def complete_settings(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:
+    """Settings with typed options.
+
+    Raises:
+        InputError: unknown model, wrong options, a library that an augmentation needs is missing.
+    """
+    settings = study_settings(preset, models=tuple(models), **changes)
+    for role, budget in settings.budgets.items():
+        augmentation_of(role, budget.augment, f"budgets.{role}.augment")
+    if data is None:
+        spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
+        settings = settings.model_copy(update={"spacing": spacing})
+    known = architectures(settings)
+    for name in settings.options:
+        if name not in known and name in (changes.get("options") or {}):
+            raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, known)}")
+    return typed_options(settings, known)
+
+
+def typed_options(settings: StudySettings, known: Mapping[str, Entry]) -> StudySettings:
+    """The same settings with the options of the study's architectures as typed values.
+
+    Raises:
+        InputError: options that an architecture does not have or cannot take.
+    """
+    read = {name: read_options(entry, settings.options.get(name, {})) for name, entry in known.items()}
+    return settings.model_copy(update={"options": {**settings.options, **read}})
+
+
+def architectures(settings: StudySettings) -> dict[str, Entry]:
+    """Name → entry of all that a study trains or mixes with. Mixers bring their own lesions and need no generator.
+
+    Raises:
+        InputError: an unknown name, or one of another role.
+    """
+    found = {name: find(name, (Role.TRANSLATOR, Role.MIXER)) for name in settings.models}
+    generators = {name: find(name, Role.GENERATOR) for name in settings.generators}
+    if settings.mask_library:
+        generators[LIBRARY] = find(LIBRARY, Role.GENERATOR)
+    if any(entry.spec.role is Role.TRANSLATOR for entry in found.values()):
+        found |= generators
+    return found | {name: find(name, Role.SEGMENTER) for name in settings.segmenters}
+
+
+def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:
+    """`{"pix2pix.lr": "1e-4"}` → `{"pix2pix": {"lr": "1e-4"}}`.
+
+    Raises:
+        InputError: a key that does not name its architecture.
+    """
+    options: dict[str, dict[str, str]] = {}
+    for key, value in values.items():
+        owner, dot, option = key.rpartition(".")
+        if not dot or not owner:
+            raise InputError(f"--set {key}: say whose option it is, for example --set {example}.{key}={value}")
+        options.setdefault(owner, {})[option] = value
+    return options
+
+
+def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Later parts override earlier ones; tables of budgets and options are merged key by key, None changes nothing."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            if value is None:
+                continue
+            merged[key] = _merge_tables(merged.get(key, {}), value) if key in TABLES else value
+    return merged
+
+
+def _merge_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {**before, **{name: {**before.get(name, {}), **values} for name, values in after.items()}}

@@ -12,19 +12,20 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from strokereg.core.storage.cache import digest
+from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.storage.files import make_folder, replacing, write_json
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.plan import Plan, Task
+from strokereg.core.study.plan import Plan, Task, TaskKind
 from strokereg.core.study.tasks import is_done, outcome_path
 from strokereg.core.train.record import CHECKPOINT, RECORD, Record
+from strokereg.registry.errors import InputError
 
 TASKS, ORIGIN = "tasks.json", "origin.json"
 _STUDIES, _INDEX = ".studies", "stores"
@@ -79,7 +80,7 @@ def find_elsewhere(context: StudyContext, task: Task, stores: Iterable[Path]) ->
             continue
         if (place / outcome_path(context, task).name).is_file():
             return place
-        if task.kind == "segmenter" and (place / RECORD).is_file() and Record.read(place).done:
+        if task.kind is TaskKind.SEGMENTER and (place / RECORD).is_file() and Record.read(place).done:
             return place
     return None
 
@@ -127,7 +128,7 @@ def _link_file(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def list_runs(store: Path) -> list[StoredRun]:
+def runs_of(store: Path) -> list[StoredRun]:
     """All task folders of a store, by name."""
     needs = _needed(store)
     runs = []
@@ -156,14 +157,14 @@ def list_runs(store: Path) -> list[StoredRun]:
     return runs
 
 
-def is_noted(store: Path) -> bool:
+def _is_noted(store: Path) -> bool:
     """Whether any study has said what it needs of this store; without that nothing there may be called useless."""
     return (store / _STUDIES).is_dir()
 
 
-def collect_garbage(store: Path, delete: bool) -> list[Path]:
+def _useless(store: Path, delete: bool) -> list[Path]:
     """The folders that no study needs and no process works in, deleted if asked for; with what crashes left over."""
-    useless = [run.folder for run in list_runs(store) if not run.studies] if is_noted(store) else []
+    useless = [run.folder for run in runs_of(store) if not run.studies] if _is_noted(store) else []
     useless += [place for place in store.glob("*/.building-*") if place.parent not in useless]
     gone = [place for place in useless if not _at_work(place if place.parent == store else place.parent)]
     if delete:
@@ -182,3 +183,58 @@ def _needed(store: Path) -> dict[str, set[str]]:
             if Path(said["store"]) == store.resolve():
                 needs[str(study)] = set(said["folders"])
     return needs
+
+
+def list_runs(folders: Iterable[Path | str] = ()) -> list[StoredRun]:
+    """Every run of these stores.
+
+    Args:
+        folders: stores, or folders of studies; none stands for all that this machine's studies have used.
+
+    Raises:
+        InputError: a folder that is neither.
+    """
+    return [run for place in _stores(folders) for run in runs_of(place)]
+
+
+def find_run(name: Path | str) -> Path:
+    """The folder of a run: a path, or the beginning or end of a run's name in any known store.
+
+    Raises:
+        InputError: nothing, or more than one run, of that name.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    runs = [run.folder for run in list_runs()]
+    found = [place for place in runs if place.name.startswith(str(name)) or place.name.endswith(str(name))]
+    if len({place.name for place in found}) != 1:
+        told = "no run" if not found else f"{len({place.name for place in found})} runs"
+        raise InputError(f"{name}: {told} of that name in the known stores; 'strokereg runs list' shows all")
+    return found[0]
+
+
+def collect_garbage(folders: Iterable[Path | str] = (), delete: bool = False) -> tuple[list[Path], list[Path]]:
+    """Find, and delete if asked for, what no study needs any more.
+
+    Returns:
+        The useless folders, and the stores that were left alone because no study has noted its needs there.
+
+    Raises:
+        InputError: see `list_runs`.
+    """
+    places = _stores(folders)
+    useless = [place for each in places for place in _useless(each, delete)]
+    return useless, [each for each in places if not _is_noted(each)]
+
+
+def _stores(folders: Iterable[Path | str]) -> Sequence[Path]:
+    places = []
+    for folder in map(Path, folders):
+        if (folder / TASKS).is_file():
+            folder = Path(json.loads((folder / TASKS).read_text(encoding="utf-8"))["store"])
+        elif (folder / "runs").is_dir():
+            folder = folder / "runs"
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; give the folder of a study, or its store")
+        places.append(folder)
+    return places or known_stores(cache_folder())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +17,16 @@ import torch
 from filelock import FileLock, Timeout
 
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.evaluate.image_metrics import Features, deep_features
+from strokereg.core.evaluate.image_quality import ImageComparison, View
+from strokereg.core.evaluate.memorisation import audit
 from strokereg.core.evaluate.metrics import score_case
+from strokereg.core.evaluate.views import view_case, view_files
 from strokereg.core.roles import Mixer
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.plan import Task, record_of
-from strokereg.core.study.quality import measure_quality
+from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
 from strokereg.core.synthesis.cases import read_database, render, write_database
 from strokereg.core.synthesis.mixed import host_of, write_mixed
 from strokereg.core.train.device import choose_device, seed_everything
@@ -38,6 +42,9 @@ from strokereg.registry.problem import Problem
 
 #: Called with (step, of how many, losses) while a task runs.
 Report = Callable[[int, int, dict[str, float]], None]
+
+#: What every outcome says of the work itself, beside its results.
+SPENT = ("seconds", "steps", "cost")
 
 _SHOWN = 4  # cases in a picture sheet
 #: Part → cases of it whose predictions are kept whole, for the report's viewer: the first ones.
@@ -80,8 +87,10 @@ def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: R
         if is_done(context, task):
             return
         begun = time.perf_counter()
-        said = _KINDS[task.kind](context, task, needs, folder, report)
-        write_json(outcome_path(context, task), {**said, "seconds": round(time.perf_counter() - begun, 2)})
+        said = _WORK[task.kind](context, task, needs, folder, report)
+        seconds = round(time.perf_counter() - begun, 2)
+        spent = {"seconds": seconds, "steps": task.steps, "cost": cost_of(context, task)}
+        write_json(outcome_path(context, task), {**said, **spent})
 
 
 @contextlib.contextmanager
@@ -131,7 +140,7 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
     )
     with _of_the_architecture():
         model = train_run(folder, record, sampler.batch, lambda step, losses: report(step, settings.steps, losses))
-    if task.kind != "segmenter":
+    if task.kind is not TaskKind.SEGMENTER:
         return {}
 
     def alive() -> None:
@@ -194,8 +203,8 @@ def _database(
         return _mix(context, task, folder, report)
     makers = {needs[key].kind: needs[key] for key in task.needs}
     device = choose_device(context.settings.device)
-    generator = load_model(context.store / makers["generator"].folder)[1].to(device)
-    translator = load_model(context.store / makers["translator"].folder)[1].to(device)
+    generator = load_model(context.store / makers[TaskKind.GENERATOR].folder)[1].to(device)
+    translator = load_model(context.store / makers[TaskKind.TRANSLATOR].folder)[1].to(device)
     stochastic = spec_of(task.architecture).stochastic
     count = context.settings.synthetic_cases
     with _of_the_architecture():
@@ -272,10 +281,64 @@ def _quality(context: StudyContext, task: Task, needs: dict[str, Task], folder: 
     return measure_quality(context, task, needs, lambda: report(0, task.steps, {}))
 
 
-_KINDS = {
-    "generator": _train,
-    "translator": _train,
-    "segmenter": _train,
-    "database": _database,
-    "quality": _quality,
+def measure_quality(
+    context: StudyContext, task: Task, needs: Mapping[str, Task], alive: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """ImageQuality of what the translator paints for held-out label maps, and the memorisation audit of the database.
+
+    Held out are validation and test cases; features are those of the clinical-only segmenter. A mixer paints nothing
+    for other cases and has the audit only. `alive` is called now and then, as a sign of life.
+    """
+    kinds = {need.kind: need for need in needs.values()}
+    dataset, device = context.dataset, choose_device(context.settings.device)
+    segmenter = load_model(context.store / kinds[TaskKind.SEGMENTER].folder)[1].to(device)
+    truth = [view_case(case, dataset.problem) for case in dataset.validation]
+    truth += [view_files(files, dataset.preparation, dataset.table, dataset.problem) for files in dataset.test_files]
+    made = read_database(context.store / kinds[TaskKind.DATABASE].folder, dataset.table.lesion)
+    sets = ([view_case(case, dataset.problem) for case in cases] for cases in (made, dataset.train[: task.cases]))
+    synthetic, training = (_images(views) for views in sets)
+
+    def look(images: np.ndarray, brain: np.ndarray | None = None) -> Features:
+        alive()
+        return deep_features(segmenter, images, brain)
+
+    said: dict[str, Any] = {
+        "memorisation": audit(
+            synthetic, training, _images(truth), lambda images: look(images).rows, task.seed
+        ).model_dump(),
+        "image_quality": None,
+    }
+    if TaskKind.TRANSLATOR in kinds:
+        translator = load_model(context.store / kinds[TaskKind.TRANSLATOR].folder)[1].to(device)
+        seed_everything(task.seed)
+        stochastic = spec_of(task.architecture).stochastic
+        painted = []
+        for view in truth:
+            alive()
+            painted.append(render(translator, view.labels, stochastic))
+        measures = ImageComparison(truth, dataset.table.lesion, look)
+        said["image_quality"] = _finite(measures.painted(painted).model_dump())
+        said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
+    return said
+
+
+def _images(views: list[View]) -> np.ndarray:
+    return np.concatenate([view.image for view in views])
+
+
+def _finite(said: Any) -> Any:
+    """The same without measures that are not numbers, as the contrast is where no case shows a lesion."""
+    if not isinstance(said, dict):
+        return said
+    if any(isinstance(value, float) and not math.isfinite(value) for value in said.values()):
+        return None
+    return {name: _finite(value) for name, value in said.items()}
+
+
+_WORK = {
+    TaskKind.GENERATOR: _train,
+    TaskKind.TRANSLATOR: _train,
+    TaskKind.SEGMENTER: _train,
+    TaskKind.DATABASE: _database,
+    TaskKind.QUALITY: _quality,
 }

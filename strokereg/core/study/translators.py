@@ -1,7 +1,7 @@
-"""Trains translators side by side and holds what they paint against the true images of cases that none has seen.
+"""Trains translators side by side and compares their images with the real ones of cases that none has seen.
 
-Every translator gets the same cases, steps and batches. Set measures look through a segmenter that was trained on the
-same clinical cases.
+Every translator gets the same cases, steps and batches. Distances between sets of images use features of a segmenter
+that was trained on the same clinical cases.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from strokereg.core.cohort.cohort import Cohort, open_cohort
+from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.evaluate.image_metrics import deep_features
 from strokereg.core.evaluate.image_quality import ImageComparison, ImageQuality, Interval, View
 from strokereg.core.evaluate.views import view_case
@@ -22,11 +22,11 @@ from strokereg.core.report import Sheet, SheetRow, label_colours, radiological, 
 from strokereg.core.scan.sheet import write_sheet
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
-from strokereg.core.study.compare import study_settings, typed_options
+from strokereg.core.study.compare import DEFAULTS, RunOptions
 from strokereg.core.study.context import StudyContext, make_context
-from strokereg.core.study.executor import Executor, LocalExecutor, NoCallbacks, StudyCallbacks, default_workers
-from strokereg.core.study.plan import Plan, Task, plan_training
-from strokereg.core.study.settings import StudySettings
+from strokereg.core.study.local import LocalExecutor, default_workers
+from strokereg.core.study.plan import Plan, PlannedTraining, Task, TaskKind, plan_training
+from strokereg.core.study.settings import study_settings, typed_options
 from strokereg.core.study.tasks import outcome
 from strokereg.core.synthesis.cases import render
 from strokereg.core.train.device import choose_device, seed_everything
@@ -34,8 +34,9 @@ from strokereg.core.train.prepared import prepare_cases
 from strokereg.core.train.runs import load_model, versions
 from strokereg.registry.catalogue import catalogue, find, spec_of
 from strokereg.registry.errors import InputError, RunFailed
+from strokereg.registry.specs import Role
 
-#: Where it goes when nobody says where.
+#: The default folder.
 OUT = Path("strokereg-images")
 _SHOWN = 6  # columns of the picture sheet
 
@@ -85,80 +86,59 @@ def evaluate_translators(
     models: Sequence[str] = (),
     out: Path | str = OUT,
     preset: str = "quick",
-    workers: int | None = None,
-    callbacks: StudyCallbacks | None = None,
-    command: str = "",
+    run: RunOptions = DEFAULTS,
     **changes: Any,
 ) -> TranslatorEvaluation:
-    """Train translators on the training cases of a cohort and evaluate their images of all other cases.
+    """Train translators on the training cases of a cohort, and compare their images with the real ones of other cases.
+
+    Writes `evaluation.json` and `sheet.png`. Called again, it finds finished trainings.
 
     Args:
         data: cohort folder.
         models: translators; none stands for all that are installed and fit `dims`.
-        out: folder of the runs, of `evaluation.json` and `sheet.png`; called again on it, finished work is found.
-        preset, **changes: see `core.study.compare.study_settings`.
-        workers: processes; by default one a core, or one on a GPU.
-        callbacks: told how it goes; see `core.study.executor.StudyCallbacks`.
-        command: as `evaluation.json` shows it.
+        out: folder of the results and of the runs.
+        preset, **changes: see `study_settings`. The first seed counts; cases, arms and generators do not.
+        run: workers, callbacks and command; the rest does not matter here.
 
     Raises:
         InputError: unknown model, wrong options, or data that cannot be used.
-        RunFailed: the segmenter that lends its features could not be trained.
+        RunFailed: the segmenter whose features are needed could not be trained.
     """
-
-    dims = changes.get("dims") or 2
-    fitting = [name for name in catalogue().available(role="translator") if dims in spec_of(name).dims]
+    dims, out = changes.get("dims") or 2, Path(out)
+    fitting = [name for name in catalogue().available(role=Role.TRANSLATOR) if dims in spec_of(name).dims]
     settings = study_settings(preset, models=tuple(models or fitting), **changes)
-    roles = {settings.segmenters[0]: "segmenter"} | dict.fromkeys(settings.models, "translator")
-    registered = {name: find(name, role) for name, role in roles.items()}
+    known = {settings.segmenters[0]: find(settings.segmenters[0], Role.SEGMENTER)}
+    known |= {name: find(name, Role.TRANSLATOR) for name in settings.models}
     for name in changes.get("options") or {}:
-        if name not in registered:
+        if name not in known:
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
-    settings = typed_options(settings, registered)
-    return _evaluate(
-        settings, open_cohort(Path(data)), Path(out), cache_folder() / "prepared",
-        LocalExecutor(workers or default_workers(choose_device(settings.device))), callbacks or NoCallbacks(), command,
-    )  # fmt: skip
-
-
-def _evaluate(
-    settings: StudySettings,
-    cohort: Cohort,
-    out: Path,
-    cache: Path,
-    executor: Executor,
-    callbacks: StudyCallbacks,
-    command: str = "",
-) -> TranslatorEvaluation:
-    """Train `settings.models` on all training cases and evaluate them on all others.
-
-    Writes `evaluation.json` and `sheet.png`.
-
-    Args:
-        settings: the first seed counts; cases, arms and generator do not.
-        out, cache, executor, callbacks: as in `core.study.run.run_study`.
-
-    Raises:
-        InputError: data or settings that cannot be used.
-        RunFailed: the segmenter that lends its features could not be trained.
-    """
-    context = make_context(settings, cohort, out / "runs", cache, None, callbacks.preparing)
+    settings = typed_options(settings, known)
+    executor = LocalExecutor(run.workers or default_workers(choose_device(settings.device)))
+    cohort = open_cohort(Path(data))
+    context = make_context(settings, cohort, out / "runs", None, run.callbacks.preparing)
     make_folder(out)
     plan, everything, seed = Plan(), len(context.dataset.train), settings.seeds[0]
-    feature_network = plan_training(plan, context, "segmenter", settings.segmenters[0], everything, seed)
-    tasks = [plan_training(plan, context, "translator", name, everything, seed) for name in settings.models]
-    callbacks.planned(plan)
-    failures = executor.run(context, plan.tasks.values(), callbacks)
+    feature_network = plan_training(
+        plan, context, PlannedTraining(TaskKind.SEGMENTER, settings.segmenters[0], everything, seed)
+    )
+    tasks = [
+        plan_training(plan, context, PlannedTraining(TaskKind.TRANSLATOR, name, everything, seed))
+        for name in settings.models
+    ]
+    run.callbacks.planned(plan)
+    failures = executor.run(context, plan.tasks.values(), run.callbacks)
     if feature_network.key in failures:
         raise RunFailed(
             f"{feature_network.title}: {failures[feature_network.key]}; no image can be measured without its features"
         )
-    tested = prepare_cases(context.dataset.test_files, context.dataset.preparation, context.dataset.table, cache)
+    tested = prepare_cases(
+        context.dataset.test_files, context.dataset.preparation, context.dataset.table, cache_folder() / "prepared"
+    )
     cases = [*context.dataset.validation, *tested]
     truth = [view_case(case, context.dataset.problem) for case in cases]
     segmenter = load_model(context.store / feature_network.folder)[1].to(choose_device(settings.device))
     measures = ImageComparison(truth, context.dataset.table.lesion, partial(deep_features, segmenter))
-    painted = {task.architecture: _paint(context, task, truth) for task in tasks if task.key not in failures}
+    translated = {task.architecture: _translate(context, task, truth) for task in tasks if task.key not in failures}
     evaluated = TranslatorEvaluation(
         cohort=cohort.name,
         simulated=cohort.simulated,
@@ -176,21 +156,21 @@ def _evaluate(
                 options=settings.options.get(task.architecture, {}),
                 steps=task.steps,
                 seconds=outcome(context, task)["seconds"],
-                image_quality=measures.painted(painted[task.architecture]),
+                image_quality=measures.painted(translated[task.architecture]),
             )
             for task in tasks
-            if task.architecture in painted
+            if task.architecture in translated
         ],
         failures={task.architecture: failures[task.key] for task in tasks if task.key in failures},
         versions=versions(),
-        command=command,
+        command=run.command,
     )
     write_json(out / "evaluation.json", evaluated.model_dump(mode="json"))
-    write_sheet(_sheet(context, evaluated.held_out, truth, painted), out / "sheet.png")
+    write_sheet(_sheet(context, evaluated.held_out, truth, translated), out / "sheet.png")
     return evaluated
 
 
-def _paint(context: StudyContext, task: Task, views: Sequence[View]) -> list[np.ndarray]:
+def _translate(context: StudyContext, task: Task, views: Sequence[View]) -> list[np.ndarray]:
     """A translator's images of the same label maps, one noise vector a slice or volume."""
     model = load_model(context.store / task.folder)[1].to(choose_device(context.settings.device))
     seed_everything(task.seed)
@@ -199,7 +179,7 @@ def _paint(context: StudyContext, task: Task, views: Sequence[View]) -> list[np.
 
 
 def _sheet(
-    context: StudyContext, names: Sequence[str], truth: Sequence[View], painted: Mapping[str, Sequence[np.ndarray]]
+    context: StudyContext, names: Sequence[str], truth: Sequence[View], translated: Mapping[str, Sequence[np.ndarray]]
 ) -> Sheet:
     """Rows: label map, true image, translators; columns: the held-out cases with the largest lesions on a slice."""
     lesion, count = context.dataset.table.lesion, context.dataset.table.count
@@ -224,6 +204,6 @@ def _sheet(
         "rows": [
             {"label": "label map", "images": [label_colours(radiological(plane), count) for plane in labels]},
             row("true image", [view.image for view in truth]),
-            *(row(model, images) for model, images in painted.items()),
+            *(row(model, images) for model, images in translated.items()),
         ],
     }

@@ -14,10 +14,9 @@ import numpy as np
 from scipy import ndimage
 from torch import nn
 
-from strokereg.core.cohort.cohort import SYNTHESIS
-from strokereg.core.cohort.folder import UNFINISHED, write_description
+from strokereg.core.cohort.folder import SYNTHESIS, UNFINISHED, makers_of, write_description
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.cohort.layout import DESCRIPTION, makers_of
+from strokereg.core.cohort.layout import DESCRIPTION
 from strokereg.core.cohort.split import PARTS, Split, make_split
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume

@@ -1,1 +1,12 @@
-"""Tissue label maps for scans that come without: from DWI and ADC, or merged from another tool's codes."""
+"""Tissue label maps for cohorts without them: estimated from DWI and ADC, or converted from another tool's maps."""
+
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How label maps are made."""
+
+    HMRF = "hmrf"  # intensities, neighbours and location
+    KMEANS = "kmeans"  # intensities; location separates what they cannot
+    ATLAS = "atlas"  # location alone
+    EXTERNAL = "external"  # maps of another tool

@@ -1,6 +1,6 @@
-"""Where tissues lie: shares of each tissue at each place, from MNI152, brought over a brain.
+"""Tissue atlas: the share of each tissue at each location of MNI152, mapped onto a brain.
 
-First by the brain's extent, as lesions are elsewhere; then by the affine map under which the tissues that the scan
+The map is first set by the brain's extent. It is then improved to the affine map under which the tissues that the scan
 shows are most likely (the idea of Ashburner and Friston 2005, doi:10.1016/j.neuroimage.2005.02.018, without its warps).
 """
 
@@ -13,21 +13,13 @@ import numpy as np
 from scipy import ndimage, optimize
 
 from strokereg.core.scan.box import inner_extent
-from strokereg.core.simulate.anatomy import (
-    CORTEX,
-    CSF,
-    DEEP,
-    LESION,
-    PARENCHYMA,
-    VENTRICLE,
-    load_anatomy,
-)
+from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, PARENCHYMA, VENTRICLE, load_anatomy
 
 TISSUES = LESION  # background and five tissues
 _STEP = 2  # mm: the grid of the shares
 _MARGIN = 20  # mm around the brain
 _SPREAD = 3.0  # mm: how far heads differ after an affine map
-# Least share of background and each tissue everywhere, since heads differ; ventricles and nuclei stay where they are.
+# Least share of background and of each tissue at any location, as heads differ; small for ventricles and nuclei.
 _LEAST = np.array([2e-3, 2e-3, 2e-4, 2e-3, 2e-4, 2e-3], np.float32)[:, None]
 # Centres (x, y, z) and radii in MNI mm, on either side.
 _STRIATUM = ((25, 2, 1, 10, 20, 13), (13, 14, 5, 8, 11, 13), (15, -2, 18, 7, 16, 8), (9, 11, -7, 5, 6, 5))
@@ -49,7 +41,7 @@ class Atlas:
 
     Attributes:
         shares: float32 [6, X, Y, Z], background first; they sum to one.
-        box: where the middle 99 % of the parenchyma lie, in voxels: [low, high] × 3.
+        box: extent of the middle 99 % of the parenchyma in voxels: [low, high] × 3.
     """
 
     shares: np.ndarray
@@ -75,25 +67,25 @@ class Atlas:
 
 @lru_cache(maxsize=1)
 def embedded_atlas() -> Atlas:
-    """The atlas from the MNI152 tissue maps that nilearn ships."""
+    """The atlas made from the MNI152 tissue maps that nilearn ships."""
     head = load_anatomy(None)
     thin = (slice(None, None, _STEP),) * 3
     labels = np.pad(head.labels, _MARGIN)[thin]
     places = head.to_mni(np.indices(labels.shape, dtype=np.float32) * np.float32(_STEP) - np.float32(_MARGIN))
-    # The simulator's head has a coarser idea of what is deep; here each nucleus and each ventricle has its place.
+    # Nuclei and ventricles are defined more finely here than in the simulator's head.
     labels[labels == DEEP] = CORTEX
     labels[labels == VENTRICLE] = CSF
     solid = np.isin(labels, PARENCHYMA)
     labels[_within(places, _STRIATUM) & (labels == CORTEX)] = DEEP
     labels[_within(places, _CORE) & solid] = DEEP
-    inner = _often(_within(places, _VENTRICLES) & ~_within(places, _CISTERNS))
-    shares = [_often(labels == tissue) for tissue in range(TISSUES)]
+    inner = _frequency(_within(places, _VENTRICLES) & ~_within(places, _CISTERNS))
+    shares = [_frequency(labels == tissue) for tissue in range(TISSUES)]
     shares[VENTRICLE], shares[CSF] = shares[CSF] * inner, shares[CSF] * (1.0 - inner)
     return Atlas(np.stack(shares), (head.box + _MARGIN) / _STEP)
 
 
 def _within(places: np.ndarray, ellipsoids: tuple[tuple[float, ...], ...]) -> np.ndarray:
-    """Where places [3, …] in MNI mm lie in one of these or its mirror image; each is a centre and three radii."""
+    """Which locations [3, …] in MNI mm lie in an ellipsoid (centre, three radii) or in its mirror image."""
     inside = np.zeros(places.shape[1:], dtype=bool)
     for x, y, z, across, along, up in ellipsoids:
         far = ((abs(places[0]) - x) / across) ** 2 + ((places[1] - y) / along) ** 2 + ((places[2] - z) / up) ** 2
@@ -101,16 +93,16 @@ def _within(places: np.ndarray, ellipsoids: tuple[tuple[float, ...], ...]) -> np
     return inside
 
 
-def _often(member: np.ndarray) -> np.ndarray:
-    """How often a place belongs, over heads that differ by some mm after an affine map."""
+def _frequency(member: np.ndarray) -> np.ndarray:
+    """How often a location belongs to a structure, over heads that differ by some mm after an affine map."""
     return ndimage.gaussian_filter(member.astype(np.float32), _SPREAD / _STEP)
 
 
-def bring_by_extent(parenchyma: np.ndarray) -> np.ndarray:
-    """The map from scan voxels to atlas voxels under which the middle 99 % of the parenchyma agree.
+def map_by_extent(parenchyma: np.ndarray) -> np.ndarray:
+    """The map from scan voxels to atlas voxels that matches the middle 99 % of the parenchyma.
 
     Args:
-        parenchyma: bool [X, Y, Z], grey and white matter of the scan as far as known.
+        parenchyma: bool [X, Y, Z], estimate of grey and white matter in the scan.
 
     Returns:
         3×4.
@@ -132,16 +124,16 @@ def place_shares(matrix: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Improve a map by making what the scan shows likely.
+    """Improve a map from scan to atlas by maximum likelihood.
 
     Args:
         matrix: 3×4, scan voxel → atlas voxel, to start from.
         brain: bool [X, Y, Z] with N voxels.
-        likelihood: [5, N] of each tissue given the intensities of each voxel, up to a factor a voxel.
+        likelihood: [5, N] of each tissue given the intensities of each voxel, up to a factor per voxel.
         spacing: voxel edges of the scan in mm.
 
     Returns:
-        3×4; an affine map with at most moderate shear and scale against the first.
+        3×4; an affine map that differs from the first by moderate shear and scale at most.
     """
     atlas = embedded_atlas()
     stride = np.maximum(1, np.rint(_COARSE / spacing)).astype(int)
@@ -169,11 +161,11 @@ def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing
         slope[:, chosen] = (slopes[:, 1:, chosen] * seen).sum(axis=1)
         pull = slope / value
         gradient = np.column_stack([0.1 * half * (pull @ spread.T), pull.sum(axis=1)]).ravel()
-        # The brain is held loosely to its first place: tilts and shears of a few per cent are common, more is not.
-        hold = 0.01 / 12.0
+        # A weak penalty on the change: tilts and shears of a few per cent are common, larger ones are not.
+        penalty = 0.01 / 12.0
         return (
-            -float(np.log(value).mean()) + hold * float((parameters**2).sum()),
-            -gradient / len(chosen) + 2.0 * hold * parameters,
+            -float(np.log(value).mean()) + penalty * float((parameters**2).sum()),
+            -gradient / len(chosen) + 2.0 * penalty * parameters,
         )
 
     found = optimize.minimize(unlikely, np.zeros(12), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x
@@ -181,11 +173,6 @@ def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing
     linear = np.eye(3) + 0.1 * half * change[:, :3] / half.T
     offset = centre - linear @ centre + change[:, 3:]
     return np.column_stack([linear @ matrix[:, :3], linear @ matrix[:, 3:] + offset])
-
-
-def parenchyma_share(shares: np.ndarray) -> np.ndarray:
-    """Share of grey and white matter [N] in shares of the five tissues [5, N]."""
-    return shares[[tissue - 1 for tissue in PARENCHYMA]].sum(axis=0)
 
 
 def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

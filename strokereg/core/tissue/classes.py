@@ -1,4 +1,4 @@
-"""Tissue classes of a scan, three ways: a hidden Markov random field, k-means, or the atlas alone."""
+"""Tissue classes of a scan by one of three methods: a hidden Markov random field, k-means, or the atlas alone."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from strokereg.core.simulate.anatomy import (
-    CORTEX,
-    CSF,
-    DEEP,
-    LESION,
-    VENTRICLE,
-    WHITE,
-)
-from strokereg.core.tissue.atlas import align, bring_by_extent, place_shares
+from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, VENTRICLE, WHITE
+from strokereg.core.tissue import Method
+from strokereg.core.tissue.atlas import align, map_by_extent, place_shares
 from strokereg.core.tissue.field import Field
 from strokereg.core.tissue.scan import BrainScan
 
 TISSUES = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)  # rows of shares, beliefs and likelihoods
-_ROUNDS = (6, 10)  # of the field before the atlas is aligned to what was found, and after
+_ROUNDS = (6, 10)  # of the field, before and after the atlas is aligned to its result
 _FLUID_ADC = 1.4  # 10⁻³ mm²/s, between parenchyma and fluid
 _FLUID_DWI = 0.6  # of the brain's median, between fluid and parenchyma
-_DOUBT = 0.05  # of a first look at the intensities
+_DOUBT = 0.05  # weight of a tissue that the first look at the intensities rules out
 _CORTEX_MM = 2.5  # how thick cortex is
 
 
 def classify_hmrf(scan: BrainScan) -> np.ndarray:
-    """Tissue labels by intensities, neighbours and place: uint8 [X, Y, Z], lesion included."""
-    matrix = _begin(scan)
+    """Tissue labels by intensities, neighbours and location: uint8 [X, Y, Z], lesion included."""
+    matrix = _first_map(scan)
     shares = place_shares(matrix, scan.brain)
     fluid = _looks_fluid(scan)[scan.brain]
     first = shares * _doubted(np.stack([fluid] * 2 + [~fluid] * 3))
@@ -38,12 +32,12 @@ def classify_hmrf(scan: BrainScan) -> np.ndarray:
     matrix = align(matrix, scan.brain, field.likelihood(), scan.spacing)
     shares = place_shares(matrix, scan.brain)
     field.run(shares, _ROUNDS[1])
-    labels = _as_labels(scan, field.decided())
+    labels = _as_labels(scan, field.final_belief())
     return _line_sulci(scan, labels, shares) if len(scan.channels) == 2 else labels
 
 
 def classify_kmeans(scan: BrainScan) -> np.ndarray:
-    """Tissue labels by three clusters of intensity; place parts fluid and grey matter in two each."""
+    """Tissue labels by three clusters of intensity; location divides fluid and grey matter in two each."""
     from sklearn.cluster import KMeans
 
     values = scan.channels[:, scan.brain].T
@@ -55,29 +49,29 @@ def classify_kmeans(scan: BrainScan) -> np.ndarray:
     grey = max(set(range(3)) - {fluid}, key=lambda cluster: centres[cluster, 0])
     cluster = found.predict(values / spread)
     white = (cluster != fluid) & (cluster != grey)
-    # Deep nuclei fall on either side of what parts cortex from white matter: place alone tells them.
+    # The intensities of deep nuclei lie between those of cortex and white matter, so location alone identifies them.
     seen = np.stack([cluster == fluid] * 2 + [cluster == grey, cluster != fluid, white])
-    matrix = align(_begin(scan), scan.brain, np.where(used, _doubted(seen), 1.0), scan.spacing)
+    matrix = align(_first_map(scan), scan.brain, np.where(used, _doubted(seen), 1.0), scan.spacing)
     return _as_labels(scan, place_shares(matrix, scan.brain) * seen)
 
 
 def classify_atlas(scan: BrainScan) -> np.ndarray:
-    """Tissue labels by place alone: the tissue that lies there most often, after the brain's extent."""
-    return _as_labels(scan, place_shares(_begin(scan), scan.brain))
+    """Tissue labels by location alone: the tissue that is most frequent there, after scaling to the brain's extent."""
+    return _as_labels(scan, place_shares(_first_map(scan), scan.brain))
 
 
-#: Method → how it classifies.
-METHODS: dict[str, Callable[[BrainScan], np.ndarray]] = {
-    "hmrf": classify_hmrf,
-    "kmeans": classify_kmeans,
-    "atlas": classify_atlas,
+#: The classifier of each method that needs no map of another tool.
+CLASSIFIERS: dict[Method, Callable[[BrainScan], np.ndarray]] = {
+    Method.HMRF: classify_hmrf,
+    Method.KMEANS: classify_kmeans,
+    Method.ATLAS: classify_atlas,
 }
 
 
 def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """White matter within a cortex's width of a sulcus or of the brain's border becomes cortex, where that is likelier.
+    """Turn white matter near a sulcus or the brain's border into cortex, where the atlas finds cortex more likely.
 
-    Likelier by place. Between fluid and white matter a voxel of 2 mm seldom is cortex alone; mixed ones look white.
+    Near means within the thickness of cortex. A voxel of 2 mm is seldom cortex alone there, and mixed ones look white.
     """
     outer = np.zeros(scan.brain.shape, dtype=bool)
     outer[scan.brain] = shares[TISSUES.index(CORTEX)] > shares[TISSUES.index(WHITE)]
@@ -86,13 +80,13 @@ def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.n
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 
 
-def _begin(scan: BrainScan) -> np.ndarray:
-    """The atlas by the extent of what looks like parenchyma."""
-    return bring_by_extent(scan.brain & ~_looks_fluid(scan))
+def _first_map(scan: BrainScan) -> np.ndarray:
+    """Map from scan to atlas voxels by the extent of what looks like parenchyma."""
+    return map_by_extent(scan.brain & ~_looks_fluid(scan))
 
 
 def _looks_fluid(scan: BrainScan) -> np.ndarray:
-    """Where a first look says fluid, bool [X, Y, Z]: by fast diffusion, or without ADC by a dark DWI."""
+    """First estimate of fluid, bool [X, Y, Z]: fast diffusion, or without ADC a dark DWI."""
     return scan.channels[1] > _FLUID_ADC if len(scan.channels) == 2 else scan.channels[0] < np.log(_FLUID_DWI)
 
 

@@ -1,8 +1,7 @@
-"""Tissue labels out of another tool's map: SynthSeg's or FreeSurfer's codes, merged by a table."""
+"""Tissue labels from the map of another tool, such as SynthSeg or FreeSurfer: its codes, merged by a table."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 from scipy import ndimage
 
 from strokereg.core.cohort.case import Case
-from strokereg.core.cohort.labels import TISSUES, LabelTable
-from strokereg.core.scan.nifti import ENDINGS, Volume, read_volume
-from strokereg.core.simulate.anatomy import merge_codes
+from strokereg.core.cohort.labels import TISSUES, LabelTable, read_labels
+from strokereg.core.scan.nifti import ENDINGS, Volume
+from strokereg.core.simulate.anatomy import SMALLEST_BRAIN_ML, merge_codes, read_codes
 from strokereg.registry.errors import InputError
 
 _ENDINGS = (*ENDINGS, ".mgz")
-_SMALLEST_BRAIN_ML = 200.0
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,8 @@ class Merge:
     """Which code of the other tool becomes which label.
 
     Attributes:
-        table: the labels that come out.
-        codes: code → label; what is not named becomes background. None merges FreeSurfer's codes to `TISSUES`.
+        table: the resulting labels.
+        codes: code → label; other codes become background. None merges FreeSurfer's codes to `TISSUES`.
     """
 
     table: LabelTable = TISSUES
@@ -37,24 +35,16 @@ class Merge:
         """Read a table of tab-separated columns `index` (the other tool's code) and `name` (of the label it becomes).
 
         Raises:
-            InputError: not such a table, a code named twice, or a code that becomes the lesion.
+            InputError: not such a table, a code in two rows, or a code that becomes the lesion.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = [(int(row["index"]), row["name"].strip()) for row in csv.DictReader(handle, delimiter="\t")]
-        except OSError as error:
-            raise InputError(f"--label-table {path}: cannot be read ({error.strerror}); give a .tsv file") from error
-        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-            raise InputError(
-                f"--label-table {path}: not a table of codes; give tab-separated columns 'index' and 'name'"
-            ) from error
+        rows = read_labels(path)
         codes = [code for code, _ in rows]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
             raise InputError(f"--label-table {path}: names the code {twice[0]} twice; keep one line of it")
         if any(name == "lesion" for _, name in rows):
             raise InputError(
-                f"--label-table {path}: maps a code to 'lesion', which comes from the lesion masks; drop it"
+                f"--label-table {path}: maps a code to 'lesion', which comes from the lesion masks; remove that line"
             )
         tissues = list(dict.fromkeys(name for _, name in rows if name != "background"))
         if not tissues:
@@ -88,20 +78,17 @@ def find_map(folder: Path, name: str) -> Path:
 
 
 def merge_map(case: Case, path: Path, merge: Merge) -> np.ndarray:
-    """Labels on the case's own grid, uint8 [I, J, K], with the lesion over them.
+    """Labels on the case's own grid, uint8 [I, J, K], with the lesion on top.
 
-    A map on another grid in the same world is brought over by shares: the label that fills most of a voxel wins.
+    A map on another grid of the same space is resampled: each voxel takes the label that fills most of it.
 
     Raises:
         InputError: not a label map, or one that gives less than 200 ml of brain on this grid.
     """
-    volume = read_volume(path)
-    codes = volume.data.astype(np.int32)
-    if codes.min() < 0 or not (codes == volume.data).all():
-        raise InputError(f"{path}: not a label map (fractional or negative values); give the tool's segmentation")
-    labels = _bring(merge.apply(codes), volume, case.dwi, merge.table.lesion)
+    codes, volume = read_codes(path)
+    labels = _resample(merge.apply(codes), volume, case.dwi, merge.table.lesion)
     inside = np.count_nonzero(labels) * case.dwi.voxel_ml
-    if inside < _SMALLEST_BRAIN_ML:
+    if inside < SMALLEST_BRAIN_ML:
         raise InputError(
             f"{path}: gives {inside:.0f} ml of labels on the grid of {case.dwi.path}; give a map in that scan's space, "
             "or the right --label-table"
@@ -112,11 +99,11 @@ def merge_map(case: Case, path: Path, merge: Merge) -> np.ndarray:
 
 
 def _is_of(filename: str, name: str) -> bool:
-    """True where the name does not go on with a letter or digit: sub-1 is not sub-10."""
+    """True if no letter or digit follows the name: sub-1 is not sub-10."""
     return not filename[len(name) : len(name) + 1].isalnum()
 
 
-def _bring(labels: np.ndarray, source: Volume, target: Volume, count: int) -> np.ndarray:
+def _resample(labels: np.ndarray, source: Volume, target: Volume, count: int) -> np.ndarray:
     if labels.shape == target.data.shape and np.allclose(source.affine, target.affine, atol=1e-3):
         return labels
     matrix = np.linalg.inv(source.affine) @ target.affine
@@ -132,7 +119,7 @@ def _bring(labels: np.ndarray, source: Volume, target: Volume, count: int) -> np
             matrix[:3, 3],
             output_shape=target.data.shape,
             order=1,
-            mode="grid-constant",  # a hair beyond the outermost voxels still is almost them
+            mode="grid-constant",  # just beyond the outermost voxels, their values still count
             cval=float(label == 0),
         )
         closer = share > best

@@ -1,8 +1,8 @@
 """The hidden Markov random field of Zhang, Brady and Smith 2001 (doi:10.1109/42.906424) on one scan.
 
-Each tissue has a Gaussian intensity, a voxel's neighbours speak for their own tissue, and coil shading is estimated on
-the way. Here the intensities are two (T2-weighted signal and ADC), and each voxel has a prior by its place as well,
-since a DWI alone cannot tell a ventricle from a sulcus or a thalamus from cortex.
+Each tissue has a Gaussian intensity, a voxel prefers the tissues of its neighbours, and coil shading is estimated
+along the way. Two things differ from the paper: there are two intensities (T2-weighted signal and ADC), and each voxel
+has a prior by its location, because a DWI alone cannot separate a ventricle from a sulcus or a thalamus from cortex.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from strokereg.core.tissue.scan import BrainScan
 
 _NEIGHBOURS = 0.5  # weight of each of the six nearest voxels
 _SHADING_MM = 15.0  # what is smoother than this is coil shading
-_TRUST = 0.15  # in the atlas as to which of `_KINDS` a voxel is; within one, the atlas has its full say
+_TRUST = 0.15  # weight of the atlas in choosing between `_KINDS`; within a kind, the atlas has full weight
 _SLOWEST_FLUID, _UNLIKELY = 1.1, 6.0  # 10⁻³ mm²/s; log of how unlikely fluid is below it
 _MOSTLY_FLUID = 1.5  # 10⁻³ mm²/s: below it a voxel holds more tissue than fluid
 
@@ -27,11 +27,11 @@ class Field:
     """Expectation and maximisation over the N brain voxels of one scan.
 
     Attributes:
-        belief: float32 [5, N], how much each voxel is of each tissue; 0 in the lesion, which takes no part.
+        belief: float32 [5, N], probability of each tissue in each voxel; 0 in the lesion, which is left out.
     """
 
     def __init__(self, scan: BrainScan, first: np.ndarray):
-        """Begin with a first belief, float32 [5, N]."""
+        """Start from a first belief, float32 [5, N]."""
         self.scan = scan
         self.used = scan.fitted[scan.brain].astype(np.float32)
         self.belief = first * self.used
@@ -41,7 +41,7 @@ class Field:
         self.broad = np.cov(self.raw[:, self.used > 0]).reshape(len(self.raw), len(self.raw))
 
     def run(self, shares: np.ndarray, rounds: int) -> None:
-        """Some rounds with the atlas's shares [5, N] as the prior."""
+        """Run some rounds with the atlas's shares [5, N] as the prior."""
         prior = np.log(shares)
         for kind in _KINDS:
             prior[kind] -= (1.0 - _TRUST) * np.log(shares[kind].sum(axis=0))
@@ -50,22 +50,22 @@ class Field:
             self._shade()
             self.belief = _normal(self.density + prior + self._neighbours()) * self.used
 
-    def decided(self) -> np.ndarray:
-        """The belief, but no fluid at all where diffusion is too slow for it; [5, N], for the largest to win."""
+    def final_belief(self) -> np.ndarray:
+        """The belief [5, N], without fluid where diffusion is too slow for it; the largest value gives the tissue."""
         belief = self.belief.copy()
         if len(self.values) == 2:
-            # Only now: earlier it would press the dark into cortex, and widen what counts as fluid at its expense.
+            # Not earlier: in the rounds it would turn dark voxels into cortex and so change what counts as fluid.
             belief[_FLUID, self.values[1] < _MOSTLY_FLUID] = -1.0
         return belief
 
     def likelihood(self) -> np.ndarray:
-        """Of each tissue given each voxel's intensities, [5, N], up to a factor a voxel; all alike in lesions."""
+        """Likelihood of each tissue given the intensities, [5, N], up to a factor per voxel; 1 in lesions."""
         return np.where(self.used > 0, _normal(self.density), 1.0)
 
     def _fit(self, shares: np.ndarray) -> None:
         """Mean and covariance of each tissue, and the log density of each voxel under it."""
         weights = self.belief.copy()
-        # Deep nuclei are few and look like white matter or like its rim to the ventricles: held to their place.
+        # Deep nuclei are small and look like white matter or its rim to the ventricles, so they follow the atlas.
         weights[_DEEP] = shares[_DEEP] ** 2 * self.belief[_SOLID].sum(axis=0)
         shapes, apart = [], []
         self.means = []
@@ -73,7 +73,7 @@ class Field:
             total = float(weight.sum()) + 1e-9
             mean = self.values @ weight / total
             apart.append(self.values - mean[:, None])
-            # A hundred voxels' worth of a broad shape keeps a rare tissue from collapsing.
+            # A broad shape with the weight of a hundred voxels keeps a rare tissue from collapsing.
             shapes.append(((apart[-1] * weight) @ apart[-1].T + 5.0 * self.broad) / (total + 100.0))
             self.means.append(mean)
         shapes[_DEEP] = shapes[-1]
@@ -84,14 +84,14 @@ class Field:
                 for inverse, far in zip(self.inverses, apart, strict=True)
             ]
         ).astype(np.float32)
-        if len(self.values) == 2:  # dark as it may be, what diffuses slowly is no fluid but iron, or air nearby
+        if len(self.values) == 2:  # dark voxels of slow diffusion hold iron or lie near air; they are not fluid
             self.density[_FLUID] -= _UNLIKELY * (self.values[1] < _SLOWEST_FLUID)
 
     def _shade(self) -> None:
-        """Coil shading: what is left of the log signal, smoothed; fluid is left out, its signal varies of itself."""
+        """Estimate coil shading: the smoothed residual of the log signal, without fluid, whose own signal varies."""
         certain = np.array([inverse[0, 0] for inverse in self.inverses], np.float32)[_SOLID, None] * self.belief[_SOLID]
         means = np.array([mean[0] for mean in self.means], np.float32)[_SOLID, None]
-        # On every few voxels only: what is so smooth needs no more.
+        # A coarse grid is enough for such a smooth field.
         stride = np.maximum(1, np.floor(_SHADING_MM / 4.0 / self.scan.spacing)).astype(int)
         places = np.argwhere(self.scan.brain).T / stride[:, None]
         smooth = []
@@ -103,20 +103,20 @@ class Field:
         self.values[0] = self.raw[0] - (shading - shading.mean())
 
     def _neighbours(self) -> np.ndarray:
-        """For each tissue, how much the six nearest voxels are of it, weighted, [5, N]."""
-        heard = []
+        """Weighted belief of the six nearest voxels in each tissue, [5, N]."""
+        support = []
         for belief in self.belief:
             volume = self._volume(belief)
             total = np.zeros_like(volume)
             for axis, weight in enumerate(self.weights):
-                ahead, behind = (_along(axis, part) for part in (slice(1, None), slice(None, -1)))
-                total[behind] += np.float32(weight) * volume[ahead]
-                total[ahead] += np.float32(weight) * volume[behind]
-            heard.append(total[self.scan.brain])
-        return np.stack(heard)
+                upper, lower = (_along(axis, part) for part in (slice(1, None), slice(None, -1)))
+                total[lower] += np.float32(weight) * volume[upper]
+                total[upper] += np.float32(weight) * volume[lower]
+            support.append(total[self.scan.brain])
+        return np.stack(support)
 
     def _volume(self, values: np.ndarray) -> np.ndarray:
-        """Values [N] of the brain voxels in their places, float32 [X, Y, Z], with 0 around them."""
+        """Values [N] of the brain voxels → float32 [X, Y, Z], with 0 outside the brain."""
         volume = np.zeros(self.scan.brain.shape, dtype=np.float32)
         volume[self.scan.brain] = values
         return volume

@@ -1,4 +1,4 @@
-"""A sheet to look label maps over: scan and labels, through the ventricles and through the lesion."""
+"""A sheet for checking label maps by eye: scan and labels, half way up the brain and through the lesion."""
 
 from __future__ import annotations
 
@@ -8,28 +8,25 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from strokereg.core.cohort.case import Case, CaseFiles, read_case
+from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.pictures import SheetRow, label_colours, radiological, window
 from strokereg.core.scan.sheet import write_sheet
 
-_WHITE = 2.5  # brain medians
+_WHITE = 2.5  # intensity that is drawn white, in brain medians
 _COLUMNS = ("DWI", "tissues", "DWI, lesion", "tissues, lesion")
 
 
-def draw_tissues(files: Sequence[CaseFiles], table: LabelTable, path: Path, most: int = 12) -> Path:
-    """Draw cases spread evenly over a cohort, at most so many; `files` have their label maps."""
-    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))]
-    rows: list[SheetRow] = [
-        {"label": case.name.removeprefix("sub-"), "images": _row(read_case(case, table=table), table)}
-        for case in chosen
-    ]
+def draw_tissues(cases: Sequence[CaseFiles], table: LabelTable, path: Path, most: int = 12) -> Path:
+    """Draw cases spread evenly over a cohort, `most` at most. All of them must have a label map."""
+    chosen = np.unique(np.linspace(0, len(cases) - 1, min(most, len(cases))).round().astype(int))
+    rows = [_row(cases[index], table) for index in chosen]
     return write_sheet({"title": "", "caption": "", "columns": _COLUMNS, "rows": rows}, path)
 
 
-def _row(case: Case, table: LabelTable) -> list[np.ndarray]:
-    """Two axial slices of a case, radiological view: half way up the brain, and where most lesion is."""
+def _row(files: CaseFiles, table: LabelTable) -> SheetRow:
+    case = read_case(files, table=table)
     assert case.labels is not None
     turn = nib.orientations.io_orientation(case.dwi.affine)
     dwi, labels = (nib.orientations.apply_orientation(data, turn) for data in (case.dwi.data, case.labels))
@@ -40,4 +37,4 @@ def _row(case: Case, table: LabelTable) -> list[np.ndarray]:
     for z in (middle, int(lesion.argmax()) if lesion.any() else middle):
         pictures.append(window(radiological(dwi[:, :, z].T), 0.0, _WHITE * (brain_median(case.dwi.data) or 1.0)))
         pictures.append(label_colours(radiological(labels[:, :, z].T), table.count))
-    return pictures
+    return {"label": case.name.removeprefix("sub-"), "images": pictures}

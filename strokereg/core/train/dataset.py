@@ -12,6 +12,7 @@ from strokereg.core.cohort.checks.check import require_sound
 from strokereg.core.cohort.cohort import Cohort, require_trainable
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Preparation, Scaling
 from strokereg.core.storage.cache import digest
 from strokereg.core.train.prepared import PreparedCase, fitting_size, prepare_cases
@@ -111,7 +112,7 @@ def prepare(
     cohort: Path | str,
     *,
     channels: tuple[str, ...] = ("dwi",),
-    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    spacing: tuple[float, float, float] = DEFAULT_SPACING,
     dims: int = 2,
     fold: int | None = None,
     interpolation: Interpolation = "linear",

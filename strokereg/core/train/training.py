@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import ArchitectureSpec
 
@@ -24,7 +25,7 @@ def train(
     cases: int | None = None,
     fold: int | None = None,
     channels: tuple[str, ...] = ("dwi",),
-    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    spacing: tuple[float, float, float] = DEFAULT_SPACING,
     dims: int = 2,
     interpolation: Interpolation = "linear",
     scaling: Scaling = "median",

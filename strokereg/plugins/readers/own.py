@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from strokereg.core.cohort import layout
+from strokereg.core.cohort.folder import read_makers
 from strokereg.core.cohort.source import Source
+from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 
@@ -19,10 +20,9 @@ class OwnReader:
     def recognises(self, root: Path) -> bool:
         """True where the description says that strokereg made the folder."""
         try:
-            said = json.loads((root / layout.DESCRIPTION).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return any(str(maker.get("Name", "")).startswith("strokereg") for maker in read_makers(root))
+        except InputError:
             return False
-        return any(str(maker.get("Name", "")).startswith("strokereg") for maker in layout.makers_of(said))
 
     def read(self, root: Path) -> Source:
         """List the cases, with their label table."""

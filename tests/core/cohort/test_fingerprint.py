@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 
-from strokereg.core.cohort.fingerprint import image_fingerprint, marks_of, mask_fingerprint
+from strokereg.core.cohort.fingerprint import case_fingerprints, image_fingerprint, mask_fingerprint
 from strokereg.core.scan.nifti import Volume, read_volume
 
 
@@ -33,8 +33,8 @@ def test_codes_do_not_matter_to_an_outline(phantom):
 def test_a_case_is_known_by_what_it_has(phantom):
     dwi = read_volume(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
     mask = read_volume(phantom / "derivatives" / "truth" / "sub-01" / "dwi" / "sub-01_desc-lesion_mask.nii.gz")
-    assert marks_of({"dwi": dwi, "mask": mask}) == {
+    assert case_fingerprints({"dwi": dwi, "mask": mask}) == {
         "image": image_fingerprint(dwi),
         "lesion mask": mask_fingerprint(mask),
     }
-    assert marks_of({"mask": Volume(mask.data * 0, mask.affine, mask.path)}) == {}
+    assert case_fingerprints({"mask": Volume(mask.data * 0, mask.affine, mask.path)}) == {}

@@ -5,7 +5,7 @@ import pytest
 
 from strokereg.core.cohort.checks.check import check_data
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.cohort.split_cohort import divide_cohort
+from strokereg.core.cohort.split_cohort import split_cohort
 from strokereg.core.scan.nifti import write_volume
 from strokereg.registry.errors import InputError
 
@@ -27,7 +27,7 @@ def unsplit(tmp_path):
 
 
 def test_every_subject_gets_one_place(unsplit):
-    assert divide_cohort(unsplit) == [unsplit / "split.tsv"]
+    assert split_cohort(unsplit) == [unsplit / "split.tsv"]
     split = open_cohort(unsplit).split
     assert (len(split.train), len(split.val), len(split.test)) == (12, 2, 6)
     # Stratified: small and large lesions on both sides.
@@ -35,21 +35,21 @@ def test_every_subject_gets_one_place(unsplit):
 
 
 def test_an_existing_split_stands(unsplit):
-    before = divide_cohort(unsplit, seed=0)[0].read_text()
+    before = split_cohort(unsplit, seed=0)[0].read_text()
     with pytest.raises(InputError, match=r"split\.tsv: exists already"):
-        divide_cohort(unsplit, seed=1)
+        split_cohort(unsplit, seed=1)
     assert (unsplit / "split.tsv").read_text() == before
 
 
 def test_a_case_without_mask_is_named(unsplit):
     shutil.rmtree(unsplit / "derivatives" / "manual" / "sub-0007")
     with pytest.raises(InputError, match="sub-0007 has no lesion mask"):
-        divide_cohort(unsplit)
+        split_cohort(unsplit)
     assert not (unsplit / "split.tsv").exists()
 
 
 def test_folds_test_every_subject_once_and_stand(unsplit):
-    paths = divide_cohort(unsplit, folds=4)
+    paths = split_cohort(unsplit, folds=4)
     assert [path.name for path in paths] == [f"split_fold-{k}.tsv" for k in (1, 2, 3, 4)]
     splits = [open_cohort(unsplit, fold).split for fold in (1, 2, 3, 4)]
     assert sorted(s for split in splits for s in split.test) == [f"sub-{i:04d}" for i in range(1, 21)]
@@ -61,16 +61,16 @@ def test_folds_test_every_subject_once_and_stand(unsplit):
     assert open_cohort(unsplit).split is None
     before = [path.read_text() for path in paths]
     with pytest.raises(InputError, match=r"split_fold-1\.tsv: exists already"):
-        divide_cohort(unsplit, folds=2, seed=1)
+        split_cohort(unsplit, folds=2, seed=1)
     assert [path.read_text() for path in paths] == before
     assert "split" not in {finding.rule for finding in check_data(unsplit).findings}
     paths[1].write_text(paths[1].read_text() + "sub-0001\ttest\nsub-0001\ttrain\n")
-    assert any("split_fold-2.tsv: sub-0001 stands in" in str(f) for f in check_data(unsplit).errors)
+    assert any("split_fold-2.tsv: sub-0001 is in" in str(f) for f in check_data(unsplit).errors)
 
 
 @pytest.mark.parametrize(("folds", "fault"), [(1, "needs at least 2"), (21, "has 20 subjects; ask for fewer folds")])
 def test_folds_that_cannot_be(unsplit, folds, fault):
     with pytest.raises(InputError, match=f"--folds {folds}: .*{fault}"):
-        divide_cohort(unsplit, folds=folds)
+        split_cohort(unsplit, folds=folds)
     with pytest.raises(InputError, match=r"--fold 3: .* has no split_fold-3\.tsv"):
         open_cohort(unsplit, 3)

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.simulate import simulate_cohort
+from strokereg.core.simulate import Simulation, simulate_cohort
 
 GRID = {"shape": (56, 56, 36), "spacing": 4.0}
 
@@ -19,7 +19,7 @@ GRID = {"shape": (56, 56, 36), "spacing": 4.0}
 def cohort(tmp_path_factory) -> Path:
     """Ten cases at 4 mm, made in this process."""
     out = tmp_path_factory.mktemp("simulated") / "cohort"
-    return simulate_cohort(out, 10, seed=3, workers=1, **GRID)
+    return simulate_cohort(out, Simulation(10, seed=3, **GRID), workers=1)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 
 from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort, require_trainable
+from strokereg.core.simulate import Simulation, simulate_cohort
 from strokereg.core.simulate import cohort as module
-from strokereg.core.simulate import simulate_cohort
-from strokereg.core.simulate.summary import summarise
+from strokereg.core.simulate.folder import summarise
 from strokereg.registry.errors import InputError
 
 
@@ -42,24 +42,15 @@ def test_the_description_says_simulated_and_shared(cohort):
     assert made_by["Settings"]["seed"] == 3
 
 
-def test_summary_is_that_of_the_files(cohort):
-    summary = summarise(cohort)
-    volumes = []
-    for path in cohort.rglob("*_desc-lesion_mask.nii.gz"):
-        volumes.append(np.asarray(nib.load(path).dataobj).sum() * 4.0**3 / 1000)
-    assert summary["cases"] == 10
-    assert summary["median_lesion_ml"] == pytest.approx(np.median(volumes), abs=0.01)
-
-
 @pytest.mark.slow
 def test_workers_change_no_voxel(cohort, tmp_path, grid):
-    again = simulate_cohort(tmp_path / "again", 10, seed=3, workers=2, **grid)
+    again = simulate_cohort(tmp_path / "again", Simulation(10, seed=3, **grid), workers=2)
     assert digest(again) == digest(cohort)
     assert (again / "split.tsv").read_text() == (cohort / "split.tsv").read_text()
 
 
 def test_another_seed_gives_other_voxels(cohort, tmp_path, grid):
-    other = simulate_cohort(tmp_path / "other", 5, seed=4, workers=1, **grid)
+    other = simulate_cohort(tmp_path / "other", Simulation(5, seed=4, **grid), workers=1)
     assert not set(digest(other).values()) & set(digest(cohort).values())
 
 
@@ -71,43 +62,45 @@ def test_it_goes_on_where_it_stopped(tmp_path, grid, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate_cohort(out, 5, seed=1, workers=1, on_progress=stop, **grid)
+        simulate_cohort(out, Simulation(5, seed=1, **grid), workers=1, on_progress=stop)
     with pytest.raises(InputError, match="not a cohort folder"):
         open_cohort(out)
     made = []
     real = module.simulate_subject
     monkeypatch.setattr(module, "simulate_subject", lambda *args: made.append(1) or real(*args))
     told = []
-    simulate_cohort(out, 5, seed=1, workers=1, on_progress=lambda *now: told.append(now), **grid)
+    simulate_cohort(out, Simulation(5, seed=1, **grid), workers=1, on_progress=lambda *now: told.append(now))
     assert len(made) == 3
     assert told == [(2, 5), (3, 5), (4, 5), (5, 5)]
-    simulate_cohort(whole, 5, seed=1, workers=1, **grid)
+    simulate_cohort(whole, Simulation(5, seed=1, **grid), workers=1)
     assert digest(out) == digest(whole)
 
 
 def test_a_finished_cohort_is_left_alone(cohort, grid):
     before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
-    simulate_cohort(cohort, 10, seed=3, workers=1, **grid)
+    simulate_cohort(cohort, Simulation(10, seed=3, **grid), workers=1)
     assert {path: path.stat().st_mtime_ns for path in cohort.rglob("*")} == before
 
 
 def test_folders_with_something_else_are_refused(cohort, tmp_path, grid):
     with pytest.raises(InputError, match="made with seed 3 instead of 4"):
-        simulate_cohort(cohort, 10, seed=4, **grid)
+        simulate_cohort(cohort, Simulation(10, seed=4, **grid))
+    with pytest.raises(InputError, match=r"made with parts None instead of \[8, 1, 1\]"):
+        simulate_cohort(cohort, Simulation(10, seed=3, parts=(8, 1, 1), **grid))
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not empty and 'strokereg data simulate' did not begin it"):
-        simulate_cohort(tmp_path, 5, **grid)
+        simulate_cohort(tmp_path, Simulation(5, **grid))
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "dataset_description.json").write_text('{"Name": "clinic"}')
     with pytest.raises(InputError, match="did not make"):
-        simulate_cohort(foreign, 5, **grid)
+        simulate_cohort(foreign, Simulation(5, **grid))
     assert [p.name for p in foreign.iterdir()] == ["dataset_description.json"]
 
 
 def test_own_heads_and_lesions(sources, tmp_path, grid):
     heads, masks = sources
-    out = simulate_cohort(tmp_path / "out", 6, labels=heads, lesions=masks, workers=1, **grid)
+    out = simulate_cohort(tmp_path / "out", Simulation(6, labels=heads, lesions=masks, **grid), workers=1)
     rows = (out / "participants.tsv").read_text().splitlines()
     assert len(rows) == 7
     assert "head" in rows[1]
@@ -122,7 +115,7 @@ def test_an_unusable_head_leaves_nothing_behind(sources, tmp_path, grid):
     for path in sorted(heads.iterdir())[:4]:
         nib.save(nib.Nifti1Image(np.full((4, 4, 4), 515, np.int16), np.eye(4)), path)
     with pytest.raises(InputError, match="ml of brain tissue"):
-        simulate_cohort(tmp_path / "out", 6, labels=heads, lesions=masks, workers=1, **grid)
+        simulate_cohort(tmp_path / "out", Simulation(6, labels=heads, lesions=masks, **grid), workers=1)
     assert not (tmp_path / "out").exists()
 
 
@@ -133,14 +126,14 @@ def test_one_unusable_head_among_good_ones_leaves_nothing_behind(sources, tmp_pa
         if path != first:
             nib.save(nib.Nifti1Image(np.full((4, 4, 4), 515, np.int16), np.eye(4)), path)
     with pytest.raises(InputError, match="ml of brain tissue"):
-        simulate_cohort(tmp_path / "out", 6, labels=heads, lesions=masks, workers=1, **grid)
+        simulate_cohort(tmp_path / "out", Simulation(6, labels=heads, lesions=masks, **grid), workers=1)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("wrong", "fault"), [({"seed": -1}, "--seed -1"), ({"workers": 0}, "--workers 0")])
-def test_numbers_out_of_range_are_refused(tmp_path, wrong, fault):
+@pytest.mark.parametrize(("seed", "workers", "fault"), [(-1, None, "--seed -1"), (0, 0, "--workers 0")])
+def test_numbers_out_of_range_are_refused(tmp_path, seed, workers, fault):
     with pytest.raises(InputError, match=fault):
-        simulate_cohort(tmp_path / "out", 5, **wrong)
+        simulate_cohort(tmp_path / "out", Simulation(5, seed=seed), workers)
     assert not (tmp_path / "out").exists()
 
 
@@ -148,11 +141,8 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong, fault):
 def test_real_sources(real_data, tmp_path, grid):
     out = simulate_cohort(
         tmp_path / "out",
-        5,
-        labels=real_data / "synthseg" / "label_maps",
-        lesions=real_data / "soop" / "lesions_mni",
+        Simulation(5, labels=real_data / "synthseg" / "label_maps", lesions=real_data / "soop" / "lesions_mni", **grid),
         workers=1,
-        **grid,
     )
     require_trainable(open_cohort(out))
     summary = summarise(out)

@@ -1,10 +1,13 @@
-"""A file is whole or not there."""
+"""Files are complete or do not exist."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from strokereg.core.storage.files import replacing
+from strokereg.core.storage.files import make_folder, own_file, replacing, write_json, write_text
+from strokereg.registry.errors import InputError
 
 
 def stop_half_way(path):
@@ -25,3 +28,24 @@ def test_the_file_changes_only_when_all_went_well(tmp_path):
         assert path.read_text() == "before"
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_and_text_are_written_and_folders_made(tmp_path):
+    folder = make_folder(tmp_path / "a" / "b")
+    assert make_folder(folder) == folder
+    write_json(folder / "a.json", {"b": [1]})
+    write_text(folder / "a.txt", "é\n")
+    assert json.loads((folder / "a.json").read_text()) == {"b": [1]}
+    assert (folder / "a.txt").read_bytes() == "é\n".encode()
+    assert len(list(folder.iterdir())) == 2
+    with pytest.raises(InputError, match=r"a\.txt: no folder can be made there .*; choose another --out"):
+        make_folder(folder / "a.txt")
+
+
+def test_a_link_out_of_a_run_folder_is_refused(tmp_path):
+    run = make_folder(tmp_path / "run")
+    (run / "inside.json").symlink_to(run / "weights")
+    (run / "outside.json").symlink_to(tmp_path / "secret")
+    assert own_file(run, "inside.json") == run / "inside.json"
+    with pytest.raises(InputError, match=r"outside\.json: is a link that leads out of the run folder"):
+        own_file(run, "outside.json")

@@ -1,4 +1,4 @@
-"""Workers end with the process that started them."""
+"""Work in several processes: progress, errors, and workers that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from strokereg.core.storage.workers import map_in_threads, run_in_workers
+from strokereg.registry.errors import InputError, RunFailed
 
 POOL = """
 import os, time
@@ -47,3 +50,42 @@ def test_a_worker_does_not_outlive_a_killed_parent(tmp_path):
     while lives(worker) and time.monotonic() < limit:
         time.sleep(0.05)
     assert not lives(worker)
+
+
+def write(path: Path) -> None:
+    if path.name == "wrong":
+        raise InputError(f"{path}: is wrong")
+    if path.name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    path.write_text(str(os.getpid()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_item_is_done_and_counted(tmp_path, workers):
+    done = []
+    run_in_workers(write, [tmp_path / name for name in "abc"], tmp_path, workers, done.append)
+    assert done == [1, 2, 3]
+    others = {int(path.read_text()) for path in tmp_path.iterdir()} - {os.getpid()}
+    assert (len(others) > 0) == (workers > 1)
+
+
+def test_without_items_nothing_is_done(tmp_path):
+    run_in_workers(write, [], tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_error_of_an_item_is_raised(tmp_path, workers):
+    with pytest.raises(InputError, match="wrong: is wrong"):
+        run_in_workers(write, [tmp_path / "wrong", tmp_path / "b"], tmp_path, workers)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_worker_is_one_sentence(tmp_path):
+    with pytest.raises(RunFailed, match=f"{tmp_path}: a worker process died, .*fewer --workers to continue"):
+        run_in_workers(write, [tmp_path / "killed", tmp_path / "b"], tmp_path, 2)
+
+
+def test_threads_keep_the_order_and_raise_the_error():
+    assert map_in_threads(str, range(9)) == [str(number) for number in range(9)]
+    with pytest.raises(ZeroDivisionError):
+        map_in_threads(lambda number: 1 / number, [1, 0])

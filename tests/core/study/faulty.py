@@ -12,7 +12,7 @@ from torch import nn
 
 from strokereg import hookimpl
 from strokereg.core.roles import Player
-from strokereg.core.study.patience import Patience
+from strokereg.core.study.executor import Silence
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import TranslatorSpec
 
@@ -72,12 +72,12 @@ for _how in HOWS:
     globals()[class_of(_how)] = type(class_of(_how), (Faulty,), {"how": _how})
 
 
-class Impatient(Patience):
+class Impatient(Silence):
     """Has no patience with the one that really hangs, and all the world's with a busy machine."""
 
     def __init__(self, limit):
         super().__init__(2.0)
 
-    def lost(self, waited):
+    def exceeded(self, waited):
         hangs = mark_of("hangs").exists()
-        return [key for key in super().lost(waited) if hangs and "after step 4 of 6" in self.sentence(key)]
+        return [key for key in super().exceeded(waited) if hangs and "after step 4 of 6" in self.reason(key)]

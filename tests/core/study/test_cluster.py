@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.cli.main import main
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.storage.cache import cache_folder
-from strokereg.core.study import cluster
-from strokereg.core.study.cluster import DaskExecutor
+from strokereg.core.study import executor as loop
+from strokereg.core.study.cluster import DaskExecutor, _connect
+from strokereg.core.study.compare import RunOptions, compare, run_study
+from strokereg.core.study.context import make_context
 from strokereg.core.study.executor import NoCallbacks
-from strokereg.core.study.run import run_study
 from strokereg.registry.catalogue import forget
 from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES
 
 
-class Words(NoCallbacks):
-    """A callbacks that writes down what it is told."""
+class Recorder(NoCallbacks):
+    """Callbacks that record every call."""
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def __getattr__(self, name):
-        return lambda *said: self.told.append((name, *said))
+        return lambda *said: self.calls.append((name, *said))
 
 
 distributed = pytest.importorskip("distributed", reason="needs the extra strokereg[cluster]")
@@ -54,16 +54,14 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
     """The translator kills its process in the middle, once; everything else is what one process finds."""
     address, mark = workers
     settings = small(small_cohort, models=("carvemix", "dies-once"), quality=False)
-    callbacks = Words()
-    finished = run_study(
-        settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-        DaskExecutor(address), callbacks, command="test",
-    )  # fmt: skip
+    callbacks = Recorder()
+    context = make_context(settings, open_cohort(small_cohort), tmp_path / "out" / "runs")
+    finished = run_study(context, tmp_path / "out", DaskExecutor(address), callbacks, "test")
     assert mark.with_name("died-dies-once").exists()
     assert finished.results.failures == []
-    names = [said[1].title for said in callbacks.told if said[0] == "ended"]
+    names = [said[1].title for said in callbacks.calls if said[0] == "ended"]
     assert len(names) == len(set(names)) == 5 + 1 + 1 + 2
-    assert any(said[0] == "step" and said[4] for said in callbacks.told)
+    assert any(said[0] == "step" and said[4] for said in callbacks.calls)
     arms = {arm.name: arm.seeds for arm in finished.results.arms}
     alone = {arm.name: arm.seeds for arm in small_study.results.arms}
     same = [name for name in arms if name in alone]
@@ -83,16 +81,14 @@ def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small,
     forget()
     import faulty
 
-    monkeypatch.setattr(cluster, "Patience", faulty.Impatient)
+    monkeypatch.setattr(loop, "Silence", faulty.Impatient)
     settings = small(small_cohort, models=("hangs", "carvemix"), quality=False)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     ) as machines:
         executor = DaskExecutor(machines.scheduler_address.removeprefix("tcp://"))
-        finished = run_study(
-            settings, open_cohort(small_cohort), tmp_path / "out", cache_folder() / "prepared",
-            executor, NoCallbacks(), command="test",
-        )  # fmt: skip
+        context = make_context(settings, open_cohort(small_cohort), tmp_path / "out" / "runs")
+        finished = run_study(context, tmp_path / "out", executor, NoCallbacks(), "test")
     reasons = [failure.reason for failure in finished.results.failures]
     assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
     assert "no sign of life for 2 s" in reasons[0]
@@ -113,18 +109,17 @@ def test_what_is_done_needs_no_cluster(small_study, small_cohort, tmp_path, run_
     assert DaskExecutor("127.0.0.1:1").run(StudyContext, [done], NoCallbacks()) == {}
 
 
-def test_wrong_addresses_are_said(small_cohort, tmp_path, capsys, monkeypatch):
-    words = ["compare", "--preset", "smoke", "--models", "carvemix", "--data", str(small_cohort)]
-    words += ["--out", str(tmp_path / "out"), "--executor"]
+def test_wrong_addresses_are_refused(small_cohort, tmp_path, monkeypatch):
+    def attempt(executor):
+        compare(("carvemix",), small_cohort, tmp_path / "out", "smoke", RunOptions(executor=executor))
+
     for wrong in ("dusk://here:1", "dask://here", "cluster"):
-        assert main([*words, wrong]) == 2
-        assert f"--executor {wrong}: give local, or dask://host:port" in capsys.readouterr().err
+        with pytest.raises(InputError, match=f"--executor {wrong}: give local, or dask://host:port"):
+            attempt(wrong)
     with monkeypatch.context() as patch:
         patch.setenv("WORLD_SIZE", "2")
-        assert main([*words, "local"]) == 2
-    assert "call it without torchrun" in capsys.readouterr().err
-    monkeypatch.setattr("strokereg.core.study.cluster._PATIENCE", 0.5)
-    from strokereg.core.study.cluster import _connect
-
+        with pytest.raises(InputError, match="call it without torchrun"):
+            attempt("local")
+    monkeypatch.setattr("strokereg.core.study.cluster._ANSWER", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers there; start one with 'dask scheduler'"):
         _connect("127.0.0.1:1")

@@ -1,18 +1,15 @@
-"""The dry run: what would be done, what is done, and of which order the time is."""
+"""What a study would do, and the time that finished tasks say it takes."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from strokereg.cli.main import main
-from strokereg.core.study.estimate import span
-from strokereg.core.study.plan import Task
+from strokereg.core.study.estimate import estimate_study, span
+from strokereg.core.study.plan import Task, TaskKind
 
 
 def task(name, *needs):
-    return Task(kind="segmenter", key=name, architecture=name, cases=1, seed=0, needs=needs)
+    return Task(kind=TaskKind.SEGMENTER, key=name, architecture=name, cases=1, seed=0, needs=needs)
 
 
 @pytest.mark.parametrize(("workers", "expected"), [(1, 10.0), (2, 6.0), (8, 6.0)])
@@ -22,23 +19,28 @@ def test_the_span_of_tasks_that_need_each_other(workers, expected):
     assert span([], {}, workers) == 0.0
 
 
-@pytest.mark.slow
-def test_nothing_is_written_and_the_order_is_right(small_cohort, tmp_path, monkeypatch, capsys, small_study):
-    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))
-    words = ["compare", "--preset", "smoke", "--models", "random-contrast,carvemix", "--data", str(small_cohort)]
-    words += ["--steps", "segmenter=4", "--steps", "generator=2", "--workers", "1", "--dry-run", "--json"]
-    assert main([*words, "--out", str(tmp_path / "out")]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert not (tmp_path / "out").exists()
-    assert [arm["done"] for arm in said["arms"]] == [0] * 5
-    work = {(part["kind"], part["architecture"]): part for part in said["work"]}
-    unet = work["segmenter", "unet"]
-    assert (unet["tasks"], unet["done"], unet["steps"]) == (5, 0, 4)
-    assert all(part["seconds"] > 0 for part in said["work"] if part["kind"] != "translator")
-    taken = small_study.results.timing.values()
-    assert sum(taken) / 20 < said["seconds"] < 20 * sum(taken) + 60  # another machine load then than now
+def test_without_finished_tasks_there_is_no_estimate(small_cohort, tmp_path, small_context):
+    found = estimate_study(small_context(small_cohort, tmp_path / "store"), workers=1)
+    assert not (tmp_path / "store").exists()
+    assert [(arm.trainings, arm.done) for arm in found.arms] == [(1, 0)] * 5
+    assert found.seconds is None
+    assert "segmenter unet" in found.unknown
+    assert all(part.seconds is None for part in found.work)
 
-    assert main([*words, "--out", str(small_study.json.parent)]) == 0
-    rest = json.loads(capsys.readouterr().out)
-    assert [arm["done"] for arm in rest["arms"]] == [1] * 5
-    assert rest["seconds"] == 0.0
+
+def test_finished_tasks_of_another_study_give_the_time(small_cohort, tmp_path, small_context, small_study):
+    """Each task that is left takes as long per step as its like did; the seconds are those that were noted."""
+    store = small_study.json.parent / "runs"
+    twice = {"steps": {"segmenter": 8, "generator": 2}, "models": ("carvemix",), "quality": False}
+    found = estimate_study(small_context(small_cohort, tmp_path / "store", **twice), 1, [store])
+    [unet] = [part for part in found.work if part.kind is TaskKind.SEGMENTER]
+    taken = [seconds for title, seconds in small_study.results.timing.items() if title.startswith("segmenter unet")]
+    assert 2 * min(taken) <= unet.seconds <= 2 * max(taken)
+    assert found.seconds == pytest.approx(3 * unet.seconds)  # the database is there
+    assert found.unknown == ()
+
+
+def test_what_is_done_takes_no_time(small_cohort, small_context, small_study):
+    found = estimate_study(small_context(small_cohort, small_study.json.parent / "runs"), workers=1)
+    assert [arm.done for arm in found.arms] == [1] * 5
+    assert found.seconds == 0.0

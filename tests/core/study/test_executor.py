@@ -1,131 +1,51 @@
-"""Processes of a study: a death costs its own task only, wrong input ends it all."""
+"""Silent tasks, and which steps a worker reports."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-import torch
+import itertools
 
 from strokereg.core.study import executor
-from strokereg.core.study.executor import LocalExecutor, default_workers
-from strokereg.core.study.plan import Task
-from strokereg.registry.errors import InputError
+from strokereg.core.study.executor import Message, Silence, attempt
+from strokereg.core.study.plan import Task, TaskKind
 
 
-class Words:
-    """A callbacks that writes down what it is told."""
-
-    def __init__(self):
-        self.told = []
-
-    def __getattr__(self, name):
-        return lambda *said: self.told.append((name, *said))
-
-    def about(self, name):
-        return [said[1].architecture for said in self.told if said[0] == name]
-
-
-def task(name, *needs):
-    return Task(kind="segmenter", key=name, architecture=name, cases=1, seed=0, needs=needs)
+def test_only_what_is_silent_beyond_the_limit_is_lost():
+    silence = Silence(limit=3.0)
+    assert list(silence.exceeded(100.0)) == []  # nobody is at work
+    for key in ("speaks", "hangs"):
+        silence.hear(key, Message("started"))
+    for step in range(1, 4):
+        assert list(silence.exceeded(1.0)) == []
+        silence.hear("speaks", Message("step", step=step, total=9))
+    assert list(silence.exceeded(0.5)) == ["hangs"]
+    assert silence.reason("hangs").startswith("hung: no sign of life for 3 s; ")
+    silence.forget("hangs")
+    assert list(silence.exceeded(3.0)) == ["speaks"]
+    assert silence.reason("speaks").startswith("hung after step 3 of 9: ")
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run(tasks, workers)` → failures, callbacks. Pool and deaths are real; `hands.work` stands in for trainings."""
-    helpers = str(Path(__file__).parent)
-    monkeypatch.syspath_prepend(helpers)  # workers are sent this path
-    import hands
-
-    monkeypatch.setattr(executor, "perform", hands.work)
-    monkeypatch.setattr(executor, "is_done", hands.is_done)
-
-    def do(tasks, workers=2, **settings):
-        callbacks = Words()
-        return LocalExecutor(workers, **settings).run(tmp_path, tasks, callbacks), callbacks
-
-    yield do
-    sys.modules.pop("hands", None)
+def test_one_that_begins_again_begins_anew():
+    silence = Silence(limit=3.0)
+    silence.hear("again", Message("step", step=7, total=9))
+    silence.forget("again")
+    silence.hear("again", Message("started"))
+    assert list(silence.exceeded(3.0)) == []
+    assert "step 7" not in silence.reason("again")
 
 
-def attempts(folder, name):
-    return len(list(folder.glob(f"{name}.begun-*")))
+def test_slow_steps_are_all_reported_and_quick_ones_are_not(monkeypatch):
+    def heard(seconds):
+        clock = itertools.count(0.0, seconds)
+        monkeypatch.setattr(executor.time, "monotonic", lambda: next(clock))
+        steps = []
+        work = Task(TaskKind.SEGMENTER, "k", "unet", 1, 0, steps=1000)
+        said = attempt(None, work, {}, perform, lambda message: steps.append(message.step))
+        assert said == Message("done")
+        return steps
 
+    def perform(context, task, needs, report):
+        for step in range(1, task.steps + 1):
+            report(step, task.steps, {})
 
-@pytest.mark.slow
-def test_a_death_costs_its_own_task_only(run, tmp_path):
-    """Whichever worker it is, and while the other is at work."""
-    failures, callbacks = run([task("patient"), task("deadly"), task("after", "patient"), task("heir", "deadly")])
-    assert set(failures) == {"deadly", "heir"}
-    assert "died again and again" in failures["deadly"]
-    assert failures["heir"] == "needs segmenter deadly (1 cases, clinical, seed 0), which failed"
-    assert attempts(tmp_path, "deadly") == 2
-    assert attempts(tmp_path, "patient") == 1
-    assert sorted(callbacks.about("ended")) == ["after", "deadly", "heir", "patient"]
-
-
-@pytest.mark.slow
-def test_a_task_that_died_once_is_done_alone(run, tmp_path):
-    failures, _ = run([task("mortal"), task("plain"), task("lonely")])
-    assert failures == {}
-    assert attempts(tmp_path, "mortal") == 2
-    assert (tmp_path / "mortal.alone").exists()
-
-
-def test_one_failure_leaves_the_others(run, tmp_path):
-    (tmp_path / "earlier.done").touch()
-    failures, callbacks = run([task("earlier"), task("raises"), task("plain", "earlier")])
-    assert failures == {"raises": "ValueError: first line"}
-    assert callbacks.about("found") == ["earlier"]
-    assert (tmp_path / "plain.done").exists()
-    assert attempts(tmp_path, "earlier") == 0
-
-
-@pytest.mark.slow
-def test_what_hangs_fails_alone_and_is_not_tried_again(run, tmp_path):
-    failures, callbacks = run([task("hangs"), task("plain"), task("heir", "hangs"), task("after", "plain")], limit=8.0)
-    assert failures == {
-        "hangs": "hung after step 1 of 1: no sign of life for 8 s; if its steps are that slow, give them more with "
-        "--step-limit",
-        "heir": "needs segmenter hangs (1 cases, clinical, seed 0), which failed",
-    }
-    assert attempts(tmp_path, "hangs") == 1
-    assert sorted(callbacks.about("ended")) == ["after", "hangs", "heir", "plain"]
-
-
-@pytest.mark.slow
-def test_a_task_that_leaves_its_process_fails_alone(run, tmp_path):
-    failures, _ = run([task("leaves"), task("plain")])
-    assert list(failures) == ["leaves"]
-    assert "died again and again" in failures["leaves"]
-    assert (tmp_path / "plain.done").exists()
-
-
-@pytest.mark.slow
-def test_a_script_without_a_guard_is_told_so(tmp_path):
-    """Its workers would start it again instead of serving, so Python ends them."""
-    script = tmp_path / "study.py"
-    script.write_text(
-        "from pathlib import Path\n"
-        "from types import SimpleNamespace\n"
-        "from strokereg.core.study.executor import LocalExecutor, NoCallbacks\n"
-        "from strokereg.core.study.plan import Task\n"
-        "context = SimpleNamespace(store=Path(__file__).parent)\n"
-        "LocalExecutor(1).run(context, [Task('segmenter', 'k', 'unet', 1, 0)], NoCallbacks())\n"
-    )
-    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
-    assert "InputError: worker processes cannot start" in ended.stderr
-
-
-def test_wrong_input_ends_the_study(run, tmp_path):
-    with pytest.raises(InputError, match=r"scan\.nii\.gz: is empty; give another"):
-        run([task("wrong"), task("plain", "wrong")])
-    assert attempts(tmp_path, "plain") == 0
-
-
-def test_processes_by_default():
-    assert default_workers(torch.device("cuda")) == 1
-    assert 1 <= default_workers(torch.device("cpu")) <= (os.cpu_count() or 1)
+    assert heard(seconds=1.5) == list(range(1, 1001))
+    assert heard(seconds=1e-6) == list(range(20, 1001, 20))

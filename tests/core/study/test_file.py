@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from strokereg.cli.main import main
-from strokereg.core.study import compare
-from strokereg.core.study.compare import settle
+from strokereg.core.study.file import describe_study, read_study
+from strokereg.core.study.settings import complete_settings
 from strokereg.registry.errors import InputError
 
 KEPT = """
@@ -40,10 +37,10 @@ def write(tmp_path):
 
 
 def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
-    kept = compare.read_study(write(KEPT))
+    kept = read_study(write(KEPT))
     assert kept["data"] == tmp_path / "here"
     assert (kept["cases"], kept["seeds"], kept["spacing"]) == ((3, 0), (0, 1), (5, 5, 5))
-    settings = settle(**kept, steps={"translator": 9})
+    settings = complete_settings(**kept, steps={"translator": 9})
     steps = {role: budget.steps for role, budget in settings.budgets.items()}
     assert steps == {"generator": 6, "translator": 9, "segmenter": 70}
     augmented = {role: budget.augment for role, budget in settings.budgets.items()}
@@ -51,17 +48,16 @@ def test_it_stands_above_the_preset_and_below_the_flags(write, tmp_path):
     assert settings.options["pix2pix"] == {"ngf": 8, "ndf": 8, "lr": 1e-3}
 
 
-def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
-    flags = ["--study", str(write(KEPT)), "--set", "unet.lr=2e-3", "--segmenter", "unet,dynunet", "--no-headroom"]
-    assert main(["compare", *flags, "--print-study"]) == 0
-    printed = capsys.readouterr().out
+def test_what_is_printed_gives_the_same_study(write, tmp_path):
+    kept = read_study(write(KEPT))
+    options = kept.pop("options") | {"unet": {"lr": "2e-3"}}
+    printed = describe_study(**kept, options=options, segmenters=("unet", "dynunet"), headroom=False)
     (tmp_path / "elsewhere").mkdir()
     again = tmp_path / "elsewhere" / "again.toml"
     again.write_text(printed)
-    assert main(["compare", "--study", str(again), "--print-study"]) == 0
-    assert capsys.readouterr().out == printed
-    asked = {**compare.read_study(again)}
-    settings = settle(**asked)
+    asked = read_study(again)
+    assert describe_study(**asked) == printed
+    settings = complete_settings(**asked)
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
     assert settings.shares == (0.25, 0.5)
@@ -86,25 +82,9 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path, capsys):
 )
 def test_what_is_wrong_is_named(write, text, said):
     with pytest.raises(InputError, match=said):
-        compare.read_study(write(text))
+        read_study(write(text))
 
 
-def test_models_must_stand_somewhere(write, capsys):
-    assert main(["compare", "--study", str(write('preset = "smoke"')), "--print-study"]) == 2
-    assert "--models: say what to compare" in capsys.readouterr().err
-    assert main(["compare", "--study", "nowhere.toml"]) == 2
-    assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"moton": 0.1}, r"budgets\.segmenter\.augment has no option 'moton' \(did you mean motion\?\)"),
-        ({"motion": 1.5}, r"budgets\.segmenter\.augment: option motion=1\.5: Input should be less than or equal to 1"),
-        ({"motion": 0.1}, r"budgets\.segmenter\.augment: motion needs the package torchio"),
-    ],
-)
-def test_a_wrong_augmentation_is_named_before_the_data_are_looked_at(monkeypatch, changes, said):
-    monkeypatch.setitem(sys.modules, "torchio", None)  # as if it were not installed
-    with pytest.raises(InputError, match=said):
-        settle(("carvemix",), None, "smoke", budgets={"segmenter": {"augment": changes}})
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(InputError, match=r"nowhere\.toml: cannot be read \(No such file or directory\)"):
+        read_study("nowhere.toml")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from PIL import Image
 
+from strokereg.core.study.compare import RunOptions
 from strokereg.core.study.translators import TranslatorEvaluation, evaluate_translators
 from strokereg.registry.errors import InputError
 
 
 def evaluate(cohort, out, **changes):
-    return evaluate_translators(cohort, changes.pop("models", ("pix2pix",)), out, "smoke", 1, **changes)
+    return evaluate_translators(
+        cohort, changes.pop("models", ("pix2pix",)), out, "smoke", RunOptions(workers=1), **changes
+    )
 
 
 @pytest.mark.slow
@@ -22,12 +23,12 @@ def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
     small = {"unet": {"widths": (4, 8)}}
     evaluated = evaluate(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
     assert evaluated.failures == {}
-    assert [painter.model for painter in evaluated.translators] == list(models)
+    assert [one.model for one in evaluated.translators] == list(models)
     assert evaluated.simulated
     assert evaluated.dims == dims
     assert len(evaluated.held_out) == 4  # one of validation and three of test: none was trained on
     assert evaluated.truth.value > 1.2
-    assert all(0 < painter.image_quality.psnr.value < 40 for painter in evaluated.translators)
+    assert all(0 < one.image_quality.psnr.value < 40 for one in evaluated.translators)
     assert TranslatorEvaluation.model_validate_json((tmp_path / "a" / "evaluation.json").read_text()) == evaluated
     with Image.open(tmp_path / "a" / "sheet.png") as sheet:
         assert sheet.width > sheet.height > 200
@@ -35,7 +36,7 @@ def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
     assert again == evaluated  # found, and drawn from the same noise
 
 
-def test_what_cannot_be_judged_is_said(small_cohort, tmp_path):
+def test_what_cannot_be_evaluated_is_refused(small_cohort, tmp_path):
     with pytest.raises(InputError, match=r"no translator is named 'pix3pix' \(did you mean pix2pix"):
         evaluate(small_cohort, tmp_path / "b", models=("pix3pix",))
     with pytest.raises(InputError, match=r"patch \(20, 20\): 2 edges are needed, each a multiple of 16"):
@@ -43,26 +44,3 @@ def test_what_cannot_be_judged_is_said(small_cohort, tmp_path):
     with pytest.raises(InputError, match=r"--set spade\.…: spade is not among the models"):
         evaluate(small_cohort, tmp_path / "b", options={"spade": {"ngf": 4}})
     assert not (tmp_path / "b").exists()
-
-
-def test_the_command_prints_table_and_path(small_cohort, tmp_path, capsys):
-    from strokereg.cli.main import main
-
-    words = [
-        "evaluate",
-        "translator",
-        "--data",
-        str(small_cohort),
-        "--models",
-        "pix2pix",
-        "--preset",
-        "smoke",
-        "--workers",
-        "1",
-    ]
-    assert main([*words, "--out", str(tmp_path / "c"), "--steps", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "other real cases" in said
-    assert "Simulated images" in said
-    assert said.rstrip().endswith("sheet.png")
-    assert json.loads((tmp_path / "c" / "evaluation.json").read_text())["translators"][0]["steps"] == 2

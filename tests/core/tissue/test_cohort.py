@@ -11,7 +11,7 @@ import pytest
 from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort, require_trainable
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.tissue.cohort import FOLDER, label_cohort
+from strokereg.core.tissue.cohort import FOLDER, Labelling, label_cohort
 from strokereg.registry.errors import InputError
 
 
@@ -49,7 +49,7 @@ def test_a_bare_cohort_becomes_trainable_and_near_the_truth(bare, tmp_path):
         truth = read_volume(tmp_path / "truth" / files.dseg.name).data
         assert ((case.labels == cohort.table.lesion) == case.mask).all()
         assert dice(case.labels > 0, truth > 0) > 0.99
-        # A voxel of 4.7 mm is seldom one tissue; docs/data.md has the figures at 2 mm.
+        # A voxel of 4.7 mm is seldom one tissue; docs/explanation/measurements.md has the figures at 2 mm.
         assert dice(np.isin(case.labels, (1, 2)), np.isin(truth, (1, 2))) > 0.55
         assert dice(case.labels == 3, truth == 3) > 0.55
         assert dice(case.labels == 5, truth == 5) > 0.55
@@ -60,9 +60,9 @@ def test_a_bare_cohort_becomes_trainable_and_near_the_truth(bare, tmp_path):
     again = label_cohort(bare, workers=1)
     assert (again.made, again.found) == (1, 2)
     assert sum(path.stat().st_mtime_ns == time for path, time in before.items()) == 2
-    with pytest.raises(InputError, match=r"made otherwise \(hmrf\)"):
-        label_cohort(bare, "atlas")
-    assert label_cohort(bare, "atlas", overwrite=True, workers=1).made == 3
+    with pytest.raises(InputError, match="was made with method hmrf instead of atlas; add --overwrite"):
+        label_cohort(bare, Labelling("atlas"))
+    assert label_cohort(bare, Labelling("atlas", overwrite=True), workers=1).made == 3
     cohort.cases[0].mask.unlink()
     with pytest.raises(InputError, match="has no lesion mask"):
         label_cohort(bare)
@@ -74,7 +74,7 @@ def test_maps_from_elsewhere_are_kept(small_cohort):
         done = label_cohort(small_cohort)
         assert (done.made, done.kept) == (0, 10)
         with pytest.raises(InputError, match="not overwritten"):
-            label_cohort(small_cohort, overwrite=True)
+            label_cohort(small_cohort, Labelling(overwrite=True))
     finally:
         shutil.rmtree(small_cohort / FOLDER)
 
@@ -91,20 +91,20 @@ def test_another_tools_codes_are_merged_from_any_grid_of_the_same_world(bare, tm
         truths[files.name] = volume.data
         canonical = nib.as_closest_canonical(nib.Nifti1Image(codes[volume.data.astype(int)], volume.affine))
         write_volume(maps / f"{files.name}_dwi_synthseg.nii.gz", np.asarray(canonical.dataobj), canonical.affine)
-    done = label_cohort(bare, "external", maps=maps, workers=1)
+    done = label_cohort(bare, Labelling("external", maps), workers=1)
     for name, path in done.maps.items():
         assert np.array_equal(read_volume(path).data, truths[name])
 
     table = tmp_path / "codes.tsv"
     table.write_text("index\tname\n0\tbackground\n24\tcsf\n4\tcsf\n3\ttissue\n10\ttissue\n2\ttissue\n41\ttissue\n")
-    done = label_cohort(bare, "external", table, maps, overwrite=True, workers=1)
+    done = label_cohort(bare, Labelling("external", maps, table, overwrite=True), workers=1)
     assert done.table.names == ("background", "csf", "tissue", "lesion")
     name, path = next(iter(done.maps.items()))
     assert np.array_equal(read_volume(path).data, np.array([0, 1, 1, 2, 2, 2, 3])[truths[name].astype(int)])
 
     shutil.copy(maps / f"{name}_dwi_synthseg.nii.gz", maps / f"{name}_dseg.nii.gz")
     with pytest.raises(InputError, match="keep one of them"):
-        label_cohort(bare, "external", table, maps, overwrite=True, workers=1)
+        label_cohort(bare, Labelling("external", maps, table, overwrite=True), workers=1)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_options_that_do_not_go_together(bare, options, sentence):
 
     options = {name: Path(value) if name == "maps" else value for name, value in options.items()}
     with pytest.raises(InputError, match=sentence):
-        label_cohort(bare, **options)
+        label_cohort(bare, Labelling(**options))
     assert not (bare / FOLDER).exists()
 
 
@@ -138,7 +138,7 @@ def test_a_table_that_is_none(bare, tmp_path, text, sentence):
     table = tmp_path / "t.tsv"
     table.write_text(text)
     with pytest.raises(InputError, match=sentence):
-        label_cohort(bare, "external", table, tmp_path)
+        label_cohort(bare, Labelling("external", tmp_path, table))
 
 
 def test_a_layout_without_derivatives_of_its_own_is_refused(real_data):

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from strokereg.core.study.tracked import TrackedCallbacks
+
 from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.plan import Task
-from strokereg.core.study.tracked import TrackedCallbacks
 from strokereg.core.train.tracking import Tracker, Tracking
 
 

@@ -6,7 +6,6 @@ import http.server
 import importlib.metadata
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -142,9 +141,8 @@ def server(exported, tmp_path, messages):
     running.server_close()
 
 
-def test_the_client_of_the_documentation_gives_the_runtimes_mask(server, exported, phantom, tmp_path):
-    page = Path(__file__).parents[3] / "docs" / "deploy-elsewhere.md"
-    (client,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+def test_the_client_in_the_examples_gives_the_runtimes_mask(server, exported, phantom, tmp_path):
+    client = (Path(__file__).parents[3] / "examples" / "triton_client.py").read_text(encoding="utf-8")
     scan, mask = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", tmp_path / "mask.nii.gz"
     words = [sys.executable, "-c", f"import sys\nsys.modules['torch'] = None\n{client}", server, scan, mask]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)

@@ -1,1 +1,1 @@
-"""What can be wrong with a cohort: one small function a fault (`rules`), looked for in every case (`inspect`)."""
+"""Checks of a cohort: one small function for each fault (`rules`), applied to every case (`inspect`)."""

@@ -1,4 +1,4 @@
-"""Checks of a cohort as a whole, and the two ways they are asked for: as a list, and before a training."""
+"""Check a cohort: list all its faults, or stop a training at the first error."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.duplicates import duplicates
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.checks.inspect import FOLDER, inspect_cases
-from strokereg.core.cohort.cohort import Cohort, read_split
+from strokereg.core.cohort.cohort import Cohort, cohort_of, read_split
 from strokereg.core.cohort.fingerprint import content_keys
-from strokereg.core.cohort.open import look_into
+from strokereg.core.cohort.open import find_source
 from strokereg.core.cohort.split import SPLIT_FILE, folds_of
+from strokereg.core.storage.cache import cache_folder
 from strokereg.registry.errors import FileFault, InputError
 
 log = logging.getLogger("strokereg")
 
-_SHOWN = 5  # warnings before a training; all of them are for `data check`
+_SHOWN = 5  # warnings before a training; `data check` lists all
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The outcome for a cohort.
+    """The result for a cohort.
 
     Attributes:
-        cases: how many were looked at.
-        empty_masks: names of the cases without lesion, which is allowed.
+        root: the folder.
+        cases: number of cases.
+        empty_masks: names of the cases whose mask has no lesion, which is allowed.
+        findings: all faults.
     """
 
     root: Path
@@ -40,12 +43,12 @@ class Checked:
 
     @property
     def errors(self) -> list[Finding]:
-        """What stops a training."""
+        """Findings that stop a training."""
         return [finding for finding in self.findings if finding.severe]
 
     @property
     def warnings(self) -> list[Finding]:
-        """The rest."""
+        """All other findings."""
         return [finding for finding in self.findings if not finding.severe]
 
     def plain(self) -> dict[str, Any]:
@@ -60,14 +63,20 @@ class Checked:
         }
 
 
-def check_cohort(cohort: Cohort, cache: Path, on_case: Callable[[str], None] = lambda name: None) -> Checked:
-    """Look for every fault in every case of a cohort that was opened without its split; nothing is raised for a fault.
+def check_data(folder: Path | str, on_case: Callable[[int, int], None] = lambda done, total: None) -> Checked:
+    """List every fault of a cohort, or of a folder that a reader recognises. Faults are returned, not raised.
 
     Args:
-        cache: of prepared cases; inspections are kept beside them, by content.
-        on_case: told of each case that is done.
+        folder: a cohort or another folder of scans.
+        on_case: called with (finished, total) after each case, from several threads.
+
+    Raises:
+        InputError: a folder without a known layout or without cases.
     """
-    seen = inspect_cases(cohort.cases, cohort.table, _keys(cohort.cases, cache), cache / FOLDER, on_case)
+    cohort = cohort_of(Path(folder), find_source(folder), split=False)
+    cache, total = cache_folder() / "prepared", len(cohort.cases)
+    keys = _keys(cohort.cases, cache)
+    seen = inspect_cases(cohort.cases, cohort.table, keys, cache / FOLDER, lambda done: on_case(done, total))
     findings = [finding for inspection in seen for finding in inspection.findings]
     splits = []
     for fold in (None, *folds_of(cohort.root)):
@@ -80,9 +89,9 @@ def check_cohort(cohort: Cohort, cache: Path, on_case: Callable[[str], None] = l
         for duplicate in duplicates(cohort.cases, seen, split):
             if duplicate.case not in repeated or duplicate.severe:
                 repeated[duplicate.case] = duplicate
-    findings += [*repeated.values(), *missing_parts(cohort)]
+    findings += [*repeated.values(), *_missing_parts(cohort)]
     empty = tuple(inspection.case for inspection in seen if inspection.lesion_ml == 0)
-    return Checked(cohort.root, len(cohort.cases), empty, tuple(findings))
+    return Checked(cohort.root, total, empty, tuple(findings))
 
 
 def require_sound(
@@ -92,12 +101,19 @@ def require_sound(
     keys: Mapping[str, str],
     cache: Path,
 ) -> None:
-    """What every training asks first: errors in these cases stop it, warnings are logged.
+    """Check the cases of a training: raise the first error, log warnings.
 
-    An error in an image that the training does not use is a warning.
+    An error in an image that the training does not use counts as a warning.
+
+    Args:
+        cohort: the cohort of the cases.
+        cases: the cases to check.
+        channels: contrasts that the training uses.
+        keys: content keys of the cases, see `core.cohort.fingerprint.content_keys`.
+        cache: folder of prepared cases, which has the cached inspections.
 
     Raises:
-        InputError: the first error, and how many there are.
+        InputError: the first error, with the number of others.
     """
     seen = inspect_cases(cases, cohort.table, keys, cache / FOLDER)
     used = {*channels, "mask", "dseg", ""}
@@ -115,33 +131,33 @@ def require_sound(
         log.warning("… and %d more: see 'strokereg data check %s'", len(findings) - _SHOWN, cohort.root)
 
 
-def missing_parts(cohort: Cohort) -> Iterator[Finding]:
-    """What is not there and will be asked for: one warning for each kind."""
-    for what, mend, without in (
-        ("lesion mask", "no training can use it; add one", [case.name for case in cohort.cases if case.mask is None]),
-        (
-            "tissue label map",
-            "a training on the cohort needs them; make them with 'strokereg data label'",
-            [case.name for case in cohort.cases if case.dseg is None],
-        ),
-    ):
-        if without:
-            named = without[0] + (f" and {len(without) - 1} more have" if len(without) > 1 else " has")
-            error = FileFault(cohort.root, f"{named} no {what}", mend)
-            yield finding_of("missing_parts", "", "", error, severe=False)
-    if cohort.table is None and any(case.dseg for case in cohort.cases):
-        error = FileFault(cohort.root, "has label maps and no derivatives/*/dseg.tsv", "add the label table")
-        yield finding_of("missing_parts", "", "", error, severe=False)
+def _missing_parts(cohort: Cohort) -> Iterator[Finding]:
+    """A warning for each kind of file that is missing and will be needed."""
+    without_mask = [case.name for case in cohort.cases if case.mask is None]
+    without_labels = [case.name for case in cohort.cases if case.dseg is None]
+    faults = []
+    if without_mask:
+        faults.append((f"{_have(without_mask)} no lesion mask", "add one, as every training needs it"))
+    if without_labels:
+        fix = "make them with 'strokereg data label', as training on the cohort needs them"
+        faults.append((f"{_have(without_labels)} no tissue label map", fix))
+    if cohort.table is None and len(without_labels) < len(cohort.cases):
+        faults.append(("has label maps but no derivatives/*/dseg.tsv", "add the label table"))
     if not (cohort.root / SPLIT_FILE).is_file() and not folds_of(cohort.root):
-        error = FileFault(cohort.root, f"has no {SPLIT_FILE}", f"write one with 'strokereg data split {cohort.root}'")
-        yield finding_of("missing_parts", "", "", error, severe=False)
+        faults.append((f"has no {SPLIT_FILE}", f"write one with 'strokereg data split {cohort.root}'"))
+    for fault, fix in faults:
+        yield finding_of("missing_parts", "", "", FileFault(cohort.root, fault, fix), severe=False)
+
+
+def _have(names: Sequence[str]) -> str:
+    return f"{names[0]} has" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more have"
 
 
 def _keys(cases: Sequence[CaseFiles], cache: Path) -> dict[str, str]:
-    """Content keys of the cases whose files can be read at all."""
+    """Content keys of the cases whose files can all be read."""
     try:
         return content_keys(cases, cache)
-    except FileFault:  # one file is missing: then case by case
+    except FileFault:  # a file is missing: try each case on its own
         keys: dict[str, str] = {}
     for case in cases:
         try:
@@ -149,22 +165,3 @@ def _keys(cases: Sequence[CaseFiles], cache: Path) -> dict[str, str]:
         except FileFault:
             continue
     return keys
-
-
-def check_data(folder: Path | str, on_case: Callable[[str, int], None] = lambda name, total: None) -> Checked:
-    """Look for every fault of a cohort, or of a folder that a reader recognises.
-
-    Args:
-        on_case: told of each case that is done, and of how many.
-
-    Raises:
-        InputError: a folder that is no cohort, or without cases.
-    """
-    from strokereg.core.cohort.checks.check import check_cohort
-    from strokereg.core.cohort.cohort import cohort_of
-    from strokereg.core.storage.cache import cache_folder
-
-    root, _, source = look_into(folder)
-    cohort = cohort_of(root, source, split=False)
-    total = len(cohort.cases)
-    return check_cohort(cohort, cache_folder() / "prepared", lambda name: on_case(name, total))

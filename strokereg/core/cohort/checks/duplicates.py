@@ -1,4 +1,4 @@
-"""One patient under two names: the same image, or the same lesion mask, in two cases."""
+"""Find one patient under two names: two cases with the same image or the same lesion mask."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from strokereg.registry.errors import FileFault, InputError
 
 
 def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Split | None) -> Iterator[Finding]:
-    """One finding for each case that repeats an earlier one: an error where two parts of the split share it."""
+    """A finding for each case that repeats an earlier one: an error if they are in different parts of the split.
+
+    Args:
+        cases: the cases.
+        seen: their inspections, in the same order.
+        split: the split; None for none.
+    """
     part_of = {subject: part for part in PARTS for subject in split.part(part)} if split else {}
-    labelled = [(part_of.get(case.subject, ""), case, found.marks) for case, found in zip(cases, seen, strict=True)]
+    labelled = [
+        (part_of.get(case.subject, ""), case, found.fingerprints) for case, found in zip(cases, seen, strict=True)
+    ]
     for part, case, before, duplicate, kind in _duplicates(labelled):
         leak = bool(part and before) and part != before
         fault = f"has the same {kind} as {duplicate.name}" + (f", in {before} and in {part}" if leak else "")
         shown = "mask" if kind == "lesion mask" and case.mask else "dwi"
         path = case.mask if shown == "mask" and case.mask else case.images["dwi"]
-        error = FileFault(path, fault, "take one of the two out")
+        error = FileFault(path, fault, "remove one of the two")
         yield finding_of("duplicates", case.name, shown, error, severe=leak)
 
 
 def refuse_leaks(
     parts: Mapping[str, Iterable[CaseFiles]], tables: Mapping[str, LabelTable | None], cache: Path
 ) -> None:
-    """Refuse cases of another origin that are among the cohort's own.
+    """Refuse a patient that is in two parts, for instance in training and in an external cohort.
 
     Args:
         parts: name of a part → its cases.
-        tables: name of a part → its label table, by which what was seen of its cases is found again.
-        cache: of prepared cases; what is seen is kept beside them, by content.
+        tables: name of a part → its label table.
+        cache: folder of prepared cases, which has the cached inspections.
 
     Raises:
         InputError: names both cases, both parts and what they share.
@@ -44,25 +52,25 @@ def refuse_leaks(
     for part, cases in parts.items():
         files = list(cases)
         seen = inspect_cases(files, tables.get(part), content_keys(files, cache), cache / FOLDER)
-        labelled += [(part, case, found.marks) for case, found in zip(files, seen, strict=True)]
+        labelled += [(part, case, found.fingerprints) for case, found in zip(files, seen, strict=True)]
     for part, case, before, duplicate, kind in _duplicates(labelled):
         if part != before:
             raise InputError(
                 f"{case.images['dwi']}: has the same {kind} as {duplicate.name} of the {before} cases, but is among "
-                f"the {part} cases; take one of the two out"
+                f"the {part} cases; remove one of the two"
             )
 
 
 def _duplicates(
     labelled: Iterable[tuple[str, CaseFiles, Mapping[str, str]]],
 ) -> Iterator[tuple[str, CaseFiles, str, CaseFiles, str]]:
-    """Part and case, part and case of the earlier one, and what they share; of another part rather than of their own.
+    """Part and case, part and case of an earlier duplicate, and what they share.
 
-    An image says more than a mask, so that is told first and alone.
+    A duplicate in another part is reported before one in the same part, and an image before a lesion mask.
     """
     seen: dict[tuple[str, str], dict[str, CaseFiles]] = {}
-    for part, case, marks in labelled:
-        known = [(kind, seen.setdefault((kind, mark), {})) for kind, mark in marks.items()]
+    for part, case, fingerprints in labelled:
+        known = [(kind, seen.setdefault((kind, value), {})) for kind, value in fingerprints.items()]
         pairs = [(before, duplicate, kind) for kind, holders in known for before, duplicate in holders.items()]
         pairs.sort(key=lambda pair: pair[0] == part)
         if pairs:

@@ -1,4 +1,4 @@
-"""One thing that is wrong: where, what, and the mend."""
+"""One finding of a check: the place, the fault and the fix."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ class Finding:
     """A fault of one file of one case.
 
     Attributes:
-        rule: name of the function that found it.
-        case: its name, or "" for the cohort as a whole.
+        rule: name of the rule that found it.
+        case: name of the case, or "" for the whole cohort.
         part: `dwi`, `adc`, `mask`, `dseg`, or "" for the cohort's own files.
-        severe: an error, which stops a training; otherwise a warning.
+        file: path of the file.
+        fault: what is wrong.
+        fix: what to do about it.
+        severe: True for an error, which stops a training; False for a warning.
     """
 
     rule: str
@@ -24,12 +27,12 @@ class Finding:
     part: str
     file: str
     fault: str
-    mend: str
+    fix: str
     severe: bool
 
     def __str__(self) -> str:
         about = f"{self.case}: " if self.case else ""
-        return f"{about}{self.file}: {self.fault}; {self.mend}"
+        return f"{about}{self.file}: {self.fault}; {self.fix}"
 
     def plain(self) -> dict[str, Any]:
         """For `--json`."""
@@ -38,5 +41,5 @@ class Finding:
 
 
 def finding_of(rule: str, case: str, part: str, error: FileFault, severe: bool = True) -> Finding:
-    """The finding that a file's fault makes."""
-    return Finding(rule, case, part, str(error.path), error.fault, error.mend, severe)
+    """Turn the fault of a file into a finding."""
+    return Finding(rule, case, part, str(error.path), error.fault, error.fix, severe)

@@ -1,10 +1,9 @@
-"""Looking at every case once, and keeping what was seen by the content of its files."""
+"""Apply every rule to each case, and cache the result by the content of its files."""
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,38 +11,38 @@ from typing import Any
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.checks.rules import RULES, Parts
-from strokereg.core.cohort.fingerprint import marks_of
+from strokereg.core.cohort.fingerprint import case_fingerprints
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.nifti import read_volume
 from strokereg.core.storage.cache import cached, digest
+from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
-_FORMAT = 2  # part of every key: raise it when a rule changes
+_FORMAT = 3  # part of every key; raised whenever a rule changes
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen of a case.
+    """The result for a case.
 
     Attributes:
-        marks: what the case is known by, whatever its files are called; see `core.cohort.fingerprint.marks_of`.
-        lesion_ml: None without a readable mask.
+        case: its name.
+        findings: all faults of its files.
+        fingerprints: see `core.cohort.fingerprint.case_fingerprints`.
+        lesion_ml: lesion volume in ml; None without a readable mask.
     """
 
     case: str
     findings: tuple[Finding, ...]
-    marks: dict[str, str]
+    fingerprints: dict[str, str]
     lesion_ml: float | None
 
 
 def inspect_case(files: CaseFiles, table: LabelTable | None = None) -> Inspection:
-    """Read every part of a case and put each rule to it; nothing that is wrong with a file is raised."""
-    paths = {**files.images, "mask": files.mask, "dseg": files.dseg}
+    """Read every part of a case and apply each rule. Faults are returned, not raised."""
     volumes, findings = {}, []
-    for part, path in paths.items():
-        if path is None:
-            continue
+    for part, path in files.parts.items():
         try:
             volumes[part] = read_volume(path, files.volumes.get(part))
         except FileFault as error:
@@ -55,7 +54,7 @@ def inspect_case(files: CaseFiles, table: LabelTable | None = None) -> Inspectio
     return Inspection(
         files.name,
         tuple(findings),
-        marks_of(volumes),
+        case_fingerprints(volumes),
         float((mask.data > 0).sum()) * mask.voxel_ml if mask is not None else None,
     )
 
@@ -65,40 +64,42 @@ def inspect_cases(
     table: LabelTable | None,
     keys: Mapping[str, str],
     cache: Path | None = None,
-    on_case: Callable[[str], None] = lambda name: None,
+    on_case: Callable[[int], None] = lambda done: None,
 ) -> list[Inspection]:
-    """Inspect cases, or find what was seen of the same files before.
+    """Inspect cases; the results of unchanged files come from the cache.
 
     Args:
-        keys: case name → digest of the bytes of its files; a case without one is looked at anew.
-        cache: folder in which inspections are kept; None for none.
-        on_case: told of each case that is done.
+        cases: the cases.
+        table: their label table.
+        keys: case name → digest of the bytes of its files; a case without one is not cached.
+        cache: folder of cached inspections; None for none.
+        on_case: called with the number of finished cases after each case, from several threads.
     """
+    counter = itertools.count(1)
 
     def one(files: CaseFiles) -> Inspection:
         key = _key(files, table, keys)
         if cache is None or key is None:
             found = inspect_case(files, table)
         else:
-            found = _here(cached(cache, key, lambda: asdict(inspect_case(files, table))), files)
-        on_case(files.name)
+            found = _rename(cached(cache, key, lambda: asdict(inspect_case(files, table))), files)
+        on_case(next(counter))
         return found
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return list(pool.map(one, cases))
+    return map_in_threads(one, cases)
 
 
 def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) -> str | None:
     if files.name not in keys:
         return None
-    parts = sorted([*files.images, *(["mask"] if files.mask else []), *(["dseg"] if files.dseg else [])])
-    return digest([_FORMAT, keys[files.name], parts, dict(files.volumes), table.names if table else None])
+    names = table.names if table else None
+    return digest([_FORMAT, keys[files.name], sorted(files.parts), dict(files.volumes), names])
 
 
-def _here(said: dict[str, Any], files: CaseFiles) -> Inspection:
-    """What was seen of the same files, which may lie elsewhere by now and be called otherwise."""
-    paths = {**files.images, "mask": files.mask, "dseg": files.dseg}
-    found = (
-        replace(Finding(**finding), case=files.name, file=str(paths[finding["part"]])) for finding in said["findings"]
+def _rename(saved: dict[str, Any], files: CaseFiles) -> Inspection:
+    """A cached inspection, under the present name and paths of its files."""
+    findings = (
+        replace(Finding(**finding), case=files.name, file=str(files.parts[finding["part"]]))
+        for finding in saved["findings"]
     )
-    return Inspection(files.name, tuple(found), said["marks"], said["lesion_ml"])
+    return Inspection(files.name, tuple(findings), saved["fingerprints"], saved["lesion_ml"])

@@ -1,7 +1,7 @@
-"""The list of checks of a case: one small function each. Those of a cohort as a whole stand in `whole`.
+"""The rules that a case must meet, one small function each. Rules of the whole cohort are in `check`.
 
-What makes a file unreadable, of the wrong dimension, with NaN or with an affine that cannot be inverted is found when
-it is read (`core.scan.nifti.read_volume`) and told in the same form.
+Faults that prevent reading (truncated files, wrong dimensions, NaN, singular affines) are raised by
+`core.scan.nifti.read_volume` and reported in the same form.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from strokereg.core.cohort.case import check_labels, check_mask
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.scan.grid import foreground
+from strokereg.core.scan.grid import brain_median, foreground
 from strokereg.core.scan.nifti import Volume, check_same_grid
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.registry.errors import FileFault
 
-#: Voxel edges in mm between which a brain scan lies.
+#: Range of voxel edges of brain scans in mm.
 EDGES = (0.2, 10.0)
 #: Fluid is dark on DWI and bright on ADC: 95th percentile of the brain over its median is about 1.5 and 2.5.
 DWI_TAIL, ADC_TAIL = 2.0, 1.8
@@ -27,7 +27,7 @@ DWI_TAIL, ADC_TAIL = 2.0, 1.8
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a case that could be read: `dwi`, `adc`, `mask`, `dseg` → volume."""
+    """The readable parts of a case: `dwi`, `adc`, `mask`, `dseg` → volume."""
 
     case: str
     volumes: dict[str, Volume]
@@ -35,17 +35,17 @@ class Parts:
 
     @property
     def images(self) -> dict[str, Volume]:
-        """The images alone."""
+        """The images, without mask and label map."""
         return {part: volume for part, volume in self.volumes.items() if part not in ("mask", "dseg")}
 
-    def warn(self, rule: str, part: str, fault: str, mend: str) -> Finding:
+    def warn(self, rule: str, part: str, fault: str, fix: str) -> Finding:
         """A warning about one part."""
-        return finding_of(rule, self.case, part, FileFault(self.volumes[part].path, fault, mend), severe=False)
+        return finding_of(rule, self.case, part, FileFault(self.volumes[part].path, fault, fix), severe=False)
 
-    def fail(self, rule: str, part: str, check: Callable[[], None]) -> Iterator[Finding]:
-        """An error where `check` raises."""
+    def fail(self, rule: str, part: str, check: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+        """An error if `check(*arguments)` raises a fault."""
         try:
-            check()
+            check(*arguments)
         except FileFault as error:
             yield finding_of(rule, self.case, part, error)
 
@@ -55,74 +55,74 @@ def same_grid(parts: Parts) -> Iterator[Finding]:
     dwi = parts.volumes.get("dwi")
     for part, volume in parts.volumes.items():
         if dwi is not None and part != "dwi":
-            yield from parts.fail("same_grid", part, lambda dwi=dwi, volume=volume: check_same_grid(dwi, volume))  # type: ignore[misc]
+            yield from parts.fail("same_grid", part, check_same_grid, dwi, volume)
 
 
 def placed(parts: Parts) -> Iterator[Finding]:
-    """A sform or qform says which side is left."""
+    """A sform or qform defines which side is left."""
     for part, volume in parts.volumes.items():
         if not volume.placed:
-            fault = "has neither sform nor qform, so its axes are taken for left-right, back-front, down-up"
+            fault = "has neither sform nor qform, so its axes are taken to be left-right, back-front, down-up"
             yield parts.warn("placed", part, fault, "set the qform, or convert the scan again")
 
 
 def voxel_size(parts: Parts) -> Iterator[Finding]:
-    """Voxel edges are those of a brain scan."""
+    """Voxels have the size of those in brain scans."""
     dwi = parts.volumes.get("dwi")
     if dwi is not None and not all(EDGES[0] <= edge <= EDGES[1] for edge in dwi.spacing):
         edges = " × ".join(f"{edge:.3g}" for edge in dwi.spacing)
-        fault = f"its voxels measure {edges} mm, which no brain scan does"
-        yield parts.warn("voxel_size", "dwi", fault, "see whether the header is in mm")
+        fault = f"its voxels measure {edges} mm, unlike any brain scan"
+        yield parts.warn("voxel_size", "dwi", fault, "check that the header is in mm")
 
 
 def not_constant(parts: Parts) -> Iterator[Finding]:
-    """An image shows something."""
+    """An image is not constant."""
     for part, volume in parts.images.items():
         if _is_constant(volume.data):
             fault = f"every voxel is {volume.data.flat[0]:g}"
-            error = FileFault(volume.path, fault, "export the image again, or take the case out")
+            error = FileFault(volume.path, fault, "export the image again, or remove the case")
             yield finding_of("not_constant", parts.case, part, error)
 
 
 def binary_mask(parts: Parts) -> Iterator[Finding]:
     """A lesion mask holds 0 and 1."""
     if (mask := parts.volumes.get("mask")) is not None:
-        yield from parts.fail("binary_mask", "mask", lambda: check_mask(mask))
+        yield from parts.fail("binary_mask", "mask", check_mask, mask)
 
 
 def known_labels(parts: Parts) -> Iterator[Finding]:
     """A label map holds the labels of the table."""
     dseg, table = parts.volumes.get("dseg"), parts.table
     if dseg is not None and table is not None:
-        yield from parts.fail("known_labels", "dseg", lambda: check_labels(dseg, table))
+        yield from parts.fail("known_labels", "dseg", check_labels, dseg, table)
 
 
 def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
-    """The lesion lies where the DWI shows something; a mask stored upside down does not."""
+    """The lesion lies inside the brain. A mask that is stored upside down does not."""
     dwi, mask = parts.volumes.get("dwi"), parts.volumes.get("mask")
     if dwi is None or mask is None or dwi.data.shape != mask.data.shape or not (mask.data > 0).any():
         return
     outside = float(np.mean(~foreground(dwi.data)[mask.data > 0]))
     if outside > 0.5:
         fault = f"{outside:.0%} of the lesion lies outside the brain"
-        yield parts.warn("lesion_in_brain", "mask", fault, "see whether the mask is flipped or of another case")
+        yield parts.warn("lesion_in_brain", "mask", fault, "check whether the mask is flipped or of another case")
 
 
 def adc_unit(parts: Parts) -> Iterator[Finding]:
     """ADC is in 10⁻³ mm²/s."""
     adc = parts.volumes.get("adc")
-    if adc is None or _is_constant(adc.data) or _swapped(parts) or (unit := unit_of(adc.data)) == UNIT:
+    if adc is None or _is_constant(adc.data) or _swapped(parts) or (unit := unit_of(brain_median(adc.data))) == UNIT:
         return
     if unit is None:
         known = ", ".join(UNITS)
-        yield parts.warn("adc_unit", "adc", f"its values fit none of the units {known}", "see whether it is an ADC map")
+        yield parts.warn("adc_unit", "adc", f"its values fit none of the units {known}", "check that it is an ADC map")
     else:
-        mend = "import it with --convert-adc"
-        yield parts.warn("adc_unit", "adc", f"is in {unit}, where cohorts keep ADC in {UNIT}", mend)
+        fix = "import it with --convert-adc"
+        yield parts.warn("adc_unit", "adc", f"is in {unit}, but cohorts keep ADC in {UNIT}", fix)
 
 
 def not_swapped(parts: Parts) -> Iterator[Finding]:
-    """DWI and ADC are not taken for each other."""
+    """DWI and ADC are not swapped."""
     if _swapped(parts):
         fault = "looks like an ADC map and the ADC file like a DWI (fluid is bright here and dark there)"
         yield parts.warn("not_swapped", "dwi", fault, "swap the two files")

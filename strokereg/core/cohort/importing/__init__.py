@@ -1,1 +1,1 @@
-"""Bringing the cases of another folder into a cohort: named, transferred, checked, described."""
+"""Import the cases of another folder into a cohort: name, transfer, check and describe them."""

@@ -1,4 +1,4 @@
-"""BIDS names for cases that had other ones."""
+"""BIDS names for the cases of another layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strokereg.core.cohort.case import CaseFiles
 
 @dataclass(frozen=True)
 class Visit:
-    """Where a case goes: `sub-01`, and `ses-1` or None."""
+    """A case under its BIDS name: `sub-01`, and `ses-1` or None."""
 
     files: CaseFiles
     subject: str
@@ -26,11 +26,11 @@ class Visit:
 
     @property
     def folder(self) -> Path:
-        """Below the cohort, and below each derivative."""
+        """Folder of its files, below the cohort and below each derivative."""
         return layout.folder_of(self.subject, self.session)
 
     def is_in(self, cohort: Path) -> bool:
-        """Whether a cohort has it: by its DWI, which is put there last."""
+        """True if the cohort has its DWI, which is moved there last."""
         return any((cohort / self.folder).glob(f"{self.name}_dwi.nii*"))
 
 
@@ -38,7 +38,7 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
     """Give each case a BIDS name: letters and digits of its subject and of its session.
 
     Returns:
-        Visits in order, and cases left out: two of one name, or a name without letter or digit.
+        Visits in order, and cases left out → why: two of one name, or a name without letter or digit.
     """
     visits: dict[str, Visit] = {}
     left_out: dict[str, str] = {}

@@ -1,59 +1,89 @@
-"""One case on its way into the cohort: files copied, linked or, only where that is asked for, written anew."""
+"""Transfer one case into a cohort: copy or link its files, or rewrite them where that is needed and asked for."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
-from strokereg.core.cohort.importing.settings import Settings
+from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, read_volume, write_volume
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.registry.errors import FileFault
 
 
-def transfer(visit: Visit, raw: Path, derived: Path, settings: Settings, labels: bool) -> CaseFiles:
-    """Put the files of a visit into two folders that exist: images into one, mask and label map into the other.
+@dataclass(frozen=True)
+class ImportSettings:
+    """How an import reads and converts files. The cohort's description keeps them, for later calls.
 
-    A file is copied or linked as it is, byte for byte. It is written anew where one volume of a 4D file is meant, and
-    where conversion, resampling or a lesion label were asked for and are needed; masks as uint8.
+    Attributes:
+        reader: name of the reader; None for the one that recognises the folder.
+        options: options of the reader.
+        link: link the files that can stay as they are (hard links, or symbolic ones to another file system).
+        convert_adc: convert ADC maps of another known unit to 10⁻³ mm²/s.
+        resample: resample masks, label maps and ADC onto the grid of the DWI where they lie on another one.
+        lesion_label: the value that means lesion in the masks; None if they hold 0 and 1.
+    """
+
+    reader: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    link: bool = False
+    convert_adc: bool = False
+    resample: bool = False
+    lesion_label: int | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The settings that decide what is in the cohort: all but `link`."""
+        options = {key: str(value) for key, value in self.options.items()}
+        return {key: value for key, value in asdict(self).items() if key != "link"} | {"options": options}
+
+
+def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, labels: bool) -> CaseFiles:
+    """Put the files of a visit into two existing folders: images into `raw`, mask and label map into `derived`.
+
+    A file is copied or linked byte for byte. It is rewritten if it is one volume of a 4D file, or if a conversion that
+    `settings` asks for is needed. Rewritten masks are uint8.
 
     Args:
-        labels: take the label map too.
+        labels: transfer the label map too.
 
     Raises:
-        FileFault: a file that cannot be read, or that needs what was not asked for.
+        FileFault: a file that cannot be read, or that needs a conversion that was not asked for.
     """
-    files, settled = visit.files, {}
+    files, images = visit.files, {}
     dwi = read_volume(files.images["dwi"], files.volumes.get("dwi"))
     for part, path in files.images.items():
         volume = dwi if part == "dwi" else read_volume(path, files.volumes.get(part))
-        anew = _changed(part, volume, dwi, settings)
-        if anew is None and _is_4d(path):
-            anew = volume.data
-        settled[part] = _put(path, raw / f"{visit.name}_{part}", anew, dwi.affine, settings.link)
+        rewritten = _convert_image(part, volume, dwi, settings)
+        if rewritten is None and _is_4d(path):
+            rewritten = volume.data
+        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten, dwi.affine, settings.link)
     mask = dseg = None
     if files.mask is not None:
         volume = read_volume(files.mask)
-        anew = _mask(volume, dwi, settings)
-        if anew is None and _is_4d(files.mask):
-            anew = volume.data.astype(np.uint8)
-        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", anew, dwi.affine, settings.link)
+        rewritten = _convert_mask(volume, dwi, settings)
+        if rewritten is None and _is_4d(files.mask):
+            rewritten = volume.data.astype(np.uint8)
+        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, dwi.affine, settings.link)
     if files.dseg is not None and labels:
         volume = read_volume(files.dseg)
-        anew = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _elsewhere(volume, dwi) else None
-        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", anew, dwi.affine, settings.link)
-    return CaseFiles(visit.name, visit.subject, settled, mask, dseg)
+        rewritten = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _off_grid(volume, dwi) else None
+        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, dwi.affine, settings.link)
+    return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
 
 def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
-    """A volume resampled onto another's grid, zero outside: order 0 nearest, 1 linear.
+    """Resample a volume onto the grid of another, zero outside; `order` is 0 for nearest, 1 for linear.
 
     Returns:
         float32 of the grid's shape.
@@ -64,10 +94,10 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
     )
 
 
-def _changed(part: str, volume: Volume, dwi: Volume, settings: Settings) -> np.ndarray | None:
-    """The image as it was asked for, or None where it stays as it is."""
-    data = onto(volume, dwi, 1) if settings.resample and _elsewhere(volume, dwi) else None
-    if part == "adc" and settings.convert_adc and (unit := unit_of(volume.data)) != UNIT:
+def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+    """The converted image; None if the file stays as it is."""
+    data = onto(volume, dwi, 1) if settings.resample and _off_grid(volume, dwi) else None
+    if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
             raise FileFault(volume.path, f"its values fit none of the ADC units {known}", "leave --convert-adc out")
@@ -75,20 +105,20 @@ def _changed(part: str, volume: Volume, dwi: Volume, settings: Settings) -> np.n
     return data
 
 
-def _mask(volume: Volume, dwi: Volume, settings: Settings) -> np.ndarray | None:
-    """The mask as it was asked for: resampled linearly and cut at a half, so that its volume is kept best."""
+def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+    """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if the file stays as it is."""
     label = settings.lesion_label
     if label is not None:
         volume = Volume((volume.data == label).astype(np.float32), volume.affine, volume.path, volume.placed)
     elif volume.data.max() not in (0, 1) and np.unique(volume.data).size == 2 and volume.data.min() == 0:
         high = volume.data.max()
         raise FileFault(volume.path, f"holds 0 and {high:g}", f"give --lesion-label {high:g} if that is the lesion")
-    if settings.resample and _elsewhere(volume, dwi):
+    if settings.resample and _off_grid(volume, dwi):
         return (onto(volume, dwi, 1) >= 0.5).astype(np.uint8)
     return volume.data.astype(np.uint8) if label is not None else None
 
 
-def _elsewhere(volume: Volume, grid: Volume) -> bool:
+def _off_grid(volume: Volume, grid: Volume) -> bool:
     try:
         check_same_grid(grid, volume)
     except FileFault:
@@ -97,15 +127,13 @@ def _elsewhere(volume: Volume, grid: Volume) -> bool:
 
 
 def _is_4d(path: Path) -> bool:
-    import nibabel as nib
-
     return len(nib.load(path).shape) > 3  # type: ignore[attr-defined]
 
 
-def _put(source: Path, stem: Path, anew: np.ndarray | None, affine: np.ndarray, link: bool) -> Path:
-    """The file under its new name, with the ending that it had, or `.nii.gz` where it is written."""
-    if anew is not None:
-        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), anew, affine)
+def _put(source: Path, stem: Path, rewritten: np.ndarray | None, affine: np.ndarray, link: bool) -> Path:
+    """Put a file under its new name: with its own ending, or `.nii.gz` if it is rewritten."""
+    if rewritten is not None:
+        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten, affine)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
     source = source.resolve()
     try:
@@ -119,5 +147,5 @@ def _put(source: Path, stem: Path, anew: np.ndarray | None, affine: np.ndarray, 
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise FileFault(source, f"cannot be taken over ({error.strerror})", "see whether you may read it") from error
+        raise FileFault(source, f"cannot be copied ({error.strerror})", "check its permissions") from error
     return target

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.cohort.checks.check import check_data
 from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.split import Split
 from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.registry.errors import InputError
+
+
+def about_case(checked):
+    return [finding for finding in checked.findings if finding.case]
 
 
 def refuse(cache, **parts):
@@ -41,21 +47,6 @@ def test_a_lesion_twice_is_a_leak_too(phantom, tmp_path):
     refuse(tmp_path / "cache", training=[first, second, third])  # one part may hold a patient twice
 
 
-def test_a_study_refuses_it_before_any_work(small_cohort, tmp_path, capsys):
-    from strokereg.cli.main import main
-
-    root = shutil.copytree(small_cohort, tmp_path / "cohort")
-    cohort = open_cohort(root)
-    test, train = cohort.part("test")[0], cohort.part("train")[4]
-    write_volume(train.images["dwi"], 2 * read_volume(test.images["dwi"]).data, read_volume(train.images["dwi"]).affine)
-    out = tmp_path / "out"
-    words = ["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]
-    assert main(words) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"has the same image as {train.name}, in train and in test; take one of the two out" in said
-    assert not out.exists()
-
-
 def test_one_volume_of_a_4d_file_is_an_image_like_any(phantom, tmp_path):
     """As readers of other layouts give it: an external cohort may hold all contrasts of a case in one file."""
     first, second, _ = open_cohort(phantom).cases
@@ -66,3 +57,30 @@ def test_one_volume_of_a_4d_file_is_an_image_like_any(phantom, tmp_path):
     with pytest.raises(InputError, match="has the same image as sub-01 of the training cases"):
         refuse(tmp_path / "cache", training=[first], external=[case])
     refuse(tmp_path / "cache", training=[second], external=[case])
+
+
+def test_duplicates_are_told_and_between_parts_they_are_errors(real):
+    real.save_case("sub-02")
+    real.save_case("sub-03", shade=1.01)  # another scale does not hide it
+    duplicates = about_case(check_data(real.root))
+    assert [(duplicate.rule, duplicate.severe) for duplicate in duplicates] == [("duplicates", False)] * 2
+    assert "sub-02_dwi.nii.gz: has the same image as sub-01; remove one" in str(duplicates[0])
+    shutil.rmtree(real.root / "sub-03")
+    shutil.rmtree(real.root / "derivatives" / "truth" / "sub-03")
+    noise = np.random.default_rng(0).normal(0, 9, real.volumes["dwi"].shape) * (real.volumes["dwi"] > 0)
+    real.save("dwi", (real.volumes["dwi"] + noise).astype(np.float32), subject="sub-02")
+    [duplicate] = about_case(check_data(real.root))
+    assert "sub-02_desc-lesion_mask.nii.gz: has the same lesion mask as sub-01; remove one" in str(duplicate)
+    real.save("mask", np.roll(real.volumes["mask"], 1, axis=0) | real.volumes["mask"], subject="sub-02")
+    assert about_case(check_data(real.root)) == []
+
+
+def test_a_patient_in_two_parts_is_an_error(real):
+    real.save_case("sub-02")
+    real.save_case("sub-03", shade=1.01)
+    real.save("dwi", np.flip(real.volumes["dwi"], 0), subject="sub-03")
+    real.save("mask", np.flip(real.volumes["mask"], 1), subject="sub-03")
+    Split(("sub-01",), ("sub-03",), ("sub-02",)).write(real.root / "split.tsv")
+    [duplicate] = about_case(check_data(real.root))
+    assert duplicate.severe
+    assert "in train and in test" in duplicate.fault

@@ -1,0 +1,160 @@
+"""Runs tasks in worker processes of this machine.
+
+Every worker computes with a fixed number of threads, so results do not depend on how many workers there are. A worker
+that dies (killed, out of memory) costs its own task only. The task is tried once more, from its checkpoint, when no
+other task is running, in case they used the memory that it lacked.
+
+Workers talk through pipes rather than `concurrent.futures`: a process pool does not say whose worker died, and may not
+notice while another one is busy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from strokereg.core.storage.workers import end_with_parent
+from strokereg.core.study.context import StudyContext
+from strokereg.core.study.executor import DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
+from strokereg.core.study.plan import Task
+from strokereg.core.study.tasks import perform
+
+_ATTEMPTS = 2  # workers that a task may lose until it counts as failed
+
+_NO_START = (
+    "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
+    "if __name__ == '__main__':, because each worker imports the script"
+)
+
+
+def default_workers(device: torch.device) -> int:
+    """One process on a GPU; on a CPU one for each core that this process may use."""
+    if device.type != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class LocalExecutor(Executor):
+    """Processes on this machine.
+
+    Args:
+        workers: processes at a time.
+        step_limit: see `Executor`.
+    """
+
+    def __init__(self, workers: int, step_limit: float = STEP_LIMIT):
+        super().__init__(step_limit)
+        self.workers = workers
+
+    @contextlib.contextmanager
+    def open_pool(self, context: StudyContext) -> Iterator[Pool]:
+        pool = _Processes(context, self.workers)
+        try:
+            yield pool
+        finally:
+            pool.end()
+
+
+class _Processes(Pool):
+    def __init__(self, context: StudyContext, workers: int):
+        self.context, self.workers = context, workers
+        self.busy, self.idle = list[_Worker](), list[_Worker]()
+        self.deaths = dict[str, int]()
+
+    def has_room(self, task: Task) -> bool:
+        if task.key in self.deaths:  # what lost a worker before gets the machine to itself
+            return not self.busy
+        return len(self.busy) < self.workers and not any(worker.key in self.deaths for worker in self.busy)
+
+    def start(self, task: Task, needs: dict[str, Task]) -> None:
+        worker = self.idle.pop() if self.idle else _Worker(self.context, perform)
+        self.busy.append(worker)
+        worker.begin(task, needs)
+
+    def messages(self, seconds: float) -> Iterator[tuple[str, Message]]:
+        by_pipe: dict[Any, _Worker] = {worker.pipe: worker for worker in self.busy}  # Windows has pipes of another type
+        for worker in [worker for worker in self.busy if worker.reused]:
+            worker.reused = False
+            yield worker.key, Message("started")
+        for pipe in wait(by_pipe, seconds):
+            worker = by_pipe[pipe]
+            message = worker.listen()
+            if message.kind == "died":
+                message = self._bury(worker)
+            elif message.kind not in ("started", "step"):
+                self.busy.remove(worker)
+                self.idle.append(worker)
+            yield worker.key, message
+
+    def give_up(self, key: str) -> bool:
+        [worker] = [one for one in self.busy if one.key == key]
+        self.busy.remove(worker)
+        worker.end()
+        return True
+
+    def end(self) -> None:
+        for worker in (*self.busy, *self.idle):
+            worker.end()
+
+    def _bury(self, worker: _Worker) -> Message:
+        self.busy.remove(worker)
+        worker.end()
+        self.deaths[worker.key] = self.deaths.get(worker.key, 0) + 1
+        return Message("died") if self.deaths[worker.key] < _ATTEMPTS else Message("failed", DIED)
+
+
+class _Worker:
+    """A process that does one task at a time and ends with the process that started it."""
+
+    def __init__(self, context: StudyContext, perform: Perform):
+        spawn = multiprocessing.get_context("spawn")
+        self.key = ""
+        self.serves = False  # once it has started, which takes some seconds
+        self.reused = False
+        self.pipe, far_end = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(far_end, context, perform), daemon=True)
+        self._process.start()
+        far_end.close()  # so that reading fails once the worker is gone
+
+    def begin(self, task: Task, needs: dict[str, Task]) -> None:
+        """Give it a task; only while it has none."""
+        self.key, self.reused = task.key, self.serves
+        with contextlib.suppress(OSError):  # it died just now; listening to it says so
+            self.pipe.send((task, needs))
+
+    def listen(self) -> Message:
+        """Its next message; one must be waiting."""
+        try:
+            message = self.pipe.recv()
+            self.serves = True
+            return message
+        except (EOFError, OSError):
+            self._process.join(5.0)
+            if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
+                return Message("wrong input", _NO_START)
+            return Message("died")
+
+    def end(self) -> None:
+        """End it at once. Nothing of value is lost: checkpoints are whole."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Connection, context: StudyContext, perform: Perform) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
+    pipe.send(Message("started"))
+    while True:
+        try:
+            task, needs = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(attempt(context, task, needs, perform, pipe.send))

@@ -1,0 +1,51 @@
+"""A case: its parts are read together and must fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strokereg.core.cohort.case import CaseFiles, check_labels, check_mask, read_case
+from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.scan.nifti import Volume
+from strokereg.registry.errors import FileFault, InputError
+
+
+def test_a_missing_contrast_is_named(phantom):
+    files = open_cohort(phantom).cases[0]
+    with pytest.raises(InputError, match="has no flair image"):
+        read_case(files, ("dwi", "flair"))
+
+
+def test_a_case_without_dwi_is_refused(phantom):
+    with pytest.raises(InputError, match="the channels adc lack dwi"):
+        read_case(open_cohort(phantom).cases[0], ("adc",))
+
+
+def test_parts_are_the_files_that_exist():
+    images = {"dwi": Path("dwi.nii"), "adc": Path("adc.nii")}
+    assert CaseFiles("sub-1", "sub-1", images).parts == images
+    assert CaseFiles("sub-1", "sub-1", images, mask=Path("m.nii")).parts == {**images, "mask": Path("m.nii")}
+
+
+def test_labels_hold_the_lesion_on_top(phantom):
+    cohort = open_cohort(phantom)
+    case = read_case(cohort.cases[0], ("dwi", "adc"), cohort.table)
+    assert np.array_equal(case.labels == cohort.table.lesion, case.mask)
+    assert read_case(cohort.cases[0]).labels is None
+    assert case.dwi is case.images["dwi"]
+
+
+def test_masks_and_label_maps_with_wrong_values_are_refused():
+    grid = np.zeros((2, 2, 2), np.float32)
+    check_mask(Volume(grid, np.eye(4), Path("mask.nii")))
+    check_labels(Volume(grid + 6, np.eye(4), Path("dseg.nii")), TISSUES)
+    with pytest.raises(FileFault, match=r"mask\.nii: a lesion mask holds 0 and 1 only, this one 2 …; threshold it"):
+        check_mask(Volume(grid + 2, np.eye(4), Path("mask.nii")))
+    with pytest.raises(FileFault, match="holds whole numbers only"):
+        check_labels(Volume(grid + 0.5, np.eye(4), Path("dseg.nii")), TISSUES)
+    with pytest.raises(FileFault, match="holds the label value 7"):
+        check_labels(Volume(grid + 7, np.eye(4), Path("dseg.nii")), TISSUES)
