@@ -55,6 +55,6 @@ def test_onnxruntime(benchmark, file, scan):
 
 
 def test_command_from_process_start_to_written_file(benchmark, file, scan, tmp_path):
-    words = [sys.executable, "-m", "strokereg", "segment", str(file), str(scan), str(tmp_path / "mask.nii.gz")]
+    words = [sys.executable, "-m", "strokereg", "segment", scan, "--model", file, "--out", tmp_path / "mask.nii.gz"]
     benchmark.pedantic(lambda: subprocess.run(words, check=True, capture_output=True), rounds=5)
     assert (tmp_path / "mask.nii.gz").is_file()

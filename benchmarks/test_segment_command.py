@@ -59,7 +59,7 @@ def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
         link.symlink_to(scan)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     commands = {
-        "strokereg": [*_SEGMENT, files["onnx"], tmp_path / "in", ours],
+        "strokereg": [*_SEGMENT, tmp_path / "in", "--model", files["onnx"], "--out", ours],
         "monai": [sys.executable, "-c", MONAI, files["torchscript"], theirs, *scans],
     }
     table = {"scans": count, **_compared(commands, rounds)}
@@ -79,7 +79,9 @@ def test_segment_beside_the_graph_of_a_whole_scan(files, scan, tmp_path, finer, 
     page = (Path(__file__).parents[1] / "docs" / "how-to" / "run-without-strokereg.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     commands = {
-        "strokereg": [*_SEGMENT, files["onnx"], tmp_path / "dwi.nii.gz", tmp_path / "ours.nii.gz"],
+        "strokereg": [
+            *(*_SEGMENT, tmp_path / "dwi.nii.gz", "--model", files["onnx"], "--out", tmp_path / "ours.nii.gz")
+        ],
         "script": [sys.executable, "-c", f"import os\nos.chdir({str(tmp_path)!r})\n{script}"],
     }
     table = {"scan": data.shape, **_compared(commands, rounds=5)}

@@ -40,7 +40,7 @@ _HOME = {
     "train": "strokereg.core.train.training",
     "compare": "strokereg.core.study.compare",
     "RunOptions": "strokereg.core.study.compare",
-    "load": "strokereg.export.deploy",
+    "load": "strokereg.export.runtime.segmenter",
 }
 
 __all__ = ["__version__", "export", *_HOME]

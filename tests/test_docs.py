@@ -138,10 +138,6 @@ def commands(page: Path) -> Iterator[list[str]]:
                 yield after[: after.index(">")] if ">" in after else after
 
 
-#: Options of `segment` whose command is being rewritten: remove this when the command has them.
-PENDING = {"segment": {"--model", "--out", "--overwrite"}}
-
-
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_commands_and_their_options_exist(page):
     for words in commands(page):
@@ -154,7 +150,7 @@ def test_commands_and_their_options_exist(page):
         assert command is not None, f"strokereg {' '.join(words)}"
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        assert given <= known | PENDING.get(" ".join(path), set()), f"strokereg {' '.join(words)}"
+        assert given <= known, f"strokereg {' '.join(words)}"
 
 
 def test_the_page_of_commands_lists_them_all():

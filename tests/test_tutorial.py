@@ -78,7 +78,6 @@ def test_the_first_study(follow, tmp_path):
     )
 
 
-@pytest.mark.xfail(reason="remove this mark when 'strokereg segment' has --model and --out")
 @pytest.mark.slow
 def test_the_deployment_of_a_segmenter(follow, tmp_path):
     *_, found = follow("deploy-a-segmenter.md")

@@ -1,55 +1,50 @@
-"""What commands that work through many scans tell: a line each as it is done, failures at the end, or JSON."""
+"""What commands that work through many scans print: a line for each as it is done, failures at the end, or JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from strokereg.export.metadata import Bundle
+    from strokereg.export.runtime.outputs import Callbacks
     from strokereg.export.runtime.scans import ScanFiles
+    from strokereg.export.runtime.segmenter import Segmenter
+    from strokereg.export.runtime.translator import Translator
     from strokereg.registry.errors import InputError
 
 
 class Findings:
-    """Collects and tells.
+    """Collects the results of scans or label maps and prints them.
 
     Args:
-        as_json: one JSON text on stdout at the end instead of lines.
-        alone: one file was asked for; its failure is the command's own, and its JSON is no list.
+        as_json: print one JSON text at the end instead of lines.
+        places: files and folders of the command line. A failure of a single file ends the command, and its JSON is
+            not a list.
+        sentence: makes a line from the content of a result's JSON.
     """
 
-    def __init__(self, as_json: bool, alone: bool) -> None:
+    def __init__(self, as_json: bool, places: Sequence[Path], sentence: Callable[[dict[str, Any]], str]) -> None:
         self.as_json = as_json
-        self.alone = alone
+        self.alone = len(places) == 1 and not places[0].is_dir()
+        self.sentence = sentence
         self.done: list[dict[str, Any]] = []
         self.failed: list[tuple[ScanFiles, InputError]] = []
 
-    def start(self, bundle: Bundle, provider: str) -> None:
-        """Say what runs, on what, and what it is not."""
-        simulated = ", trained on simulated images" if bundle.training.simulated else ""
-        reduced = "" if bundle.precision == "fp32" else f" in {bundle.precision}"
-        click.echo(f"{bundle.architecture}{reduced} on {provider}{simulated}; not a medical device", err=True)
+    def callbacks(self) -> Callbacks:
+        """What the runtime calls."""
+        from strokereg.export.runtime.outputs import Callbacks
 
-    def add(self, content: dict[str, Any], sentence: str) -> None:
-        """A scan is done."""
-        self.done.append(content)
-        if not self.as_json:
-            click.echo(sentence)
-
-    def fail(self, scan: ScanFiles, error: InputError) -> None:
-        """A scan is wrong input."""
-        if self.alone:
-            raise error
-        self.failed.append((scan, error))
+        return Callbacks(self._start, self._add, self._fail)
 
     def end(self) -> int:
-        """Tell what is left to tell.
+        """Print the JSON and the failures.
 
         Returns:
-            Exit code: 0, or 1 where a scan failed.
+            Exit code: 0, or 1 if a scan failed.
         """
         if self.as_json:
             failed = [{"name": scan.name, "reason": str(error)} for scan, error in self.failed]
@@ -61,3 +56,19 @@ class Findings:
             for _, error in self.failed:
                 click.echo(f"  {error}", err=True)
         return 1 if self.failed else 0
+
+    def _start(self, model: Segmenter | Translator) -> None:
+        bundle = model.bundle
+        simulated = ", trained on simulated images" if bundle.training.simulated else ""
+        reduced = "" if bundle.precision == "fp32" else f" in {bundle.precision}"
+        click.echo(f"{bundle.architecture}{reduced} on {model.provider}{simulated}; not a medical device", err=True)
+
+    def _add(self, content: dict[str, Any]) -> None:
+        self.done.append(content)
+        if not self.as_json:
+            click.echo(self.sentence(content))
+
+    def _fail(self, scan: ScanFiles, error: InputError) -> None:
+        if self.alone:
+            raise error
+        self.failed.append((scan, error))

@@ -1,68 +1,55 @@
-"""`strokereg segment`: an exported model and scans → lesion masks on the scans' own grids."""
+"""`strokereg segment`: lesion masks of scans, from an exported model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from strokereg.cli.findings import Findings
+from strokereg.cli.values import counted
 
 _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    epilog="Examples: strokereg segment unet.onnx sub-01_dwi.nii.gz sub-01_lesion.nii.gz · "
-    "strokereg segment unet.onnx cohort/ masks/ --qc"
+    epilog="Examples: strokereg segment sub-01_dwi.nii.gz --model unet.onnx --out sub-01_lesion.nii.gz · "
+    "strokereg segment cohort/ --model unet.onnx --out masks/ --qc"
 )
-@click.argument("model", type=_FILE)
-@click.argument("images", type=_FILE, nargs=-1, required=True, metavar="IN... [OUT]")
-@click.option("--adc", type=_FILE, help="ADC map on the grid of a single IN; else the file named _adc beside it.")
-@click.option("--threshold", type=float, help="Lesion from this probability on.  [default: the model's own]")
-@click.option("--qc", is_flag=True, help="Draw a picture of slices with the lesion outlined, beside each mask.")
+@click.argument("scans", type=_FILE, nargs=-1, required=True, metavar="SCAN...")
+@click.option("--model", type=_FILE, required=True, metavar="BUNDLE", help="Exported segmenter (.onnx).")
+@click.option("--out", type=_FILE, metavar="FILE|DIR", help="Folder for the masks; for a single scan also a file.")
+@click.option("--adc", type=_FILE, help="ADC map of a single scan.  [default: the _adc file beside it]")
+@click.option("--threshold", type=float, help="Least probability of a lesion voxel.  [default: the model's own]")
+@click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
+@click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
 @click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.pass_context
 def segment(
-    ctx: click.Context,
-    model: Path,
-    images: tuple[Path, ...],
-    adc: Path | None,
-    threshold: float | None,
-    qc: bool,
-    backend: str,
-    as_json: bool,
+    ctx: click.Context, scans: tuple[Path, ...], model: Path, out: Path | None, as_json: bool, **settings: Any
 ) -> None:
-    """Segment the DWI scans IN with an exported MODEL and write the lesion masks to OUT.
+    """Segment DWI scans with an exported model.
 
-    IN are files, folders and cohorts. OUT is a folder, or for a single scan a file; each mask has the shape and
-    affine of its scan and a JSON beside it. With one IN and no OUT only the numbers are printed. Needs no torch.
+    SCANs are files, folders and cohorts. Each mask has the shape and affine of its scan and a JSON file beside it.
+    Without --out the command only prints volumes and numbers of lesions. It does not need torch.
 
-    A scan that cannot be used is told at the end and the others are done: exit code 1. A single one that cannot be
-    used is exit code 2.
+    The command replaces its own earlier masks, but keeps any other file, such as a corrected mask, unless you add
+    --overwrite. It never replaces a scan that it reads.
+
+    Scans that cannot be used are listed at the end: exit code 1, or 2 if there was only one.
 
     Not a medical device: for research and engineering only.
     """
-    from strokereg.export import deploy
+    from strokereg.export.runtime.segmenter import SegmentSettings
+    from strokereg.export.runtime.segmenter import segment as run
 
-    *places, out = images if len(images) > 1 else (*images, None)
-    findings = Findings(as_json, alone=len(places) == 1 and not places[0].is_dir())
-    deploy.segment(
-        model,
-        places,
-        out,
-        adc=adc,
-        threshold=threshold,
-        qc=qc,
-        backend=backend,
-        on_start=lambda segmenter: findings.start(segmenter.bundle, segmenter.provider),
-        on_done=lambda content: findings.add(content, _sentence(content)),
-        on_failure=findings.fail,
-    )
+    findings = Findings(as_json, scans, _sentence)
+    run(model, scans, out, SegmentSettings(**settings), findings.callbacks())
     ctx.exit(findings.end())
 
 
-def _sentence(content: dict) -> str:
+def _sentence(content: dict[str, Any]) -> str:
     where = f", mask in {content['mask']}" if content["mask"] else ""
-    lesions = f"{content['lesions']} lesion{'' if content['lesions'] == 1 else 's'}"
-    return f"{content['volume_ml']:.2f} ml in {lesions}{where}"
+    return f"{content['volume_ml']:.2f} ml in {counted(content['lesions'], 'lesion')}{where}"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 _FILE = click.Path(path_type=Path)
-_PAINT = ("labels", "qc", "backend", "as_json")
+_PAINT = ("labels", "qc", "overwrite", "backend", "as_json")
 _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies", "device")
 
 
@@ -23,6 +23,9 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
 @click.option("--labels", type=_FILE, multiple=True, help="Images: label maps; files, folders, cohorts.")
 @click.argument("more", type=_FILE, nargs=-1, metavar="[MORE LABELS]...")
 @click.option("--qc", is_flag=True, help="Images: draw a picture of labels and image beside each image.")
+@click.option(
+    "--overwrite", is_flag=True, help="Images: replace files at the output that strokereg did not write, too."
+)
 @click.option("--backend", help="Images: auto, onnxruntime or openvino.  [default: auto]")
 @click.option("--json", "as_json", is_flag=True, help="Images: print what was written as JSON.")
 @click.option("--translator", type=_FILE, help="Cohort: run folder, labels to image.")
@@ -64,20 +67,11 @@ def synthesize(
 def _paint(ctx: click.Context, model: Path, places: list[Path], out: Path, seed: int, asked: dict[str, Any]) -> None:
     from strokereg.cli.findings import Findings
 
-    findings = Findings(asked["as_json"], alone=len(places) == 1 and not places[0].is_dir())
-    from strokereg.export import deploy
+    from strokereg.export.runtime.translator import TranslateSettings, translate
 
-    deploy.translate(
-        model,
-        places,
-        out,
-        seed=seed,
-        qc=asked["qc"],
-        backend=asked["backend"] or "auto",
-        on_start=lambda translator: findings.start(translator.bundle, translator.provider),
-        on_done=lambda content: findings.add(content, ", ".join(content["images"].values())),
-        on_failure=findings.fail,
-    )
+    findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))
+    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], asked["backend"] or "auto")
+    translate(model, places, out, settings, findings.callbacks())
     ctx.exit(findings.end())
 
 

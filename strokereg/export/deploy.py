@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,97 +16,6 @@ if TYPE_CHECKING:
     from strokereg.core.train.record import Record
     from strokereg.export.bundle import Lower
     from strokereg.export.metadata import Bundle, Gate, Parity
-    from strokereg.export.runtime.deliver import OnDone, OnFailure
-    from strokereg.export.runtime.scans import ScanFiles
-    from strokereg.export.runtime.segmenter import Segmenter
-    from strokereg.export.runtime.translator import Translator
-
-
-def load(path: Path | str, backend: str = "auto") -> Segmenter:
-    """Open an exported segmenter; needs no torch. See `strokereg.export.runtime.segmenter`.
-
-    Args:
-        backend: "onnxruntime", "openvino" or "auto".
-
-    Raises:
-        InputError: not an ONNX file that `strokereg export` wrote, or not a segmenter.
-    """
-    from strokereg.export.runtime.segmenter import load as open_model
-
-    return open_model(path, backend)
-
-
-def segment(
-    model: Path | str,
-    places: Sequence[Path | str],
-    out: Path | str | None,
-    adc: Path | str | None = None,
-    threshold: float | None = None,
-    qc: bool = False,
-    backend: str = "auto",
-    on_start: Callable[[Segmenter], None] = lambda segmenter: None,
-    on_done: OnDone = lambda content: None,
-    on_failure: OnFailure | None = None,
-) -> None:
-    """Segment files, folders and cohorts; see `strokereg.export.runtime.deliver.segment_scans`. Needs no torch.
-
-    Args:
-        out: folder for masks, JSON and pictures, a file for a single scan, or None.
-        adc: of a single scan; else the file named `_adc` beside a `_dwi` is taken by models that want one.
-        on_failure: gets a scan that cannot be used; without it the first one ends the work.
-
-    Raises:
-        InputError: wrong model, place or output; a bad scan where `on_failure` is not given.
-        OutputFailed: a mask cannot be written.
-    """
-    from strokereg.export.metadata import KEY
-    from strokereg.export.metadata import read_bundle as parse
-    from strokereg.export.runtime.deliver import segment_scans
-    from strokereg.export.runtime.onnx_header import read_header
-    from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
-    from strokereg.export.runtime.segmenter import load as open_model
-
-    bundle = parse(read_header(Path(model)).metadata.get(KEY), model)
-    paths = [Path(place) for place in places]
-    if adc is not None:
-        if len(paths) != 1 or paths[0].is_dir():
-            raise InputError("--adc: belongs to a single scan; name the files sub-01_dwi and sub-01_adc instead")
-        if "adc" not in bundle.channels:
-            raise InputError(f"{model}: takes {' and '.join(bundle.channels)}, not adc; leave adc out")
-        given = {"dwi": paths[0], "adc": Path(adc)}
-        scans = [ScanFiles(stem(paths[0], "dwi"), tuple(given[c] for c in bundle.channels if c in given))]
-    else:
-        scans = find_scans(paths, bundle.channels)
-    segmenter = open_model(model, backend, len(scans))
-    on_start(segmenter)
-    segment_scans(segmenter, scans, Path(out) if out else None, on_done, on_failure or _raise, threshold, qc)
-
-
-def translate(
-    model: Path | str,
-    places: Sequence[Path | str],
-    out: Path | str,
-    seed: int = 0,
-    qc: bool = False,
-    backend: str = "auto",
-    on_start: Callable[[Translator], None] = lambda translator: None,
-    on_done: OnDone = lambda content: None,
-    on_failure: OnFailure | None = None,
-) -> None:
-    """Make images of label maps; see `strokereg.export.runtime.deliver.synthesize_labels`. Needs no torch.
-
-    Raises:
-        InputError: wrong model, place or output; a bad label map where `on_failure` is not given.
-        OutputFailed: an image cannot be written.
-    """
-    from strokereg.export.runtime.deliver import synthesize_labels
-    from strokereg.export.runtime.scans import find_labels
-    from strokereg.export.runtime.translator import load_translator
-
-    maps = find_labels([Path(place) for place in places])
-    translator = load_translator(model, backend, len(maps))
-    on_start(translator)
-    synthesize_labels(translator, maps, Path(out), on_done, on_failure or _raise, seed, qc)
 
 
 def export(
@@ -215,10 +124,6 @@ def read_bundle(path: Path | str) -> Bundle:
     from strokereg.export.check import read_file
 
     return read_file(Path(path))
-
-
-def _raise(scan: ScanFiles, error: InputError) -> None:
-    raise error
 
 
 def _home(path: Path) -> Path | None:

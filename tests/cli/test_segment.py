@@ -16,8 +16,12 @@ def scan(phantom):
     return phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz"
 
 
-def refused(capsys, *words) -> str:
-    assert main(["segment", *map(str, words)]) == 2
+def segment(model, *words) -> int:
+    return main(["segment", "--model", *map(str, (model, *words))])
+
+
+def refused(capsys, model, *words) -> str:
+    assert segment(model, *words) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("Error: ") == 1
@@ -27,7 +31,7 @@ def refused(capsys, *words) -> str:
 
 def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, capsys):
     out = tmp_path / "mask.nii.gz"
-    assert main(["segment", str(exported["onnx"]), str(scan), str(out), "--json"]) == 0
+    assert segment(exported["onnx"], scan, "--out", out, "--json") == 0
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     mask = np.asarray(nib.load(out).dataobj)
@@ -42,7 +46,7 @@ def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, ca
 
 def test_without_an_output_only_numbers(exported, scan, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["segment", str(exported["onnx"]), str(scan)]) == 0
+    assert segment(exported["onnx"], scan) == 0
     assert " ml in " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
@@ -50,7 +54,7 @@ def test_without_an_output_only_numbers(exported, scan, tmp_path, capsys, monkey
 def test_the_threshold_can_be_given(exported, scan, capsys):
     volumes = []
     for threshold in ("0.02", "0.98"):
-        assert main(["segment", str(exported["onnx"]), str(scan), "--threshold", threshold, "--json"]) == 0
+        assert segment(exported["onnx"], scan, "--threshold", threshold, "--json") == 0
         volumes.append(json.loads(capsys.readouterr().out)["volume_ml"])
     assert volumes[0] > volumes[1]
 
@@ -80,12 +84,12 @@ def test_a_model_of_another_make_or_time_or_for_other_channels(exported, make_ru
 
     out = tmp_path / "mask.nii.gz"
     plain = changed("plain.onnx", lambda model: model.ClearField("metadata_props"))
-    assert "holds no strokereg metadata; give a file that" in refused(capsys, plain, scan, out)
-    assert "is of ONNX opset 999" in refused(capsys, changed("future.onnx", future), scan, out)
-    assert "its graph does not fit" in refused(capsys, changed("two.onnx", two_channels), scan, out)
+    assert "holds no strokereg metadata; give a file that" in refused(capsys, plain, scan, "--out", out)
+    assert "is of ONNX opset 999" in refused(capsys, changed("future.onnx", future), scan, "--out", out)
+    assert "its graph does not fit" in refused(capsys, changed("two.onnx", two_channels), scan, "--out", out)
     alone = tmp_path / "alone_dwi.nii.gz"
     alone.write_bytes(scan.read_bytes())
-    assert "alone_adc.nii.gz: no such file" in refused(capsys, make_two(make_run, tmp_path), alone, out)
+    assert "alone_adc.nii.gz: no such file" in refused(capsys, make_two(make_run, tmp_path), alone, "--out", out)
     assert not out.exists()
 
 
@@ -96,22 +100,55 @@ def make_two(make_run, folder):
 
 def test_a_folder_that_may_not_be_written(exported, scan, small_disk, capsys):
     place = small_disk(64, read_only=True)
-    assert "cannot be written; choose another folder" in refused(capsys, exported["onnx"], scan, place / "mask.nii.gz")
-    assert "cannot be written; choose another folder" in refused(capsys, exported["onnx"], scan, place)
+    assert "cannot be written; choose another folder" in refused(
+        capsys, exported["onnx"], scan, "--out", place / "mask.nii.gz"
+    )
+    assert "cannot be written; choose another folder" in refused(capsys, exported["onnx"], scan, "--out", place)
     assert list(place.iterdir()) == []
 
 
 def test_an_image_that_is_none_or_would_be_overwritten(exported, scan, tmp_path, capsys):
-    assert "no such file" in refused(capsys, exported["onnx"], tmp_path / "none.nii.gz", tmp_path / "mask.nii.gz")
-    assert "would be overwritten" in refused(capsys, exported["onnx"], scan, scan)
+    assert "no such file" in refused(
+        capsys, exported["onnx"], tmp_path / "none.nii.gz", "--out", tmp_path / "mask.nii.gz"
+    )
+    assert "would be overwritten" in refused(capsys, exported["onnx"], scan, "--out", scan)
     assert "threshold 7" in refused(capsys, exported["onnx"], scan, "--threshold", "7")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_real_case_through_the_command(exported, real_data, tmp_path, capsys):
     (dwi,) = real_data.glob("isles22/rawdata/*/*/*_dwi.nii.gz")
-    assert main(["segment", str(exported["onnx"]), str(dwi), str(tmp_path / "mask.nii.gz")]) == 0
+    assert segment(exported["onnx"], dwi, "--out", tmp_path / "mask.nii.gz") == 0
     written, given = nib.load(tmp_path / "mask.nii.gz"), nib.load(dwi)
     assert written.shape == given.shape
     assert np.array_equal(written.affine, given.affine)
     assert set(np.unique(np.asarray(written.dataobj))) == {0, 1}
+
+
+def test_a_second_scan_is_a_scan_and_no_output(exported, phantom, tmp_path, capsys):
+    """`segment MODEL a.nii.gz b.nii.gz` once wrote a mask over the second scan."""
+    scans = []
+    for name in ("sub-01", "sub-02"):
+        scans.append(tmp_path / f"{name}_dwi.nii.gz")
+        scans[-1].write_bytes((phantom / name / "dwi" / f"{name}_dwi.nii.gz").read_bytes())
+    before = [scan.read_bytes() for scan in scans]
+    assert main(["segment", str(exported["onnx"]), *map(str, scans)]) == 2
+    assert "'--model'" in capsys.readouterr().err
+    assert segment(exported["onnx"], *scans) == 0
+    assert capsys.readouterr().out.count(" ml in ") == 2
+    told = refused(capsys, exported["onnx"], scans[0], "--out", scans[1])
+    assert "sub-02_dwi.nii.gz: exists and is not an unchanged output of strokereg; choose another --out" in told
+    assert [scan.read_bytes() for scan in scans] == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [scan.name for scan in scans]
+
+
+def test_an_earlier_mask_is_replaced_and_a_corrected_one_only_with_overwrite(exported, scan, tmp_path, capsys):
+    mask = tmp_path / "sub-01_desc-lesion_mask.nii.gz"
+    for _ in range(2):
+        assert segment(exported["onnx"], scan, "--out", tmp_path, "--qc") == 0
+    capsys.readouterr()
+    mask.write_bytes(b"corrected")
+    assert "exists and is not an unchanged output" in refused(capsys, exported["onnx"], scan, "--out", tmp_path)
+    assert mask.read_bytes() == b"corrected"
+    assert segment(exported["onnx"], scan, "--out", tmp_path, "--overwrite") == 0
+    assert np.asarray(nib.load(mask).dataobj).any()

@@ -14,12 +14,12 @@ import pytest
 from strokereg.cli.main import main
 
 
-def segment(*words) -> int:
-    return main(["segment", *map(str, words)])
+def segment(model, *words) -> int:
+    return main(["segment", "--model", *map(str, (model, *words))])
 
 
 def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys):
-    assert segment(exported["onnx"], phantom, tmp_path / "out", "--qc") == 0
+    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--qc") == 0
     printed = capsys.readouterr()
     assert printed.out.count(" ml in ") == 3
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -39,7 +39,7 @@ def test_a_bad_scan_is_told_at_the_end_and_the_others_are_done(exported, phantom
     good = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz"
     cut = tmp_path / "cut_dwi.nii.gz"
     cut.write_bytes(good.read_bytes()[:3000])
-    assert segment(exported["onnx"], cut, tmp_path / "none.nii.gz", good, tmp_path / "out", "--json") == 1
+    assert segment(exported["onnx"], cut, tmp_path / "none.nii.gz", good, "--out", tmp_path / "out", "--json") == 1
     printed = capsys.readouterr()
     content = json.loads(printed.out)
     assert [entry["lesions"] >= 1 for entry in content["done"]] == [True]
@@ -51,19 +51,19 @@ def test_a_bad_scan_is_told_at_the_end_and_the_others_are_done(exported, phantom
 
 def test_several_scans_need_a_folder(exported, phantom, tmp_path, capsys):
     scans = [phantom / f"sub-0{i}" / "dwi" / f"sub-0{i}_dwi.nii.gz" for i in (1, 2)]
-    assert segment(exported["onnx"], *scans, tmp_path / "mask.nii.gz") == 2
+    assert segment(exported["onnx"], *scans, "--out", tmp_path / "mask.nii.gz") == 2
     assert "mask.nii.gz: is one file for 2 scans; name a folder" in capsys.readouterr().err
     (tmp_path / "file").write_text("in the way")
-    assert segment(exported["onnx"], *scans, tmp_path / "file") == 2
+    assert segment(exported["onnx"], *scans, "--out", tmp_path / "file") == 2
     assert "file: no folder can be made there" in capsys.readouterr().err
-    assert segment(exported["onnx"], phantom, tmp_path / "out", "--adc", scans[0]) == 2
+    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--adc", scans[0]) == 2
     assert "--adc: belongs to a single scan" in capsys.readouterr().err
 
 
 def test_a_scan_of_four_dimensions(exported, phantom, tmp_path, capsys):
     scan = nib.load(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
     nib.save(nib.Nifti1Image(np.stack([scan.get_fdata()] * 2, axis=-1), scan.affine), tmp_path / "four.nii.gz")
-    assert segment(exported["onnx"], tmp_path / "four.nii.gz", tmp_path / "m.nii.gz") == 2
+    assert segment(exported["onnx"], tmp_path / "four.nii.gz", "--out", tmp_path / "m.nii.gz") == 2
     assert "its shape is (30, 34, 22, 2); a 3D volume is needed" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["four.nii.gz"]
 
@@ -77,7 +77,7 @@ def test_a_full_disk_ends_the_work_and_leaves_nothing_half(exported, phantom, sm
     full_disk = small_disk(64)
     with (full_disk / "filler").open("wb") as file:
         file.write(bytes(60_000))
-    assert segment(exported["onnx"], phantom, full_disk, "--qc") == 2
+    assert segment(exported["onnx"], phantom, "--out", full_disk, "--qc") == 2
     told = capsys.readouterr().err
     assert "cannot be written (No space left on device); make room or choose another folder" in told
     assert told.count("Error: ") == 1
@@ -92,8 +92,8 @@ def test_interrupted_in_the_middle(exported, phantom, tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(3000):  # more than are done before a busy machine lets this process look
         (tmp_path / "in" / f"s{number:04}_dwi.nii.gz").symlink_to(source)
-    words = [sys.executable, "-m", "strokereg", "segment", exported["onnx"], tmp_path / "in", tmp_path / "out"]
-    words += ["--backend", "onnxruntime"]
+    words = [sys.executable, "-m", "strokereg", "segment", tmp_path / "in", "--model", exported["onnx"]]
+    words += ["--out", tmp_path / "out", "--backend", "onnxruntime"]
     process = subprocess.Popen(
         list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
-from strokereg.core.scan.nifti import ENDINGS
+from strokereg.core.scan.nifti import ENDINGS, without_ending
 from strokereg.registry.errors import InputError
 
 
@@ -56,7 +56,7 @@ def find_labels(places: Sequence[Path]) -> list[ScanFiles]:
 
 def stem(path: Path, channel: str = "") -> str:
     """File name without `.nii.gz`, and without `_dwi` where that is the channel."""
-    name = next((path.name.removesuffix(end) for end in ENDINGS if path.name.endswith(end)), path.stem)
+    name = without_ending(path)
     return name.removesuffix(f"_{channel}") or name
 
 

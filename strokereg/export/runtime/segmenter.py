@@ -1,4 +1,4 @@
-"""Run an exported segmenter on NIfTI scans. No torch here, and none is imported.
+"""Run an exported segmenter on NIfTI scans, without torch.
 
 segmentation = load("unet.onnx").segment("dwi.nii.gz", out="mask.nii.gz")
 """
@@ -6,20 +6,25 @@ segmentation = load("unet.onnx").segment("dwi.nii.gz", out="mask.nii.gz")
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from strokereg.core.scan.grid import frame_of
-from strokereg.core.scan.nifti import ENDINGS, Volume, check_same_grid, read_volume, write_volume
+from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.window import slide
-from strokereg.export.metadata import Bundle
+from strokereg.export.metadata import KEY, Bundle, read_bundle
+from strokereg.export.runtime.onnx_header import read_header
+from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
+from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
 from strokereg.export.runtime.session import Session, open_file
+from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
@@ -64,26 +69,66 @@ class Segmenter:
         self.provider = session.provider
         self._session = session
 
-    def segment(self, images: Images, out: Path | str | None = None, threshold: float | None = None) -> Segmentation:
+    def segment(
+        self,
+        images: Images,
+        out: Path | str | None = None,
+        threshold: float | None = None,
+        overwrite: bool = False,
+    ) -> Segmentation:
         """Segment a scan, on its own grid.
 
         Args:
             images: NIfTI path of the DWI, or paths in the order of `bundle.channels`, or {channel: path}.
-            out: where to write the mask as uint8 NIfTI with the scan's shape and affine; None writes nothing.
-            threshold: in place of the one that travels with the model.
+            out: NIfTI file for the mask (uint8, with the scan's shape and affine), with a JSON beside it; None writes
+                nothing.
+            threshold: replaces the model's own.
+            overwrite: replace files that are no unchanged output of strokereg, too.
 
         Raises:
             InputError: wrong number of images, unreadable image, images on different grids, no brain in an
-                image, an output that cannot be written or would overwrite an image.
+                image, or an output that cannot be written or would replace another file.
+            OutputFailed: the output cannot be written, for example because the disk is full.
         """
         postprocessing = self.postprocessing(threshold)
         paths = self.paths(images)
-        if out is not None:
-            out = check_output(Path(out), paths)
+        output = None if out is None else Output((Path(out),), overwrite)
+        if output is not None:
+            output.check({path.resolve() for path in paths})
         found = self.find(read_scans(paths), postprocessing)
-        if out is not None:
-            write_volume(out, found.mask.astype(np.uint8), found.affine)
-        return replace(found, path=out)
+        if output is not None:
+            self.write(output, found, paths)
+        return replace(found, path=output and output.images[0])
+
+    def write(
+        self, output: Output | None, found: Segmentation, paths: Sequence[Path], drawn_on: Volume | None = None
+    ) -> dict[str, Any]:
+        """Write mask and JSON, and a picture of the outline on a scan where one is given.
+
+        Returns:
+            The content of the JSON; without an output, what it would be.
+        """
+        content = {
+            "images": [str(path) for path in paths],
+            "mask": str(output.images[0]) if output else None,
+            "volume_ml": round(found.volume_ml, 6),
+            "lesions": found.lesions,
+            **found.postprocessing.model_dump(),
+            **self._provenance,
+        }
+        if output is not None:
+            with output.writing(content, qc=drawn_on is not None) as (images, picture):
+                write_images(images, [found.mask.astype(np.uint8)], found.affine)
+                if picture is not None and drawn_on is not None:
+                    from strokereg.export.runtime.qc import draw_mask
+
+                    title = f"{found.volume_ml:.2f} ml, {found.lesions}"
+                    draw_mask(picture, drawn_on.data, found.mask, found.affine, title)
+        return content
+
+    @cached_property
+    def _provenance(self) -> dict[str, Any]:
+        return provenance(self.path, self.bundle, self.provider)
 
     def postprocessing(self, threshold: float | None = None) -> Postprocessing:
         """The rule that travels with the file, with another threshold where one is given.
@@ -95,7 +140,7 @@ class Segmenter:
         if threshold is None:
             return postprocessing
         if not 0.0 < threshold <= 1.0:
-            raise InputError(f"threshold {threshold:g}: a probability is needed; give a number above 0, up to 1")
+            raise InputError(f"threshold {threshold:g}: is no probability; give a number above 0, up to 1")
         return postprocessing.model_copy(update={"threshold": threshold})
 
     def find(self, scans: Sequence[Volume], postprocessing: Postprocessing) -> Segmentation:
@@ -164,7 +209,7 @@ def load(path: Path | str, backend: str = "auto", scans: int = 1) -> Segmenter:
 
     Args:
         backend: "onnxruntime", "openvino" or "auto"; see `export.runtime.session`.
-        scans: how many are waiting, by which "auto" decides.
+        scans: number of scans to segment; for many, "auto" prefers OpenVINO.
 
     Raises:
         InputError: no such file, not ONNX, no strokereg metadata, not a segmenter.
@@ -187,21 +232,67 @@ def read_scans(paths: Sequence[Path]) -> list[Volume]:
     return scans
 
 
-def check_output(out: Path, images: Sequence[Path]) -> Path:
-    """Refuse, before any work, an output that cannot be written or would overwrite an image.
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How `segment` works through scans.
+
+    Attributes:
+        adc: ADC map of a single scan; otherwise the file named `_adc` beside a `_dwi` is used.
+        threshold: replaces the model's own.
+        qc: draw a picture of each scan with the lesion outlined.
+        overwrite: replace files that are no unchanged output of strokereg, too.
+        backend: "onnxruntime", "openvino" or "auto".
+    """
+
+    adc: Path | None = None
+    threshold: float | None = None
+    qc: bool = False
+    overwrite: bool = False
+    backend: str = "auto"
+
+
+def segment(
+    model: Path | str,
+    places: Sequence[Path | str],
+    out: Path | str | None = None,
+    settings: SegmentSettings | None = None,
+    callbacks: Callbacks | None = None,
+) -> None:
+    """Segment files, folders and cohorts; write `name_desc-lesion_mask.nii.gz`, `.json` and with `qc` `.png` of each.
+
+    Args:
+        out: a folder, made where missing; for a single scan also a NIfTI file; None writes nothing.
 
     Raises:
-        InputError: wrong ending, missing or unwritable folder, a folder in the file's place, or an input.
+        InputError: wrong model, place, threshold or output; also a scan that cannot be used, by default.
+        OutputFailed: an output cannot be written, for example because the disk is full; the scans before it are done.
     """
-    if not out.name.endswith(ENDINGS):
-        raise InputError(f"{out}: the output must end in .nii or .nii.gz")
-    if any(out.resolve() == image.resolve() for image in images):
-        raise InputError(f"{out}: is an input too and would be overwritten; give another output name")
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: its folder does not exist; make {out.parent} first")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise InputError(f"{out}: cannot be written; choose another folder or name")
-    return out
+    settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
+    bundle = read_bundle(read_header(Path(model)).metadata.get(KEY), model)
+    scans = _scans([Path(place) for place in places], settings.adc, bundle, model)
+    segmenter = load(model, settings.backend, len(scans))
+    callbacks.on_start(segmenter)
+    rule = segmenter.postprocessing(settings.threshold)
+    ending = ("_desc-lesion_mask.nii.gz",)
+    outputs = outputs_of(scans, Path(out), ending, settings.overwrite, settings.qc) if out else {}
+
+    def work(scan: ScanFiles, volumes: list[Volume]) -> None:
+        found = segmenter.find(volumes, rule)
+        drawn_on = volumes[0] if settings.qc else None
+        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on))
+
+    each(scans, lambda scan: read_scans(segmenter.paths(scan.files)), work, callbacks.on_failure)
+
+
+def _scans(paths: list[Path], adc: Path | None, bundle: Bundle, model: Path | str) -> list[ScanFiles]:
+    if adc is None:
+        return find_scans(paths, bundle.channels)
+    if len(paths) != 1 or paths[0].is_dir():
+        raise InputError("--adc: belongs to a single scan; name the files sub-01_dwi and sub-01_adc instead")
+    if "adc" not in bundle.channels:
+        raise InputError(f"{model}: takes {' and '.join(bundle.channels)}, not adc; leave adc out")
+    given = {"dwi": paths[0], "adc": Path(adc)}
+    return [ScanFiles(stem(paths[0], "dwi"), tuple(given[c] for c in bundle.channels if c in given))]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Run an exported translator on label maps: synthetic images on the label map's own grid. No torch here."""
+"""Run an exported translator on label maps: synthetic images on the label map's own grid, without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.scan.scaling import signal
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import Bundle
+from strokereg.export.runtime.outputs import Callbacks, outputs_of, provenance, write_images
+from strokereg.export.runtime.scans import ScanFiles, find_labels
 from strokereg.export.runtime.session import Session, open_file
+from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class Translator:
         self._session = session
 
     def read(self, path: Path | str) -> Volume:
-        """Read a label map and hold it against the model's label table.
+        """Read a label map and check it against the model's label table.
 
         Raises:
             InputError: unreadable, not whole numbers, or a label that the model does not know.
@@ -120,6 +123,66 @@ def load_translator(path: Path | str, backend: str = "auto", scans: int = 1) -> 
     return Translator(path, session, bundle)
 
 
-def channel_files(folder: Path, name: str, channels: Sequence[str]) -> dict[str, Path]:
-    """Where the images of a case go: `name_dwi.nii.gz` …"""
-    return {channel: folder / f"{name}_{channel}.nii.gz" for channel in channels}
+@dataclass(frozen=True)
+class TranslateSettings:
+    """How `translate` works through label maps.
+
+    Attributes:
+        seed: of the noise of the first label map; each further one adds one.
+        qc: draw a picture of each label map above its image.
+        overwrite: replace files that are no unchanged output of strokereg, too.
+        backend: "onnxruntime", "openvino" or "auto".
+    """
+
+    seed: int = 0
+    qc: bool = False
+    overwrite: bool = False
+    backend: str = "auto"
+
+
+def translate(
+    model: Path | str,
+    places: Sequence[Path | str],
+    out: Path | str,
+    settings: TranslateSettings | None = None,
+    callbacks: Callbacks | None = None,
+) -> None:
+    """Make images of label maps; write `name_dwi.nii.gz`, `.json` and with `qc` `.png` of each.
+
+    Args:
+        places: label maps, folders and cohorts.
+        out: a folder, made where missing.
+
+    Raises:
+        InputError: wrong model, place or output; also a label map that cannot be used, by default.
+        OutputFailed: an output cannot be written, for example because the disk is full; the maps before it are done.
+    """
+    settings, callbacks = settings or TranslateSettings(), callbacks or Callbacks()
+    maps = find_labels([Path(place) for place in places])
+    translator = load_translator(model, settings.backend, len(maps))
+    callbacks.on_start(translator)
+    bundle = translator.bundle
+    endings = [f"_{channel}.nii.gz" for channel in bundle.channels]
+    outputs = outputs_of(maps, Path(out), endings, settings.overwrite, settings.qc)
+    origin = provenance(translator.path, bundle, translator.provider)
+    seeds = {scan.name: settings.seed + number for number, scan in enumerate(maps)}
+
+    def work(scan: ScanFiles, labels: Volume) -> None:
+        made = translator.synthesize(labels, seeds[scan.name])
+        output = outputs[scan.name]
+        content = {
+            "labels": str(scan.files[0]),
+            "images": dict(zip(bundle.channels, map(str, output.images), strict=True)),
+            "synthetic": True,
+            "seed": made.seed if bundle.noise else None,
+            **origin,
+        }
+        with output.writing(content, settings.qc) as (images, picture):
+            write_images(images, [made.images[channel] for channel in bundle.channels], made.affine)
+            if picture is not None:
+                from strokereg.export.runtime.qc import draw_synthesis
+
+                draw_synthesis(picture, made.labels, len(bundle.labels), made.images[bundle.channels[0]], made.affine)
+        callbacks.on_done(content)
+
+    each(maps, lambda scan: translator.read(scan.files[0]), work, callbacks.on_failure)

@@ -19,7 +19,7 @@ from strokereg.core.train.validation import predict
 from strokereg.export import deploy
 from strokereg.export.metadata import KEY
 from strokereg.export.runtime.segmenter import load
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, OutputFailed
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_threshold_can_be_given(segmenter, scan):
     low, high = (segmenter.segment(scan, threshold=t) for t in (0.05, 0.95))
     assert low.volume_ml > high.volume_ml
     assert (low.postprocessing.threshold, low.postprocessing.smallest_ml) == (0.05, 0.1)
-    with pytest.raises(InputError, match=r"threshold 1\.5: a probability is needed"):
+    with pytest.raises(InputError, match=r"threshold 1\.5: is no probability"):
         segmenter.segment(scan, threshold=1.5)
 
 
@@ -107,7 +107,7 @@ def test_nothing_imports_torch(exported, scan, tmp_path):
         "from strokereg.export.runtime.segmenter import load\n"
         f"print(load({str(exported['onnx'])!r}).segment({str(scan)!r}).lesions)\n"
         "from strokereg.cli.main import main\n"
-        f"sys.exit(main(['segment', {str(exported['onnx'])!r}, {str(scan)!r}, {str(tmp_path / 'm.nii.gz')!r}]))\n"
+        f"sys.exit(main(['segment', {str(scan)!r}, '--model', {str(exported['onnx'])!r}, '--out', {str(tmp_path / 'm.nii.gz')!r}]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_nothing_behind(segmenter, scan, tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(nib, "save", full)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(OutputFailed, match="No space left on device"):
         segmenter.segment(scan, out=tmp_path / "mask.nii.gz")
     assert list(tmp_path.iterdir()) == []
 

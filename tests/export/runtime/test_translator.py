@@ -1,4 +1,4 @@
-"""Exported translators paint label maps without torch, as the study does with it."""
+"""Exported translators make images of label maps without torch, as the study does with it."""
 
 import json
 import os
@@ -24,10 +24,10 @@ def lively(model, record):
 
 
 @pytest.fixture(scope="module")
-def painted(make_run, tmp_path_factory):
+def translator(make_run, tmp_path_factory):
     """A pix2pix run and its ONNX file."""
     run = make_run("pix2pix", fit=lively, ngf=4, ndf=4, levels=2)
-    return run, deploy.export(run, out=tmp_path_factory.mktemp("painted"))[0]
+    return run, deploy.export(run, out=tmp_path_factory.mktemp("translator"))[0]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def dseg(phantom):
     return phantom / "derivatives" / "truth" / "sub-01" / "dwi" / "sub-01_dseg.nii.gz"
 
 
-def test_an_image_is_what_the_study_renders(painted, dseg):
-    run, file = painted
+def test_an_image_is_what_the_study_renders(translator, dseg):
+    run, file = translator
     made = load_translator(file).synthesize(dseg)
     record, model = load_model(run)
     volume = read_volume(dseg)
@@ -48,8 +48,8 @@ def test_an_image_is_what_the_study_renders(painted, dseg):
     assert made.images["dwi"].std() > 1.0
 
 
-def test_the_command_writes_image_json_and_picture(painted, phantom, tmp_path, capsys):
-    words = ["synthesize", "--model", painted[1], "--labels", phantom, "--out", tmp_path / "out", "--qc"]
+def test_the_command_writes_image_json_and_picture(translator, phantom, tmp_path, capsys):
+    words = ["synthesize", "--model", translator[1], "--labels", phantom, "--out", tmp_path / "out", "--qc"]
     assert main(list(map(str, words))) == 0
     printed = capsys.readouterr()
     assert printed.out.count("_dwi.nii.gz\n") == 3
@@ -62,6 +62,15 @@ def test_the_command_writes_image_json_and_picture(painted, phantom, tmp_path, c
     written = nib.load(tmp_path / "out" / "sub-01_dwi.nii.gz")
     assert np.array_equal(written.affine, given.affine)
     assert written.get_data_dtype() == np.float32
+    assert main(list(map(str, words))) == 0  # its own earlier images are replaced
+    foreign = tmp_path / "out" / "sub-02_dwi.nii.gz"
+    foreign.write_bytes(b"a scan")
+    capsys.readouterr()
+    assert main(list(map(str, words))) == 2
+    assert "sub-02_dwi.nii.gz: exists and is not an unchanged output of strokereg" in capsys.readouterr().err
+    assert foreign.read_bytes() == b"a scan"
+    assert main([*map(str, words), "--overwrite"]) == 0
+    assert nib.load(foreign).shape == given.shape
 
 
 @pytest.mark.slow
@@ -73,7 +82,7 @@ def test_noise_is_drawn_from_the_seed(make_run, dseg, tmp_path):
     assert np.abs(one - other).max() > 0.1
 
 
-def test_label_maps_that_cannot_be(painted, exported, dseg, tmp_path, capsys):
+def test_label_maps_that_cannot_be(translator, exported, dseg, tmp_path, capsys):
     volume = read_volume(dseg)
     for name, data, said in [
         (
@@ -87,7 +96,7 @@ def test_label_maps_that_cannot_be(painted, exported, dseg, tmp_path, capsys):
         path = tmp_path / f"{name}.nii.gz"
         nib.save(nib.Nifti1Image(data.astype(np.float32), volume.affine), path)
         with pytest.raises(InputError, match=said):
-            load_translator(painted[1]).synthesize(path)
+            load_translator(translator[1]).synthesize(path)
     words = ["synthesize", "--model", exported["onnx"], "--labels", dseg, "--out", tmp_path / "out"]
     assert main(list(map(str, words))) == 2
     assert "holds a segmenter (unet); give an exported translator" in capsys.readouterr().err

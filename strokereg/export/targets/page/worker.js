@@ -7,6 +7,8 @@ import {readMetadata} from "./header.js";
 import {countLesions} from "./lesions.js";
 import {checkSameGrid, maskFile, readVolume} from "./nifti.js";
 
+const QUIET = {logSeverityLevel: 4}; // a scan that the graph refuses gets a sentence of the page's own
+
 let session;
 let bundle;
 
@@ -24,10 +26,9 @@ async function load(model) {
   const [bytes, engine] = await Promise.all([fetched(model), fetched(new URL("lib/onnxruntime.wasm", import.meta.url))]);
   bundle = readMetadata(new Uint8Array(bytes), "model.onnx");
   ort.env.wasm.wasmBinary = engine;
-  ort.env.logLevel = "fatal"; // a scan that the graph refuses gets a sentence of the page's own
   // Threads share memory, which browsers give only to pages that were served with the two isolation headers.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-  session = await ort.InferenceSession.create(new Uint8Array(bytes), {executionProviders: ["wasm"]});
+  session = await ort.InferenceSession.create(new Uint8Array(bytes), {executionProviders: ["wasm"], ...QUIET});
   const inputs = Object.keys(bundle.inputs);
   if (session.inputNames.length !== inputs.length || !inputs.every((name) => session.inputNames.includes(name))) {
     throw new InputError("model.onnx: its graph does not fit its strokereg metadata; export the run again");
@@ -55,7 +56,7 @@ async function segment(files) {
     scan: new ort.Tensor("float32", voxels, [scans.length, ...[...shape].reverse()]),
     affine: new ort.Tensor("float64", Float64Array.from(columns), [4, 4]),
   };
-  const {mask} = await session.run(feeds, ["mask"]).catch((error) => refuse(error, scans));
+  const {mask} = await session.run(feeds, ["mask"], QUIET).catch((error) => refuse(error, scans));
   const volumeMl = mask.data.reduce((sum, value) => sum + value, 0) * voxelMl;
   return {lesions: countLesions(mask.data, shape), volumeMl, centre: middle(mask.data, scans[0]), mask: maskFile(scans[0], mask.data)};
 }

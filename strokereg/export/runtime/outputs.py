@@ -1,0 +1,195 @@
+"""Output files of a case: images, JSON and picture appear together, and replace nothing but an earlier output."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from strokereg.core.scan.nifti import ENDINGS, write_volume
+from strokereg.core.storage.files import replacing, write_json
+from strokereg.export.metadata import Bundle
+from strokereg.export.runtime.scans import ScanFiles, stem
+from strokereg.registry.errors import InputError, OutputFailed
+
+_FILES = "files"  # key of the JSON: name → SHA-256 of each file that was written with it
+
+
+def raise_failure(scan: ScanFiles, error: InputError) -> None:
+    """End the work at the first scan that cannot be used."""
+    raise error
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What to call while many scans are worked on.
+
+    Attributes:
+        on_start: gets the opened model, before the first scan.
+        on_done: gets the content of the JSON of each finished scan.
+        on_failure: gets a scan that cannot be used; the next one follows unless it raises.
+    """
+
+    on_start: Callable[[Any], None] = lambda model: None
+    on_done: Callable[[dict[str, Any]], None] = lambda content: None
+    on_failure: Callable[[ScanFiles, InputError], None] = raise_failure
+
+
+@dataclass(frozen=True)
+class Output:
+    """The files of one case.
+
+    A file counts as an earlier output if the JSON beside it lists it with the SHA-256 that it still has. A mask that was
+    corrected by hand is therefore kept, as is any file that strokereg did not write.
+
+    Attributes:
+        images: NIfTI files; the JSON and the picture are named after the first.
+        overwrite: replace files that are no earlier output, too. Inputs are never replaced.
+    """
+
+    images: tuple[Path, ...]
+    overwrite: bool = False
+
+    @property
+    def json(self) -> Path:
+        """The JSON file beside the first image."""
+        return self._beside(".json")
+
+    @property
+    def picture(self) -> Path:
+        """The quality-control picture beside the first image."""
+        return self._beside(".png")
+
+    def check(self, inputs: Collection[Path], qc: bool = False) -> None:
+        """Refuse an output that cannot be written or would replace a file that is not an earlier output.
+
+        Args:
+            inputs: resolved paths, which must not be outputs too.
+
+        Raises:
+            InputError: wrong ending, missing or read-only folder, an input, or a file of someone else.
+        """
+        for path in (*self.images, self.json, *([self.picture] if qc else [])):
+            if path in self.images and not path.name.endswith(ENDINGS):
+                raise InputError(f"{path}: the output must end in .nii or .nii.gz; rename it")
+            if path.resolve() in inputs:
+                raise InputError(f"{path}: is an input too and would be overwritten; choose another --out")
+            if not path.parent.is_dir():
+                raise InputError(f"{path}: its folder does not exist; make {path.parent} first")
+            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                raise InputError(f"{path}: cannot be written; choose another folder or name")
+        self._keep_foreign(qc)
+
+    @contextlib.contextmanager
+    def writing(self, content: dict[str, Any], qc: bool = False) -> Iterator[tuple[list[Path], Path | None]]:
+        """Temporary names of images and picture, which take their places with the JSON when the block ends.
+
+        Args:
+            content: of the JSON, which also lists the files.
+
+        Raises:
+            OutputFailed: the files cannot be written.
+            InputError: a file of someone else has appeared in the meantime.
+        """
+        try:
+            with contextlib.ExitStack() as stack:
+                # The last one entered is renamed first, so an image never appears without its JSON.
+                images = [stack.enter_context(replacing(path)) for path in self.images]
+                record = stack.enter_context(replacing(self.json))
+                picture = stack.enter_context(replacing(self.picture)) if qc else None
+                yield images, picture
+                written = dict(zip(self.images, images, strict=True)) | ({self.picture: picture} if picture else {})
+                write_json(record, {**content, _FILES: {path.name: _digest(made) for path, made in written.items()}})
+                self._keep_foreign(qc)
+                if not qc and self._is_earlier(self.picture):
+                    self.picture.unlink()  # it shows the mask that is being replaced
+        except (InputError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError):
+                raise
+            reason = cause.strerror or cause
+            raise OutputFailed(
+                f"{self.images[0]}: cannot be written ({reason}); make room or choose another folder"
+            ) from error
+
+    def _beside(self, ending: str) -> Path:
+        return self.images[0].with_name(f"{stem(self.images[0])}{ending}")
+
+    def _keep_foreign(self, qc: bool) -> None:
+        for path in (*self.images, self.json, *([self.picture] if qc else [])):
+            if not self.overwrite and os.path.lexists(path) and not self._is_earlier(path):
+                raise InputError(
+                    f"{path}: exists and is not an unchanged output of strokereg; choose another --out, "
+                    "or replace it with --overwrite"
+                )
+
+    def _is_earlier(self, path: Path) -> bool:
+        try:
+            files = json.loads(self.json.read_text(encoding="utf-8"))[_FILES]
+            return self.images[0].name in files and (path == self.json or files[path.name] == _digest(path))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+def outputs_of(
+    scans: Sequence[ScanFiles], out: Path, endings: Sequence[str], overwrite: bool = False, qc: bool = False
+) -> dict[str, Output]:
+    """Name of a scan → its output; checked before any work.
+
+    Args:
+        out: a folder, made where missing; or, for the only scan and one ending, a NIfTI file.
+        endings: of the images of a scan, such as `_dwi.nii.gz`.
+
+    Raises:
+        InputError: see `Output.check`; also one file for several scans.
+    """
+    if out.name.endswith(ENDINGS):
+        if len(scans) * len(endings) != 1:
+            raise InputError(f"{out}: is one file for {len(scans)} scans; name a folder")
+        outputs = {scans[0].name: Output((out,), overwrite)}
+    else:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out}: no folder can be made there ({error.strerror}); choose another one") from error
+        if not os.access(out, os.W_OK):
+            raise InputError(f"{out}: cannot be written; choose another folder")
+        names = {scan.name: tuple(out / f"{scan.name}{ending}" for ending in endings) for scan in scans}
+        outputs = {name: Output(images, overwrite) for name, images in names.items()}
+    inputs = {file.resolve() for scan in scans for file in scan.files}
+    for output in outputs.values():
+        output.check(inputs, qc)
+    return outputs
+
+
+def write_images(images: Sequence[Path], volumes: Sequence[np.ndarray], affine: np.ndarray) -> None:
+    """Write volumes [X, Y, Z] of one grid to the temporary names of `Output.writing`."""
+    for path, volume in zip(images, volumes, strict=True):
+        write_volume(path, volume, affine)
+
+
+def provenance(path: Path, bundle: Bundle, provider: str) -> dict[str, Any]:
+    """The model and engine that made an output, for the JSON beside it."""
+    return {
+        "model": str(path),
+        "model_sha256": _digest(path),
+        "architecture": bundle.architecture,
+        "precision": bundle.precision,
+        "provider": provider,
+        "trained_on": bundle.training.cohort,
+        "trained_on_simulated_images": bundle.training.simulated,
+        "strokereg": version("strokereg"),
+        "intended_use": bundle.intended_use,
+    }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
