@@ -42,11 +42,11 @@ def network(record):
 @pytest.fixture(scope="session")
 def files(network, record, tmp_path_factory) -> dict[str, Path]:
     """The network as ONNX and TorchScript, and the graph of a whole scan around it."""
-    from strokereg.export.bundle import export_model
+    from strokereg.export.exporter import ExportSettings, export_model
 
     formats = ("onnx", "torchscript", "scan")
     out = tmp_path_factory.mktemp("model")
-    return dict(zip(formats, export_model(network, record, [], out, formats), strict=True))
+    return dict(zip(formats, export_model(network, record, out, ExportSettings(formats)), strict=True))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.scan.postprocess import postprocess
 from strokereg.core.train.prepared import prepare_image
 from strokereg.core.train.validation import predict
-from strokereg.export.bundle import export_model
+from strokereg.export.exporter import export_model
 from strokereg.export.runtime.segmenter import load
 
 pytestmark = pytest.mark.benchmark(group="segment a 112x112x73 scan")
@@ -35,7 +35,7 @@ def scan(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def file(network, record, tmp_path_factory):
-    return export_model(network, record, [], tmp_path_factory.mktemp("model"))[0]
+    return export_model(network, record, tmp_path_factory.mktemp("model"))[0]
 
 
 def test_eager_torch(benchmark, network, record, scan):

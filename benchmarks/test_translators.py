@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.train.record import Record
-from strokereg.export.bench import head_labels
-from strokereg.export.bundle import Lower, export_model
+from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.runtime.session import OnnxRuntime, OpenVino
+from strokereg.export.verify.timing import head_labels
 from strokereg.registry.catalogue import build
 from strokereg.registry.problem import Problem
 
@@ -98,8 +98,8 @@ def test_images_a_second(name, tmp_path, capsys):
     if name == "spade":
         inputs["noise"] = np.random.default_rng(0).standard_normal((BATCH, network.noise), dtype=np.float32)
     # The gate is for trained weights; what is measured here is time.
-    lower = Lower(calibration=[inputs], force=True)
-    full, small = export_model(network, record, [inputs], tmp_path, precisions=("fp32", "int8"), lower=lower)
+    settings, data = ExportSettings(precisions=("fp32", "int8"), force=True), ExportData([inputs], calibration=[inputs])
+    full, small = export_model(network, record, tmp_path, settings, data)
     ways = {
         "eager": _torch(network, inputs),
         "strokereg, onnxruntime": OnnxRuntime(full, threads=1, cpu=True).run,

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 
-from strokereg.export.metadata import read_bundle
+from strokereg.export.metadata import parse_bundle
 from strokereg.export.runtime.segmenter import Segmenter
 
 
@@ -25,7 +25,7 @@ class Triton:
 
     def metadata(self):
         with urlopen(f"{self.address}/config") as answer:
-            return read_bundle(json.load(answer)["parameters"]["strokereg"]["string_value"], self.address)
+            return parse_bundle(json.load(answer)["parameters"]["strokereg"]["string_value"], self.address)
 
     def run(self, feeds):
         arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in feeds.items()}

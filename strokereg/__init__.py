@@ -50,7 +50,7 @@ class _Export(ModuleType):
     """The room `strokereg.export`, which can be called as the verb `strokereg.export(run, …)` too."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return importlib.import_module("strokereg.export.deploy").export(*args, **kwargs)
+        return importlib.import_module("strokereg.export.run").export(*args, **kwargs)
 
 
 class _Package(ModuleType):

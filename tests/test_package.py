@@ -37,8 +37,8 @@ def test_export_is_a_room_and_a_verb(first):
     """Importing the room `strokereg.export` must not shadow the verb `strokereg.export(run)`."""
     code = (
         f"import {first}\nimport strokereg, sys, types\n"
-        "deploy = sys.modules['strokereg.export.deploy'] = types.ModuleType('strokereg.export.deploy')\n"
-        "deploy.export = lambda *words, **options: (words, options)\n"
+        "run = sys.modules['strokereg.export.run'] = types.ModuleType('strokereg.export.run')\n"
+        "run.export = lambda *words, **options: (words, options)\n"
         "assert strokereg.export('run', formats=('onnx',)) == (('run',), {'formats': ('onnx',)})\n"
         "assert strokereg.export is sys.modules['strokereg.export']\n"
     )

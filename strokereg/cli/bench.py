@@ -1,8 +1,9 @@
-"""`strokereg bench`: a run or an exported file → latency and throughput by every way, as ratios."""
+"""`strokereg bench`: latency and throughput of a network with every engine, as ratios."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,30 +12,23 @@ from strokereg.cli.values import Numbers
 
 @click.command(epilog="Examples: strokereg bench runs/unet --threads 1 · strokereg bench unet.onnx --json")
 @click.argument("target", type=click.Path(path_type=Path), metavar="BUNDLE|RUN")
-@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Calls of each way.")
+@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Calls of each engine.")
 @click.option("--batch", type=click.IntRange(1), help="Items of a batch.  [default: 16, in 3D 1]")
-@click.option("--size", type=Numbers(), help="Of an item, [Z,]Y,X.  [default: the size trained on]")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Of the CPU.  [default: each engine's own choice]")
-@click.option("--compile", "compiled", is_flag=True, help="Time torch.compile too; it warms up for a minute.")
+@click.option("--size", type=Numbers(), help="Size of an item, [Z,]Y,X.  [default: the size trained on]")
+@click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads.  [default: each engine's own choice]")
+@click.option("--compile", "compiled", is_flag=True, help="Also time torch.compile, which warms up for a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def bench(
-    target: Path,
-    rounds: int,
-    batch: int | None,
-    size: tuple[int, ...] | None,
-    threads: int,
-    compiled: bool,
-    as_json: bool,
-) -> None:
-    """Time a network by eager and compiled PyTorch, TorchScript, onnxruntime and OpenVINO, in each precision exported.
+def bench(target: Path, as_json: bool, **settings: Any) -> None:
+    """Time a network with PyTorch, TorchScript, onnxruntime and OpenVINO, in each exported precision.
 
-    A run is compared with eager PyTorch, a file with itself: its siblings in the folder (unet.int8.onnx, unet.pt …)
-    are timed beside it. Rounds go through all ways in turn, so the ratios hold on a busy machine too; the
+    For a run, all engines are compared with eager PyTorch. For a file, its siblings in the folder (unet.int8.onnx,
+    unet.pt …) are compared with it. Each round calls every engine once, so the ratios hold on a busy machine too; the
     milliseconds do not.
     """
-    from strokereg.export import timing
+    from strokereg.export.bench import bench as time_network
+    from strokereg.export.verify.timing import BenchSettings
 
-    timings = timing.bench(target, rounds, batch, size, threads, compiled)
+    timings = time_network(target, BenchSettings(**settings))
     if as_json:
         click.echo(timings.model_dump_json(indent=2))
         return
@@ -52,4 +46,4 @@ def bench(
         err=True,
     )
     for way, reason in timings.absent.items():
-        click.echo(f"{way}: not here ({reason})", err=True)
+        click.echo(f"{way}: not timed ({reason})", err=True)

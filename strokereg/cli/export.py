@@ -1,4 +1,4 @@
-"""`strokereg export`: a run folder → files that can be deployed."""
+"""`strokereg export`: files for deployment, from a run folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from strokereg.cli.values import Names
     type=Names(),
     default="onnx",
     show_default=True,
-    help="Of onnx, torchscript, pt2, scan, and the folders triton, monai, web, by comma.",
+    help="Out of onnx, torchscript, pt2, scan, and the folders triton, monai and web, separated by commas.",
 )
 @click.option(
     "--precision",
@@ -30,9 +30,11 @@ from strokereg.cli.values import Names
     type=Names(),
     default="fp32",
     show_default=True,
-    help="Of fp32, fp16, bf16, int8, by comma; below fp32 as ONNX, after its loss on validation cases was measured.",
+    help="Out of fp32, fp16, bf16 and int8; below fp32 only as ONNX, with its loss measured on validation cases.",
 )
-@click.option("--force", is_flag=True, help="Write a lower precision whose loss is too large; its metadata say so.")
+@click.option(
+    "--force", is_flag=True, help="Write a lower precision even if its loss is too large; its metadata says so."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: RUN/export]")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Cohort to measure parity on.  [default: the run's own cohort]"
@@ -41,10 +43,10 @@ from strokereg.cli.values import Names
     "--check",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write nothing; measure FILE again: against RUN, else the run in whose folder it lies, else the network's "
-    "answers that it carries.",
+    help="Write nothing; compare FILE with RUN, with the run in whose folder it lies, or with the network's answers "
+    "stored in it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def export(
     run: Path | None,
     formats: tuple[str, ...],
@@ -57,29 +59,33 @@ def export(
 ) -> None:
     """Turn a finished run into files that run without its training code.
 
-    scan is one ONNX file that takes a raw scan and its affine and gives the mask, for programs without strokereg;
-    triton is a model repository for NVIDIA's server, monai a MONAI bundle, web a static page that segments in the
-    browser (its two libraries are fetched by npm, once).
+    Each file holds normalisation, network and activation, and its metadata says how to use it. The command first
+    compares it with the trained network on cases of a cohort. If the two differ, it writes nothing and the exit code
+    is 1.
 
-    Each file holds normalisation, network and activation, and says in its metadata how to use it. It is
-    compared with the trained network on cases of a cohort first; where the two differ, no file is written and the
-    exit code is 1.
+    scan is one ONNX file from raw scan and affine to mask, for programs without strokereg. triton is a model
+    repository for NVIDIA's server, monai a MONAI bundle, and web a static page that segments in the browser (npm
+    fetches its two libraries, once).
     """
-    from strokereg.export import deploy
+    from strokereg.export.files import read_bundle
 
     if check is not None:
-        stored = deploy.read_bundle(check)
-        parity, gate, against = deploy.check_export(check, run, data=data)
-        told = [
-            f"against {against}",
+        from strokereg.export.check import check_export
+
+        stored = read_bundle(check)
+        found = check_export(check, run, data)
+        more = [
+            f"against {found.against}",
             f"stored at export: {stored.parity}" + (f"; {stored.gate}" if stored.gate else ""),
         ]
-        measured = [(check, parity, gate, told)]
+        measured = [(check, found.parity, found.gate, more)]
     elif run is None:
         raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
-        files = deploy.export(run, formats, out, data, precisions, force)
-        bundles = [(file, deploy.read_bundle(file)) for file in files]
+        from strokereg.export.run import export as export_run
+
+        files = export_run(run, formats, out, data, precisions, force)
+        bundles = [(file, read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
     if as_json:
         content = [
@@ -92,5 +98,5 @@ def export(
         ]
         click.echo(json.dumps(content, indent=2))
         return
-    for file, parity, gate, told in measured:
-        click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *told]))
+    for file, parity, gate, more in measured:
+        click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))

@@ -66,7 +66,6 @@ def synthesize(
 
 def _paint(ctx: click.Context, model: Path, places: list[Path], out: Path, seed: int, asked: dict[str, Any]) -> None:
     from strokereg.cli.findings import Findings
-
     from strokereg.export.runtime.translator import TranslateSettings, translate
 
     findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))

@@ -1,160 +1,117 @@
-"""How fast the same network is by every way that this machine has, as ratios of one interleaved run.
-
-Rounds go through all ways in turn, so whatever else the machine does meanwhile slows each of them alike; a ratio is the
-median over rounds of two times taken seconds apart. No torch here: `export.timing` brings the ways that need it.
-"""
+"""Time a run or an exported file with every engine of this machine."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from strokereg.export.files import open_on_cpu, read_bundle
+from strokereg.export.formats import Format, Precision, format_of, holds_network
+from strokereg.export.inputs import Inputs, RunGraph
+from strokereg.export.runtime.session import open_file
+from strokereg.export.verify.timing import BenchSettings, Timings, time_ways
+from strokereg.registry.errors import InputError, StrokeregError
+from strokereg.registry.specs import Role
 
-from strokereg.export.formats import SUFFIXES, holds_network
-from strokereg.export.metadata import Bundle
-from strokereg.export.verify.probe import Inputs, draw_inputs
-from strokereg.registry.errors import InputError
-
-Run = Callable[[Inputs], np.ndarray]
-
-_GRAIN = 0.05  # of the borders in `head_labels`, chosen by the shares that it tells
-_WARM = 2  # calls that are not timed: engines plan and allocate in them
+Ways = dict[str, Callable[[], RunGraph]]  # engine and precision → opens it
 
 
-class Timing(BaseModel):
-    """One way to run a network.
-
-    Attributes:
-        way: engine and precision.
-        latency_ms: of one item, median.
-        items_per_second: of whole batches, median.
-        latency_ratio, throughput_ratio: how many times as fast as the first way, median over rounds; above 1 is faster.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    way: str
-    latency_ms: float
-    items_per_second: float
-    latency_ratio: float
-    throughput_ratio: float
-
-
-class Timings(BaseModel):
-    """All ways of one run.
-
-    Attributes:
-        architecture, role: of the network.
-        size: of an item, [Z,] Y, X.
-        batch: items of a batch.
-        threads: of a run on the CPU; 0 is every engine's own choice.
-        absent: way → why it is not here.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    architecture: str
-    role: str
-    size: tuple[int, ...]
-    batch: int
-    rounds: int
-    threads: int
-    ways: tuple[Timing, ...]
-    absent: dict[str, str] = {}
-
-
-def time_ways(
-    ways: Mapping[str, Run], bundle: Bundle, rounds: int, batch: int, size: tuple[int, ...], threads: int = 0
-) -> Timings:
-    """Time every way on one item and on a batch, interleaved.
+def bench(target: Path | str, settings: BenchSettings | None = None) -> Timings:
+    """Time a network with every engine, in interleaved rounds.
 
     Args:
-        ways: name → a function that runs the graph; the first is what the others are compared with.
-        bundle: says what inputs the graph takes.
-        size: of an item, [Z,] Y, X; not used for generators.
+        target: a run folder: the others are compared with eager PyTorch, and its `export` folder holds the files
+            (missing ONNX and TorchScript files are exported for the measurement only). Or an exported file: it is
+            timed with its siblings in the same folder, which are compared with it.
+
+    Raises:
+        InputError: no run folder and no exported file, or a size of the wrong number of edges.
     """
-    seconds: dict[int, dict[str, list[float]]] = {}
-    for count in (1, batch):
-        inputs = draw_inputs(
-            bundle.role,
-            len(bundle.channels),
-            len(bundle.labels),
-            bundle.noise,
-            count,
-            size,
-            np.random.RandomState(0),
-            bundle.preparation.measured,
-        )
-        if bundle.role == "translator":
-            inputs["labels"] = head_labels(len(bundle.labels), count, size)
-        for run in ways.values():
-            for _ in range(_WARM):
-                run(inputs)
-        seconds[count] = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, run in ways.items():
-                start = time.perf_counter()
-                run(inputs)
-                seconds[count][name].append(time.perf_counter() - start)
-    first = next(iter(ways))
-    return Timings(
-        architecture=bundle.architecture,
-        role=bundle.role,
-        size=size,
-        batch=batch,
-        rounds=rounds,
-        threads=threads,
-        ways=tuple(
-            Timing(
-                way=name,
-                latency_ms=1000.0 * statistics.median(seconds[1][name]),
-                items_per_second=batch / statistics.median(seconds[batch][name]),
-                latency_ratio=_ratio(seconds[1], first, name),
-                throughput_ratio=_ratio(seconds[batch], first, name),
-            )
-            for name in ways
-        ),
-    )
+    settings, target = settings or BenchSettings(), Path(target)
+    ways: Ways = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = _of_run(target, Path(folder), ways, settings) if target.is_dir() else _siblings(target)
+        bundle = read_bundle(files[0])
+        size = settings.size or (bundle.size if bundle.role != Role.GENERATOR else ())
+        if size and len(size) != bundle.dims:
+            raise InputError(f"--size {','.join(map(str, size))}: {bundle.architecture} needs {bundle.dims} edges")
+        for file in files:
+            _add(file, ways, settings.threads)
+        opened: dict[str, RunGraph] = {}
+        absent: dict[str, str] = {}
+        for name, open_way in ways.items():
+            try:
+                opened[name] = open_way()
+            except (StrokeregError, ImportError) as error:
+                absent[name] = str(error)
+        batch = settings.batch or (16 if bundle.dims == 2 else 1)
+        return time_ways(opened, bundle, size, batch, settings).model_copy(update={"absent": absent})
 
 
-def head_labels(labels: int, batch: int, size: tuple[int, ...]) -> np.ndarray:
-    """Label maps int64 [N, *S] with areas and borders as in a head, the last label a lesion.
-
-    Noise would not do: graphs with `label_tables` gain from what repeats, and in noise nothing does. Of 8 slices of
-    real anatomy (64 × 64, 3 mm) 39 % of the arrangements of 5 × 5 labels differ, at half size 54 %, at a quarter 79 %;
-    of these here 39, 72 and 90 %. Of 3 × 3 it is 13, 42 and 53 %, and here 3, 41 and 57 %.
-    """
-    grid = np.stack(np.meshgrid(*(np.linspace(-1.2, 1.2, edge) for edge in size), indexing="ij"))
-    angle, rng = np.arctan2(grid[-2], grid[-1]), np.random.RandomState(0)
-    maps = []
-    for number in range(batch):
-        # Shells with folds, and a ragged grain that is two voxels wide.
-        grain = rng.standard_normal(size)
-        for axis in range(len(size)):
-            grain = (grain + np.roll(grain, 1, axis)) / 2.0
-        radius = np.sqrt((grid**2).sum(0)) * (1.0 + 0.06 * np.sin(9.0 * angle + number)) + _GRAIN * grain
-        inner = np.clip(((1.0 - radius) * (labels - 1)).astype(int) + 1, 1, max(1, labels - 2))
-        lesion = ((grid - 0.3) ** 2).sum(0) < 0.02 + 0.002 * number
-        maps.append(np.where(radius > 1.0, 0, np.where(lesion, labels - 1, inner)))
-    return np.stack(maps).astype(np.int64)
-
-
-def siblings(file: Path) -> list[Path]:
-    """A file and those that lie beside it of the same network: `unet.onnx`, `unet.int8.onnx`, `unet.pt` …
+def _siblings(file: Path) -> list[Path]:
+    """A file and those beside it of the same network: `unet.onnx`, `unet.int8.onnx`, `unet.pt` …
 
     Raises:
         InputError: the file takes whole scans, not what a network takes.
     """
-    if file.name.endswith(SUFFIXES["scan"]):
-        raise InputError(f"{file}: holds a whole scan's way, and networks are timed; give the network's own file")
+    if read_bundle(file).is_scan_graph:
+        raise InputError(f"{file}: takes whole scans, and only networks are timed; give the network's own file")
     base = file.name.split(".")[0]
     beside = sorted(path for path in file.parent.glob(f"{base}.*") if holds_network(path))
     return [file, *(path for path in beside if path != file)]
 
 
-def _ratio(seconds: dict[str, list[float]], first: str, name: str) -> float:
-    return statistics.median(a / b for a, b in zip(seconds[first], seconds[name], strict=True))
+def _of_run(folder: Path, spare: Path, ways: Ways, settings: BenchSettings) -> list[Path]:
+    """Add the ways of torch itself, and find or make the run's files."""
+    import torch
+
+    from strokereg.export.exporter import ExportSettings, export_model
+    from strokereg.export.graph import graph_of, run
+    from strokereg.export.run import TrainedRun
+
+    trained = TrainedRun.read(folder)
+    graph = graph_of(trained.model, trained.record)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    ways["PyTorch, eager"] = lambda: lambda inputs: run(graph, inputs)
+
+    def compiled() -> RunGraph:
+        fast = torch.compile(graph)
+
+        def call(inputs: Inputs):
+            with torch.no_grad():
+                return fast(*(torch.from_numpy(inputs[name]) for name in graph.inputs)).numpy()
+
+        return call
+
+    if settings.compiled:
+        ways["PyTorch, compiled"] = compiled
+    made = [path for path in sorted((folder / "export").glob("*")) if holds_network(path)]
+    wanted = (Format.ONNX, Format.TORCHSCRIPT)
+    missing = tuple(kind for kind in wanted if not any(path.suffix == kind.suffix for path in made))
+    if not missing:
+        return made
+    # Parity on edge sizes only: these files are thrown away again.
+    return [*made, *export_model(trained.model, trained.record, spare, ExportSettings(missing))]
+
+
+def _add(file: Path, ways: Ways, threads: int) -> None:
+    """Add the ways of one exported file."""
+    kind = format_of(file)
+    if kind == Format.ONNX:
+        precision = read_bundle(file).precision
+        for backend, name in (("onnxruntime", "onnxruntime"), ("openvino", "OpenVINO")):
+            if precision == Precision.BF16 and backend == "onnxruntime":
+                continue  # it computes such a file in fp32
+            ways[f"{name}, {precision}"] = lambda backend=backend: open_file(file, backend, threads)[0].run  # type: ignore[misc]
+        return
+
+    def opened() -> RunGraph:
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        return open_on_cpu(file)
+
+    ways["TorchScript" if kind == Format.TORCHSCRIPT else "torch.export"] = opened

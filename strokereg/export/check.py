@@ -1,108 +1,105 @@
-"""An exported file, opened and measured against its run again."""
+"""Measure an exported file again: against its run, or against the network's answers that it carries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from torch import nn
+from strokereg.core.train.record import RECORD
+from strokereg.export.files import open_best, open_on_cpu, read_bundle
+from strokereg.export.formats import Precision, model_in
+from strokereg.export.metadata import Bundle, Gate, Parity
+from strokereg.export.verify.probe import check_answers
+from strokereg.registry.errors import InputError
 
-from strokereg.core.cohort.case import CaseFiles
-from strokereg.core.train.record import Record
-from strokereg.export.bundle import (
-    WRITERS,
-    Lower,
-    decision_of,
-    first_line,
-    refusal,
-    require,
-    unlike_runtime,
-)
-from strokereg.export.formats import format_of
-from strokereg.export.graph import Inputs, graph_of, plain_copy
-from strokereg.export.graph import run as run_graph
-from strokereg.export.metadata import Bundle, Gate, Parity, read_bundle
-from strokereg.export.runtime.segmenter import Segmenter
-from strokereg.export.verify.gate import Engine, measure_gate
-from strokereg.export.verify.parity import measure
-from strokereg.registry.errors import InputError, RunFailed
+if TYPE_CHECKING:
+    from strokereg.export.run import TrainedRun
 
 
-def check_file(
-    path: Path, model: nn.Module, record: Record, samples: Iterable[Inputs], lower: Lower | None = None
-) -> tuple[Parity, Gate | None]:
-    """Measure an exported file against its run again; for a lower precision the loss on validation cases too.
+@dataclass(frozen=True)
+class Checked:
+    """What was measured of a file.
+
+    Attributes:
+        parity: with its network.
+        gate: the loss of a lower precision, if it was measured.
+        against: what the file was compared with, in words.
+    """
+
+    parity: Parity
+    gate: Gate | None
+    against: str
+
+
+def check_export(path: Path | str, run: Path | str | None = None, data: Path | str | None = None) -> Checked:
+    """Measure an exported file again.
+
+    Args:
+        path: an exported file or folder.
+        run: that it came from; by default the one in whose `export` folder the file lies. Without a run, the file is
+            compared with the network's answers that it carries, on the best engine of this machine; for ONNX that
+            needs no torch.
+        data: cohort to measure on; by default the run's own.
 
     Raises:
-        InputError: the file cannot be opened, or holds another architecture.
-        RunFailed: parity does not hold, or the loss is not allowed and was not forced (with the numbers).
+        InputError: see `export`; also a file that cannot be opened, or one of another architecture.
+        RunFailed: parity does not hold, or the loss is too large (with the numbers).
     """
-    bundle = _bundle_of(path, record)
-    run, samples = opened(path, bundle), list(samples)
-    graph, reference, threshold = graph_of(model, record), plain_copy(model), decision_of(record).threshold
-    parity = measure(run, graph, reference, samples, threshold)
-    if bundle.precision == "fp32":
-        require(parity, str(path))
-        return parity, None
+    run = run or _run_around(Path(path))
+    path = model_in(path)
+    bundle = read_bundle(path)
+    if run is None:
+        function, engine = open_best(path, bundle)
+        return Checked(check_answers(function, bundle, path), None, f"its network's answers in the file, on {engine}")
 
-    gate = measure_gate(lambda inputs: run_graph(graph, inputs), run, bundle, (lower or Lower()).cases, samples)
-    if not gate.holds and not (bundle.gate and bundle.gate.forced):
-        raise RunFailed(refusal(str(path), gate).partition(";")[0])
+    from strokereg.export.run import TrainedRun
+
+    trained = TrainedRun.read(run, data)
+    if (bundle.role, bundle.architecture) != (trained.record.role, trained.record.architecture):
+        raise InputError(
+            f"{path}: holds {bundle.architecture}, the run {trained.record.architecture}; give the file's own run"
+        )
+    if bundle.is_scan_graph:
+        return Checked(_scan_graph(path, bundle, trained), None, f"its run {run}")
+    return Checked(*_network(path, bundle, trained), f"its run {run}")
+
+
+def _network(path: Path, bundle: Bundle, trained: TrainedRun) -> tuple[Parity, Gate | None]:
+    from strokereg.export.exporter import postprocessing_of
+    from strokereg.export.graph import graph_of, plain_copy, run
+    from strokereg.export.samples import GATE_CASES
+    from strokereg.export.verify.gate import measure_gate, require_gate
+    from strokereg.export.verify.parity import measure, require
+
+    record, samples, function = trained.record, trained.samples(), open_on_cpu(path)
+    graph, threshold = graph_of(trained.model, record), postprocessing_of(record).threshold
+    parity = measure(function, graph, plain_copy(trained.model), samples, threshold)
+    if bundle.precision == Precision.FP32:
+        require(parity, f"{path} is not the trained network")
+        return parity, None
+    gate = measure_gate(lambda inputs: run(graph, inputs), function, bundle, trained.cases(GATE_CASES), samples)
+    if not (bundle.gate and bundle.gate.forced):
+        require_gate(gate, str(path), "export it again")
     return parity, gate
 
 
-def check_scan_graph(path: Path, model: nn.Module, record: Record, cases: Iterable[CaseFiles]) -> Parity:
-    """Measure a graph of a whole scan against the runtime around its run's network again.
-
-    Raises:
-        InputError: the file cannot be opened, or holds another architecture.
-        RunFailed: it does not do as the runtime does (with the numbers).
-    """
+def _scan_graph(path: Path, bundle: Bundle, trained: TrainedRun) -> Parity:
+    from strokereg.export.graph import graph_of, run
+    from strokereg.export.runtime.segmenter import Segmenter
+    from strokereg.export.runtime.session import FunctionSession
+    from strokereg.export.samples import CASES
     from strokereg.export.scan import file
+    from strokereg.export.verify.parity import require
 
-    bundle = _bundle_of(path, record)
-    graph = graph_of(model, record)
-    engine = Engine(lambda inputs: run_graph(graph, inputs))
-    parity = file.compare(path, Segmenter(path, engine, bundle), file.scans_of(cases, bundle))
-    if not parity.holds:
-        raise RunFailed(unlike_runtime(str(path), parity))
+    graph = graph_of(trained.model, trained.record)
+    segmenter = Segmenter(path, FunctionSession(lambda inputs: run(graph, inputs)), bundle)
+    parity = file.compare(path, segmenter, file.scans_of(trained.cases(CASES), bundle))
+    require(parity, f"{path}: {file.UNLIKE}")
     return parity
 
 
-def _bundle_of(path: Path, record: Record) -> Bundle:
-    bundle = read_file(path)
-    if (bundle.role, bundle.architecture) != (record.role, record.architecture):
-        raise InputError(f"{path}: holds {bundle.architecture}, the run {record.architecture}; give the file's own run")
-    return bundle
-
-
-def read_file(path: Path) -> Bundle:
-    """The metadata of an exported file of any format.
-
-    Raises:
-        InputError: no such file, no such format, a file that cannot be opened, or no metadata in it.
-    """
-    writer = WRITERS[_kind(path)]
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a file that 'strokereg export' wrote")
-    try:
-        text = writer.read_text(path)
-    except Exception as error:  # protobuf, zip and torch.jit raise errors of many kinds
-        raise InputError(f"{path}: cannot be opened ({first_line(error)}); export the run again") from error
-    return read_bundle(text, path)
-
-
-def opened(path: Path, bundle: Bundle) -> Callable[[Inputs], np.ndarray]:
-    """A function that runs an exported file of any format on the CPU."""
-    if _kind(path) == "onnx" and bundle.precision != "fp32":
-        from strokereg.export.write.precision import engine_of
-
-        return engine_of(path, bundle.precision)
-    return WRITERS[_kind(path)].opened(path)
-
-
-def _kind(path: Path) -> str:
-    """The format of a file; the graph of a whole scan is ONNX like others."""
-    kind = format_of(path)
-    return "onnx" if kind == "scan" else kind
+def _run_around(path: Path) -> Path | None:
+    """The run in whose `export` folder a file lies."""
+    run = path.resolve().parent.parent
+    return run if (run / RECORD).is_file() else None

@@ -17,8 +17,8 @@ from torch.nn.utils import parametrize
 
 from strokereg.core.scan.scaling import normalise
 from strokereg.core.train.record import Record
+from strokereg.export.inputs import InputForm, Inputs
 from strokereg.export.shapes import sizes_of
-from strokereg.export.verify.probe import Inputs, draw_inputs
 
 
 class Graph(nn.Module, abc.ABC):
@@ -52,9 +52,9 @@ class Graph(nn.Module, abc.ABC):
 
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:
         """Random inputs of the right ranges: `batch` items of spatial `size`."""
-        problem = self.record.problem
-        measured = self.record.preparation.measured
-        return draw_inputs(self.record.role, problem.channels, problem.labels, self.noise, batch, size, rng, measured)
+        record = self.record
+        problem, measured = record.problem, record.preparation.measured
+        return InputForm(record.role, problem.channels, problem.labels, self.noise, measured).draw(batch, size, rng)
 
     @abc.abstractmethod
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:

@@ -14,19 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.window import OVERLAP, SIGMA
+from strokereg.export.formats import Precision
 from strokereg.registry.errors import InputError
 
 KEY = "strokereg"
 TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
 AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
 # 2: `size` and `postprocessing.flips`; without them a reader would segment otherwise than was evaluated.
 # 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
 SCHEMA_VERSION = 3
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
     "Research and engineering only. Not a medical device: not cleared by any authority, not for diagnosis, "
-    "treatment or any other clinical postprocessing."
+    "treatment or any other clinical decision."
 )
 
 
@@ -160,7 +160,7 @@ class Bundle(_Part):
     overlap: float = OVERLAP
     sigma: float = SIGMA
     noise: int | None = None
-    precision: Precision = "fp32"
+    precision: Precision = Precision.FP32
     inputs: dict[str, str]
     output: dict[str, str]
     channels: tuple[str, ...] = Field(min_length=1)
@@ -186,7 +186,7 @@ class Bundle(_Part):
         return self.model_dump_json()
 
 
-def read_bundle(text: str | None, where: object) -> Bundle:
+def parse_bundle(text: str | None, where: object) -> Bundle:
     """Parse the metadata text of an exported file.
 
     Args:

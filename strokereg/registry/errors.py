@@ -51,3 +51,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' (did you mean x?)' for a near miss among `known`, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=2, cutoff=0.55)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that is not empty, or the name of its class."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

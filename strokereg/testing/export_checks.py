@@ -7,8 +7,8 @@ import torch
 
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.train.record import Record
-from strokereg.export.bundle import export_model
-from strokereg.export.graph import Inputs
+from strokereg.export.exporter import ExportData, ExportSettings, export_model
+from strokereg.export.inputs import Inputs
 from strokereg.export.shapes import Size, sizes_of
 from strokereg.registry.errors import RunFailed
 from strokereg.testing.check import Broken, require, rule, told
@@ -44,7 +44,7 @@ def _as_claimed(subject: Subject, forms: tuple[str, ...], claimed: bool) -> None
     samples = _samples(subject, record, model)
     with subject.folder() as folder:
         try:
-            export_model(model, record, samples, folder, forms)
+            export_model(model, record, folder, ExportSettings(forms), ExportData(samples))
         except RunFailed as error:
             if claimed:
                 raise Broken(told(error)) from error

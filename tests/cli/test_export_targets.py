@@ -12,14 +12,14 @@ import pytest
 
 from strokereg.cli.main import main
 from strokereg.core.train.record import Record
-from strokereg.export import bundle
+from strokereg.export import targets
 
 
 def export(*words) -> int:
     return main(["export", *map(str, words)])
 
 
-def told(capsys) -> str:
+def error(capsys) -> str:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("Error: ")
@@ -51,16 +51,16 @@ def test_a_folder_of_something_else_is_left_alone(unet_run, tmp_path, capsys):
     (tmp_path / "unet-triton").mkdir()
     (tmp_path / "unet-triton" / "notes.txt").write_text("mine")
     assert export(unet_run, "--format", "triton", "--out", tmp_path) == 2
-    assert "unet-triton: is in the way and no export of this kind" in told(capsys)
+    assert "unet-triton: is in the way and no export of this kind" in error(capsys)
     assert listed(tmp_path / "unet-triton") == ["notes.txt"]
     assert listed(tmp_path) == ["unet-triton"]
 
 
-def test_homes_that_only_a_segmenter_has(make_run, tmp_path, capsys):
+def test_targets_that_only_a_segmenter_has(make_run, tmp_path, capsys):
     run = make_run("mask-gan")
-    for home in ("web", "monai"):
-        assert export(run, "--format", f"onnx,{home}", "--out", tmp_path / "out") == 2
-        assert f"--format {home}: " in (said := told(capsys))
+    for kind in ("web", "monai"):
+        assert export(run, "--format", f"onnx,{kind}", "--out", tmp_path / "out") == 2
+        assert f"--format {kind}: " in (said := error(capsys))
         assert "mask-gan is a generator; export it to onnx, torchscript, pt2 or triton" in said
     assert not (tmp_path / "out").exists()
 
@@ -69,13 +69,12 @@ def test_homes_that_only_a_segmenter_has(make_run, tmp_path, capsys):
     ("change", "trained"),
     [({"scaling": "zscore"}, "zscore and linear"), ({"interpolation": "cubic"}, "median and cubic")],
 )
-def test_a_home_refuses_a_preparation_that_it_does_not_do(make_run, tmp_path, capsys, change, trained):
+def test_monai_refuses_a_preparation_that_it_does_not_do(make_run, tmp_path, capsys, change, trained):
     run = make_run("unet", widths=(4, 8))
     record = Record.read(run)
     record.model_copy(update={"preparation": record.preparation.model_copy(update=change)}).write(run)
-    for home in ("web", "monai"):
-        assert export(run, "--format", home, "--out", tmp_path / "out") == 2
-        assert told(capsys).strip().endswith(f"unet was trained with {trained}; export it to onnx")
+    assert export(run, "--format", "monai", "--out", tmp_path / "out") == 2
+    assert error(capsys).strip().endswith(f"unet was trained with {trained}; export it to onnx, scan or web")
     assert not (tmp_path / "out").exists()
 
 
@@ -97,7 +96,7 @@ def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, ca
     ]:
         monkeypatch.setenv("PATH", path)
         assert export(unet_run, "--format", "web", "--out", tmp_path / "out") == 2
-        assert said in told(capsys)
+        assert said in error(capsys)
     assert not (tmp_path / "out").exists()
     assert listed(tmp_path / "cache" / "web") == []
 
@@ -107,14 +106,14 @@ def test_a_full_disk_leaves_nothing(unet_run, small_disk, capsys):
     place = small_disk(100)  # kB; the smallest file has more
     for kind in ("torchscript", "pt2", "triton"):
         assert export(unet_run, "--format", kind, "--out", place) == 2
-        assert f"{place}: cannot be written (No space left on device); choose another folder" in told(capsys)
+        assert f"{place}: cannot be written (No space left on device); choose another folder" in error(capsys)
         assert listed(place) == []
 
 
 def test_a_disk_that_may_not_be_written(unet_run, small_disk, capsys):
     place = small_disk(64, read_only=True)
     assert export(unet_run, "--format", "torchscript", "--out", place / "files") == 2
-    assert "files: cannot be written (Read-only file system); choose another folder" in told(capsys)
+    assert "files: cannot be written (Read-only file system); choose another folder" in error(capsys)
 
 
 def test_what_was_there_stays_where_the_new_cannot_take_its_place(unet_run, tmp_path, capsys, monkeypatch):
@@ -128,10 +127,10 @@ def test_what_was_there_stays_where_the_new_cannot_take_its_place(unet_run, tmp_
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(bundle.targets.os, "replace", failing)
+    monkeypatch.setattr(targets.os, "replace", failing)
     capsys.readouterr()
     assert export(unet_run, "--format", "monai", "--out", tmp_path) == 2
-    assert "No space left on device" in told(capsys)
+    assert "No space left on device" in error(capsys)
     assert listed(tmp_path) == ["unet-monai"]
     assert (tmp_path / "unet-monai" / "models" / "model.ts").read_bytes() == before
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from strokereg.cli.main import main
-from strokereg.export import deploy
+from strokereg.export.run import export
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_model_of_another_make_or_time_or_for_other_channels(exported, make_ru
 
 def make_two(make_run, folder):
     """A model that wants DWI and ADC."""
-    return deploy.export(make_run("unet", channels=("dwi", "adc"), widths=[4, 8]), out=folder / "two")[0]
+    return export(make_run("unet", channels=("dwi", "adc"), widths=[4, 8]), out=folder / "two")[0]
 
 
 def test_a_folder_that_may_not_be_written(exported, scan, small_disk, capsys):

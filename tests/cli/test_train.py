@@ -140,7 +140,7 @@ def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, ca
     from strokereg.core.cohort.cohort import open_cohort
     from strokereg.core.cohort.split_cohort import split_cohort
     from strokereg.core.train.record import Record
-    from strokereg.export.deploy import _cohort
+    from strokereg.export.run import TrainedRun
 
     root = shutil.copytree(small_cohort, tmp_path / "cohort")
     split_cohort(root, folds=3)
@@ -150,8 +150,8 @@ def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, ca
     expected = tuple(case.name for case in open_cohort(root, 2).part("val"))
     assert expected != tuple(case.name for case in open_cohort(root).part("val"))
     assert (record.cohort["fold"], record.validation) == (2, expected)
-    assert tuple(case.name for case in _cohort(record, out, None).part("val")) == expected
-    assert _cohort(record, out, small_cohort).fold is None
+    assert tuple(case.name for case in TrainedRun.read(out).cohort.part("val")) == expected
+    assert TrainedRun.read(out, small_cohort).cohort.fold is None
     assert (record.preparation.scaling, record.preparation.interpolation) == ("zscore", "cubic")
     [file] = strokereg.export(out, formats=["onnx"])
     found = strokereg.load(file).segment(open_cohort(root, 2).part("val")[0].images["dwi"])

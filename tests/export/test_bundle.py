@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from strokereg.core.train.record import Record
-from strokereg.export import deploy
+from strokereg.export.check import check_export
+from strokereg.export.files import read_bundle
+from strokereg.export.run import export
 from strokereg.export.write import onnx_file, torchscript_file
 from strokereg.registry.errors import InputError, RunFailed
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2"])
 def test_every_format_carries_the_same_story(exported, unet_run, name):
-    record, bundle = Record.read(unet_run), deploy.read_bundle(exported[name])
+    record, bundle = Record.read(unet_run), read_bundle(exported[name])
     assert (bundle.role, bundle.architecture, bundle.dims) == ("segmenter", "unet", 2)
     assert bundle.channels == ("dwi",)
     assert bundle.labels[-1] == "lesion"
@@ -80,9 +82,9 @@ def test_an_item_does_not_depend_on_its_batch(exported):
 )
 def test_every_role_exports_with_cases_of_its_cohort(make_run, tmp_path, name, dims, options):
     torch.manual_seed(0)
-    files = deploy.export(make_run(name, dims=dims, **options), formats=("onnx", "torchscript", "pt2"), out=tmp_path)
+    files = export(make_run(name, dims=dims, **options), formats=("onnx", "torchscript", "pt2"), out=tmp_path)
     for file in files:
-        bundle = deploy.read_bundle(file)
+        bundle = read_bundle(file)
         assert bundle.dims == dims
         assert bundle.parity.largest_difference <= 1e-4
         assert bundle.parity.cases == (0 if name == "mask-gan" else 2)
@@ -91,7 +93,7 @@ def test_every_role_exports_with_cases_of_its_cohort(make_run, tmp_path, name, d
 
 def test_a_file_can_be_measured_again(exported, unet_run):
     for file in exported.values():
-        again, written = deploy.check_export(file, unet_run)[0], deploy.read_bundle(file).parity
+        again, written = check_export(file, unet_run).parity, read_bundle(file).parity
         # Another number of threads rounds differently; the last digits are noise of noise.
         # The scan's file was written beside onnxruntime's network, and is measured again beside torch's.
         assert again.largest_difference == pytest.approx(written.largest_difference, abs=5e-6)
@@ -101,11 +103,11 @@ def test_a_file_can_be_measured_again(exported, unet_run):
 def test_measuring_against_another_run_or_a_broken_file(exported, make_run, unet_run, tmp_path):
     other = make_run("unet", widths=[8, 16, 16])
     with pytest.raises(RunFailed, match="is not the trained network"):
-        deploy.check_export(exported["onnx"], other)
+        check_export(exported["onnx"], other)
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"broken\.pt: cannot be opened"):
-        deploy.check_export(broken, unet_run)
+        check_export(broken, unet_run)
 
 
 def test_a_cohort_that_moved_is_asked_for(unet_run, tmp_path):
@@ -114,5 +116,5 @@ def test_a_cohort_that_moved_is_asked_for(unet_run, tmp_path):
         (tmp_path / item.name).write_bytes(item.read_bytes())
     record.model_copy(update={"cohort": {**record.cohort, "path": "/nowhere/cohort"}}).write(tmp_path)
     with pytest.raises(InputError, match=r"cohort is not where it was \(/nowhere/cohort\); give one with --data DIR"):
-        deploy.export(tmp_path)
+        export(tmp_path)
     assert not (tmp_path / "export").exists()

@@ -12,7 +12,7 @@ from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model
 from strokereg.core.train.validation import predict_case
-from strokereg.export import deploy
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 
 
@@ -28,7 +28,7 @@ def mirrored_run(unet_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(mirrored_run, tmp_path_factory):
-    return load(deploy.export(mirrored_run, out=tmp_path_factory.mktemp("exported"))[0])
+    return load(export(mirrored_run, out=tmp_path_factory.mktemp("exported"))[0])
 
 
 @pytest.fixture

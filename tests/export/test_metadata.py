@@ -7,7 +7,7 @@ import pytest
 
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
-from strokereg.export.metadata import Bundle, Parity, Training, read_bundle
+from strokereg.export.metadata import Bundle, Parity, Training, parse_bundle
 from strokereg.registry.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "bundle.schema.json"
@@ -40,20 +40,20 @@ def test_published_schema_is_the_schema():
 
 
 def test_text_and_back(bundle):
-    assert read_bundle(bundle.to_json(), "x.onnx") == bundle
+    assert parse_bundle(bundle.to_json(), "x.onnx") == bundle
     assert "Not a medical device" in bundle.intended_use
 
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_a_file_without_metadata_is_refused(text):
     with pytest.raises(InputError, match=r"x\.onnx: holds no strokereg metadata"):
-        read_bundle(text, "x.onnx")
+        parse_bundle(text, "x.onnx")
 
 
 def test_a_newer_schema_asks_for_an_update(bundle):
     text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 4, "new": 1})
     with pytest.raises(InputError, match="schema version 4, this strokereg reads up to 3; update strokereg"):
-        read_bundle(text, "x.onnx")
+        parse_bundle(text, "x.onnx")
 
 
 def test_a_file_of_schema_version_1_is_read_as_it_was_meant(bundle):
@@ -62,7 +62,7 @@ def test_a_file_of_schema_version_1_is_read_as_it_was_meant(bundle):
         "postprocessing": {"threshold": 0.3, "smallest_ml": 0.1},
     }
     del content["size"]
-    before = read_bundle(json.dumps(content), "x.onnx")
+    before = parse_bundle(json.dumps(content), "x.onnx")
     assert before.size == ()  # a scan goes in whole
     assert not before.postprocessing.flips
 
@@ -72,10 +72,10 @@ def test_a_file_of_schema_version_1_is_read_as_it_was_meant(bundle):
 )
 def test_damaged_metadata_names_the_field(bundle, change, reason):
     with pytest.raises(InputError, match=rf"x.onnx: its strokereg metadata is damaged \({reason}"):
-        read_bundle(json.dumps({**bundle.model_dump(mode="json"), **change}), "x.onnx")
+        parse_bundle(json.dumps({**bundle.model_dump(mode="json"), **change}), "x.onnx")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "7"])
 def test_metadata_that_is_no_object_is_refused(text):
     with pytest.raises(InputError, match="is damaged"):
-        read_bundle(text, "x.onnx")
+        parse_bundle(text, "x.onnx")

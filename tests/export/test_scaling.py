@@ -11,7 +11,7 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model
 from strokereg.core.train.validation import predict_case
-from strokereg.export import deploy
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 
 
@@ -21,7 +21,7 @@ def test_the_file_scales_as_training_did(unet_run, phantom, tmp_path, scaling, i
     record = Record.read(run)
     how = {"scaling": scaling, "interpolation": interpolation, "spacing": (4.0, 4.0, 4.0)}
     record.model_copy(update={"preparation": record.preparation.model_copy(update=how)}).write(run)
-    onnx, _ = deploy.export(run, formats=("onnx", "torchscript"))
+    onnx, _ = export(run, formats=("onnx", "torchscript"))
 
     segmenter = load(onnx, "onnxruntime")
     assert list(segmenter.bundle.inputs) == ["image", "limits"]

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import strokereg
-import strokereg.export.deploy
+import strokereg.export.run
 import strokereg.testing
 from strokereg.core.cohort.source import Reader
 from strokereg.core.roles import Mixer, Trainable
@@ -134,7 +134,7 @@ def documented():
     """Section → name → function or class: what a plugin writes, the package, and the conformance kit."""
     methods = [(Trainable, "players"), (Trainable, "moves"), (Mixer, "mix"), (Reader, "recognises"), (Reader, "read")]
     methods += [(Tracker, name) for name in ("begin", "step", "end", "close")]
-    ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.export.deploy.export}
+    ours = {name: getattr(strokereg, name) for name in strokereg.__all__} | {"export": strokereg.export.run.export}
     kit = {name: getattr(strokereg.testing, name) for name in strokereg.testing.__all__}
     return {
         "methods that a plugin writes": {name: getattr(role, name) for role, name in methods},

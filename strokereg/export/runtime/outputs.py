@@ -47,8 +47,8 @@ class Callbacks:
 class Output:
     """The files of one case.
 
-    A file counts as an earlier output if the JSON beside it lists it with the SHA-256 that it still has. A mask that was
-    corrected by hand is therefore kept, as is any file that strokereg did not write.
+    A file counts as an earlier output if the JSON beside it lists it with the SHA-256 that it still has. A mask that
+    was corrected by hand is therefore kept, as is any file that strokereg did not write.
 
     Attributes:
         images: NIfTI files; the JSON and the picture are named after the first.
@@ -176,11 +176,15 @@ def write_images(images: Sequence[Path], volumes: Sequence[np.ndarray], affine: 
         write_volume(path, volume, affine)
 
 
-def provenance(path: Path, bundle: Bundle, provider: str) -> dict[str, Any]:
-    """The model and engine that made an output, for the JSON beside it."""
+def provenance(model: Path | str, bundle: Bundle, provider: str) -> dict[str, Any]:
+    """The model and engine that made an output, for the JSON beside it.
+
+    Args:
+        model: exported file, or the address of a server that runs it.
+    """
     return {
-        "model": str(path),
-        "model_sha256": _digest(path),
+        "model": str(model),
+        "model_sha256": _digest(Path(model)) if Path(model).is_file() else None,
         "architecture": bundle.architecture,
         "precision": bundle.precision,
         "provider": provider,

@@ -19,13 +19,14 @@ from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.window import slide
-from strokereg.export.metadata import KEY, Bundle, read_bundle
+from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
 from strokereg.export.runtime.session import Session, open_file
 from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -59,11 +60,12 @@ class Segmenter:
     """An exported segmenter, ready to run.
 
     Attributes:
+        path: the file, or the address of a server that runs it.
         bundle: the file's metadata.
         provider: what it runs on, e.g. `CPU`, `CUDA` or `OpenVINO`.
     """
 
-    def __init__(self, path: Path, session: Session, bundle: Bundle) -> None:
+    def __init__(self, path: Path | str, session: Session, bundle: Bundle) -> None:
         self.path = path
         self.bundle = bundle
         self.provider = session.provider
@@ -204,18 +206,17 @@ class Segmenter:
         return [Path(image) for image in images]
 
 
-def load(path: Path | str, backend: str = "auto", scans: int = 1) -> Segmenter:
+def load(path: Path | str, backend: str = "auto") -> Segmenter:
     """Open an exported segmenter (ONNX) on the best engine of this machine; the choice is logged.
 
     Args:
         backend: "onnxruntime", "openvino" or "auto"; see `export.runtime.session`.
-        scans: number of scans to segment; for many, "auto" prefers OpenVINO.
 
     Raises:
         InputError: no such file, not ONNX, no strokereg metadata, not a segmenter.
     """
     path = Path(path)
-    session, bundle = open_file(path, backend, role="segmenter", scans=scans)
+    session, bundle = open_file(path, backend, role=Role.SEGMENTER)
     log.info("%s runs on %s", path.name, session.provider)
     return Segmenter(path, session, bundle)
 
@@ -268,9 +269,9 @@ def segment(
         OutputFailed: an output cannot be written, for example because the disk is full; the scans before it are done.
     """
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
-    bundle = read_bundle(read_header(Path(model)).metadata.get(KEY), model)
+    bundle = parse_bundle(read_header(Path(model)).metadata.get(KEY), model)
     scans = _scans([Path(place) for place in places], settings.adc, bundle, model)
-    segmenter = load(model, settings.backend, len(scans))
+    segmenter = Segmenter(Path(model), *open_file(Path(model), settings.backend, role=Role.SEGMENTER, scans=len(scans)))
     callbacks.on_start(segmenter)
     rule = segmenter.postprocessing(settings.threshold)
     ending = ("_desc-lesion_mask.nii.gz",)

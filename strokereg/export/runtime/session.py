@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from strokereg.export.metadata import KEY, Bundle, read_bundle
+from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.providers import load_libraries, provider_options, short_name, usable_providers
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, first_line
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
 _GPU = ("TensorRT", "CUDA")
@@ -43,6 +44,17 @@ class Session(Protocol):
     def run(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
         """The first output for inputs by name."""
         ...
+
+
+class FunctionSession:
+    """A function that runs a graph, as a session."""
+
+    provider = ""
+
+    def __init__(self, run: Callable[[dict[str, np.ndarray]], np.ndarray]) -> None:
+        self.run = run
+        self.inputs: dict[str, tuple[int | None, ...]] = {}
+        self.outputs: list[str] = []
 
 
 class OnnxRuntime:
@@ -129,7 +141,7 @@ def open_file(
             metadata, a graph that is not the one the metadata speak of, or a backend that is not installed.
     """
     header = read_header(path)
-    bundle = read_bundle(header.metadata.get(KEY), path)
+    bundle = parse_bundle(header.metadata.get(KEY), path)
     if role not in (None, bundle.role):
         raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported {role}")
     if role is not None and bundle.is_scan_graph:
@@ -148,13 +160,14 @@ def open_file(
                 f"{path}: holds operators that only onnxruntime has; leave --backend {backend} out, or give the file "
                 "of a lower precision"
             ) from error
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if "opset" in str(error).lower():
             raise InputError(
                 f"{path}: is of ONNX opset {header.opset}, which this {engine} does not know; "
                 "update it, or export the run again"
             ) from error
-        raise InputError(f"{path}: not a model that {engine} can open ({reason}); export the run again") from error
+        raise InputError(
+            f"{path}: not a model that {engine} can open ({first_line(error)}); export the run again"
+        ) from error
     check_graph(path, session, bundle)
     return session, bundle
 

@@ -20,6 +20,7 @@ from strokereg.export.runtime.scans import ScanFiles, find_labels
 from strokereg.export.runtime.session import Session, open_file
 from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def load_translator(path: Path | str, backend: str = "auto", scans: int = 1) -> 
         InputError: no such file, not ONNX, no strokereg metadata, not a translator.
     """
     path = Path(path)
-    session, bundle = open_file(path, backend, role="translator", scans=scans)
+    session, bundle = open_file(path, backend, role=Role.TRANSLATOR, scans=scans)
     log.info("%s runs on %s", path.name, session.provider)
     return Translator(path, session, bundle)
 

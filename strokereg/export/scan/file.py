@@ -1,4 +1,4 @@
-"""Writing the graph of a whole scan, and measuring it against strokereg's own runtime. No torch here."""
+"""Write a whole-scan graph, and compare it with strokereg's own runtime. No torch here."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.nifti import Volume
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Probe
 from strokereg.export.runtime.segmenter import Segmenter, read_scans
-from strokereg.export.verify.drawn import SEED, drawn_scans, feeds
+from strokereg.export.scan.assemble import assemble
 from strokereg.export.verify.probe import pick
+from strokereg.export.verify.random_scans import SEED, feeds, random_scans
 
 INPUTS = {
     "scan": "voxels with the file's scaling applied, float32 [C, I, J, K]; one grid for all channels",
     "affine": "voxel → mm (RAS+) of that grid, float64 [4, 4]",
 }
+UNLIKE = "the whole-scan graph differs from 'strokereg segment'"
 OUTPUT = {
     "probability": "lesion probability in [0, 1] on the scan's grid, float32 [I, J, K]",
     "mask": "1 where lesion, on the same grid, uint8 [I, J, K]",
@@ -28,9 +31,7 @@ OUTPUT = {
 
 
 def write(network: Path, bundle: Bundle, path: Path) -> None:
-    """Write the graph of a whole scan around an exported network, without metadata."""
-    from strokereg.export.scan.assemble import assemble
-
+    """Write a whole-scan graph around an exported network, without metadata."""
     path.write_bytes(assemble(onnx.load(network), bundle).SerializeToString())
 
 
@@ -41,8 +42,8 @@ def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
         bundle: of the network's file.
         segmenter: the runtime around it, whose answers the file carries.
     """
-    drawn = drawn_scans(bundle)[0]
-    answers = segmenter.probability(drawn, bundle.postprocessing is not None and bundle.postprocessing.flips)
+    scans = random_scans(bundle)[0]
+    answers = segmenter.probability(scans, bundle.postprocessing is not None and bundle.postprocessing.flips)
     probe = Probe(
         seed=SEED,
         batch=1,
@@ -51,8 +52,8 @@ def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
         difference=parity.largest_difference,
     )
     made_with = {**bundle.versions, "onnxscript": version("onnxscript")}
-    told = {"inputs": INPUTS, "output": OUTPUT, "parity": parity, "probe": probe, "versions": made_with}
-    return bundle.model_copy(update=told)
+    changes = {"inputs": INPUTS, "output": OUTPUT, "parity": parity, "probe": probe, "versions": made_with}
+    return bundle.model_copy(update=changes)
 
 
 def scans_of(cases: Iterable[CaseFiles], bundle: Bundle) -> list[list[Volume]]:
@@ -61,22 +62,20 @@ def scans_of(cases: Iterable[CaseFiles], bundle: Bundle) -> list[list[Volume]]:
 
 
 def compare(path: Path, segmenter: Segmenter, scans: Sequence[list[Volume]]) -> Parity:
-    """Run a file beside the runtime, on scans and on drawn ones.
+    """Compare a whole-scan graph with the runtime, on scans and on random ones.
 
     Args:
-        path: with the graph of a whole scan.
-        segmenter: around the same network.
-        scans: one volume a channel each.
+        path: of the graph.
+        segmenter: the runtime around the same network.
+        scans: cases, one volume a channel each.
 
     Returns:
-        Of the probabilities and masks on the scans' own grids.
+        Parity of the probabilities and masks on the scans' own grids.
     """
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     rule = segmenter.bundle.postprocessing or Postprocessing()
     largest, same, voxels, shapes = 0.0, 0, 0, []
-    for volumes in (*scans, *drawn_scans(segmenter.bundle)):
+    for volumes in (*scans, *random_scans(segmenter.bundle)):
         expected, given = segmenter.find(volumes, rule), feeds(volumes)
         probability, mask = session.run(["probability", "mask"], given)
         largest = float(np.maximum(largest, np.abs(probability - expected.probability).max()))  # keeps NaN

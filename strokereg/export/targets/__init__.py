@@ -1,6 +1,6 @@
-"""Deployment targets of an exported model: Triton repository, MONAI bundle, web page. Each is a folder around the file.
+"""Deployment targets: folders around an exported model file, for Triton, MONAI and the browser.
 
-A folder is built under a temporary name and takes its place whole, as a file does.
+A folder is built under a temporary name and takes its place complete, as a file does.
 """
 
 from __future__ import annotations
@@ -10,58 +10,61 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from strokereg.core.scan.grid import Preparation
-from strokereg.export.formats import model_in
+from strokereg.core.train.record import Record
+from strokereg.export.formats import Format, model_in
 from strokereg.export.metadata import Bundle
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
-_SEGMENTERS = {"monai": "the bundle", "web": "the page", "scan": "the graph of a whole scan"}
+_FOR_SEGMENTERS = {Format.MONAI: "the bundle", Format.WEB: "the page", Format.SCAN: "the whole-scan graph"}
 
 
-def check_targets(formats: Iterable[str], role: str, name: str, preparation: Preparation) -> None:
-    """Refuse, before any work, a home or a graph of a whole scan that cannot be built.
+def check_targets(formats: Iterable[Format], record: Record) -> None:
+    """Refuse, before any work, a target or a whole-scan graph that cannot be built for a run.
 
     Raises:
-        InputError: a role that the home has no use for, a preparation that it cannot do, or a web page whose libraries
-            cannot be had.
+        InputError: a role that the target has no use for, a preparation that it cannot do, or a web page whose
+            libraries cannot be fetched.
     """
+    name, role, preparation = record.architecture, record.role, record.preparation
     usual = (preparation.scaling, preparation.interpolation) == ("median", "linear")
-    for home in formats:
-        if home in _SEGMENTERS and role != "segmenter":
+    for kind in formats:
+        if kind in _FOR_SEGMENTERS and role != Role.SEGMENTER:
             raise InputError(
-                f"--format {home}: {_SEGMENTERS[home]} segments scans, and {name} is a {role}; "
+                f"--format {kind}: {_FOR_SEGMENTERS[kind]} segments scans, and {name} is a {role}; "
                 "export it to onnx, torchscript, pt2 or triton"
             )
-        if home in ("monai", "web") and not usual:
+        if kind == Format.MONAI and not usual:
             raise InputError(
-                f"--format {home}: {_SEGMENTERS[home]} scales by the median and interpolates linearly, and {name} was "
-                f"trained with {preparation.scaling} and {preparation.interpolation}; export it to onnx"
+                f"--format {kind}: {_FOR_SEGMENTERS[kind]} scales by the median and interpolates linearly, and "
+                f"{name} was trained with {preparation.scaling} and {preparation.interpolation}; "
+                "export it to onnx, scan or web"
             )
-        if home == "web":
+        if kind == Format.WEB:
             from strokereg.export.targets.libraries import libraries
 
             libraries()
 
 
-def build(home: str, model: Path, bundle: Bundle, folder: Path) -> Path:
-    """Build the folder of a home around a model file.
+def build(kind: Format, model: Path, bundle: Bundle, folder: Path) -> Path:
+    """Build the folder of a target around a model file.
 
     Args:
-        home: a name out of `formats.TARGETS`.
-        model: exported file of the format that the home takes; it is copied.
+        kind: a format that is a folder.
+        model: exported file of the format `kind.holds`; it is copied.
         folder: where the new folder is made.
 
     Returns:
-        `<architecture>-<home>` in `folder`.
+        `<architecture>-<kind>` in `folder`.
     """
-    made = folder / f"{model.stem}-{home}"
+    made = folder / f"{model.name.removesuffix(kind.holds.suffix)}-{kind}"
     made.mkdir()
-    importlib.import_module(f"strokereg.export.targets.{home}").write(model, bundle, made)
+    importlib.import_module(f"strokereg.export.targets.{kind}").write(model, bundle, made)
     return made
 
 
 def check_place(target: Path) -> None:
-    """Refuse to replace a folder that is none of ours.
+    """Refuse to replace anything but an earlier export of this kind.
 
     Raises:
         InputError: a file, or a folder with something else in it.
@@ -71,7 +74,7 @@ def check_place(target: Path) -> None:
 
 
 def put(made: Path, target: Path, aside: Path) -> None:
-    """Let a folder take its place; an older one of ours goes to `aside`, a folder that is cleared away later."""
+    """Move a folder to its place; an earlier export there goes to `aside`, a folder that is deleted later."""
     check_place(target)
     old = aside / f"old-{target.name}"
     if target.exists():

@@ -1,36 +1,36 @@
-"""Is the exported file the trained network? Measured on cohort cases and edge sizes before a file is released."""
+"""Compare an exported file with the trained network, on cohort cases and edge sizes, before it is released."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import nn
 
-from strokereg.export.graph import Graph, Inputs
-from strokereg.export.metadata import Parity
+from strokereg.export.graph import Graph
+from strokereg.export.inputs import Inputs, RunGraph, batches
+from strokereg.export.metadata import AGREEMENT, TOLERANCE, Parity
 from strokereg.registry.errors import RunFailed
 
 _BATCH = 16
 
 
-def measure(
-    run: Callable[[Inputs], np.ndarray], graph: Graph, model: nn.Module, samples: Iterable[Inputs], threshold: float
-) -> Parity:
+def measure(run: RunGraph, graph: Graph, model: nn.Module, samples: Iterable[Inputs], threshold: float) -> Parity:
     """Compare an exported file with the network that it came from.
 
     Args:
         run: runs the file.
-        graph: names the inputs, makes edge cases and knows the reference way through `model`.
-        samples: inputs from cases of a cohort, N of any size.
-        threshold: where a probability becomes lesion.
+        graph: names the inputs, draws edge cases and knows the reference way through `model`.
+        model: the trained network.
+        samples: inputs from cases of a cohort, with any number of items.
+        threshold: least probability of a lesion voxel.
     """
     rng = np.random.RandomState(0)
     samples = [{name: sample[name] for name in graph.inputs} for sample in samples]
     tried = [*samples, *(graph.random(batch, size, rng) for batch, size in graph.sizes.edges)]
     largest, same, voxels = 0.0, 0, 0
-    for inputs in (part for sample in tried for part in _batches(sample)):
+    for inputs in (part for sample in tried for part in batches(sample, _BATCH)):
         with torch.inference_mode():
             expected = graph.reference(model, inputs).numpy()
         got = run(inputs)
@@ -46,7 +46,14 @@ def measure(
     return Parity(largest_difference=largest, agreeing_voxels=agreeing, cases=len(samples), shapes=tuple(shapes))
 
 
-def _batches(inputs: Inputs) -> Iterator[Inputs]:
-    count = len(next(iter(inputs.values())))
-    for start in range(0, count, _BATCH):
-        yield {name: array[start : start + _BATCH] for name, array in inputs.items()}
+def require(parity: Parity, what: str) -> None:
+    """Refuse a float32 file whose parity does not hold.
+
+    Args:
+        what: the file and what it should equal, such as `unet.onnx is not the trained network`.
+
+    Raises:
+        RunFailed: with the numbers.
+    """
+    if not parity.holds:
+        raise RunFailed(f"{what}: {parity}; allowed are {TOLERANCE:g} and {100 * AGREEMENT:g} % of voxels")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 
-from strokereg.export.graph import Graph, Inputs
+from strokereg.export.formats import Precision
+from strokereg.export.graph import Graph
+from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import KEY
+from strokereg.export.runtime.session import OnnxRuntime, OpenVino
 from strokereg.export.write import exact_norm, label_tables
 from strokereg.export.write.program import dynamic_shapes, program_of, quiet
 
@@ -60,12 +61,10 @@ def read_text(path: Path) -> str | None:
     return {entry.key: entry.value for entry in onnx.load(path).metadata_props}.get(KEY)
 
 
-def opened(path: Path) -> Callable[[Inputs], np.ndarray]:
-    """A function that runs the file on onnxruntime's CPU provider."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, inputs)[0]
+def opened(path: Path, precision: Precision = Precision.FP32) -> RunGraph:
+    """A function that runs the file on the CPU, by the engine that its precision is made for."""
+    bf16 = precision == Precision.BF16
+    return OpenVino(path, precision).run if bf16 else OnnxRuntime(path, precision, cpu=True).run
 
 
 def versions() -> dict[str, str]:

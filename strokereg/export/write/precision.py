@@ -12,20 +12,19 @@ import importlib.util
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from strokereg.export.runtime.session import OnnxRuntime, OpenVino
-from strokereg.export.verify.probe import Inputs
+from strokereg.export.formats import Precision
+from strokereg.export.inputs import Inputs, batches
 from strokereg.registry.errors import InputError, RunFailed
 
 _HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _CALIBRATION_BATCH = 8
 
 
-def convert(full: Path, out: Path, precision: str, calibration: list[Inputs]) -> None:
+def convert(full: Path, out: Path, precision: Precision, calibration: list[Inputs]) -> None:
     """Write the file `full` in another precision to `out`.
 
     Args:
@@ -35,13 +34,7 @@ def convert(full: Path, out: Path, precision: str, calibration: list[Inputs]) ->
         InputError: int8 without calibration cases.
         RunFailed: bf16 without OpenVINO, or on a processor that has none.
     """
-    {"fp16": _to_half, "bf16": _to_bfloat, "int8": _to_int8}[precision](full, out, calibration)
-
-
-def engine_of(path: Path, precision: str) -> Callable[[Inputs], np.ndarray]:
-    """A function that runs a file on the CPU by the engine that its precision is made for."""
-    engine = OpenVino(path, precision) if precision == "bf16" else OnnxRuntime(path, precision, cpu=True)
-    return engine.run
+    {Precision.FP16: _to_half, Precision.BF16: _to_bfloat, Precision.INT8: _to_int8}[precision](full, out, calibration)
 
 
 def _to_half(full: Path, out: Path, calibration: list[Inputs]) -> None:
@@ -123,17 +116,10 @@ def _to_int8(full: Path, out: Path, calibration: list[Inputs]) -> None:
 
 
 class _Reader:
-    """Calibration inputs, a few items at a time; the form that onnxruntime asks for."""
+    """Calibration inputs, a few items at a time, in the form that onnxruntime asks for."""
 
     def __init__(self, calibration: list[Inputs]) -> None:
-        self._parts = _parts(calibration)
+        self._parts = iter([part for inputs in calibration for part in batches(inputs, _CALIBRATION_BATCH)])
 
     def get_next(self) -> Inputs | None:
         return next(self._parts, None)
-
-
-def _parts(calibration: list[Inputs]) -> Iterator[Inputs]:
-    for inputs in calibration:
-        count = len(next(iter(inputs.values())))
-        for start in range(0, count, _CALIBRATION_BATCH):
-            yield {name: array[start : start + _CALIBRATION_BATCH] for name, array in inputs.items()}

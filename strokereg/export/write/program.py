@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch.export import Dim, ExportedProgram
 
-from strokereg.export.graph import Graph, Inputs
+from strokereg.export.graph import Graph
+from strokereg.export.inputs import Inputs
 
 _AXES = ("depth", "height", "width")
 

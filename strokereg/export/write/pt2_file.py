@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from strokereg.export.graph import Graph, Inputs
+from strokereg.export.graph import Graph
+from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import KEY
 from strokereg.export.write.program import program_of, quiet
 from strokereg.registry.errors import InputError
@@ -59,7 +59,7 @@ def read_text(path: Path) -> str | None:
         return archive.read(found[0]).decode("utf-8") if found else None
 
 
-def opened(path: Path) -> Callable[[Inputs], np.ndarray]:
+def opened(path: Path) -> RunGraph:
     """A function that runs the file on the CPU."""
     model = _load(path).module()
 

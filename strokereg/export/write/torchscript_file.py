@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from strokereg.export.graph import Graph, Inputs
-from strokereg.export.metadata import KEY, read_bundle
+from strokereg.export.graph import Graph
+from strokereg.export.inputs import Inputs, RunGraph
+from strokereg.export.metadata import KEY, parse_bundle
 from strokereg.export.write import monai_metadata
 
 EXTRA = f"{KEY}.json"
@@ -26,7 +26,7 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
 
 def annotate(path: Path, text: str) -> None:
     """Put the metadata text into a written file, as the extra file `strokereg.json`; and what MONAI reads of it."""
-    extra = {EXTRA: text, monai_metadata.NAME: monai_metadata.monai_json(read_bundle(text, path))}
+    extra = {EXTRA: text, monai_metadata.NAME: monai_metadata.monai_json(parse_bundle(text, path))}
     with _quiet():
         _save(torch.jit.load(path, map_location="cpu"), path, extra)
 
@@ -47,7 +47,7 @@ def read_text(path: Path) -> str | None:
     return text.decode() if isinstance(text, bytes) else text or None
 
 
-def opened(path: Path) -> Callable[[Inputs], np.ndarray]:
+def opened(path: Path) -> RunGraph:
     """A function that runs the file on the CPU."""
     with _quiet():
         model = torch.jit.load(path, map_location="cpu")

@@ -12,7 +12,7 @@ from torch import nn
 from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.weights import load_weights
-from strokereg.export.deploy import export
+from strokereg.export.run import export
 from strokereg.registry.errors import InputError
 
 

@@ -73,9 +73,14 @@ def test_the_json_of_another_file_with_the_same_stem_gives_no_right_to_replace(t
 def test_a_file_that_appears_during_the_work_is_kept(tmp_path):
     output = Output((tmp_path / "a.nii.gz",))
     output.check([])
-    with pytest.raises(InputError, match="exists and is not"), output.writing({}) as (images, _):
-        write_images(images, [np.zeros((2, 2, 2), np.uint8)], np.eye(4))
-        output.images[0].write_bytes(b"of someone else")
+
+    def work():
+        with output.writing({}) as (images, _):
+            write_images(images, [np.zeros((2, 2, 2), np.uint8)], np.eye(4))
+            output.images[0].write_bytes(b"of someone else")
+
+    with pytest.raises(InputError, match="exists and is not"):
+        work()
     assert contents(tmp_path) == {"a.nii.gz": b"of someone else"}
 
 

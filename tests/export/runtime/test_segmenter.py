@@ -16,8 +16,8 @@ from strokereg.core.scan.postprocess import postprocess
 from strokereg.core.train.prepared import prepare_image
 from strokereg.core.train.runs import load_model
 from strokereg.core.train.validation import predict
-from strokereg.export import deploy
 from strokereg.export.metadata import KEY
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 from strokereg.registry.errors import InputError, OutputFailed
 
@@ -101,13 +101,14 @@ def test_a_threshold_can_be_given(segmenter, scan):
 
 def test_nothing_imports_torch(exported, scan, tmp_path):
     """In a Python where importing torch raises, the runtime and the command work."""
+    words = list(map(str, ("segment", scan, "--model", exported["onnx"], "--out", tmp_path / "m.nii.gz")))
     code = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
         "from strokereg.export.runtime.segmenter import load\n"
         f"print(load({str(exported['onnx'])!r}).segment({str(scan)!r}).lesions)\n"
         "from strokereg.cli.main import main\n"
-        f"sys.exit(main(['segment', {str(scan)!r}, '--model', {str(exported['onnx'])!r}, '--out', {str(tmp_path / 'm.nii.gz')!r}]))\n"
+        f"sys.exit(main({words}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -123,7 +124,7 @@ def test_the_loaded_api_is_the_runtime(exported, scan):
 @pytest.fixture(scope="module")
 def two_channels(make_run, tmp_path_factory):
     run = make_run("unet", channels=("dwi", "adc"), widths=[4, 8])
-    return load(deploy.export(run, out=tmp_path_factory.mktemp("two"))[0])
+    return load(export(run, out=tmp_path_factory.mktemp("two"))[0])
 
 
 def test_two_channels_by_order_or_by_name(two_channels, scan):

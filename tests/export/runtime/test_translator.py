@@ -13,7 +13,7 @@ from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.synthesis.cases import render
 from strokereg.core.train.runs import load_model
-from strokereg.export import deploy
+from strokereg.export.run import export
 from strokereg.export.runtime.translator import load_translator
 from strokereg.registry.errors import InputError
 
@@ -27,7 +27,7 @@ def lively(model, record):
 def translator(make_run, tmp_path_factory):
     """A pix2pix run and its ONNX file."""
     run = make_run("pix2pix", fit=lively, ngf=4, ndf=4, levels=2)
-    return run, deploy.export(run, out=tmp_path_factory.mktemp("translator"))[0]
+    return run, export(run, out=tmp_path_factory.mktemp("translator"))[0]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_command_writes_image_json_and_picture(translator, phantom, tmp_path
 @pytest.mark.slow
 def test_noise_is_drawn_from_the_seed(make_run, dseg, tmp_path):
     run = make_run("spade", fit=lively, ngf=4, ndf=4, hidden=8, levels=2)
-    translator = load_translator(deploy.export(run, out=tmp_path)[0])
+    translator = load_translator(export(run, out=tmp_path)[0])
     one, again, other = (translator.synthesize(dseg, seed).images["dwi"] for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert np.abs(one - other).max() > 0.1

@@ -11,7 +11,7 @@ import pytest
 
 from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.scan.postprocess import Postprocessing
-from strokereg.export.verify.drawn import drawn_scans, feeds
+from strokereg.export.verify.random_scans import feeds, random_scans
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_real_case(make, real_data):
 
 def test_drawn_scans_are_askew_and_longer_than_a_window(make):
     made = make(dims=3, size=(16, 24, 16))
-    askew, long = drawn_scans(made.bundle)
+    askew, long = random_scans(made.bundle)
     assert np.linalg.matrix_rank(askew[0].affine) == 4
     assert (np.abs(askew[0].affine[:3, :3]) > 0.1).sum() > 3
     assert (long[0].data > 0).any(axis=(0, 2)).sum() > 24

@@ -11,15 +11,19 @@ import pytest
 from click.testing import CliRunner
 
 from strokereg.cli.main import cli
-from strokereg.export import deploy, timing
+from strokereg.export.bench import bench
+from strokereg.export.check import check_export
+from strokereg.export.files import read_bundle
 from strokereg.export.metadata import KEY
+from strokereg.export.run import export
+from strokereg.export.runtime.segmenter import load
 from strokereg.export.scan import file
 from strokereg.export.verify.probe import probe_inputs
 from strokereg.registry.errors import InputError, RunFailed
 
 
 def test_its_metadata_say_what_goes_in_and_how_close_it_is(exported):
-    bundle, network = deploy.read_bundle(exported["scan"]), deploy.read_bundle(exported["onnx"])
+    bundle, network = read_bundle(exported["scan"]), read_bundle(exported["onnx"])
     assert bundle.is_scan_graph
     assert not network.is_scan_graph
     assert (list(bundle.inputs), list(bundle.output)) == (["scan", "affine"], ["probability", "mask"])
@@ -33,12 +37,12 @@ def test_its_metadata_say_what_goes_in_and_how_close_it_is(exported):
 
 
 def test_it_is_measured_again_with_its_run_and_without(exported, unet_run):
-    parity, gate, against = deploy.check_export(exported["scan"], unet_run)
-    assert (parity.holds, parity.cases, gate) == (True, 2, None)
-    assert str(unet_run) in against
-    alone, _, against = deploy.check_export(exported["scan"])
-    assert alone.largest_difference < 1e-5
-    assert "its network's answers in the file" in against
+    checked = check_export(exported["scan"], unet_run)
+    assert (checked.parity.holds, checked.parity.cases, checked.gate) == (True, 2, None)
+    assert str(unet_run) in checked.against
+    alone = check_export(exported["scan"])
+    assert alone.parity.largest_difference < 1e-5
+    assert "its network's answers in the file" in alone.against
 
 
 def test_another_rule_under_the_same_metadata_is_found_out(exported, unet_run, tmp_path):
@@ -46,10 +50,10 @@ def test_another_rule_under_the_same_metadata_is_found_out(exported, unet_run, t
     (spacing,) = (entry for entry in model.graph.initializer if entry.name == "spacing")
     spacing.CopyFrom(onnx.numpy_helper.from_array(np.array([3.0, 3.0, 4.0]), "spacing"))
     onnx.save(model, tmp_path / "other.scan.onnx")
-    with pytest.raises(RunFailed, match=r"does not do as 'strokereg segment' does: .* masks agree on 9"):
-        deploy.check_export(tmp_path / "other.scan.onnx", unet_run)
+    with pytest.raises(RunFailed, match=r"differs from 'strokereg segment': .* masks agree on 9"):
+        check_export(tmp_path / "other.scan.onnx", unet_run)
     with pytest.raises(RunFailed, match="does not answer as its trained network did"):
-        deploy.check_export(tmp_path / "other.scan.onnx")
+        check_export(tmp_path / "other.scan.onnx")
 
 
 def test_a_graph_that_does_otherwise_is_not_written(unet_run, tmp_path, monkeypatch, exported):
@@ -72,14 +76,14 @@ def test_a_graph_that_does_otherwise_is_not_written(unet_run, tmp_path, monkeypa
 
 def test_commands_for_networks_say_which_file_they_want(exported, phantom):
     with pytest.raises(InputError, match=r"unet\.scan\.onnx: holds a whole scan's way.* give the network alone"):
-        deploy.load(exported["scan"])
-    with pytest.raises(InputError, match="holds a whole scan's way, and networks are timed"):
-        timing.bench(exported["scan"])
+        load(exported["scan"])
+    with pytest.raises(InputError, match="takes whole scans, and only networks are timed"):
+        bench(exported["scan"])
 
 
 def test_a_translator_has_no_such_graph(make_run):
-    with pytest.raises(InputError, match="--format scan: the graph of a whole scan segments scans, and pix2pix is a"):
-        deploy.export(make_run("pix2pix", ngf=4, ndf=4), formats=("scan",))
+    with pytest.raises(InputError, match="--format scan: the whole-scan graph segments scans, and pix2pix is a"):
+        export(make_run("pix2pix", ngf=4, ndf=4), formats=("scan",))
 
 
 def test_a_graph_that_is_not_the_one_of_its_metadata(exported, tmp_path):
@@ -89,4 +93,4 @@ def test_a_graph_that_is_not_the_one_of_its_metadata(exported, tmp_path):
     entry.value = json.dumps(told)
     onnx.save(model, tmp_path / "odd.scan.onnx")
     with pytest.raises(InputError, match="graph does not fit its strokereg metadata"):
-        deploy.check_export(tmp_path / "odd.scan.onnx")
+        check_export(tmp_path / "odd.scan.onnx")

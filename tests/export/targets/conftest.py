@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.export import deploy
+from strokereg.export.run import export
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -171,7 +171,7 @@ def deep(make_run, phantom, tmp_path_factory) -> dict[str, Path]:
 
     run = make_run("unet", dims=3, fit=fit, channels=("dwi", "adc"), widths=[4, 8])
     formats = ("onnx", "torchscript", "scan")
-    files = deploy.export(run, formats=formats, out=tmp_path_factory.mktemp("deep"))
+    files = export(run, formats=formats, out=tmp_path_factory.mktemp("deep"))
     return dict(zip(formats, files, strict=True))
 
 

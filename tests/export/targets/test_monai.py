@@ -11,7 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.export import deploy
+from strokereg.export.files import read_bundle
+from strokereg.export.formats import Format
 from strokereg.export.runtime.segmenter import load
 from strokereg.export.targets import build
 
@@ -21,7 +22,7 @@ ALONE = "import sys\nfor name in ('strokereg', 'pydantic'): sys.modules[name] = 
 @pytest.fixture(scope="module")
 def bundle(exported, tmp_path_factory):
     model = exported["torchscript"]
-    return build("monai", model, deploy.read_bundle(model), tmp_path_factory.mktemp("monai"))
+    return build(Format.MONAI, model, read_bundle(model), tmp_path_factory.mktemp("monai"))
 
 
 def run(folder, scans, masks) -> None:
@@ -48,7 +49,7 @@ def test_monai_loads_the_network_with_its_metadata(bundle):
     assert parser.get("_meta_")["channels"] == ["dwi"]
     assert "Not a medical device" in parser.get("_meta_")["intended_use"]
     assert parser.get_parsed_content("preprocessing").transforms
-    assert deploy.read_bundle(bundle).role == "segmenter"
+    assert read_bundle(bundle).role == "segmenter"
 
 
 @pytest.mark.slow
@@ -75,7 +76,7 @@ def test_monai_runs_it_on_the_real_case_and_another_orientation(bundle, exported
 
 @pytest.mark.slow
 def test_two_channels_in_3d(deep, phantom, tmp_path):
-    place = build("monai", deep["torchscript"], deploy.read_bundle(deep["torchscript"]), tmp_path)
+    place = build(Format.MONAI, deep["torchscript"], read_bundle(deep["torchscript"]), tmp_path)
     run(place, phantom / "sub-02" / "dwi", tmp_path / "masks")
     (mask,) = (tmp_path / "masks").iterdir()
     scans = [phantom / "sub-02" / "dwi" / f"sub-02_{channel}.nii.gz" for channel in ("dwi", "adc")]

@@ -17,10 +17,10 @@ import onnxruntime
 import pytest
 from google.protobuf import json_format, text_format
 
-from strokereg.export import deploy
-from strokereg.export.formats import model_in
-from strokereg.export.metadata import KEY
-from strokereg.export.metadata import read_bundle as parse
+from strokereg.export.files import read_bundle
+from strokereg.export.formats import Format, model_in
+from strokereg.export.metadata import KEY, parse_bundle
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 from strokereg.export.targets import build
 from strokereg.export.verify.probe import probe_inputs
@@ -40,7 +40,7 @@ def messages():
 
 
 def repository(model: Path, folder: Path) -> Path:
-    return build("triton", model, deploy.read_bundle(model), folder)
+    return build(Format.TRITON, model, read_bundle(model), folder)
 
 
 def config_of(place: Path, messages):
@@ -62,24 +62,24 @@ def test_the_configuration_is_tritons_and_fits_the_graph(exported, tmp_path, mes
     assert config.max_batch_size == 64
     assert config.dynamic_batching.max_queue_delay_microseconds == 500
     assert (place / "unet" / config.output[0].label_filename).read_text() == "lesion\n"
-    bundle = parse(config.parameters[KEY].string_value, place)
-    assert bundle == deploy.read_bundle(exported["onnx"]) == deploy.read_bundle(place)
+    bundle = parse_bundle(config.parameters[KEY].string_value, place)
+    assert bundle == read_bundle(exported["onnx"]) == read_bundle(place)
     inputs = probe_inputs(bundle)
     assert session.run(None, inputs)[0].shape == inputs["image"].shape
 
 
 def test_text_of_any_kind_survives(exported, tmp_path, messages):
-    bundle = deploy.read_bundle(exported["onnx"])
+    bundle = read_bundle(exported["onnx"])
     cohort = 'Bücher "quoted" \\ back\nslash → 5 µm \t\x7f'
     strange = bundle.model_copy(update={"training": bundle.training.model_copy(update={"cohort": cohort})})
-    config = config_of(build("triton", exported["onnx"], strange, tmp_path), messages)
-    assert parse(config.parameters[KEY].string_value, "here").training.cohort == cohort
+    config = config_of(build(Format.TRITON, exported["onnx"], strange, tmp_path), messages)
+    assert parse_bundle(config.parameters[KEY].string_value, "here").training.cohort == cohort
 
 
 @pytest.mark.slow
 def test_a_translator_in_3d(make_run, tmp_path, messages):
     run = make_run("pix2pix", dims=3, ngf=4, ndf=4)
-    (place,) = deploy.export(run, formats=("triton",), out=tmp_path)
+    (place,) = export(run, formats=("triton",), out=tmp_path)
     config = config_of(place, messages)
     assert [(entry.name, entry.data_type, list(entry.dims)) for entry in config.input] == [
         ("labels", messages.TYPE_INT64, [-1, -1, -1])
@@ -89,7 +89,7 @@ def test_a_translator_in_3d(make_run, tmp_path, messages):
     assert model_in(place) == place / "pix2pix" / "1" / "model.onnx"
     assert json.loads(config.parameters[KEY].string_value)["role"] == "translator"
     session = onnxruntime.InferenceSession(model_in(place), providers=["CPUExecutionProvider"])
-    inputs = probe_inputs(deploy.read_bundle(place))
+    inputs = probe_inputs(read_bundle(place))
     assert np.isfinite(session.run(None, inputs)[0]).all()
 
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.export import deploy
+from strokereg.export.files import read_bundle
+from strokereg.export.formats import Format
 from strokereg.export.runtime.segmenter import load
 from strokereg.export.targets import build
 from strokereg.export.targets.libraries import libraries
@@ -31,7 +32,7 @@ def site(exported, tmp_path_factory) -> Path:
         libraries()
     except InputError as error:
         pytest.skip(str(error))
-    return build("web", exported["scan"], deploy.read_bundle(exported["scan"]), tmp_path_factory.mktemp("site"))
+    return build(Format.WEB, exported["scan"], read_bundle(exported["scan"]), tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_bad_scans_get_a_sentence_and_the_next_one_is_taken(plain_page, serve, s
 def test_two_channels_in_3d_dropped_together_on_a_server_that_allows_threads(
     plain_page, serve, site, deep, phantom, tmp_path
 ):
-    place = build("web", deep["scan"], deploy.read_bundle(deep["scan"]), tmp_path)
+    place = build(Format.WEB, deep["scan"], read_bundle(deep["scan"]), tmp_path)
     isolated = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
     plain_page.open(serve(place, isolated).address)
     assert plain_page.run("crossOriginIsolated")

@@ -8,7 +8,7 @@ from torch import nn
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.train.runs import load_model
-from strokereg.export.bundle import export_model
+from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.graph import graph_of, run
 from strokereg.export.metadata import Parity
 from strokereg.export.samples import samples_of
@@ -74,7 +74,7 @@ class Branching(nn.Module):
 def test_a_failed_export_says_why_and_leaves_nothing(trained, tmp_path, network, said):
     record, _, samples = trained
     with pytest.raises(RunFailed, match=said) as failed:
-        export_model(network, record, samples, tmp_path, ("onnx",))
+        export_model(network, record, tmp_path, data=ExportData(samples))
     assert "\n" not in str(failed.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -88,15 +88,15 @@ def test_one_failing_format_keeps_the_others_back(trained, tmp_path, monkeypatch
 
     monkeypatch.setattr(onnx_file, "write", broken)
     with pytest.raises(RunFailed, match=r"unet: cannot be exported to onnx \(the exporter\)"):
-        export_model(model, record, samples, tmp_path, ("torchscript", "onnx"))
+        export_model(model, record, tmp_path, ExportSettings(("torchscript", "onnx")), ExportData(samples))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unfinished_run_and_an_unwritable_folder(trained, tmp_path):
-    record, model, samples = trained
+    record, model, _ = trained
     with pytest.raises(InputError, match="training is not finished"):
-        export_model(model, record.model_copy(update={"done": False}), samples, tmp_path)
+        export_model(model, record.model_copy(update={"done": False}), tmp_path)
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     with pytest.raises(InputError, match="file: cannot be written"):
-        export_model(model, record, samples, blocked)
+        export_model(model, record, blocked)

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from strokereg.export import deploy
+from strokereg.export.check import check_export
+from strokereg.export.inputs import InputForm
 from strokereg.export.metadata import KEY
-from strokereg.export.verify.probe import draw_inputs
 from strokereg.registry.errors import InputError, RunFailed
 
 
@@ -26,11 +26,12 @@ def metadata(model):
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2"])
 def test_without_its_run_a_file_is_held_against_its_own_answers(exported, name):
-    parity, gate, against = deploy.check_export(exported[name])
+    checked = check_export(exported[name])
+    parity = checked.parity
     assert parity.largest_difference <= 1e-4
     assert parity.agreeing_voxels == 1.0
-    assert gate is None
-    assert "its network's answers in the file" in against
+    assert checked.gate is None
+    assert "its network's answers in the file" in checked.against
 
 
 def test_another_network_under_the_same_metadata_is_found_out(exported, tmp_path):
@@ -39,7 +40,7 @@ def test_another_network_under_the_same_metadata_is_found_out(exported, tmp_path
         weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) + 0.5).tobytes()
 
     with pytest.raises(RunFailed, match="does not answer as its trained network did: largest difference 0"):
-        deploy.check_export(alter(exported["onnx"], tmp_path / "other.onnx", change))
+        check_export(alter(exported["onnx"], tmp_path / "other.onnx", change))
 
 
 def test_a_file_of_an_older_schema_asks_for_its_run(exported, tmp_path):
@@ -48,12 +49,12 @@ def test_a_file_of_an_older_schema_asks_for_its_run(exported, tmp_path):
         metadata(model).value = json.dumps({**content, "probe": None, "schema_version": 2})
 
     with pytest.raises(InputError, match="carries no answers of its network; give its run too"):
-        deploy.check_export(alter(exported["onnx"], tmp_path / "old.onnx", change))
+        check_export(alter(exported["onnx"], tmp_path / "old.onnx", change))
 
 
 def test_the_inputs_are_the_same_everywhere():
-    drawn = draw_inputs("segmenter", 1, 7, None, 1, (2, 2), np.random.RandomState(20))
+    drawn = InputForm("segmenter", 1, 7).draw(1, (2, 2), np.random.RandomState(20))
     assert drawn["median"][0, 0] == pytest.approx(243.4891, abs=1e-3)
-    labels = draw_inputs("translator", 1, 7, 3, 1, (2, 4), np.random.RandomState(20))
+    labels = InputForm("translator", 1, 7, 3).draw(1, (2, 4), np.random.RandomState(20))
     assert labels["labels"].tolist() == [[[3, 2, 4, 2], [1, 4, 3, 6]]]
     assert labels["noise"].shape == (1, 3)

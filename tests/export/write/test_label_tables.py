@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from strokereg.export import deploy
+from strokereg.export.run import export
 from strokereg.export.runtime.session import open_file
 from strokereg.export.write import label_tables
 from strokereg.registry.errors import InputError
@@ -73,7 +73,7 @@ def spade(make_run, tmp_path_factory):
     """A SPADE wide enough for tables, in float32 and int8."""
 
     run = make_run("spade", ngf=4, ndf=4, hidden=64, noise=8)
-    return deploy.export(run, out=tmp_path_factory.mktemp("spade"), precisions=("fp32", "int8"))
+    return export(run, out=tmp_path_factory.mktemp("spade"), precisions=("fp32", "int8"))
 
 
 def test_an_exported_spade_has_tables_in_float32_only(spade):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import torch
 
-from strokereg.export import deploy
+from strokereg.export.files import read_bundle
 from strokereg.export.verify.probe import probe_inputs
 from strokereg.export.write import torchscript_file
 
@@ -18,7 +18,7 @@ def test_monai_opens_and_runs_the_file(exported):
         network, told, extra = load_net_with_metadata(
             str(exported["torchscript"]), more_extra_files=("strokereg.json",)
         )
-    inputs = probe_inputs(deploy.read_bundle(exported["torchscript"]))
+    inputs = probe_inputs(read_bundle(exported["torchscript"]))
     with torch.inference_mode():
         got = network(*(torch.from_numpy(array) for array in inputs.values())).numpy()
     assert np.array_equal(got, torchscript_file.opened(exported["torchscript"])(inputs))

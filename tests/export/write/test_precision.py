@@ -6,9 +6,11 @@ import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.train.runs import load_model
-from strokereg.export import deploy
-from strokereg.export.bundle import Lower, Work
-from strokereg.export.graph import graph_of, plain_copy
+from strokereg.export.check import check_export
+from strokereg.export.exporter import ExportData, ExportSettings, _Export
+from strokereg.export.files import read_bundle
+from strokereg.export.formats import Precision
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 from strokereg.export.samples import cases_of
 from strokereg.export.verify import gate as gates
@@ -18,25 +20,23 @@ from strokereg.registry.errors import InputError, RunFailed
 
 @pytest.fixture(scope="module")
 def reduced(unet_run, tmp_path_factory):
-    files = deploy.export(
-        unet_run, out=tmp_path_factory.mktemp("reduced"), precisions=("fp32", "fp16", "int8"), force=True
-    )
+    files = export(unet_run, out=tmp_path_factory.mktemp("reduced"), precisions=("fp32", "fp16", "int8"), force=True)
     return dict(zip(("fp32", "fp16", "int8"), files, strict=True))
 
 
 def test_each_precision_is_a_file_with_its_price(reduced):
     assert [path.name for path in reduced.values()] == ["unet.onnx", "unet.fp16.onnx", "unet.int8.onnx"]
     for name in ("fp16", "int8"):
-        bundle = deploy.read_bundle(reduced[name])
+        bundle = read_bundle(reduced[name])
         assert bundle.precision == name
         assert bundle.gate.measure == "mean Dice"
         assert bundle.gate.cases == 3
         assert bundle.gate.loss == pytest.approx(bundle.gate.full - bundle.gate.reduced)
         assert bundle.gate.full > 0.5  # the network has learnt something, so there is something to lose
         assert bundle.gate.forced == (bundle.gate.loss > 0.005)
-    assert deploy.read_bundle(reduced["fp32"]).gate is None
-    assert deploy.read_bundle(reduced["fp16"]).gate.loss <= 0.005
-    assert deploy.read_bundle(reduced["int8"]).gate.calibrated_on == 3
+    assert read_bundle(reduced["fp32"]).gate is None
+    assert read_bundle(reduced["fp16"]).gate.loss <= 0.005
+    assert read_bundle(reduced["int8"]).gate.calibrated_on == 3
 
 
 def test_the_weights_are_what_the_name_says(reduced):
@@ -59,10 +59,10 @@ def test_they_run_like_any_other_file(reduced, phantom):
 
 
 def test_check_measures_a_lower_precision_again(reduced, unet_run):
-    _, gate, against = deploy.check_export(reduced["fp16"], unet_run)
-    assert gate.reduced == pytest.approx(deploy.read_bundle(reduced["fp16"]).gate.reduced)
-    assert against.startswith("its run")
-    assert deploy.check_export(reduced["int8"])[0].largest_difference > 0.0
+    checked = check_export(reduced["fp16"], unet_run)
+    assert checked.gate.reduced == pytest.approx(read_bundle(reduced["fp16"]).gate.reduced)
+    assert checked.against.startswith("its run")
+    assert check_export(reduced["int8"]).parity.largest_difference > 0.0
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def work(unet_run, phantom, reduced, tmp_path):
     full.write_bytes(reduced["fp32"].read_bytes())
 
     def reduce(precision, force=False):
-        lower = Lower(cases=cases_of(open_cohort(phantom), count=1), force=force)
-        graph = graph_of(model, record)
-        graph.onnx = full.read_bytes()  # what `write` leaves there, near enough
-        return Work(plain_copy(model), graph, record, [], "", lower).reduce(full, precision)
+        data = ExportData(validation=cases_of(open_cohort(phantom), count=1))
+        work = _Export(model, record, ExportSettings(force=force), data)
+        work.graph.onnx = full.read_bytes()  # what `write` leaves there, near enough
+        return work.reduce(full, Precision(precision))
 
     return reduce
 
@@ -89,9 +89,9 @@ def test_a_loss_above_the_gate_is_refused_with_its_numbers(work, monkeypatch):
 
 def test_what_cannot_be(unet_run, make_run, tmp_path):
     with pytest.raises(InputError, match=r"--precision int4: unknown \(did you mean int8\?\)"):
-        deploy.export(unet_run, precisions=("int4",))
+        export(unet_run, precisions=("int4",))
     with pytest.raises(InputError, match="below fp32 only ONNX is written; add --format onnx"):
-        deploy.export(unet_run, formats=("pt2",), precisions=("int8",))
+        export(unet_run, formats=("pt2",), precisions=("int8",))
     with pytest.raises(InputError, match="needs training cases to find its ranges on"):
         precision.convert(tmp_path / "a.onnx", tmp_path / "b.onnx", "int8", [])
 
@@ -100,8 +100,8 @@ def test_what_cannot_be(unet_run, make_run, tmp_path):
 @pytest.mark.parametrize(("name", "measure"), [("pix2pix", "mean shift"), ("mask-gan", "mean Dice with the masks")])
 def test_translators_and_generators_have_a_gate_too(make_run, tmp_path, name, measure):
     options = {"ngf": 4, "ndf": 4, "levels": 2} if name == "pix2pix" else {"ngf": 4, "ndf": 4}
-    (file,) = deploy.export(make_run(name, **options), out=tmp_path, precisions=("int8",), force=True)
-    bundle = deploy.read_bundle(file)
+    (file,) = export(make_run(name, **options), out=tmp_path, precisions=("int8",), force=True)
+    bundle = read_bundle(file)
     assert file.name == f"{name}.int8.onnx"
     assert bundle.gate.measure.startswith(measure)
 
@@ -115,6 +115,6 @@ def test_bf16_is_the_same_graph_for_openvino_and_a_forced_file_says_so(work, mon
     monkeypatch.setattr(gates, "ALLOWED_DICE", -1.0)
     file = work("bf16", force=True)
     assert load(file).provider == "OpenVINO"
-    gate = deploy.read_bundle(file).gate
+    gate = read_bundle(file).gate
     assert gate.forced
     assert gate.loss <= 0.005

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 import torch
 
-from strokereg.export import deploy
+from strokereg.export.files import read_bundle
 from strokereg.export.write.pt2_file import opened, require_plain
 from strokereg.registry.errors import InputError
 
@@ -40,4 +40,4 @@ def test_a_file_with_pickled_parts_is_refused_before_loading(exported, tmp_path)
 def test_no_archive_at_all(tmp_path):
     (tmp_path / "text.pt2").write_text("no archive")
     with pytest.raises(InputError, match=r"text\.pt2: cannot be opened"):
-        deploy.read_bundle(tmp_path / "text.pt2")
+        read_bundle(tmp_path / "text.pt2")

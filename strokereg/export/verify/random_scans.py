@@ -13,7 +13,7 @@ SEED = 21
 _SHORT = 12  # voxels of the network grid across a brain's short axes: a network sees little, quickly
 
 
-def drawn_scans(bundle: Bundle, seed: int = SEED) -> list[list[Volume]]:
+def random_scans(bundle: Bundle, seed: int = SEED) -> list[list[Volume]]:
     """Two scans of a textured ellipsoid with a bright one in it, each one volume a channel.
 
     The first lies askew: axes in another order, one of them reversed, a rotation, spacings finer and coarser
@@ -49,7 +49,7 @@ def _scan(
         # A lesion of DWI is bright and dark in what comes after it, an ADC map.
         texture = texture * np.where(lesion, 0.5 if number else 1.9, 1.0)
         data = np.where(inside, texture, 0.0).astype(np.float32)
-        volumes.append(Volume(data, affine, Path(f"drawn-{number}")))
+        volumes.append(Volume(data, affine, Path(f"random-{number}")))
     return volumes
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from strokereg.export.bench import head_labels
+from strokereg.export.verify.timing import head_labels
 
 
 @pytest.mark.parametrize("size", [(48, 64), (16, 24, 32)])
