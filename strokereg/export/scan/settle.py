@@ -8,7 +8,7 @@ import onnx
 from onnx import helper
 
 
-def complete_settings(model: onnx.ModelProto) -> None:
+def settle(model: onnx.ModelProto) -> None:
     """Write each `CastLike` as the `Cast` that it is here, and name nodes by what they make.
 
     The functions take values of any type; engines fold constants through `Cast`, and warn of each `CastLike`.
