@@ -112,7 +112,8 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     script.write_text(
         "from pathlib import Path\n"
         "from types import SimpleNamespace\n"
-        "from strokereg.core.study.executor import LocalExecutor, NoCallbacks\n"
+        "from strokereg.core.study.executor import NoCallbacks\n"
+        "from strokereg.core.study.local import LocalExecutor\n"
         "from strokereg.core.study.plan import Task, TaskKind\n"
         "context = SimpleNamespace(store=Path(__file__).parent)\n"
         "LocalExecutor(1).run(context, [Task(TaskKind.SEGMENTER, 'k', 'unet', 1, 0)], NoCallbacks())\n"
