@@ -78,29 +78,6 @@ def test_monai_refuses_a_preparation_that_it_does_not_do(make_run, tmp_path, cap
     assert not (tmp_path / "out").exists()
 
 
-def npm_that(folder: Path, does: str) -> str:
-    folder.mkdir()
-    (folder / "npm").write_text(f"#!/bin/sh\n{does}\n")
-    (folder / "npm").chmod(0o755)
-    return f"{folder}:/usr/bin:/bin"
-
-
-def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))
-    packs = 'for word; do place="$word"; done; mkdir package; echo evil > package/x; tar czf "$place/a.tgz" package'
-    fails = "echo 'npm error no network' >&2; exit 1"
-    for path, said in [
-        (str(tmp_path), "--format web: needs npm once, for the two libraries of the page, and it is not on PATH"),
-        (npm_that(tmp_path / "a", fails), "could not fetch onnxruntime-web@1.30.0 (no network)"),
-        (npm_that(tmp_path / "b", packs), "from npm does not hold the file that was tested"),
-    ]:
-        monkeypatch.setenv("PATH", path)
-        assert export(unet_run, "--format", "web", "--out", tmp_path / "out") == 2
-        assert said in error(capsys)
-    assert not (tmp_path / "out").exists()
-    assert listed(tmp_path / "cache" / "web") == []
-
-
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing(unet_run, small_disk, capsys):
     place = small_disk(100)  # kB; the smallest file has more

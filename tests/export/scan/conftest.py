@@ -16,8 +16,7 @@ from strokereg.export.metadata import Bundle, Parity, Training
 from strokereg.export.runtime.segmenter import Segmenter
 from strokereg.export.runtime.session import OnnxRuntime
 from strokereg.export.scan import domain, file
-from strokereg.export.scan.assemble import functions
-from strokereg.export.scan.settle import settle
+from strokereg.export.scan.assemble import functions, settle
 from strokereg.export.write.onnx_nodes import Nodes
 
 
