@@ -1,4 +1,4 @@
-"""A trained run → one file that a clinical engineer can use without its training code.
+"""Export trained runs to files that run without their training code.
 
-`bundle.export_model` writes, `runtime.load` reads. Only `graph`, `parity`, `bundle` and the writers import torch.
+`run.export` writes a file, `runtime.segmenter.load` opens it. The runtime never imports torch.
 """

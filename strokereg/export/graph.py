@@ -1,7 +1,7 @@
-"""The whole inference function as one module: raw input → normalise → network → activation.
+"""The complete inference function as one module: raw input → normalise → network → activation.
 
-A deployer who gets scaling or activation wrong gets a plausible wrong mask, so neither is left to them.
-Each role has a graph class; all answer the same questions, so writers and parity know no roles.
+A wrong scaling or activation gives a plausible but wrong mask, so both are part of the exported graph. Each role has a
+class, with the same attributes for writers and parity.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from strokereg.core.scan.scaling import normalise
 from strokereg.core.train.record import Record
 from strokereg.export.inputs import InputForm, Inputs
 from strokereg.export.shapes import sizes_of
+from strokereg.registry.specs import Role
 
 
 class Graph(nn.Module, abc.ABC):
@@ -29,8 +30,8 @@ class Graph(nn.Module, abc.ABC):
         sizes: spatial sizes that the network takes.
         output: the one output's name → its meaning.
         noise: width of the noise vector, or None.
-        program: what `export.write.program` made of it, kept for the next format.
-        onnx: what torch's ONNX exporter made of it, kept for lower precisions.
+        program: result of `export.write.program`, kept for the next format.
+        onnx: result of torch's ONNX exporter, kept for lower precisions.
         spatial: names of the inputs whose axes after the second (or first, for labels) are [Z,] Y, X.
         masks: True where the output is a probability that a threshold turns into a mask.
     """
@@ -48,7 +49,7 @@ class Graph(nn.Module, abc.ABC):
         self.inputs: dict[str, str] = {}
         self.program: torch.export.ExportedProgram | None = None
         self.onnx = b""
-        self.noise: int | None = getattr(network, "noise", None) if record.role != "segmenter" else None
+        self.noise: int | None = getattr(network, "noise", None) if record.role != Role.SEGMENTER else None
 
     def random(self, batch: int, size: tuple[int, ...], rng: np.random.RandomState) -> Inputs:
         """Random inputs of the right ranges: `batch` items of spatial `size`."""
@@ -58,7 +59,7 @@ class Graph(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        """What the trained `model` itself gives, by the way that training-side inference goes."""
+        """The output of the trained `model` itself, computed as in evaluation."""
 
 
 class SegmenterGraph(Graph):
@@ -73,7 +74,7 @@ class SegmenterGraph(Graph):
         self.dims = record.problem.dims
         self.inputs = {
             "image": "raw intensities on the network grid, float32 [N, C, *S]",
-            "median": "median brain intensity of each whole volume, float32 [N, C]",
+            "median": "median brain intensity of each complete volume, float32 [N, C]",
         }
 
     def forward(self, image: Tensor, median: Tensor) -> Tensor:
@@ -81,7 +82,7 @@ class SegmenterGraph(Graph):
         return torch.sigmoid(self.network(torch.clamp(image * scale - 1.0, -1.0, 1.0)))
 
     def reference(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        # The numpy normalisation that prepares training data, so a slip in `forward` cannot hide.
+        # The numpy normalisation of training data, so that an error in `forward` shows.
         how = self.record.preparation
         items = zip(inputs["image"], inputs[how.measured], strict=True)
         image = np.stack([[normalise(c, m, how) for c, m in zip(*item, strict=True)] for item in items])
@@ -94,7 +95,7 @@ class LimitedGraph(SegmenterGraph):
     def __init__(self, network: nn.Module, record: Record) -> None:
         super().__init__(network, record)
         del self.inputs["median"]
-        self.inputs["limits"] = "intensities of each whole volume that become -1 and 1, float32 [N, C, 2]"
+        self.inputs["limits"] = "intensities of each complete volume that become -1 and 1, float32 [N, C, 2]"
 
     def forward(self, image: Tensor, limits: Tensor) -> Tensor:
         low, high = limits.reshape(*limits.shape[:2], *([1] * self.dims), 2).unbind(-1)
@@ -139,12 +140,12 @@ class GeneratorGraph(Graph):
         return torch.sigmoid(model(torch.from_numpy(inputs["noise"])))
 
 
-_GRAPHS = {"segmenter": SegmenterGraph, "translator": TranslatorGraph, "generator": GeneratorGraph}
+_GRAPHS = {Role.SEGMENTER: SegmenterGraph, Role.TRANSLATOR: TranslatorGraph, Role.GENERATOR: GeneratorGraph}
 
 
 def graph_of(model: nn.Module, record: Record) -> Graph:
     """Wrap a folded copy of `model` for its role; the model itself stays as it is."""
-    kind = _GRAPHS[record.role]
+    kind = _GRAPHS[Role(record.role)]
     if kind is SegmenterGraph and record.preparation.measured == "limits":
         kind = LimitedGraph
     return kind(fold(model), record).eval()

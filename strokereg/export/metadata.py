@@ -1,7 +1,7 @@
-"""What an exported file says of itself: one JSON text under the key `strokereg`. No torch here.
+"""The metadata of exported files: one JSON text under the key `strokereg`. No torch here.
 
-The JSON schema lies in `docs/bundle.schema.json`. All that surrounds the graph (channels, spacing, axes,
-threshold, smallest lesion) is read from here, so a file needs neither its run folder nor its training code.
+Its schema is `docs/bundle.schema.json`. The runtime reads channels, spacing, axes, threshold and smallest lesion from
+here, so a file needs neither its run folder nor its training code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from strokereg.registry.errors import InputError
 KEY = "strokereg"
 TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
 AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
-# 2: `size` and `postprocessing.flips`; without them a reader would segment otherwise than was evaluated.
+# 2: `size` and `postprocessing.flips`; without them the masks would differ from those of the evaluation.
 # 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
 SCHEMA_VERSION = 3
 AXES = "RAS canonical, arrays [Z, Y, X]"
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class Parity(_Part):
-    """How far the exported file is from the trained network, measured before the file was released.
+    """The difference of an exported file from the trained network, measured before the file was released.
 
     Attributes:
         largest_difference: of any output value, absolute.
@@ -52,7 +52,7 @@ class Parity(_Part):
 
     @property
     def holds(self) -> bool:
-        """True where a float32 file may be released; NaN may not."""
+        """True if a float32 file may be released; never with NaN."""
         agreeing = 1.0 if self.agreeing_voxels is None else self.agreeing_voxels
         return self.largest_difference <= TOLERANCE and agreeing >= AGREEMENT
 
@@ -63,15 +63,15 @@ class Parity(_Part):
 
 
 class Gate(_Part):
-    """What a lower precision costs, measured on validation cases before the file was released.
+    """The loss of a lower precision, measured on validation cases before the file was released.
 
     Attributes:
-        measure: what `full`, `reduced` and `loss` are; mean Dice over the cases for segmenters.
+        measure: of `full`, `reduced` and `loss`; mean Dice over the cases for segmenters.
         full, reduced: of the file in float32, and of this one.
-        loss: how much worse this one is; `allowed` at most, or the file was refused.
+        loss: of this file against the one in float32; at most `allowed`, unless forced.
         cases: validation cases measured on.
-        calibrated_on: training cases on which int8 ranges were found; 0 for other precisions.
-        forced: the loss was not allowed and the file was written all the same (`--force`).
+        calibrated_on: training cases used to find the ranges of int8; 0 for other precisions.
+        forced: the loss was too large and the file was written nevertheless (`--force`).
     """
 
     measure: str
@@ -85,7 +85,7 @@ class Gate(_Part):
 
     @property
     def holds(self) -> bool:
-        """True where a lower precision may be released; NaN may not."""
+        """True if a lower precision may be released; never with NaN."""
         return self.loss <= self.allowed
 
     def __str__(self) -> str:
@@ -94,13 +94,13 @@ class Gate(_Part):
 
 
 class Probe(_Part):
-    """Inputs that anyone can make again and the trained network's answers: a file can be checked without its run.
+    """Random inputs and the trained network's answers to them, so that a file can be checked without its run.
 
     Attributes:
-        seed: of `numpy.random.RandomState`, whose stream never changes; `export.verify.probe` draws the inputs.
+        seed: of `numpy.random.RandomState`, whose stream never changes; see `export.inputs`.
         batch, size: of the inputs; `size` is [Z,] Y, X, empty for generators.
         values: the network's output at evenly spaced places of the flattened array.
-        difference: how far the file was from them at export, on the CPU.
+        difference: largest difference of the file from them at export, on the CPU.
     """
 
     seed: int
@@ -111,11 +111,11 @@ class Probe(_Part):
 
 
 class Training(_Part):
-    """What the network was trained on.
+    """The training data of the network.
 
     Attributes:
-        cohort: name of the cohort; empty where the run does not say.
-        simulated: the images came from a simulator, not from patients; None where the run does not say.
+        cohort: name of the cohort; empty if unknown.
+        simulated: the images came from a simulator, not from patients; None if unknown.
         versions: of Python, torch and strokereg at training time.
     """
 
@@ -129,21 +129,21 @@ class Bundle(_Part):
 
     Attributes:
         role: generator, translator or segmenter.
-        architecture, distribution, version: the registered name, and who provides it.
+        architecture, distribution, version: the registered name, and the package that provides it.
         dims: 2 (a batch of axial slices) or 3 (a volume).
         size: spatial size trained on, [Z,] Y, X; a segmenter takes larger scans in windows of it (`core.scan.window`).
-            Empty in files of schema version 1, whose scans go in whole.
-        steps: what each spatial edge of an input is a multiple of, [Z,] Y, X; empty for generators.
+            Empty in files of schema version 1, which take a scan in one piece.
+        steps: each spatial edge of an input is a multiple of its step, [Z,] Y, X; empty for generators.
         overlap, sigma: of neighbouring windows, and of their Gaussian weights, as shares of a window's edge.
-        noise: width of the noise vector; None where the graph takes none.
-        precision: of the network inside; inputs and outputs are float32 whatever it is.
+        noise: width of the noise vector; None if the graph takes none.
+        precision: of the network; inputs and outputs are float32 in any case.
         inputs, output: names of the graph's tensors → their meaning.
         channels: image contrasts in the order of the channel axis.
         labels: names of the label table in order, lesion last.
         axes: of the network grid.
         preparation: from a scan to the network grid; intensities go in raw, the graph normalises them.
-        postprocessing: from probability to mask, on the scan's own grid; None where there is no mask to decide.
-        gate: what a precision below fp32 costs; None for fp32.
+        postprocessing: from probability to mask, on the scan's own grid; None if the output is no mask.
+        gate: loss of a precision below fp32; None for fp32.
         probe: None in files before schema version 3.
         versions: of strokereg, torch and the format's own tools at export time.
         licence: of the architecture's implementation.
@@ -178,7 +178,7 @@ class Bundle(_Part):
 
     @property
     def is_scan_graph(self) -> bool:
-        """True where the graph takes a whole scan on its own grid (`export.scan`), not what a network takes."""
+        """True if the graph takes a scan on its own grid (`export.scan`), not the input of a network."""
         return "scan" in self.inputs
 
     def to_json(self) -> str:

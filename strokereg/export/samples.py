@@ -1,4 +1,4 @@
-"""Cases of a cohort as inputs of a graph: what parity is measured and int8 calibrated on. No torch here."""
+"""Cases of a cohort as inputs of a graph, for parity and for the calibration of int8. No torch here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.scaling import measure
 from strokereg.core.train.record import Record
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 CASES = 2  # for parity
 GATE_CASES = 20  # for the loss of a lower precision
@@ -21,39 +22,39 @@ CALIBRATION_CASES = 8  # for the ranges of int8
 def samples_of(
     record: Record, cohort: Cohort, noise: int | None = None, part: str = "val", count: int = CASES
 ) -> list[dict[str, np.ndarray]]:
-    """Graph inputs of a cohort's validation cases, or of its first cases where it has no split.
+    """Graph inputs of a cohort's validation cases, or of its first cases if it has no split.
 
     Args:
         record: of the run, for role, dims, channels, labels and preparation.
         cohort: opened.
         noise: width of the network's noise vector, for translators that take one.
-        part: `train` gives training cases instead, or its last cases where the cohort has no split.
+        part: `train` gives training cases instead, or the last cases if the cohort has no split.
         count: cases at most.
 
     Returns:
-        One dict a case (see `export.graph` for names and shapes). Empty for a generator, which sees no case.
+        One dict for each case (see `export.graph` for names and shapes); nothing for a generator.
 
     Raises:
         InputError: a missing contrast, or for a translator no fitting label maps.
     """
-    if record.role == "generator":
+    if record.role == Role.GENERATOR:
         return []
     rng = np.random.default_rng(2)
     return [
-        _image(record, files) if record.role == "segmenter" else _labels(record, cohort, files, noise, rng)
+        _image(record, files) if record.role == Role.SEGMENTER else _labels(record, cohort, files, noise, rng)
         for files in islice(_part(cohort, part), count)
     ]
 
 
 def cases_of(cohort: Cohort, part: str = "val", count: int = GATE_CASES) -> list[CaseFiles]:
-    """The first cases of a part of a cohort, or of the whole cohort where it has no split."""
+    """The first cases of a part of a cohort, or of the cohort if it has no split."""
     return list(islice(_part(cohort, part), count))
 
 
 def _part(cohort: Cohort, part: str) -> tuple[CaseFiles, ...]:
     if cohort.split is not None:
         return cohort.part(part)
-    # Without a split nothing is known to be unseen; ranges are at least found on other cases than the loss.
+    # Without a split all cases may have been seen; at least ranges and loss come from different cases.
     return cohort.cases[::-1] if part == "train" else cohort.cases
 
 

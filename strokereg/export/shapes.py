@@ -1,4 +1,4 @@
-"""Sizes that an exported network must take. Arrays are [Z,] Y, X; preparations X, Y, Z."""
+"""The sizes that an exported network must take. Arrays are [Z,] Y, X; preparations X, Y, Z."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def sizes_of(record: Record, own: int = 1) -> Sizes:
     """The sizes of a run.
 
     Args:
-        record: its preparation says what grids scans get.
-        own: multiple that the network itself asks for.
+        record: its preparation sets the grids of scans.
+        own: multiple that the network itself needs.
 
     The smallest has two steps at least: at one, the coarsest level of a U-Net is a single voxel, which instance
     norm refuses.

@@ -1,7 +1,7 @@
-"""Which of onnxruntime's providers can work on this machine: TensorRT, CUDA, OpenVINO, CPU, in that order.
+"""The providers of onnxruntime that work on this machine: TensorRT, CUDA, OpenVINO and CPU, in that order.
 
-onnxruntime-gpu lists TensorRT and CUDA on machines without a GPU too, and prints errors when asked for them
-there. So only those are asked for whose device and libraries are really found.
+onnxruntime-gpu lists TensorRT and CUDA on machines without a GPU too, and prints errors when it opens a file with them.
+So a provider is used only if its device and libraries are found.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PREFERRED = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExec
 
 
 def usable_providers() -> list[str]:
-    """Providers worth asking for, best first; the CPU is always the last."""
+    """Providers that work here, best first; the CPU is always the last."""
     import onnxruntime
 
     listed = onnxruntime.get_available_providers()
@@ -30,7 +30,7 @@ def usable_providers() -> list[str]:
 
 
 def provider_options(provider: str, precision: str) -> dict[str, str]:
-    """What a provider must be told to compute a file in its own precision."""
+    """Options with which a provider computes a file in its own precision."""
     if provider == "CUDAExecutionProvider":
         # TF32 keeps ten bits of a float32's fraction, which would miss the parity that the file was released with.
         return {"use_tf32": "0" if precision == "fp32" else "1"}
@@ -50,8 +50,8 @@ def provider_options(provider: str, precision: str) -> dict[str, str]:
 def load_libraries(providers: Sequence[str]) -> None:
     """Load CUDA and cuDNN where a provider needs them.
 
-    Where they come as packages from PyPI nothing but torch would find them, and the runtime imports no torch: without
-    this onnxruntime falls back to the CPU there.
+    If they are packages from PyPI, only torch would find them, which the runtime does not import. Without this call
+    onnxruntime would use the CPU.
     """
     import onnxruntime
 

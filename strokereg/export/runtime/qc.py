@@ -1,4 +1,4 @@
-"""A picture to look at before a result is used: slices as a radiologist sees them, with the lesion outlined."""
+"""Pictures for quality control: slices as a radiologist sees them, with the lesion outlined."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SLICES = 6
 
 
 def draw_mask(path: Path, scan: np.ndarray, mask: np.ndarray, affine: np.ndarray, title: str) -> Path:
-    """A scan [X, Y, Z] without and with the outline of a mask, at the slices with most of it.
+    """Draw a scan [X, Y, Z] without and with the outline of a mask, at the slices with most lesion.
 
     Args:
-        affine: by which slices are brought into axial view.
+        affine: of the scan, to turn slices into axial view.
         title: label of the row.
     """
     scan, mask = (_axial(volume, affine) for volume in (scan, mask))
@@ -30,7 +30,7 @@ def draw_mask(path: Path, scan: np.ndarray, mask: np.ndarray, affine: np.ndarray
 
 
 def draw_synthesis(path: Path, labels: np.ndarray, count: int, image: np.ndarray, affine: np.ndarray) -> Path:
-    """A label map [X, Y, Z] of `count` labels above the image made from it, at the slices with most lesion."""
+    """Draw a label map [X, Y, Z] of `count` labels above its image, at the slices with most lesion."""
     labels, image = (_axial(volume, affine) for volume in (labels, image))
     chosen = _slices((labels == count - 1).sum(axis=(0, 1)), (labels > 0).any(axis=(0, 1)))
     bright = float(np.percentile(image[labels > 0], 99.5)) or 1.0
@@ -45,7 +45,7 @@ def _axial(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def _slices(amount: np.ndarray, brain: np.ndarray) -> list[int]:
-    """Up to six heights, from below upwards: those with most lesion, and where there is none spread over the brain."""
+    """Up to six slices from bottom to top: those with most lesion, or spread over the brain if there is none."""
     most = np.argsort(amount, kind="stable")[::-1][:_SLICES]
     chosen = [int(z) for z in most if amount[z] > 0]
     if not chosen:

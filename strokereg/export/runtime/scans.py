@@ -1,4 +1,4 @@
-"""What was named on the command line → scans to run, one after the other: files, folders, cohorts."""
+"""Find the scans in files, folders and cohorts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strokereg.registry.errors import InputError
 
 @dataclass(frozen=True)
 class ScanFiles:
-    """One scan to run.
+    """The files of one scan.
 
     Attributes:
         name: of its outputs, without ending.
@@ -63,7 +63,7 @@ def stem(path: Path, channel: str = "") -> str:
 def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
     first = channels[0]
     if not place.is_dir():
-        # A missing or damaged file is told when its turn comes: one of many must not stop the others.
+        # A missing or damaged file is reported when it is read: one of many must not stop the others.
         return [ScanFiles(stem(place, first), _beside(place, channels))]
     cases = layout.list_cases(place) if layout.recognises(place) else []
     if cases:

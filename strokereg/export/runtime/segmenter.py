@@ -22,9 +22,9 @@ from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
+from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
 from strokereg.export.runtime.session import Session, open_file
-from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What was found in a scan.
+    """The lesions of a scan.
 
     Attributes:
         mask: lesion, bool [X, Y, Z] on the scan's own grid.
@@ -62,7 +62,7 @@ class Segmenter:
     Attributes:
         path: the file, or the address of a server that runs it.
         bundle: the file's metadata.
-        provider: what it runs on, e.g. `CPU`, `CUDA` or `OpenVINO`.
+        provider: engine that it runs on, such as `CPU`, `CUDA` or `OpenVINO`.
     """
 
     def __init__(self, path: Path | str, session: Session, bundle: Bundle) -> None:
@@ -133,7 +133,7 @@ class Segmenter:
         return provenance(self.path, self.bundle, self.provider)
 
     def postprocessing(self, threshold: float | None = None) -> Postprocessing:
-        """The rule that travels with the file, with another threshold where one is given.
+        """The postprocessing stored in the file, with another threshold if one is given.
 
         Raises:
             InputError: a threshold that is no probability.
@@ -166,7 +166,7 @@ class Segmenter:
         """Lesion probability float32 [X, Y, Z] on the grid of the scans, one scan a channel.
 
         Args:
-            flips: take the mean with the mirror image, as `bundle.postprocessing` says.
+            flips: take the mean with the mirror image.
 
         Raises:
             InputError: a scan holds no positive voxels.
@@ -177,7 +177,7 @@ class Segmenter:
         image = np.stack([frame.image(scan.data, preparation.interpolation) for scan in scans])  # [C, Z, Y, X]
 
         def run(windows: np.ndarray) -> np.ndarray:
-            # Every window is scaled by what was measured of its whole volume.
+            # Every window is scaled by a measurement of the complete volume.
             feeds = {"image": windows, preparation.measured: np.repeat(measured, len(windows), axis=0)}
             return self._session.run(feeds)
 

@@ -1,7 +1,7 @@
-"""An exported ONNX file, opened by the best engine of this machine. No torch here, and none is imported.
+"""Open an exported ONNX file with the best engine of this machine, without torch.
 
-Two engines: onnxruntime with its providers, and OpenVINO's own package, which reads ONNX as it is (its provider for
-onnxruntime comes in a build that would overwrite onnxruntime-gpu).
+There are two engines: onnxruntime with its providers, and OpenVINO's own package, which reads ONNX directly.
+(OpenVINO's provider for onnxruntime comes in a build that would overwrite onnxruntime-gpu.)
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.providers import load_libraries, provider_options, short_name, usable_providers
 from strokereg.registry.errors import InputError, first_line
+from strokereg.registry.specs import Role
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
 _GPU = ("TensorRT", "CUDA")
-_OWN_OPERATORS = (
-    "com.microsoft"  # their domain, which OpenVINO names where it meets one; see `export.write.label_tables`
-)
+# Domain of onnxruntime's own operators, which OpenVINO names in its error; see `export.write.label_tables`.
+_OWN_OPERATORS = "com.microsoft"
 # OpenVINO compiles a network for one to two seconds more than onnxruntime, and gains tenths of a second a scan.
 _SEVERAL = 10
 
@@ -83,9 +83,9 @@ class OnnxRuntime:
         return self._session.run(self.outputs[:1], feeds)[0]
 
     def _run_bound(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
-        """Through an IO binding: one copy to the device and one back, none between the operators.
+        """Run with an IO binding: one copy to the device and one back, none between the operators.
 
-        Not measured here for want of a GPU; the same calls are tested on the CPU.
+        Not measured on a GPU; the same calls are tested on the CPU.
         """
         binding = self._session.io_binding()
         for name, array in feeds.items():
@@ -104,7 +104,7 @@ class OpenVino:
     def __init__(self, path: Path, precision: str = "fp32", threads: int = 0) -> None:
         import openvino
 
-        # Without a word OpenVINO computes float32 models in bf16 where the processor has it.
+        # By default OpenVINO computes float32 models in bf16 if the processor supports it.
         settings: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
@@ -121,7 +121,7 @@ class OpenVino:
         self.outputs = [port.any_name for port in self._model.outputs]
 
     def run(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
-        # The request owns its output memory and fills it again at the next call.
+        # The request reuses its output memory in the next call.
         return self._request.infer(feeds)[0].copy()
 
 
@@ -131,14 +131,14 @@ def open_file(
     """Open an exported ONNX file of any role.
 
     Args:
-        backend: "onnxruntime", "openvino", or "auto": TensorRT, CUDA, OpenVINO, CPU, whichever comes first here.
+        backend: "onnxruntime", "openvino", or "auto": the first of TensorRT, CUDA, OpenVINO and CPU that works here.
         threads: of one run on the CPU; 0 leaves it to the engine.
-        role: refuse a file of another one.
-        scans: how many are waiting; OpenVINO is only worth its start for several.
+        role: refuse a file of another role.
+        scans: number of scans; "auto" takes OpenVINO for several only, since it starts slowly.
 
     Raises:
         InputError: no such file, not ONNX, another role, an opset that the engine does not know, no strokereg
-            metadata, a graph that is not the one the metadata speak of, or a backend that is not installed.
+            metadata, a graph that does not fit the metadata, or a backend that is not installed.
     """
     header = read_header(path)
     bundle = parse_bundle(header.metadata.get(KEY), path)
@@ -146,7 +146,7 @@ def open_file(
         raise InputError(f"{path}: holds a {bundle.role} ({bundle.architecture}); give an exported {role}")
     if role is not None and bundle.is_scan_graph:
         raise InputError(
-            f"{path}: holds a whole scan's way, for programs that work without strokereg; "
+            f"{path}: takes whole scans, for programs that work without strokereg; "
             "give the network alone, which 'strokereg export RUN --format onnx' writes"
         )
     engine = "onnxruntime" if bundle.is_scan_graph else choose_backend(backend, bundle.precision, scans)
@@ -157,8 +157,8 @@ def open_file(
             return open_file(path, "onnxruntime", threads, role)
         if _OWN_OPERATORS in str(error):
             raise InputError(
-                f"{path}: holds operators that only onnxruntime has; leave --backend {backend} out, or give the file "
-                "of a lower precision"
+                f"{path}: holds operators that only onnxruntime has; leave --backend {backend} out, or give the "
+                "file of a lower precision"
             ) from error
         if "opset" in str(error).lower():
             raise InputError(
@@ -195,7 +195,7 @@ def choose_backend(backend: str, precision: str = "fp32", scans: int = 1) -> str
 
 
 def check_graph(path: Path, session: Session, bundle: Bundle) -> None:
-    """The graph must be the one that the metadata speaks of.
+    """Refuse a graph that does not fit its metadata.
 
     Raises:
         InputError: other tensors, dimensions or channels.
@@ -204,10 +204,10 @@ def check_graph(path: Path, session: Session, bundle: Bundle) -> None:
     if fits and bundle.is_scan_graph:
         shape = session.inputs["scan"]
         fits = len(shape) == 4 and shape[0] == len(bundle.channels)
-    elif fits and bundle.role == "segmenter":
+    elif fits and bundle.role == Role.SEGMENTER:
         shape = session.inputs["image"]
         fits = len(shape) == 2 + bundle.dims and shape[1] == len(bundle.channels)
-    elif fits and bundle.role == "translator":
+    elif fits and bundle.role == Role.TRANSLATOR:
         fits = len(session.inputs["labels"]) == 1 + bundle.dims
     if not fits:
         raise InputError(f"{path}: its graph does not fit its strokereg metadata; export the run again")

@@ -16,9 +16,9 @@ from strokereg.core.scan.scaling import signal
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.outputs import Callbacks, outputs_of, provenance, write_images
+from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, find_labels
 from strokereg.export.runtime.session import Session, open_file
-from strokereg.export.runtime.stream import each
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
 
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What was made of a label map.
+    """The images of a label map.
 
     Attributes:
         images: channel → float32 [X, Y, Z] on the label map's grid; 0 is no signal, 100 the brain's median.
         labels: uint8 [X, Y, Z] as read.
         affine: 4×4 of the label map.
-        seed: of the noise vector; 0 too where the translator takes none.
+        seed: of the noise vector; 0 if the translator takes none.
     """
 
     images: dict[str, np.ndarray]
@@ -47,7 +47,7 @@ class Translator:
 
     Attributes:
         bundle: the file's metadata.
-        provider: what it runs on.
+        provider: engine that it runs on.
     """
 
     def __init__(self, path: Path, session: Session, bundle: Bundle) -> None:
@@ -60,11 +60,11 @@ class Translator:
         """Read a label map and check it against the model's label table.
 
         Raises:
-            InputError: unreadable, not whole numbers, or a label that the model does not know.
+            InputError: unreadable, not integers, or a label that the model does not know.
         """
         volume = read_volume(path)
         if not np.array_equal(volume.data, np.round(volume.data)):
-            raise InputError(f"{path}: a label map holds whole numbers only; use nearest-neighbour resampling")
+            raise InputError(f"{path}: a label map holds integers only; use nearest-neighbour resampling")
         LabelTable(self.bundle.labels).check(volume.data, path)
         return volume
 
@@ -73,7 +73,7 @@ class Translator:
 
         Args:
             labels: a dseg NIfTI with the labels of `bundle.labels`, or one that `read` has read.
-            seed: of the noise vector, one for the whole volume, where the translator takes one.
+            seed: of the noise vector, if the translator takes one.
 
         Raises:
             InputError: see `read`; also a label map that is all background.

@@ -1,5 +1,5 @@
-"""A whole scan's way in one ONNX graph: raw voxels and affine → lesion mask on the same grid, nothing left to a client.
+"""The whole-scan graph: one ONNX file from raw voxels and affine to the lesion mask on the same grid.
 
-Each file writes one stretch of that way as ONNX functions, in onnxscript, after the numpy and scipy of `core`: the same
-sums in the same precision. `assemble` joins them around an exported network.
+Each file writes one step as ONNX functions, in onnxscript, with the same computations in the same precision as the
+numpy and scipy of `core`. `assemble` joins them around an exported network.
 """

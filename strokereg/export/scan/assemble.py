@@ -1,4 +1,4 @@
-"""An exported network → the graph of a whole scan: raw voxels and affine in, probability and mask on their grid out."""
+"""Assemble the whole-scan graph around an exported network: raw voxels and affine in, probability and mask out."""
 
 from __future__ import annotations
 
@@ -14,21 +14,14 @@ from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.scaling import SPREAD
 from strokereg.core.scan.window import SLICES
 from strokereg.export.metadata import Bundle
-from strokereg.export.scan import (
-    brain,
-    domain,
-    frame,
-    lesions,
-    resample,
-    windows,
-)
+from strokereg.export.scan import brain, domain, frame, lesions, resample, windows
 from strokereg.export.write.onnx_nodes import Nodes
 
 _PARTS = (domain, brain, frame, resample, windows, lesions)
 
 
 def assemble(network: onnx.ModelProto, bundle: Bundle) -> onnx.ModelProto:
-    """Join the functions of this package around a network.
+    """Join the functions of this room around a network.
 
     Args:
         network: an exported segmenter in float32.
@@ -40,41 +33,42 @@ def assemble(network: onnx.ModelProto, bundle: Bundle) -> onnx.ModelProto:
     graph.input.append(helper.make_tensor_value_info("affine", TensorProto.DOUBLE, [4, 4]))
     graph.output.append(helper.make_tensor_value_info("probability", TensorProto.FLOAT, shape))
     graph.output.append(helper.make_tensor_value_info("mask", TensorProto.UINT8, shape))
-    way = _Way(graph, bundle)
-    way.write()
-    graph.node.extend(way.made)
+    calls = _Calls(graph, bundle)
+    calls.write()
+    graph.node.extend(calls.made)
     opsets = [helper.make_opsetid("", _opset(network)), helper.make_opsetid(domain.DOMAIN, 1)]
     parts = [*functions(bundle), *network.functions, _function(network)]
     model = helper.make_model(graph, functions=parts, opset_imports=opsets, ir_version=network.ir_version)
     model.producer_name = "strokereg"
-    whole = inliner.inline_local_functions(model)
-    settle(whole)
+    model = inliner.inline_local_functions(model)
+    settle(model)
     kept = [entry for entry in opsets if entry.domain != domain.DOMAIN]  # no function of ours is left to call
-    del whole.opset_import[:]
-    whole.opset_import.extend(kept)
-    onnx.checker.check_model(whole)
-    return whole
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    onnx.checker.check_model(model)
+    return model
 
 
-class _Way(Nodes):
-    """The calls of the functions, one after the other."""
+class _Calls(Nodes):
+    """The calls of the functions, from the inputs to the outputs."""
 
     def __init__(self, graph: onnx.GraphProto, bundle: Bundle) -> None:
-        super().__init__(graph, "way")
+        super().__init__(graph, "step")
         self.bundle = bundle
 
     def call(self, function: OnnxFunction, *inputs: str, outputs: int = 1) -> list[str]:
         return self.ops(function.name, outputs, *inputs, domain=domain.DOMAIN)
 
     def parameter(self, name: str, value: object, kind: type = np.float64) -> str:
-        """A constant that is called by its name: who opens the file sees the threshold."""
+        """A constant with a name, so that a viewer of the file shows the threshold."""
         self.graph.initializer.append(numpy_helper.from_array(np.asarray(value, dtype=kind), name))
         return name
 
     def refuse(self, fault: str, value: str, sentence: str) -> str:
-        """Give `value` on, a number, unless there is a fault: a look-up of its second place in one.
+        """Pass on `value`, a number, or fail in a node that is called `sentence`.
 
-        ONNX knows no errors of one's own, but engines tell the name of the node that failed.
+        ONNX has no custom errors, but engines report the name of a failed node. The node looks up the second place of
+        a vector of one.
         """
         (one,) = self.call(domain.listed, value)
         index = self.op("Cast", fault, to=TensorProto.INT64)
@@ -86,11 +80,11 @@ class _Way(Nodes):
         """From the inputs to the outputs."""
         axes, signs, spacing, voxel_ml = self._place()
         levels, measured = self._intensities()
-        want = self.bundle.preparation
+        preparation = self.bundle.preparation
         grid = (
-            self.parameter("spacing", want.spacing),
-            self.parameter("least", want.size),
-            self.parameter("multiple", want.multiple),
+            self.parameter("spacing", preparation.spacing),
+            self.parameter("least", preparation.size),
+            self.parameter("multiple", preparation.multiple),
         )
         brain_mask = self.op("Greater", self._channel(0), levels[0])
         slope, start, size = self.call(frame.frame, brain_mask, axes, signs, spacing, *grid, outputs=3)
@@ -120,10 +114,10 @@ class _Way(Nodes):
         return self.op("Gather", "scan", self.constant(number), axis=0)
 
     def _intensities(self) -> tuple[list[str], str]:
-        """Of each channel the level above which brain lies; and what was measured, [1, C] or [1, C, 2]."""
+        """The intensity above which a voxel is brain, for each channel; and the scale, [1, C] or [1, C, 2]."""
         share = self.parameter("foreground_quantile", 0.99)
         level = self.parameter("foreground_share", 0.05, np.float32)
-        # Anything times zero is zero, but for what is not finite.
+        # Everything finite times zero is zero.
         sum_of_zeros = self.op("ReduceSum", self.op("Mul", "scan", self.constant(np.float32(0.0))), keepdims=0)
         fault = self.op("Not", self.op("Equal", sum_of_zeros, self.constant(np.float32(0.0))))
         share = self.refuse(fault, share, "the_scan_holds_NaN_or_infinite_voxels")
@@ -166,12 +160,12 @@ class _Way(Nodes):
         fine = self._resampled(source, self._matrices(resample.cubic, there))
         return self.call(resample.within, fine, source, self._resampled(source, rough))[0]
 
-    def _each(self, way: _Axes) -> Iterator[tuple[str, str, str, str]]:
+    def _each(self, grids: _Axes) -> Iterator[tuple[str, str, str, str]]:
         for axis in range(3):
-            yield tuple(self.op("Gather", vector, self.constant(axis)) for vector in way)  # type: ignore[misc]
+            yield tuple(self.op("Gather", vector, self.constant(axis)) for vector in grids)  # type: ignore[misc]
 
-    def _matrices(self, kind: OnnxFunction, way: _Axes) -> list[str]:
-        return [self.call(kind, old, new, slope, start)[0] for slope, start, old, new in self._each(way)]
+    def _matrices(self, kind: OnnxFunction, grids: _Axes) -> list[str]:
+        return [self.call(kind, old, new, slope, start)[0] for slope, start, old, new in self._each(grids)]
 
     def _resampled(self, image: str, matrices: list[str]) -> str:
         return self.op("Cast", self.call(resample.along_axes, image, *matrices)[0], to=TensorProto.FLOAT)
@@ -213,7 +207,7 @@ class _Axes(NamedTuple):
 
 
 def functions(bundle: Bundle | None) -> Iterator[onnx.FunctionProto]:
-    """All functions; how a window is shown to the network depends on the model, and is left out without one."""
+    """All functions; without a bundle those that depend on the model are left out."""
     found = {value.name: value for part in _PARTS for value in vars(part).values() if isinstance(value, OnnxFunction)}
     yield from (function.to_function_proto() for name, function in found.items() if name not in _VARIANTS)
     if bundle is None:
@@ -237,15 +231,15 @@ def _named(function: OnnxFunction, name: str) -> onnx.FunctionProto:
 def _function(network: onnx.ModelProto) -> onnx.FunctionProto:
     """A network as a function, its weights as constants inside.
 
-    Functions declare no shapes, and engines need the number of axes to plan some operators (resizing for one). So each
-    input passes through a reshape to what it is: 0 keeps an edge.
+    Functions declare no shapes, but engines need the number of axes to plan some operators, such as resizing. So each
+    input goes through a reshape to its own shape (0 keeps an edge).
     """
     graph = network.graph
     nodes = [helper.make_node("Constant", [], [entry.name], value=entry) for entry in graph.initializer]
     for entry in graph.input:
         shape = np.array([edge.dim_value for edge in entry.type.tensor_type.shape.dim])
-        told = numpy_helper.from_array(shape)
-        nodes.append(helper.make_node("Constant", [], [f"{entry.name}_shape"], value=told))
+        constant = numpy_helper.from_array(shape)
+        nodes.append(helper.make_node("Constant", [], [f"{entry.name}_shape"], value=constant))
         nodes.append(helper.make_node("Reshape", [f"given_{entry.name}", f"{entry.name}_shape"], [entry.name]))
     inputs, outputs = [f"given_{entry.name}" for entry in graph.input], [entry.name for entry in graph.output]
     nodes += graph.node
@@ -253,9 +247,9 @@ def _function(network: onnx.ModelProto) -> onnx.FunctionProto:
 
 
 def settle(model: onnx.ModelProto) -> None:
-    """Write each `CastLike` as the `Cast` that it is here, and name nodes by what they make.
+    """Replace each `CastLike` by a `Cast`, and name nodes after their first output.
 
-    The functions take values of any type; engines fold constants through `Cast`, and warn of each `CastLike`.
+    The functions take values of any type, but engines fold constants through `Cast` only, and warn of `CastLike`.
     """
     types: dict[str, int] = {}
     for graph in graphs(onnx.shape_inference.infer_shapes(model).graph):
@@ -271,7 +265,7 @@ def settle(model: onnx.ModelProto) -> None:
 
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and all within its nodes."""
+    """A graph and all graphs in its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

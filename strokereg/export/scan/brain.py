@@ -1,4 +1,4 @@
-"""What is measured of a scan's intensities: quantiles, median, limits. See `core.scan.grid` and `core.scan.scaling`."""
+"""Measure the intensities of a scan: quantiles, median, limits. See `core.scan.grid` and `core.scan.scaling`."""
 
 from onnxscript import opset20 as op
 from onnxscript import script

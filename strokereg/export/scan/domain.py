@@ -1,6 +1,6 @@
-"""Where the functions live until they are written out, and the helpers that all of them need."""
+"""The domain of the functions, and the helpers that they share."""
 
-# No annotations of tensors: onnxscript reads a parameter without one as a tensor of any type.
+# Tensors have no annotations: onnxscript takes a parameter without one as a tensor of any type.
 from onnxscript import opset20 as op
 from onnxscript import script
 from onnxscript.values import Opset
@@ -8,12 +8,13 @@ from onnxscript.values import Opset
 DOMAIN = "strokereg"
 OURS = Opset(DOMAIN, 1)
 
-INT32, INT64, FLOAT, DOUBLE, UINT8 = 6, 7, 1, 11, 2  # onnx.TensorProto's numbers: onnxscript takes nothing longer
+# Numbers of onnx.TensorProto, which onnxscript needs as plain names.
+INT32, INT64, FLOAT, DOUBLE, UINT8 = 6, 7, 1, 11, 2
 
 
 @script(OURS, default_opset=op)
 def counted(count):
-    """How many, a number → 0 … count - 1, int64 [count]."""
+    """0 … count - 1, int64 [count]."""
     return op.Range(op.CastLike(0, count), count, op.CastLike(1, count))
 
 
@@ -43,7 +44,7 @@ def element(vector, index):
 
 @script(OURS, default_opset=op)
 def extent(inside):
-    """First and last place along each axis with anything inside, int64 [3] each; of nothing, the whole axis.
+    """First and last place along each axis with anything inside, int64 [3] each; if empty, of the complete axis.
 
     Args:
         inside: bool [I, J, K].

@@ -1,26 +1,17 @@
-"""Lesions that are too small, dropped from a mask. See `core.scan.postprocess`."""
+"""Drop lesions that are too small from a mask. See `core.scan.postprocess`."""
 
 from onnxscript import opset20 as op
 from onnxscript import script
 
-from strokereg.export.scan.domain import (
-    FLOAT,
-    INT32,
-    INT64,
-    OURS,
-    counted,
-    extent,
-    flat,
-)
+from strokereg.export.scan.domain import FLOAT, INT32, INT64, OURS, counted, extent, flat
 
 
 @script(OURS, default_opset=op)
 def components(own, places, shape):
     """Number the voxels of each connected component (26 neighbours) alike, float [n + 1]; the first stands for none.
 
-    Each voxel takes the largest number among its neighbours, and then the one that the voxel of that number has taken,
-    so numbers jump ahead and a long lesion needs few rounds. They are float32, which pooling is quick in: whole
-    numbers are exact to 2²⁴ voxels.
+    Each voxel takes the largest number among its neighbours, then the number which the voxel of that number has taken.
+    So a long lesion needs few rounds. Numbers are float32, for which pooling is fast; they are exact to 2²⁴ voxels.
 
     Args:
         own: number of each voxel of the grid, int64 [I · J · K]: 1 … n in the mask, 0 outside.
@@ -34,10 +25,10 @@ def components(own, places, shape):
         grid = op.Reshape(op.Gather(numbers, own), volume)
         near = op.MaxPool(grid, kernel_shape=[3, 3, 3], pads=[1, 1, 1, 1, 1, 1])
         taken = op.Concat(op.Constant(value_floats=[0.0]), op.Gather(flat(near), places), axis=0)
-        ahead = op.Gather(taken, op.Cast(taken, to=INT64))
-        ahead = op.Gather(ahead, op.Cast(ahead, to=INT64))
-        changed = op.ReduceMax(ahead - numbers, keepdims=0) > 0.0
-        numbers = ahead
+        spread = op.Gather(taken, op.Cast(taken, to=INT64))
+        spread = op.Gather(spread, op.Cast(spread, to=INT64))
+        changed = op.ReduceMax(spread - numbers, keepdims=0) > 0.0
+        numbers = spread
     return numbers
 
 

@@ -1,22 +1,14 @@
 """Interpolation along the axes as matrices, and axes in another order. See `core.scan.grid.Frame`, and scipy's ndimage.
 
-Between the two grids lies a permutation of axes, a scale and a shift, so an image is interpolated along one axis after
-the other. A matrix says for each place on the new axis which places of the old one it is made of; all in double
-precision, as scipy computes.
+The two grids differ by a permutation of axes, a scale and a shift, so an image is interpolated along one axis after the
+other. A matrix holds, for each place on the new axis, the weights of the places on the old axis. All is computed in
+double precision, as in scipy.
 """
 
 from onnxscript import opset20 as op
 from onnxscript import script
 
-from strokereg.export.scan.domain import (
-    DOUBLE,
-    INT64,
-    OURS,
-    column,
-    counted,
-    element,
-    listed,
-)
+from strokereg.export.scan.domain import DOUBLE, INT64, OURS, column, counted, element, listed
 
 
 @script(OURS, default_opset=op)
@@ -32,7 +24,7 @@ def spread(rows, count, index, weight):
 
 @script(OURS, default_opset=op)
 def smoothing(count, slope):
-    """What is done before an axis gets coarser: a Gaussian [count, count] that ends at four deviations and reflects.
+    """The smoothing before an axis gets coarser: a Gaussian [count, count] that ends at four deviations and reflects.
 
     Args:
         count: places of the axis, int64.
@@ -50,7 +42,7 @@ def smoothing(count, slope):
 
 @script(OURS, default_opset=op)
 def places(count, new, slope, start):
-    """Whole part and rest of where the new places lie on an axis, double [new] each, and which lie on it at all."""
+    """Positions of the new places on the old axis, as integer part and rest, double [new]; and which lie inside."""
     place = start + slope * op.CastLike(counted(new), slope)
     below = op.Floor(place)
     inside = op.And(place >= 0.0, place <= op.CastLike(count - 1, place))
@@ -59,7 +51,7 @@ def places(count, new, slope, start):
 
 @script(OURS, default_opset=op)
 def linear(count, new, slope, start):
-    """Linear interpolation, double [new, count]; a place outside of the axis is made of nothing.
+    """Linear interpolation, double [new, count]; a place outside of the axis has no weights.
 
     Args:
         count, new: places of the old and the new axis, int64.
@@ -88,8 +80,8 @@ def coefficients(count):
     scale = root / (1.0 - op.Pow(pole, period))
     near = op.Pow(pole, apart) + op.Pow(pole, period - apart)
     mirrored = op.Pow(pole, together) + op.Pow(pole, period - together)
-    whole = scale * op.Where(op.And(place > 0.0, place < last), near + mirrored, near)
-    return op.Where(count == 1, op.CastLike(1.0, whole), whole)
+    full = scale * op.Where(op.And(place > 0.0, place < last), near + mirrored, near)
+    return op.Where(count == 1, op.CastLike(1.0, full), full)
 
 
 @script(OURS, default_opset=op)
@@ -127,7 +119,7 @@ def along_axes(image, first, second, third):
 
 @script(OURS, default_opset=op)
 def within(image, source, rough):
-    """What overshoots is cut: a spline's image keeps to the range of its source, and background stays empty.
+    """Cut overshoots: an image by splines keeps to the range of its source, and background stays empty.
 
     Args:
         image, source, rough: float [C, …], by splines, before interpolation and by linear interpolation.

@@ -4,17 +4,9 @@ from onnxscript import opset20 as op
 from onnxscript import script
 from onnxscript.values import Op
 
-from strokereg.export.scan.domain import (
-    DOUBLE,
-    FLOAT,
-    INT64,
-    OURS,
-    column,
-    counted,
-    listed,
-)
+from strokereg.export.scan.domain import DOUBLE, FLOAT, INT64, OURS, column, counted, listed
 
-#: Names that `assemble` fills: the network, how one window is shown to it, and how often.
+#: Functions that `assemble` fills in: the network, a call of it on one window, and the mean of such calls.
 NETWORK, LOOK, SHOW = "network", "look", "show"
 network, look, show = Op(OURS, NETWORK), Op(OURS, LOOK), Op(OURS, SHOW)
 
@@ -32,7 +24,7 @@ def overlapping(edge, most, overlap, sigma):
     """Windows along an edge: starts int64 [n], and Gaussian weights float [n, edge] that sum to one at every voxel.
 
     Args:
-        edge, most: of the image and of a window, int64; a smaller image is taken whole.
+        edge, most: of the image and of a window, int64; a smaller image is one window.
         overlap, sigma: shares of a window, double.
     """
     width = op.Cast(op.Min(edge, most), to=DOUBLE)
@@ -82,7 +74,7 @@ def blended(image, measured, z_starts, z_weights, y_starts, y_weights, x_starts,
 
     Args:
         image: float [C, Z, Y, X].
-        measured: what the network scales a volume by, with a first axis of one.
+        measured: the scale of the volume, with a first axis of one.
         z_starts, …: of `parts` or `overlapping`.
         most: size of a window, int64 [3].
     """

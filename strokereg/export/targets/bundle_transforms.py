@@ -1,6 +1,6 @@
-"""MONAI's side of the bundle: `scripts/lesions.py` of every bundle is this file. It runs without strokereg.
+"""Transforms for MONAI: this file is `scripts/lesions.py` of every bundle, and runs without strokereg.
 
-The arithmetic is in `scripts/scan.py` and `scripts/window.py`, which are strokereg's own functions.
+The computation is in `scripts/scan.py` and `scripts/window.py`, which are strokereg's own functions.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ScanInferer(Inferer):
         return MetaTensor(torch.from_numpy(probability[None]), affine=scan.affine, meta=scan.meta)
 
 
-class Decided(MapTransform):
+class Threshold(MapTransform):
     """Lesion probability [1, X, Y, Z] → mask uint8 [1, X, Y, Z].
 
     Args:

@@ -1,7 +1,7 @@
-"""The two JavaScript libraries of the web page, fetched by npm once and kept in the cache.
+"""Fetch the two JavaScript libraries of the web page with npm, once, and keep them in the cache.
 
-They are 17 MB, so they lie in no repository and no wheel. npm checks what it fetched against the registry, and here
-each file is held to the digest it had when the page was tested: another file is never put into a page.
+They are 17 MB, too much for the repository or a wheel. npm checks its downloads against the registry, and this module
+checks that each file has the digest with which the page was tested. No other file gets into a page.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Library:
 
     Attributes:
         package, version: as npm names them.
-        licence, home: told beside the page.
+        licence, url: for the notice beside the page.
         files: name in the page → (path in the package, its SHA-256).
     """
 
     package: str
     version: str
     licence: str
-    home: str
+    url: str
     files: dict[str, tuple[str, str]]
 
 
@@ -64,21 +64,21 @@ LIBRARIES = (
 
 
 def libraries() -> Path:
-    """The folder with the libraries' files, each as it was tested.
+    """The folder with the tested files of the libraries; fetches those that are missing.
 
     Raises:
         InputError: npm is missing or fails, the cache cannot be written, or a file is not the tested one.
     """
     folder = cache_folder() / "web"
     for library in LIBRARIES:
-        if not all(_whole(folder / name, digest) for name, (_, digest) in library.files.items()):
+        if not all(_is_tested(folder / name, digest) for name, (_, digest) in library.files.items()):
             _fetch(library, folder)
     return folder
 
 
 def notice() -> str:
-    """Who made the libraries, for the reader of the page's folder."""
-    lines = [f"{one.package} {one.version}\n  {one.licence}\n  {one.home}\n" for one in LIBRARIES]
+    """Names and licences of the libraries, as a text beside them."""
+    lines = [f"{one.package} {one.version}\n  {one.licence}\n  {one.url}\n" for one in LIBRARIES]
     return "Fetched from npm, unchanged but for the names of the files.\n\n" + "\n".join(lines)
 
 
@@ -108,7 +108,7 @@ def _fetch(library: Library, folder: Path) -> None:
 
 
 def _take(archive: tarfile.TarFile, member: str, path: Path, digest: str, wanted: str) -> None:
-    """One member by its exact name: nothing that an archive says decides where a file goes."""
+    """Extract one member by its exact name; the archive has no say in where the file goes."""
     try:
         source = archive.extractfile(member)
     except KeyError:
@@ -120,10 +120,10 @@ def _take(archive: tarfile.TarFile, member: str, path: Path, digest: str, wanted
         temporary.write_bytes(content)
 
 
-def _whole(path: Path, digest: str) -> bool:
+def _is_tested(path: Path, digest: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
-def _reason(told: str) -> str:
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+def _reason(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     return f" ({lines[-1].removeprefix('npm error').strip()})" if lines else ""

@@ -1,7 +1,6 @@
 """A MONAI bundle: a folder that MONAI's own tools open and run, without strokereg.
 
-Scripts that prepare a scan and decide on its mask must agree with the runtime to the voxel, so they are the runtime's
-own functions, written out as text.
+Its scripts must give the runtime's mask to the voxel, so they are copies of the runtime's own functions.
 """
 
 from __future__ import annotations
@@ -59,8 +58,8 @@ monai.bundle.run(config_file="configs/inference.json", dataset_dir="SCANS", outp
 network, metadata, extra = monai.bundle.load("{folder}", bundle_dir="..", load_ts_module=True)
 ```
 
-The network alone takes raw intensities on its grid and the median brain intensity of each volume; `scripts` does what
-comes before and after. `strokereg.json` in `models/model.ts` holds the whole metadata. Licence: {licence}.
+The network alone takes raw intensities on its grid and the median brain intensity of each volume; `scripts` prepares
+scans and makes masks. `strokereg.json` in `models/model.ts` holds the complete metadata. Licence: {licence}.
 """
 
 
@@ -78,7 +77,7 @@ def write(model: Path, bundle: Bundle, folder: Path) -> None:
     text = "\n\n".join(inspect.getsource(part) for part in _with_what_they_call(_ROOTS))
     (scripts / "scan.py").write_text(_HEAD.format(version=version("strokereg")) + text, encoding="utf-8")
     first, *others = bundle.channels
-    told = _README.format(
+    readme = _README.format(
         name=bundle.architecture,
         channels=", ".join(bundle.channels),
         intended_use=bundle.intended_use,
@@ -87,11 +86,11 @@ def write(model: Path, bundle: Bundle, folder: Path) -> None:
         folder=folder.name,
         licence=bundle.licence,
     )
-    (folder / "docs" / "README.md").write_text(told, encoding="utf-8")
+    (folder / "docs" / "README.md").write_text(readme, encoding="utf-8")
 
 
 def _with_what_they_call(roots: Iterable[type | FunctionType]) -> list[type | FunctionType]:
-    """Functions and classes, and those of `core` that they call, in turn."""
+    """Functions and classes, with the functions of `core` that they call, and so on."""
     found: list[type | FunctionType] = []
     waiting = list(roots)
     while waiting:
@@ -107,7 +106,7 @@ def _with_what_they_call(roots: Iterable[type | FunctionType]) -> list[type | Fu
 
 
 def _names(code: CodeType) -> list[str]:
-    """What a piece of code calls by name, its comprehensions too."""
+    """Names that a piece of code uses, also in its comprehensions."""
     return [*code.co_names, *(name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part))]
 
 
@@ -155,7 +154,7 @@ def _inference(bundle: Bundle) -> dict:
             "_target_": "Compose",
             "transforms": [
                 {
-                    "_target_": "scripts.lesions.Decided",
+                    "_target_": "scripts.lesions.Threshold",
                     "keys": "pred",
                     "threshold": postprocessing.threshold,
                     "smallest_ml": postprocessing.smallest_ml,

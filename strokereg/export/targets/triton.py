@@ -1,7 +1,7 @@
 """A model repository for NVIDIA's Triton inference server: `<model>/config.pbtxt` and `<model>/1/model.onnx`.
 
-What lies outside the graph (orientation, resampling, windows, the way back) stays with the client, which finds the
-metadata in the configuration that the server hands out.
+Orientation, resampling and windows are up to the client. It finds the metadata in the configuration that the server
+returns.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from pathlib import Path
 import onnx
 
 from strokereg.export.metadata import KEY, Bundle
+from strokereg.registry.specs import Role
 
 _TYPES = {onnx.TensorProto.FLOAT: "TYPE_FP32", onnx.TensorProto.INT64: "TYPE_INT64"}
 LABELS = "labels.txt"
-#: Items that the server may put into one call: slices, or whole volumes. Above, a client splits its request.
+#: Largest batch of the server, by dimensions: slices in 2D, volumes in 3D. Clients split larger requests.
 BATCH = {2: 64, 3: 4}
 _WAIT_US = 500  # for further requests to join a batch; the network itself takes milliseconds
 
 
 def write(model: Path, bundle: Bundle, folder: Path) -> None:
-    """Fill a folder with the repository of one model, which is named as the exported file is."""
+    """Fill a folder with the repository of one model, named like the exported file."""
     place = folder / model.stem
     (place / "1").mkdir(parents=True)
     shutil.copyfile(model, place / "1" / "model.onnx")
@@ -33,7 +34,7 @@ def write(model: Path, bundle: Bundle, folder: Path) -> None:
 
 def _labels(bundle: Bundle) -> tuple[str, ...]:
     """Names along the output's channel axis."""
-    return bundle.channels if bundle.role == "translator" else ("lesion",)
+    return bundle.channels if bundle.role == Role.TRANSLATOR else ("lesion",)
 
 
 def _config(name: str, graph: onnx.GraphProto, bundle: Bundle) -> str:
@@ -54,7 +55,7 @@ def _config(name: str, graph: onnx.GraphProto, bundle: Bundle) -> str:
 
 def _tensor(kind: str, entry: onnx.ValueInfoProto, more: str = "") -> str:
     tensor = entry.type.tensor_type
-    # The first axis is the batch, of which Triton's configuration does not speak; free edges are -1.
+    # Triton's configuration leaves out the first axis, the batch; free edges are -1.
     edges = [edge.dim_value or -1 for edge in tensor.shape.dim][1:]
     return (
         f"{kind} {{\n  name: {_quoted(entry.name)}\n  data_type: {_TYPES[tensor.elem_type]}\n"
@@ -63,6 +64,6 @@ def _tensor(kind: str, entry: onnx.ValueInfoProto, more: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of protobuf's text form: JSON's escapes are among its own once all is ASCII and no \\u is left."""
+    """A string in protobuf's text form, which knows JSON's escapes except \\u."""
     plain = text.encode("utf-8").decode("latin-1")  # protobuf strings are UTF-8, written byte by byte
     return "".join(f"\\{ord(c):03o}" if ord(c) > 126 else c for c in json.dumps(plain, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""A static web page around an ONNX segmenter: onnxruntime-web computes, NiiVue draws, nothing is sent anywhere."""
+"""A static web page around a whole-scan graph: onnxruntime-web computes, NiiVue draws, no data leaves the browser."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PAGE = Path(__file__).with_name("page")
 
 
 def write(model: Path, bundle: Bundle, folder: Path) -> None:
-    """Fill a folder: the page of this package, the libraries, and the model as `model.onnx`.
+    """Fill a folder with the page, the libraries, and the model as `model.onnx`.
 
     Raises:
-        InputError: the libraries cannot be had.
+        InputError: the libraries cannot be fetched.
     """
     for path in sorted(PAGE.iterdir()):
         shutil.copyfile(path, folder / path.name)

@@ -1,4 +1,4 @@
-"""Scans that anyone can draw again from a seed, on the grids that scans come on. No torch, no onnxscript here."""
+"""Random scans from a seed, on typical grids. No torch and no onnxscript here."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from strokereg.core.scan.nifti import Volume
 from strokereg.export.metadata import Bundle
 
 SEED = 21
-_SHORT = 12  # voxels of the network grid across a brain's short axes: a network sees little, quickly
+_SHORT = 12  # voxels of the network grid along a brain's short axes, so that a check is fast
 
 
 def random_scans(bundle: Bundle, seed: int = SEED) -> list[list[Volume]]:
-    """Two scans of a textured ellipsoid with a bright one in it, each one volume a channel.
+    """Two scans of a textured ellipsoid with a lesion in it, one volume a channel each.
 
-    The first lies askew: axes in another order, one of them reversed, a rotation, spacings finer and coarser
-    than the network's. The second is upright and longer than a window of the network.
+    The first has another order of axes, one of them reversed, a rotation, and spacings finer and coarser than the
+    network's. The second has standard axes and is longer than a window of the network.
     """
     rng = np.random.RandomState(seed)
     spacing = np.array(bundle.preparation.spacing)
     window = np.array((*bundle.preparation.size[: 3 - bundle.dims], *bundle.size)[-3:])[::-1]
     brain = np.minimum(window, _SHORT) * spacing  # mm along R, A, S
     turn = _rotation(0.3) @ np.eye(3)[:, [2, 0, 1]] @ np.diag([1.0, -1.0, 1.0])
-    askew = _scan(brain[[2, 0, 1]], spacing[[2, 0, 1]] * (0.55, 1.0, 1.3), turn, len(bundle.channels), rng)
+    turned = _scan(brain[[2, 0, 1]], spacing[[2, 0, 1]] * (0.55, 1.0, 1.3), turn, len(bundle.channels), rng)
     long = brain.copy()
     long[1] = 1.3 * window[1] * spacing[1]
-    return [askew, _scan(long, spacing, np.eye(3), len(bundle.channels), rng)]
+    return [turned, _scan(long, spacing, np.eye(3), len(bundle.channels), rng)]
 
 
 def _scan(
@@ -46,7 +46,7 @@ def _scan(
         texture = rng.gamma(4.0, 30.0, shape)
         for axis in range(3):
             texture = (texture + np.roll(texture, 1, axis)) / 2.0
-        # A lesion of DWI is bright and dark in what comes after it, an ADC map.
+        # A lesion is bright in DWI and dark in the second channel, an ADC map.
         texture = texture * np.where(lesion, 0.5 if number else 1.9, 1.0)
         data = np.where(inside, texture, 0.0).astype(np.float32)
         volumes.append(Volume(data, affine, Path(f"random-{number}")))
@@ -60,5 +60,5 @@ def _rotation(angle: float) -> np.ndarray:
 
 
 def feeds(scans: list[Volume]) -> dict[str, np.ndarray]:
-    """What the graph of a whole scan takes."""
+    """The inputs of a whole-scan graph."""
     return {"scan": np.stack([scan.data for scan in scans]), "affine": scans[0].affine}

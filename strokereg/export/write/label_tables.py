@@ -1,17 +1,17 @@
-"""Convolutions over label maps as table look-ups: the same numbers, computed once for each arrangement of labels.
+"""Replace convolutions over label maps by table look-ups, which compute each arrangement of labels once.
 
-SPADE's modulation maps (Park 2019) are conv → ReLU → conv over one-hot label maps, and most of its time. The first
-convolution sees 3 × 3 labels, and few arrangements differ. So they are numbered, the hidden vector of each is computed
-once, and so are its products with the taps of the second convolution. What is left is adding up rows of tables, by
-one axis after the other, and for each 5 × 5 arrangement once. The products are those of the convolutions; only the
-order of their sums differs.
+Most of SPADE's time goes into its modulation maps (Park 2019): conv → ReLU → conv over one-hot label maps. The first
+convolution sees 3 × 3 labels, and few arrangements differ. The graph numbers these arrangements, and computes the
+hidden vector of each and its products with the taps of the second convolution once. Then it adds rows of tables, along
+one axis after the other, once for each 5 × 5 arrangement. The products equal those of the convolutions; only the order
+of the sums differs.
 
-An arrangement is numbered by sorting codes, whole numbers below 2^63: the labels present in a voxel as bits (several at
-coarse levels, whose maps are max-pooled), then three neighbours along one axis after the other. Where a code would grow
-past 63 bits, those that occur are counted through first. Zero always means "outside the image".
+Arrangements are numbered by sorting codes, integers below 2^63. A code holds the labels of a voxel as bits (several
+labels at coarse levels, whose maps are max-pooled), then three neighbours along one axis after the other. If codes
+would exceed 63 bits, they are replaced by their rank first. Zero always means "outside the image".
 
-OpenVINO computes whole numbers in 32 bits, whatever a file says, and would give other images. `ExpandDims`, an operator
-of onnxruntime's own, makes it refuse the file instead.
+OpenVINO computes all integers in 32 bits and would give wrong images. `ExpandDims`, an operator that only onnxruntime
+has, makes it refuse the file instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _End:
 
 @dataclass
 class _Chain:
-    """Convolution, ReLU and convolution over a label map, and what of the nodes behind them goes into the tables."""
+    """Convolution, ReLU and convolution over a label map, and the following nodes that go into the tables."""
 
     first: onnx.NodeProto
     second: onnx.NodeProto
@@ -58,13 +58,13 @@ class _Chain:
 
 
 def rewrite(model: onnx.ModelProto, hidden: int = _HIDDEN) -> int:
-    """Replace such chains of the main graph of a 2D network; others stay as they are.
+    """Replace such chains in the main graph of a 2D network.
 
     Args:
-        hidden: fewest filters between the two convolutions for which it is done.
+        hidden: least number of filters between the two convolutions; chains with fewer stay.
 
     Returns:
-        How many were replaced.
+        Number of replaced chains.
     """
     graph = model.graph
     weights = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
@@ -123,7 +123,7 @@ def _axis(node: onnx.NodeProto) -> int:
 
 
 def _parts(split: onnx.NodeProto, channels: int, weights: dict[str, np.ndarray]) -> list[_End]:
-    """The outputs of a Split; where it names no sizes they are equal, and the last takes what is left."""
+    """The outputs of a Split; without sizes they are equal, and the last takes the rest."""
     equal = -(-channels // len(split.output))
     sizes = weights[split.input[1]].tolist() if len(split.input) == 2 else [equal] * len(split.output)
     edges = np.minimum(np.cumsum([0, *sizes]), channels).tolist()
@@ -141,7 +141,7 @@ def _is_plain(node: onnx.NodeProto, weights: dict[str, np.ndarray]) -> bool:
 
 
 def _is_label_map(name: str, makers: dict[str, onnx.NodeProto]) -> bool:
-    """Made of a comparison with label numbers, and pooled or reshaped at most: every value is 0 or 1."""
+    """True for a comparison with label numbers, pooled or reshaped at most: every value is 0 or 1."""
     while name in makers:
         node = makers[name]
         if node.op_type in ("Equal", "OneHot"):
@@ -156,7 +156,7 @@ def _replace(n: Nodes, chains: list[_Chain], weights: dict[str, np.ndarray]) -> 
     """Nodes that compute the outputs of `chains`, all over the same maps [N, L, Y, X]."""
     labels = weights[chains[0].first.input[1]].shape[1]
     numbers, patches = _patches(n, chains[0].maps, labels)
-    steps = []  # X, then Y: which rows of the tables so far make up one of the next
+    steps = []  # X, then Y: the rows of the last tables that make up a row of the next
     for axis in (2, 1):
         numbers, codes = _count(n, _joined(n, numbers, axis, _COUNTED))
         limit = n.constant(2**_COUNTED)
@@ -166,7 +166,7 @@ def _replace(n: Nodes, chains: list[_Chain], weights: dict[str, np.ndarray]) -> 
         first, second = (weights[node.input[1]].transpose(2, 3, 1, 0) for node in (chain.first, chain.second))
         hidden = n.constant(first.reshape(-1, first.shape[-1])), n.constant(weights[chain.first.input[2]])
         known = n.op("Relu", n.op("Gemm", patches, *hidden))
-        # Row zero: outside the image the second convolution sees zeros, whatever the first would give there.
+        # Row zero: outside the image the second convolution sees zeros.
         known = n.op("Pad", known, n.constant([1, 0, 0, 0]))
         across = [[n.op("MatMul", known, n.constant(second[y, x])) for x in range(3)] for y in range(3)]
         table = _sum_of_rows(n, [_sum_of_rows(n, tables, steps[0]) for tables in across], steps[1])

@@ -1,7 +1,6 @@
-"""What MONAI's tools look for in a TorchScript file: `metadata.json` in the form of a MONAI bundle.
+"""The `metadata.json` of a MONAI bundle, which MONAI's tools look for in a TorchScript file.
 
-With it `monai.data.load_net_with_metadata` opens the file and says what goes in and what comes out. Everything that a
-MONAI bundle has no word for stays in `strokereg.json` beside it.
+`monai.data.load_net_with_metadata` reads inputs and outputs from it. Everything else stays in `strokereg.json`.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import json
 
 from strokereg.export.metadata import Bundle
+from strokereg.registry.specs import Role
 
 NAME = "metadata.json"
 _TASKS = {
-    "segmenter": "stroke lesion segmentation of DWI",
-    "translator": "synthesis of DWI from label maps",
-    "generator": "synthesis of stroke lesion masks",
+    Role.SEGMENTER: "stroke lesion segmentation of DWI",
+    Role.TRANSLATOR: "synthesis of DWI from label maps",
+    Role.GENERATOR: "synthesis of stroke lesion masks",
 }
 
 
@@ -22,8 +22,8 @@ def monai_json(bundle: Bundle) -> str:
     """The text of `metadata.json`."""
     spatial = [f"{step}*n" for step in bundle.steps] or list(bundle.size)
     ((output, meaning),) = bundle.output.items()
-    values = [-1, 1] if bundle.role == "translator" else [0, 1]
-    channels = len(bundle.channels) if bundle.role == "translator" else 1
+    values = [-1, 1] if bundle.role == Role.TRANSLATOR else [0, 1]
+    channels = len(bundle.channels) if bundle.role == Role.TRANSLATOR else 1
     inputs = {
         name: {"type": _kind(name), "format": what, "num_channels": _channels(name, bundle)}
         | ({"spatial_shape": spatial, "dtype": "int64" if name == "labels" else "float32"} if name in _KINDS else {})
@@ -35,7 +35,7 @@ def monai_json(bundle: Bundle) -> str:
         "pytorch_version": bundle.versions.get("torch", ""),
         "numpy_version": "",
         "name": bundle.architecture,
-        "task": _TASKS[bundle.role],
+        "task": _TASKS[Role(bundle.role)],
         "description": f"{bundle.architecture}, trained on {bundle.training.cohort or 'a cohort that is not named'}",
         "intended_use": bundle.intended_use,
         "copyright": bundle.licence,
@@ -43,7 +43,7 @@ def monai_json(bundle: Bundle) -> str:
             "inputs": inputs,
             "outputs": {
                 output: {
-                    "type": "image" if bundle.role == "translator" else "probabilities",
+                    "type": "image" if bundle.role == Role.TRANSLATOR else "probabilities",
                     "format": meaning,
                     "num_channels": channels,
                     "spatial_shape": spatial,

@@ -1,4 +1,4 @@
-"""Writing and running ONNX."""
+"""Write and run ONNX."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ OPSET = 20
 def write(graph: Graph, example: Inputs, path: Path) -> None:
     """Export a graph with dynamic batch and spatial sizes into a single file, exact and fast on onnxruntime.
 
-    `graph.onnx` keeps it in the operators of the exporter, which lower precisions are made from: their own error is far
-    above what `exact_norm` saves, engines have one quick operator for the whole norm, and convolutions gain more from a
-    lower precision than from tables.
+    `graph.onnx` keeps the exporter's own operators, and lower precisions are made from it: their error is far above
+    what `exact_norm` saves, engines have a fast operator for the norm, and convolutions gain more from a lower
+    precision than from tables.
 
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
@@ -68,12 +68,12 @@ def opened(path: Path, precision: Precision = Precision.FP32) -> RunGraph:
 
 
 def versions() -> dict[str, str]:
-    """What wrote the file."""
+    """Versions of the tools that wrote the file."""
     return {"torch": torch.__version__, "onnx": onnx.__version__, "opset": str(OPSET)}
 
 
 def _name_axes(model: onnx.ModelProto, graph: Graph) -> None:
-    """Call free axes by name: torch.export numbers them (`16*s89`), readers of the file want `16*height`."""
+    """Name the free axes: torch.export numbers them (`16*s89`), and `16*height` is easier to read."""
     names: dict[str, str] = {}
     for entry, free in zip(model.graph.input, dynamic_shapes(graph), strict=True):
         for axis, dim in free.items():
@@ -87,7 +87,7 @@ def _name_axes(model: onnx.ModelProto, graph: Graph) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes for its own debugging: stack traces carry paths of the exporting machine."""
+    """Drop the exporter's debugging notes: stack traces contain paths of the exporting machine."""
     for function in (model.graph, *model.functions):
         function.ClearField("doc_string")
         for entry in (*function.node, *function.value_info):

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 
 class Nodes:
-    """Nodes in the making, named by one prefix; constants go into the graph at once, nodes wait for `place`.
+    """New nodes with a common prefix; constants go into the graph at once, nodes with `place`.
 
     Args:
         graph: gets the constants.
@@ -24,7 +24,7 @@ class Nodes:
         self._constants: dict[tuple, str] = {}
 
     def constant(self, value: np.ndarray | np.generic | int | Sequence[int]) -> str:
-        """The name of a constant, int64 where numpy has no say; equal ones are kept once."""
+        """The name of a constant, int64 for Python integers; equal constants are kept once."""
         array = np.asarray(value)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
@@ -44,16 +44,16 @@ class Nodes:
         return names
 
     def finish(self, name: str) -> None:
-        """Give the output of the last node the name that others know it by."""
+        """Name the output of the last node."""
         self.made[-1].output[0] = name
 
 
 def place(graph: onnx.GraphProto, new: Mapping[str, list[onnx.NodeProto]], dropped: Collection[str]) -> None:
-    """Put nodes into a graph and take others out; constants that nobody uses any more go too.
+    """Insert and remove nodes of a graph, and remove constants that are no longer used.
 
     Args:
-        new: first output of a node → the nodes that go before it.
-        dropped: first outputs of the nodes that leave.
+        new: first output of a node → the nodes to insert before it.
+        dropped: first outputs of the nodes to remove.
     """
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:

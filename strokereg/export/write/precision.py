@@ -1,9 +1,11 @@
-"""A float32 ONNX file in another precision; inputs and outputs stay float32.
+"""Convert a float32 ONNX file to a lower precision; inputs and outputs stay float32.
 
 - fp16, for GPUs: convolutions and matrix products in half precision. Normalisation, statistics and activation of the
-  output stay in float32, since raw intensities and sums over a scan do not fit into half precision.
-- bf16, for processors that have it: the same graph, computed in bf16 by OpenVINO; the file's metadata ask for it.
-- int8: static quantisation in the QDQ form, ranges found on training cases, weights by channel.
+  output stay in float32, since raw intensities and sums over a scan do not fit into half precision. (The converter of
+  onnxruntime 1.31 gives the same tensor several producers if it may convert these operators only, which is not valid
+  ONNX.)
+- bf16, for processors that have it: the same graph, computed in bf16 by OpenVINO; the metadata names the precision.
+- int8: static quantisation in QDQ form, with ranges from training cases and weights by channel.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def convert(full: Path, out: Path, precision: Precision, calibration: list[Input
 
 
 def _to_half(full: Path, out: Path, calibration: list[Inputs]) -> None:
-    """Cast what goes into convolutions and matrix products to half precision, and what comes out back."""
+    """Cast the inputs of convolutions and matrix products to half precision, and their outputs back."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -95,7 +97,7 @@ def _to_int8(full: Path, out: Path, calibration: list[Inputs]) -> None:
     if not calibration:
         raise InputError("--precision int8: needs training cases to find its ranges on; give a cohort with --data DIR")
     level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # it advises on the root logger
+    logging.root.setLevel(logging.ERROR)  # it gives advice on the root logger
     try:
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
             prepared = Path(folder) / "prepared.onnx"

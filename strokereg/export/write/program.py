@@ -1,4 +1,4 @@
-"""A graph as torch.export sees it, with free axes: what `.pt2` files and the ONNX exporter both start from."""
+"""Run torch.export on a graph, with free axes: `.pt2` files and ONNX files are both made from the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AXES = ("depth", "height", "width")
 
 
 def program_of(graph: Graph, example: Inputs) -> ExportedProgram:
-    """Export a graph with free batch and spatial sizes; done once a graph, since it takes most of an export's time.
+    """Export a graph with free batch and spatial sizes; done once for each graph, since it is slow.
 
     Args:
         example: inputs with at least two items and no size at its smallest, so that nothing is specialised.
@@ -31,7 +31,7 @@ def program_of(graph: Graph, example: Inputs) -> ExportedProgram:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """torch.export and its ONNX exporter tell of their own deprecations through warnings and logs."""
+    """Hide the deprecations that torch.export and its ONNX exporter report about themselves."""
     logs = [logging.getLogger(name) for name in ("torch.export", "torch.onnx")]
     levels = [log.level for log in logs]
     for log in logs:

@@ -1,8 +1,8 @@
-"""Writing and running `.pt2`, the archive of `torch.export`.
+"""Write and run `.pt2`, the archive of `torch.export`.
 
-What lies in it (torch 2.14): weights as raw bytes with a JSON table, the graph as JSON, our metadata as text, and as
-the one pickled part the example inputs, which are left out here. torch's own reader would unpickle weights, constants
-and example inputs of a stranger's file where that asks for it, so `require_plain` looks before anything is loaded.
+The archive (torch 2.14) holds weights as raw bytes with a JSON table, the graph as JSON, our metadata as text, and
+pickled example inputs, which are left out here. torch's reader unpickles weights, constants and example inputs if a
+file asks for it, so `require_plain` checks a file before anything is loaded.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def annotate(path: Path, text: str) -> None:
 
 
 def _save(program: torch.export.ExportedProgram, path: Path, extra: dict[str, str] | None = None) -> None:
-    """By way of memory: of a full disk torch's own writer says nothing that a person could use."""
+    """Write through memory, since torch's own writer reports a full disk unclearly."""
     packed = io.BytesIO()
     torch.export.save(program, packed, extra_files=extra)
     path.write_bytes(packed.getvalue())
@@ -71,7 +71,7 @@ def opened(path: Path) -> RunGraph:
 
 
 def versions() -> dict[str, str]:
-    """What wrote the file."""
+    """Versions of the tools that wrote the file."""
     return {"torch": torch.__version__}
 
 

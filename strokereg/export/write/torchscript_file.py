@@ -1,4 +1,4 @@
-"""Writing and running TorchScript, by tracing (scripting fails on ordinary module style)."""
+"""Write and run TorchScript, by tracing (scripting fails on ordinary module style)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def annotate(path: Path, text: str) -> None:
 
 
 def _save(module: torch.jit.ScriptModule, path: Path, extra: dict[str, str] | None = None) -> None:
-    """By way of memory: of a full disk torch's own writer says nothing that a person could use."""
+    """Write through memory, since torch's own writer reports a full disk unclearly."""
     packed = io.BytesIO()
     torch.jit.save(module, packed, _extra_files=extra)
     path.write_bytes(packed.getvalue())
@@ -60,7 +60,7 @@ def opened(path: Path) -> RunGraph:
 
 
 def versions() -> dict[str, str]:
-    """What wrote the file."""
+    """Versions of the tools that wrote the file."""
     return {"torch": torch.__version__}
 
 

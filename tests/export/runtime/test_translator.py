@@ -90,7 +90,7 @@ def test_label_maps_that_cannot_be(translator, exported, dseg, tmp_path, capsys)
             np.where(volume.data == 5, 12, volume.data),
             "holds the label value 12, but the label table ends at 6",
         ),
-        ("parts", volume.data * 0.5, "a label map holds whole numbers only"),
+        ("parts", volume.data * 0.5, "a label map holds integers only"),
         ("empty", volume.data * 0, "is all background"),
     ]:
         path = tmp_path / f"{name}.nii.gz"

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from strokereg.export.scan import (
-    brain,
-)
+from strokereg.export.scan import brain
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from strokereg.export.scan import (
-    domain,
-)
+from strokereg.export.scan import domain
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

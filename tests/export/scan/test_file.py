@@ -75,7 +75,7 @@ def test_a_graph_that_does_otherwise_is_not_written(unet_run, tmp_path, monkeypa
 
 
 def test_commands_for_networks_say_which_file_they_want(exported, phantom):
-    with pytest.raises(InputError, match=r"unet\.scan\.onnx: holds a whole scan's way.* give the network alone"):
+    with pytest.raises(InputError, match=r"unet\.scan\.onnx: takes whole scans.* give the network alone"):
         load(exported["scan"])
     with pytest.raises(InputError, match="takes whole scans, and only networks are timed"):
         bench(exported["scan"])

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from scipy import ndimage
 
-from strokereg.export.scan import (
-    resample,
-)
+from strokereg.export.scan import resample
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from strokereg.core.scan.window import _windows
-from strokereg.export.scan import (
-    windows,
-)
+from strokereg.export.scan import windows
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

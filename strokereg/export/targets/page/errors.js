@@ -1,2 +1,2 @@
-// What the reader of the page gave was wrong: one sentence with the file, the fault and the mend.
+// Wrong input: one sentence with the file, the fault and the fix.
 export class InputError extends Error {}

@@ -32,12 +32,12 @@ export async function readVolume(file) {
 /** Scans of one case must share one grid: shape equal, affines within 0.001 mm and 10⁻⁵ of each entry. */
 export function checkSameGrid(first, second) {
   const shapes = [second.shape, first.shape].map((shape) => `(${shape.join(", ")})`);
-  const mend = "resample it onto that image first";
+  const fix = "resample it onto that image first";
   if (shapes[0] !== shapes[1]) {
-    throw fault(second.name, `lies on another grid than ${first.name} (shape ${shapes[0]} against ${shapes[1]})`, mend);
+    throw fault(second.name, `lies on another grid than ${first.name} (shape ${shapes[0]} against ${shapes[1]})`, fix);
   }
   const close = first.affine.flat().every((a, i) => Math.abs(a - second.affine.flat()[i]) <= 1e-3 + 1e-5 * Math.abs(second.affine.flat()[i]));
-  if (!close) throw fault(second.name, `lies on another grid than ${first.name} (affines differ)`, mend);
+  if (!close) throw fault(second.name, `lies on another grid than ${first.name} (affines differ)`, fix);
 }
 
 /** A mask (Uint8Array, X fastest) as an unpacked NIfTI file on the grid of a scan: its header, with uint8 voxels. */
@@ -54,7 +54,7 @@ export function maskFile(volume, mask) {
   else view.setBigInt64(form.offset, BigInt(form.least), little);
   const real = (at, value) => (form.real === 4 ? view.setFloat32(at, value, little) : view.setFloat64(at, value, little));
   [1, 0].forEach((value, i) => real(form.slope + form.real * i, value));
-  // How bright to draw it (cal_max, cal_min) was said of the scan.
+  // The display range (cal_max, cal_min) was that of the scan.
   [0, 0].forEach((value, i) => real(form.range + form.real * i, value));
   out.set(mask, form.least);
   return out;
@@ -80,9 +80,9 @@ function readHeader(name, bytes) {
   if (magic.startsWith("ni")) throw fault(name, "its voxels lie in another file (.img)", "convert the two to one .nii file");
   if (magic !== `n+${form.version}`) throw fault(name, "not a NIfTI image", "give a .nii or .nii.gz file");
   const real = (at) => (form.real === 4 ? view.getFloat32(at, little) : view.getFloat64(at, little));
-  const whole = (at) => (form.edge === 2 ? view.getInt16(at, little) : Number(view.getBigInt64(at, little)));
+  const integer = (at) => (form.edge === 2 ? view.getInt16(at, little) : Number(view.getBigInt64(at, little)));
   const code = (at) => (form.version === 1 ? view.getInt16(at, little) : view.getInt32(at, little));
-  const edges = Array.from({length: Math.max(0, Math.min(7, whole(form.dim)))}, (_, i) => whole(form.dim + form.edge * (i + 1)));
+  const edges = Array.from({length: Math.max(0, Math.min(7, integer(form.dim)))}, (_, i) => integer(form.dim + form.edge * (i + 1)));
   if (edges.length < 3 || edges.some((edge) => edge < 1) || edges.slice(3).some((edge) => edge !== 1)) {
     throw fault(name, `its shape is (${edges.join(", ")})`, "a 3D volume is needed, so extract one volume first");
   }
@@ -144,6 +144,6 @@ function determinant([[a, b, c], [d, e, f], [g, h, i]]) {
   return a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g);
 }
 
-function fault(name, what, mend) {
-  return new InputError(`${name}: ${what}; ${mend}`);
+function fault(name, what, fix) {
+  return new InputError(`${name}: ${what}; ${fix}`);
 }

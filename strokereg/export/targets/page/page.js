@@ -1,4 +1,4 @@
-// What the reader sees and does; the computing is in worker.js, the picture in viewer.js.
+// The page: inputs, status and results; worker.js computes, viewer.js draws.
 
 import {openViewer} from "./viewer.js";
 
@@ -16,7 +16,7 @@ worker.onmessage = ({data}) => {
   else if (data.fault) end(data.fault, true);
   else show(data.found);
 };
-worker.onerror = (event) => end(`The page could not start (${event.message}): a newer browser may help.`, true);
+worker.onerror = (event) => end(`The page could not start (${event.message}); try a newer browser.`, true);
 
 /** From a blob, so that it inherits the page's content policy: no request but to this server. */
 function startWorker() {
@@ -92,7 +92,7 @@ async function show({volumeMl, lesions, mask, centre}) {
   at("volume").value = `${volumeMl.toFixed(2)} ml`;
   at("lesions").value = lesions;
   at("result").hidden = false;
-  let told = `${volumeMl.toFixed(2)} ml in ${lesions} lesion${lesions === 1 ? "" : "s"} in ${scan.name}.`;
+  let result = `${volumeMl.toFixed(2)} ml in ${lesions} lesion${lesions === 1 ? "" : "s"} in ${scan.name}.`;
   if (viewer) {
     try {
       await viewer.showScan(scan);
@@ -100,10 +100,10 @@ async function show({volumeMl, lesions, mask, centre}) {
       at("view").hidden = false;
     } catch (error) {
       console.error(error);
-      told += " The picture could not be drawn.";
+      result += " The picture could not be drawn.";
     }
   }
-  end(told, false);
+  end(result, false);
 }
 
 function end(sentence, fault) {
@@ -129,7 +129,7 @@ function stem(name) {
   return name.replace(/\.nii(\.gz)?$/, "").replace(new RegExp(`_${bundle.channels[0]}$`), "");
 }
 
-/** Dropped files go to the channels that their names speak of, else to those that still want one. */
+/** Dropped files go to the channels in their names, or to those that have no file yet. */
 function sorted(files) {
   if (bundle.channels.length === 1) return [[bundle.channels[0], files[0]]];
   const named = files.map((file) => [bundle.channels.find((name) => file.name.includes(`_${name}.`)), file]);
@@ -137,7 +137,7 @@ function sorted(files) {
   return named.map(([channel, file]) => [channel ?? free.shift() ?? bundle.channels[0], file]);
 }
 
-// The whole page is the target: a file that misses a box would make the browser leave the page.
+// The complete page takes files: the browser would open a file that is dropped beside a box.
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {
     event.preventDefault();

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from strokereg.export.runtime.stream import ahead, each
+from strokereg.export.runtime.prefetch import each
 from strokereg.registry.errors import InputError, OutputFailed
 
 
@@ -15,13 +15,17 @@ def readers() -> int:
 
 def test_items_come_in_order_and_are_read_while_others_are_worked_on():
     events = []
-    for turn in ahead(range(4), lambda item: events.append(f"read {item}") or item * 10):
-        while f"read {min(turn.item + 1, 3)}" not in events:
+
+    def work(item, value):
+        while f"read {min(item + 1, 3)}" not in events:
             time.sleep(0.001)  # the next one is read although this one is still being worked on
-        assert turn.get() == turn.item * 10
-        events.append(f"worked {turn.item}")
+        assert value == item * 10
+        events.append(f"worked {item}")
+
+    each(range(4), lambda item: events.append(f"read {item}") or item * 10, work, lambda item, error: None)
     assert [event for event in events if event.startswith("worked")] == [f"worked {i}" for i in range(4)]
     assert events.index("read 1") < events.index("worked 0")
+    assert "read 3" not in events[: events.index("worked 1")]  # memory holds two items at most
 
 
 def test_a_bad_item_goes_to_the_failures_and_the_next_one_follows():
