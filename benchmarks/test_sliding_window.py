@@ -106,8 +106,8 @@ def test_the_runtime_beside_monai_and_nnunet(files, scan, tmp_path, capsys):
     seconds: dict[str, list[float]] = {"strokereg": [], "monai": [], "nnunet": []}
     found: dict[str, np.ndarray] = {}
     with subprocess.Popen([*map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
-        while (told := peer.stdout.readline()) != "ready\n":  # nnU-Net greets first
-            assert told, "nnU-Net's process ended before it was ready"
+        while (line := peer.stdout.readline()) != "ready\n":  # nnU-Net greets first
+            assert line, "nnU-Net's process ended before it was ready"
         for number in range(_ROUNDS + 1):
             for name, run in here.items():
                 begun = time.perf_counter()

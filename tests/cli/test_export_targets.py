@@ -60,8 +60,8 @@ def test_targets_that_only_a_segmenter_has(make_run, tmp_path, capsys):
     run = make_run("mask-gan")
     for kind in ("web", "monai"):
         assert export(run, "--format", f"onnx,{kind}", "--out", tmp_path / "out") == 2
-        assert f"--format {kind}: " in (said := error(capsys))
-        assert "mask-gan is a generator; export it to onnx, torchscript, pt2 or triton" in said
+        assert f"--format {kind}: " in (message := error(capsys))
+        assert "mask-gan is a generator; export it to onnx, torchscript, pt2 or triton" in message
     assert not (tmp_path / "out").exists()
 
 
@@ -133,7 +133,7 @@ def test_interrupted_in_the_middle(unet_run, tmp_path):
     while not list(tmp_path.glob("out/.export-*")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=300)
+    _, message = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert said.endswith("Interrupted.\n")
+    assert message.endswith("Interrupted.\n")
     assert listed(tmp_path / "out") == []

@@ -136,8 +136,8 @@ def test_a_second_scan_is_a_scan_and_no_output(exported, phantom, tmp_path, caps
     assert "'--model'" in capsys.readouterr().err
     assert segment(exported["onnx"], *scans) == 0
     assert capsys.readouterr().out.count(" ml in ") == 2
-    told = refused(capsys, exported["onnx"], scans[0], "--out", scans[1])
-    assert "sub-02_dwi.nii.gz: exists and is not an unchanged output of strokereg; choose another --out" in told
+    message = refused(capsys, exported["onnx"], scans[0], "--out", scans[1])
+    assert "sub-02_dwi.nii.gz: exists and is not an unchanged output of strokereg; choose another --out" in message
     assert [scan.read_bytes() for scan in scans] == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [scan.name for scan in scans]
 

@@ -78,9 +78,9 @@ def test_a_full_disk_ends_the_work_and_leaves_nothing_half(exported, phantom, sm
     with (full_disk / "filler").open("wb") as file:
         file.write(bytes(60_000))
     assert segment(exported["onnx"], phantom, "--out", full_disk, "--qc") == 2
-    told = capsys.readouterr().err
-    assert "cannot be written (No space left on device); make room or choose another folder" in told
-    assert told.count("Error: ") == 1
+    message = capsys.readouterr().err
+    assert "cannot be written (No space left on device); make room or choose another folder" in message
+    assert message.count("Error: ") == 1
     left = sorted(path.name for path in full_disk.iterdir() if path.name != "filler")
     assert not [name for name in left if name.startswith(".")]
     assert all(name.startswith("sub-01") for name in left)
@@ -102,9 +102,9 @@ def test_interrupted_in_the_middle(exported, phantom, tmp_path):
     while not list(tmp_path.glob("out/*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told.endswith("Interrupted.\n")
+    assert message.endswith("Interrupted.\n")
     made = sorted(os.listdir(tmp_path / "out"))
     assert 0 < len(made) < 6000
     assert not [name for name in made if name.startswith(".")]

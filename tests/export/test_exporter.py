@@ -1,4 +1,4 @@
-"""Exported files: what they compute, what they say, what they do not tell."""
+"""Exported files: what they compute, their metadata, and what they do not contain."""
 
 import zipfile
 
@@ -22,7 +22,7 @@ def trained(unet_run, phantom):
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2"])
-def test_every_format_carries_the_same_story(exported, unet_run, name):
+def test_every_format_carries_the_same_metadata(exported, unet_run, name):
     record, bundle = Record.read(unet_run), read_bundle(exported[name])
     assert (bundle.role, bundle.architecture, bundle.dims) == ("segmenter", "unet", 2)
     assert bundle.channels == ("dwi",)
@@ -38,7 +38,7 @@ def test_every_format_carries_the_same_story(exported, unet_run, name):
     assert bundle.parity.cases == 2
 
 
-def test_files_tell_nothing_of_the_machine(exported, unet_run, phantom):
+def test_files_contain_nothing_of_the_machine(exported, unet_run, phantom):
     with zipfile.ZipFile(exported["pt2"]) as archive:
         inside = b"".join(archive.read(name) for name in archive.namelist())
     content = exported["onnx"].read_bytes() + inside
@@ -65,12 +65,12 @@ class Branching(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [(Restless(), "is not the trained network: largest difference 0"), (Branching(), "cannot be exported to onnx")],
 )
-def test_a_failed_export_says_why_and_leaves_nothing(trained, tmp_path, network, said):
+def test_a_failed_export_says_why_and_leaves_nothing(trained, tmp_path, network, message):
     record, _, samples = trained
-    with pytest.raises(RunFailed, match=said) as failed:
+    with pytest.raises(RunFailed, match=message) as failed:
         export_model(network, record, tmp_path, data=ExportData(samples))
     assert "\n" not in str(failed.value)
     assert list(tmp_path.iterdir()) == []

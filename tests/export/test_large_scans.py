@@ -1,4 +1,4 @@
-"""Scans larger than the network, and mirror images: the runtime does as the evaluate does."""
+"""Scans larger than the network, and mirror images: the runtime does as evaluation does."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_network_is_shown_its_own_size_only(segmenter, large, monkeypatch):
     assert {shape[2:] for shape in seen} == {(32, 32)}
 
 
-def test_mirror_images_are_averaged_as_in_the_judge(segmenter, mirrored_run, phantom):
+def test_mirror_images_are_averaged_as_in_evaluation(segmenter, mirrored_run, phantom):
     dwi = phantom / "sub-02" / "dwi" / "sub-02_dwi.nii.gz"
     scan = read_volume(dwi)
     with_flips, without = segmenter.probability([scan], flips=True), segmenter.probability([scan])

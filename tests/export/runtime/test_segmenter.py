@@ -167,7 +167,7 @@ def bad_scan(kind, scan, folder):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("missing", "no such file"),
         ("truncated", "damaged or truncated"),
@@ -176,10 +176,10 @@ def bad_scan(kind, scan, folder):
         ("empty", "holds no positive voxels"),
     ],
 )
-def test_bad_scans_are_refused_and_nothing_is_written(segmenter, scan, tmp_path, kind, said):
+def test_bad_scans_are_refused_and_nothing_is_written(segmenter, scan, tmp_path, kind, message):
     path = bad_scan(kind, scan, tmp_path)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError, match=said) as refused:
+    with pytest.raises(InputError, match=message) as refused:
         segmenter.segment(path, out=tmp_path / "out.nii.gz")
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -192,14 +192,14 @@ def test_outputs_that_cannot_be(segmenter, scan, tmp_path, monkeypatch):
     link = tmp_path / "link.nii.gz"
     link.symlink_to(own)
     (tmp_path / "folder.nii.gz").mkdir()
-    for out, said in [
+    for out, message in [
         (own, "is an input too and would be overwritten"),
         (link, "is an input too and would be overwritten"),
         (tmp_path / "no" / "mask.nii.gz", "its folder does not exist"),
         (tmp_path / "mask.png", r"must end in \.nii or \.nii\.gz"),
         (tmp_path / "folder.nii.gz", "cannot be written"),
     ]:
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             segmenter.segment(own, out=out)
     assert own.read_bytes() == scan.read_bytes()
     monkeypatch.setattr(os, "access", lambda *_: False)

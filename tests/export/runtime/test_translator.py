@@ -84,7 +84,7 @@ def test_noise_is_drawn_from_the_seed(make_run, dseg, tmp_path):
 
 def test_label_maps_that_cannot_be(translator, exported, dseg, tmp_path, capsys):
     volume = read_volume(dseg)
-    for name, data, said in [
+    for name, data, message in [
         (
             "stray",
             np.where(volume.data == 5, 12, volume.data),
@@ -95,7 +95,7 @@ def test_label_maps_that_cannot_be(translator, exported, dseg, tmp_path, capsys)
     ]:
         path = tmp_path / f"{name}.nii.gz"
         nib.save(nib.Nifti1Image(data.astype(np.float32), volume.affine), path)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             load_translator(translator[1]).synthesize(path)
     words = ["synthesize", "--model", exported["onnx"], "--labels", dseg, "--out", tmp_path / "out"]
     assert main(list(map(str, words))) == 2

@@ -102,7 +102,7 @@ def test_engines_that_optimise_less(make, scan, level):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "name"),
     [
         (lambda data, affine: (np.minimum(data, 0.0), affine), "dwi_holds_no_positive_voxels"),
         (lambda data, affine: (np.where(data > 0, data, np.inf), affine), "the_scan_holds_NaN_or_infinite_voxels"),
@@ -111,10 +111,10 @@ def test_engines_that_optimise_less(make, scan, level):
         (lambda data, affine: (1.0 * (data > 0), affine), "dwi_has_one_intensity_almost_everywhere"),
     ],
 )
-def test_what_the_runtime_refuses_stops_with_its_name(make, scan, change, told):
+def test_what_the_runtime_refuses_stops_with_its_name(make, scan, change, name):
     made = make(scaling="zscore")
     data, affine = change(scan[0].data, scan[0].affine)
-    with pytest.raises(Exception, match=f"Name:'{told}'"):
+    with pytest.raises(Exception, match=f"Name:'{name}'"):
         made.session.run(None, {"scan": data.astype(np.float32)[None], "affine": affine})
 
 

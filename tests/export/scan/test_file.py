@@ -89,8 +89,8 @@ def test_a_translator_has_no_such_graph(make_run):
 def test_a_graph_that_is_not_the_one_of_its_metadata(exported, tmp_path):
     model = onnx.load(exported["onnx"])
     (entry,) = (entry for entry in model.metadata_props if entry.key == KEY)
-    told = json.loads(entry.value) | {"inputs": file.INPUTS, "output": file.OUTPUT}
-    entry.value = json.dumps(told)
+    content = json.loads(entry.value) | {"inputs": file.INPUTS, "output": file.OUTPUT}
+    entry.value = json.dumps(content)
     onnx.save(model, tmp_path / "odd.scan.onnx")
     with pytest.raises(InputError, match="graph does not fit its strokereg metadata"):
         check_export(tmp_path / "odd.scan.onnx")

@@ -34,14 +34,14 @@ class Page:
 
     Attributes:
         asked: addresses that the page and its workers asked for.
-        said: errors and warnings on the console.
+        console: errors and warnings on the console.
     """
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive, self._left = send, receive, b""
         self._numbers = itertools.count(1)
         self.asked: list[str] = []
-        self.said: list[str] = []
+        self.console: list[str] = []
         self._workers: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -78,7 +78,7 @@ class Page:
         self.page("Page.navigate", url="about:blank")  # and let the page before say its last words
         self.wait_for("location.href === 'about:blank'")
         self.asked.clear()
-        self.said.clear()
+        self.console.clear()
         self.page("Page.navigate", url=address)
         self.wait_for("['ready', 'fault'].includes(document.body?.dataset.state)")
 
@@ -86,7 +86,7 @@ class Page:
         deadline = time.monotonic() + seconds
         while not self.run(condition):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{condition}: {self.run('document.body.innerText')} {self.said}")
+                raise TimeoutError(f"{condition}: {self.run('document.body.innerText')} {self.console}")
             time.sleep(0.05)
 
     def choose(self, selector: str, *files: Path) -> None:
@@ -115,7 +115,7 @@ class Page:
         self.click("#save")
         deadline = time.monotonic() + 60
         while not (found := list(folder.glob("*_mask.nii.gz"))):
-            assert time.monotonic() < deadline, self.said
+            assert time.monotonic() < deadline, self.console
             time.sleep(0.05)
         return found[0]
 
@@ -142,11 +142,11 @@ class Page:
         if method == "Network.requestWillBeSent":
             self.asked.append(params["request"]["url"])
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
-            self.said.append(params["entry"]["text"])
+            self.console.append(params["entry"]["text"])
         elif method == "Runtime.exceptionThrown":
-            self.said.append(str(params["exceptionDetails"]))
+            self.console.append(str(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
-            self.said.append(str([argument.get("value") for argument in params["args"]]))
+            self.console.append(str([argument.get("value") for argument in params["args"]]))
         elif method == "Target.attachedToTarget" and params["targetInfo"]["type"] == "worker":
             self._workers.append(params["sessionId"])
 

@@ -11,20 +11,20 @@ PACKS_ANOTHER = 'for word; do place="$word"; done; mkdir package; echo evil > pa
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
         (None, "--format web: needs npm once, for the two libraries of the page, and it is not on PATH"),
         (FAILS, r"could not fetch onnxruntime-web@1\.30\.0 \(no network\)"),
         (PACKS_ANOTHER, "from npm does not hold the file that was tested"),
     ],
 )
-def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, monkeypatch, capsys, script, said):
+def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, monkeypatch, capsys, script, message):
     monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path) if script is None else f"{tmp_path}:/usr/bin:/bin")
     if script is not None:
         (tmp_path / "npm").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "npm").chmod(0o755)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         libraries()
     assert main(["export", str(unet_run), "--format", "web", "--out", str(tmp_path / "out")]) == 2
     assert "Error: --format web: " in capsys.readouterr().err

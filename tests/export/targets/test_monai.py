@@ -38,11 +38,11 @@ def test_monai_loads_the_network_with_its_metadata(bundle):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network, told, _ = monai.bundle.load(
+        network, metadata, _ = monai.bundle.load(
             bundle.name, bundle_dir=str(bundle.parent), load_ts_module=True, device="cpu", source="github"
         )
     assert next(network.parameters()).device.type == "cpu"
-    assert told["network_data_format"]["outputs"]["probability"]["value_range"] == [0, 1]
+    assert metadata["network_data_format"]["outputs"]["probability"]["value_range"] == [0, 1]
     parser = monai.bundle.ConfigParser()
     parser.read_config(bundle / "configs" / "inference.json")
     parser.read_meta(bundle / "configs" / "metadata.json")

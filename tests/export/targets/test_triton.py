@@ -53,9 +53,9 @@ def test_the_configuration_is_tritons_and_fits_the_graph(exported, tmp_path, mes
     config = config_of(place, messages)
     assert (place.name, config.name, config.backend) == ("unet-triton", "unet", "onnxruntime")
     session = onnxruntime.InferenceSession(place / "unet" / "1" / "model.onnx", providers=["CPUExecutionProvider"])
-    for told, tensors in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
-        assert [entry.name for entry in told] == [tensor.name for tensor in tensors]
-        for entry, tensor in zip(told, tensors, strict=True):
+    for described, tensors in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
+        assert [entry.name for entry in described] == [tensor.name for tensor in tensors]
+        for entry, tensor in zip(described, tensors, strict=True):
             assert entry.data_type == messages.TYPE_FP32
             assert list(entry.dims) == [edge if isinstance(edge, int) else -1 for edge in tensor.shape[1:]]
             assert not isinstance(tensor.shape[0], int)  # or the server could not batch
@@ -129,9 +129,9 @@ def server(exported, tmp_path, messages):
                 raw = raw[size:]
             assert raw == b""
             (found,) = session.run([entry["name"] for entry in asked["outputs"]], feeds)
-            told = {"name": "probability", "datatype": "FP32", "shape": found.shape}
-            told["parameters"] = {"binary_data_size": found.nbytes}
-            head = json.dumps({"model_name": "unet", "model_version": "1", "outputs": [told]}).encode()
+            described = {"name": "probability", "datatype": "FP32", "shape": found.shape}
+            described["parameters"] = {"binary_data_size": found.nbytes}
+            head = json.dumps({"model_name": "unet", "model_version": "1", "outputs": [described]}).encode()
             self.answer(head + found.tobytes(), {header: str(len(head))})
 
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.train.record import Record
 from strokereg.export.files import read_bundle
 from strokereg.export.formats import Format
+from strokereg.export.run import export
 from strokereg.export.runtime.segmenter import load
 from strokereg.export.targets import build
 from strokereg.export.targets.libraries import libraries
@@ -41,7 +43,7 @@ def scan(phantom) -> Path:
 
 
 def agreement(page, folder: Path, model: Path, *scans: Path) -> float:
-    """Share of voxels where the page's saved mask is the runtime's, on the same grid and with the same numbers told."""
+    """Share of voxels where the page's saved mask is the runtime's, on the same grid with the same numbers shown."""
     folder.mkdir()
     written = nib.load(page.save(folder))
     found = load(model, "onnxruntime").segment(list(scans))
@@ -49,9 +51,9 @@ def agreement(page, folder: Path, model: Path, *scans: Path) -> float:
     assert written.shape == found.mask.shape
     assert written.get_data_dtype() == np.uint8
     assert np.array_equal(written.affine, found.affine)
-    told = page.run("[document.getElementById('volume').value, document.getElementById('lesions').value]")
-    assert float(told[0].removesuffix(" ml")) == pytest.approx(found.volume_ml, rel=1e-3, abs=0.006)
-    assert int(told[1]) == found.lesions
+    shown = page.run("[document.getElementById('volume').value, document.getElementById('lesions').value]")
+    assert float(shown[0].removesuffix(" ml")) == pytest.approx(found.volume_ml, rel=1e-3, abs=0.006)
+    assert int(shown[1]) == found.lesions
     return float((np.asarray(written.dataobj).astype(bool) == found.mask).mean())
 
 
@@ -75,7 +77,7 @@ def test_the_real_case_is_segmented_and_nothing_leaves_the_machine(page, serve, 
     assert drawn(page, tmp_path) == (True, True)
     assert page.segment(site / "model.onnx") == "model.onnx: not a NIfTI image; give a .nii or .nii.gz file"
     assert drawn(page, tmp_path) == (False, False)  # nothing of the scan before is left
-    assert page.said == []
+    assert page.console == []
     elsewhere = [one for one in page.asked if not one.startswith((server.address, f"blob:{server.address}", "data:"))]
     assert elsewhere == []
     assert set(server.paths) <= {"/", *(f"/{path.relative_to(site)}" for path in site.rglob("*"))}
@@ -88,7 +90,7 @@ def test_the_policy_keeps_page_and_worker_from_asking_elsewhere(page, serve, sit
     assert page.run(asking) == "TypeError"
     assert page.run_in_worker(asking) == "TypeError"
     assert other.paths == []
-    assert "Content Security Policy" in " ".join(page.said)
+    assert "Content Security Policy" in " ".join(page.console)
 
 
 def test_everything_is_reached_by_keyboard_and_both_colour_schemes_exist(page, serve, site, scan):
@@ -149,21 +151,21 @@ def test_bad_scans_get_a_sentence_and_the_next_one_is_taken(plain_page, serve, s
     write_volume(tmp_path / "whole.nii", volume.data, volume.affine)
     (tmp_path / "short.nii").write_bytes((tmp_path / "whole.nii").read_bytes()[:40_000])
     write_volume(tmp_path / "empty.nii", np.zeros_like(volume.data), volume.affine)
-    for name, said in {
+    for name, message in {
         "cut.nii.gz": "damaged or truncated",
         "short.nii": "damaged or truncated (39648 of 89760 bytes of voxels)",
         "text.nii": "not a NIfTI image",
         "four.nii": "its shape is (30, 34, 22, 2); a 3D volume is needed",
         "empty.nii": "holds no positive voxels",
     }.items():
-        told = plain_page.segment(tmp_path / name)
-        assert told.startswith(f"{name}: ")
-        assert said in told
+        shown = plain_page.segment(tmp_path / name)
+        assert shown.startswith(f"{name}: ")
+        assert message in shown
         assert plain_page.run("document.getElementById('save').hidden && document.getElementById('result').hidden")
     plain_page.drop(scan, tmp_path / "whole.nii")
     assert plain_page.run("document.getElementById('status').textContent").startswith("These are 2 files")
     assert " ml in " in plain_page.segment(scan)
-    assert plain_page.said == []
+    assert plain_page.console == []
 
 
 def test_two_channels_in_3d_dropped_together_on_a_server_that_allows_threads(
@@ -180,12 +182,26 @@ def test_two_channels_in_3d_dropped_together_on_a_server_that_allows_threads(
     volume = read_volume(adc)
     other = write_volume(tmp_path / "sub-02_adc.nii.gz", volume.data[:-1], volume.affine)
     assert "lies on another grid than sub-02_dwi.nii.gz" in plain_page.segment(dwi, other)
-    assert plain_page.said == []
+    assert plain_page.console == []
 
 
-def test_a_model_that_is_not_ours(plain_page, serve, site, tmp_path):
+def test_a_network_trained_on_another_scaling_and_interpolation(plain_page, serve, unet_run, scan, tmp_path):
+    run = shutil.copytree(unet_run, tmp_path / "run")
+    record = Record.read(run)
+    how = {"scaling": "percentile", "interpolation": "cubic", "spacing": (4.0, 4.0, 4.0)}
+    record.model_copy(update={"preparation": record.preparation.model_copy(update=how)}).write(run)
+    model, place = export(run, formats=("onnx", "web"))
+    plain_page.open(serve(place).address)
+    assert " ml in " in plain_page.segment(scan)
+    assert agreement(plain_page, tmp_path / "saved", model, scan) >= 0.9999
+
+
+def test_a_model_that_is_not_ours_or_a_network_alone(plain_page, serve, site, exported, tmp_path):
     place = tmp_path / "site"
     shutil.copytree(site, place)
     (place / "model.onnx").write_text("no protobuf")
     plain_page.open(serve(place).address)
     assert "model.onnx: not an ONNX model" in plain_page.run("document.getElementById('status').textContent")
+    shutil.copy(exported["onnx"], place / "model.onnx")
+    plain_page.open(serve(place).address)
+    assert "model.onnx: takes no whole scan" in plain_page.run("document.getElementById('status').textContent")

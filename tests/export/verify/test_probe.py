@@ -24,7 +24,7 @@ def metadata(model):
 
 
 @pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2"])
-def test_without_its_run_a_file_is_held_against_its_own_answers(exported, name):
+def test_without_its_run_a_file_is_compared_with_its_own_answers(exported, name):
     checked = check_export(exported[name])
     parity = checked.parity
     assert parity.largest_difference <= 1e-4

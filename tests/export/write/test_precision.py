@@ -24,7 +24,7 @@ def reduced(unet_run, tmp_path_factory):
     return dict(zip(("fp32", "fp16", "int8"), files, strict=True))
 
 
-def test_each_precision_is_a_file_with_its_price(reduced):
+def test_each_precision_is_a_file_with_its_loss(reduced):
     assert [path.name for path in reduced.values()] == ["unet.onnx", "unet.fp16.onnx", "unet.int8.onnx"]
     for name in ("fp16", "int8"):
         bundle = read_bundle(reduced[name])
