@@ -1,8 +1,8 @@
-"""The ways a command can end badly, told apart by exit code.
+"""Errors whose message is meant for the user. The class decides the exit code of the command.
 
-`InputError`  the user gave something wrong: one sentence with file, fault and mend; exit code 2.
-`OutputFailed` a full disk, a folder that went away; exit code 2.
-`RunFailed`   the input was right but the work did not hold (NaN loss, parity missed); exit code 1.
+`InputError`    the input is wrong; exit code 2.
+`OutputFailed`  an output cannot be written, for example on a full disk; exit code 2.
+`RunFailed`     the input was right, but the work failed (NaN loss, parity missed); exit code 1.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ from pathlib import Path
 
 
 class StrokeregError(Exception):
-    """Base of every error whose message is meant for the user as it stands."""
+    """Base class: the command line prints the message without a traceback."""
 
     exit_code = 1
 
 
 class InputError(StrokeregError):
-    """Wrong input. The message names the file or option, the fault and the mend, in one sentence."""
+    """Wrong input. The message names the file or option, the fault and the fix in one sentence."""
 
     exit_code = 2
 
 
 class FileFault(InputError):
-    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and mend."""
+    """A fault of one file, kept in parts so that a check can list many of them: path, fault and fix."""
 
-    def __init__(self, path: Path | str, fault: str, mend: str) -> None:
-        super().__init__(f"{path}: {fault}; {mend}")
-        self.path, self.fault, self.mend = Path(path), fault, mend
+    def __init__(self, path: Path | str, fault: str, fix: str) -> None:
+        super().__init__(f"{path}: {fault}; {fix}")
+        self.path, self.fault, self.fix = Path(path), fault, fix
 
-    def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
-        return FileFault, (self.path, self.fault, self.mend)
+    def __reduce__(
+        self,
+    ) -> tuple[object, ...]:  # for pickle, which would pass one argument
+        return FileFault, (self.path, self.fault, self.fix)
 
 
 class OutputFailed(StrokeregError):
-    """An output cannot be written, which ends the work: the next one could not be written either."""
+    """An output cannot be written. The command stops, because the next output would fail too."""
 
     exit_code = 2
 
 
 class RunFailed(StrokeregError):
-    """The work was started rightly and did not hold."""
+    """The input was right, but the work failed."""
 
     exit_code = 1
 
@@ -51,3 +53,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' (did you mean x?)' for a near miss among `known`, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=2, cutoff=0.55)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def describe_error(error: BaseException) -> str:
+    """Kind and first line of an error, short enough to stand within a sentence."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

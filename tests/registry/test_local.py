@@ -111,7 +111,7 @@ def test_what_cannot_be_loaded_is_one_sentence(file, tmp_path):
     file("x = 1\n", "beside.py")
     for text, words in [
         ("import nowhere_to_be_found\n", "install what provides 'nowhere_to_be_found'"),
-        ("import beside\n", "a plugin file stands alone: put both into a folder"),
+        ("import beside\n", "put both files into a folder"),
         ("def f(:\n", r"cannot be imported \(SyntaxError"),
         ("import sys\nsys.exit('no licence')\n", r"SystemExit: no licence"),
         (MODEL, "holds no spec"),

@@ -39,4 +39,4 @@ class Finding:
 
 def finding_of(rule: str, case: str, part: str, error: FileFault, severe: bool = True) -> Finding:
     """The finding that a file's fault makes."""
-    return Finding(rule, case, part, str(error.path), error.fault, error.mend, severe)
+    return Finding(rule, case, part, str(error.path), error.fault, error.fix, severe)
