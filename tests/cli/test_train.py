@@ -69,7 +69,7 @@ def test_artefacts_are_asked_for_on_the_command_line(small_cohort, tmp_path, cap
         (["--cases", "99"], "ask for 1 to that many"),
         (["--precision", "half"], "option precision='half'"),
         (["--channels", "flair"], "flair"),
-        (["--spacing", "0"], "a voxel edge in mm is needed"),
+        (["--spacing", "0"], "the voxel size must be positive"),
         (["--device", "abacus"], "no such device"),
     ],
 )
@@ -116,7 +116,7 @@ def test_what_a_segmenter_cannot_be_is_one_sentence(small_cohort, tmp_path, caps
 def test_a_mixer_has_nothing_to_train(small_cohort, tmp_path, capsys, name):
     assert main(["train", name, "--data", str(small_cohort), "--out", str(tmp_path / "run")]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{name} is a mixer: it makes new cases of two real ones and has nothing to train" in said
+    assert f"{name} is a mixer: it combines two real cases and is not trained" in said
     assert f"strokereg compare --models {name}" in said
     assert not (tmp_path / "run").exists()
 

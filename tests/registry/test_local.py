@@ -122,7 +122,7 @@ def test_what_cannot_be_loaded_is_one_sentence(file, tmp_path):
             versions(path)
         assert str(refused.value).startswith(str(path))
         assert "\n" not in str(refused.value)
-    with pytest.raises(InputError, match=r"--plugin .*absent\.py: no Python file is there"):
+    with pytest.raises(InputError, match=r"--plugin .*absent\.py: neither a Python file"):
         add_files([tmp_path / "absent.py"])
 
 

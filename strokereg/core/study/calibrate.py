@@ -26,7 +26,7 @@ from strokereg.core.synthesis.cases import Tally, render, synthesize_labels
 from strokereg.core.synthesis.mixed import mix_case
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.device import choose_device
-from strokereg.core.train.recipe import sampler_of
+from strokereg.core.train.sampler import sampler_of
 from strokereg.core.train.trainer import Trainer, TrainerSettings
 from strokereg.core.train.validation import choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of

@@ -192,7 +192,7 @@ def settle(models: Sequence[str], data: Path | str | None, preset: str, **change
         InputError: unknown model, wrong options, a library that an augmentation needs is missing.
     """
     from strokereg.core.study.context import architectures
-    from strokereg.core.train.recipe import augmentation_of
+    from strokereg.core.train.augmentation import augmentation_of
 
     settings = study_settings(preset, models=tuple(models), **changes)
     for role, budget in settings.budgets.items():

@@ -8,7 +8,7 @@ from torch import nn
 
 from strokereg.core.roles import Batch, Player
 from strokereg.core.train.device import choose_device, choose_precision
-from strokereg.core.train.history import series
+from strokereg.core.train.tracking import series
 from strokereg.core.train.trainer import Trainer, TrainerSettings, _rate
 from strokereg.registry.errors import InputError, RunFailed, StrokeregError
 
