@@ -145,7 +145,7 @@ def test_a_process_killed_in_the_middle_harms_no_other(small_cohort, tmp_path):
 
 def test_a_case_that_was_made_has_no_way_back(tmp_path):
     made = write_prepared(tmp_path / "a", "a", np.zeros((1, 4, 4, 4)), np.zeros((4, 4, 4)), 2)
-    with pytest.raises(InputError, match="no grid to go back to"):
+    with pytest.raises(InputError, match="no scan grid to go back to"):
         made.give_back(made.mask)
 
 
