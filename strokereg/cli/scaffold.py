@@ -1,4 +1,4 @@
-"""A complete plugin distribution out of the templates beside this file."""
+"""Create a plugin package from the templates beside this file."""
 
 from __future__ import annotations
 
@@ -6,61 +6,79 @@ import datetime
 import os
 import re
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from strokereg.registry.errors import InputError, did_you_mean
-from strokereg.registry.specs import ROLES, SPEC_OF_ROLE, ReaderSpec
+from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, Role
 
 _TEMPLATES = Path(__file__).parent / "templates"
-#: What a plugin can be started from: the roles of architectures, and readers.
-KINDS = (*ROLES, ReaderSpec.role)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
-_SUMMARIES = {
-    "generator": "variational autoencoder of lesion masks",
-    "translator": "residual blocks from labels to image, L1 only",
-    "segmenter": "one halving and a skip, Dice + cross-entropy",
-    "mixer": "a donor's lesion at the same place of the host",
-    "reader": "one folder a patient, with b1000.nii.gz and infarct.nii.gz",
-}
-#: What makes it small in its own tests.
-_SMALL: dict[str, dict[str, int]] = {
-    "generator": {"width": 4, "latent": 8},
-    "translator": {"width": 8},
-    "segmenter": {"width": 8},
-    "mixer": {},
-    "reader": {},
-}
+
+@dataclass(frozen=True)
+class _Template:
+    """What differs between roles.
+
+    Attributes:
+        summary: of the example model.
+        try_it: a command that runs it.
+        small: options with which its tests are fast.
+    """
+
+    summary: str
+    try_it: str
+    small: dict[str, int] = field(default_factory=dict)
 
 
-def new_plugin(name: str, role: str = "translator", out: Path | str | None = None) -> Path:
-    """Write a distribution that installs, trains, passes its own tests, and is listed by `strokereg models` at once.
+_STUDY = "strokereg compare --preset smoke --models pix2pix"
+_TEMPLATE_OF = {
+    Role.GENERATOR: _Template(
+        "variational autoencoder of lesion masks", _STUDY + " --generator {name}", {"width": 4, "latent": 8}
+    ),
+    Role.TRANSLATOR: _Template("residual blocks from label map to image, L1 loss", _STUDY + ",{name}", {"width": 8}),
+    Role.SEGMENTER: _Template(
+        "one halving with a skip connection, Dice and cross-entropy", _STUDY + " --segmenter {name}", {"width": 8}
+    ),
+    Role.MIXER: _Template("copies the donor's lesion to the same place in the host", _STUDY + ",{name}"),
+    Role.READER: _Template(
+        "one folder for each patient, with b1000.nii.gz and infarct.nii.gz",
+        "strokereg data import FOLDER --out cohort --reader {name}",
+    ),
+}
+#: Roles for which there is a template.
+KINDS = tuple(_TEMPLATE_OF)
+
+
+def new_plugin(name: str, role: str = Role.TRANSLATOR, out: Path | str | None = None) -> Path:
+    """Write a plugin package that can be installed, trained and tested as it is.
 
     Args:
-        name: of the architecture; lower-case words joined by hyphens.
+        name: of the architecture or reader; lower-case words joined by hyphens.
         role: generator, translator, segmenter, mixer or reader.
-        out: folder to make; by default `strokereg-NAME`. It must be empty or not there.
+        out: new folder; by default `strokereg-NAME`. It must be empty or missing.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: a wrong or taken name, an unknown role, or a folder that holds something.
+        InputError: an invalid or taken name, an unknown role, or a folder that is not empty.
     """
     from strokereg.registry.catalogue import catalogue, readers
 
     if role not in KINDS:
         raise InputError(f"--role {role}: no such role{did_you_mean(role, KINDS)}; the roles are {', '.join(KINDS)}")
+    role = Role(role)
     if not _NAME.fullmatch(name):
         raise InputError(f"{name}: a name is lower-case words joined by hyphens; write for example my-net")
-    others = readers() if role == ReaderSpec.role else catalogue()
+    others = readers() if role is Role.READER else catalogue()
     taken = [entry.origin for entry in others.entries if entry.spec.name == name]
     if taken:
         raise InputError(f"{name}: the name is taken by {taken[0]}; choose another")
     folder = Path(out) if out else Path(f"strokereg-{name}")
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder}: is there already and not empty; choose another --out or remove it")
+            raise InputError(f"{folder}: exists and is not empty; choose another --out or remove it")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-plugin-") as draft:
             for path, text in _files(name, role).items():
@@ -75,14 +93,14 @@ def new_plugin(name: str, role: str = "translator", out: Path | str | None = Non
     return folder
 
 
-def _files(name: str, role: str) -> dict[str, str]:
+def _files(name: str, role: Role) -> dict[str, str]:
     """Path → text of every file."""
     import jinja2
 
     from strokereg import __version__
 
-    package = f"strokereg_{name.replace('-', '_')}"
-    small, reads = _SMALL[role], role == ReaderSpec.role
+    package, module = f"strokereg_{name.replace('-', '_')}", "reader" if role is Role.READER else "model"
+    template = _TEMPLATE_OF[role]
     words = {
         "name": name,
         "role": role,
@@ -90,14 +108,14 @@ def _files(name: str, role: str) -> dict[str, str]:
         "class": "".join(word.capitalize() for word in name.split("-")),
         "distribution": f"strokereg-{name}",
         "package": package,
-        "module": "reader" if reads else "model",
-        "spec": (ReaderSpec if reads else SPEC_OF_ROLE[role]).__name__,
-        "summary": _SUMMARIES[role],
+        "module": module,
+        "spec": SPEC_OF_ROLE.get(role, ReaderSpec).__name__,
+        "summary": template.summary,
         "version": __version__,
         "year": datetime.date.today().year,
-        "small_words": "".join(f" --set {key}={value}" for key, value in small.items()),
-        "small_python": f", options={small!r}".replace("'", '"') if small else "",
-        "try_it": _try_it(name, role),
+        "small_words": "".join(f" --set {key}={value}" for key, value in template.small.items()),
+        "small_python": f", options={template.small!r}".replace("'", '"') if template.small else "",
+        "try_it": template.try_it.format(name=name),
     }
     engine = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
 
@@ -107,18 +125,7 @@ def _files(name: str, role: str) -> dict[str, str]:
     root = _TEMPLATES / "plugin"
     found = sorted(path for path in root.rglob("*.jinja") if path.is_file())
     files = {path.relative_to(root).as_posix().removesuffix(".jinja"): rendered(path) for path in found}
-    if reads:
-        del files["tests/test_conformance.py"]  # its rules are for what is trained or mixes
-    files[f"package/{words['module']}.py"] = rendered(_TEMPLATES / "models" / f"{role}.py.jinja")
+    if role is Role.READER:
+        del files["tests/test_conformance.py"]  # there are no conformance checks for readers
+    files[f"package/{module}.py"] = rendered(_TEMPLATES / "models" / f"{role}.py.jinja")
     return {re.sub("^package/", f"{package}/", path): text for path, text in files.items()}
-
-
-def _try_it(name: str, role: str) -> str:
-    """The command that shows what it is worth."""
-    if role == "generator":
-        return f"strokereg compare --preset smoke --models pix2pix --generator {name}"
-    if role == "segmenter":
-        return f"strokereg compare --preset smoke --models pix2pix --segmenter {name}"
-    if role == ReaderSpec.role:
-        return f"strokereg data import FOLDER --out cohort --reader {name}"
-    return f"strokereg compare --preset smoke --models pix2pix,{name}"

@@ -1,4 +1,4 @@
-"""Forms of option values that several commands share."""
+"""Option types and options that several commands share."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def counted(number: int, word: str) -> str:
 
 
 def image_options(command: Command) -> Command:
-    """`--interpolation` and `--scaling`, by which images are prepared; None where they are not given."""
+    """Add `--interpolation` and `--scaling`, which control how images are prepared; None if not given."""
     scaling = click.option(
         "--scaling",
         type=click.Choice(("median", "zscore", "percentile")),
-        help="Of intensities, by brain voxels.  [default: median]",
+        help="How intensities are scaled, from the voxels of the brain.  [default: median]",
     )
     interpolation = click.option(
-        "--interpolation", type=click.Choice(("linear", "cubic")), help="Of images.  [default: linear]"
+        "--interpolation", type=click.Choice(("linear", "cubic")), help="Interpolation of images.  [default: linear]"
     )
     return interpolation(scaling(command))
 
@@ -41,7 +41,7 @@ class Names(click.ParamType):
 
 
 class Cases(click.ParamType):
-    """Comma-separated numbers of cases, `all` among them: `10,50,all`; all becomes 0."""
+    """Comma-separated numbers of cases, `10,50,all`; `all` becomes 0."""
 
     name = "numbers"
 
@@ -58,7 +58,7 @@ class Cases(click.ParamType):
 
 
 class Seeds(click.ParamType):
-    """One number is how many seeds, several are the seeds themselves: `3` or `0,1,2`."""
+    """A number of seeds, `3`, or the seeds themselves, `0,1,2`."""
 
     name = "seeds"
 
@@ -68,7 +68,7 @@ class Seeds(click.ParamType):
         try:
             numbers = tuple(int(word) for word in value.split(","))
         except ValueError:
-            self.fail(f"{value!r}: give how many, for example 3, or the seeds themselves: 0,1,2", param, ctx)
+            self.fail(f"{value!r}: give the number of seeds, for example 3, or the seeds themselves: 0,1,2", param, ctx)
         if min(numbers) < (1 if len(numbers) == 1 else 0):
             self.fail(f"{value!r}: give at least one seed, none below 0", param, ctx)
         return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
@@ -89,7 +89,7 @@ class Numbers(click.ParamType):
 
 
 class Parts(Numbers):
-    """Three whole numbers, train, val and test: `110,10,40`."""
+    """Three whole numbers for train, val and test: `110,10,40`."""
 
     name = "train,val,test"
 
