@@ -19,7 +19,7 @@ PIP = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-is
 def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monkeypatch, capsys):
     pytest.importorskip("setuptools", reason="setuptools, which builds without a net, is not installed")
     monkeypatch.chdir(tmp_path)
-    for role in (*ROLES, "reader"):
+    for role in (*map(str, ROLES), "reader"):
         assert main(["new-plugin", f"my-{role}", "--role", role]) == 0
     folders = capsys.readouterr().out.split()
     assert folders == [f"strokereg-my-{role}" for role in (*ROLES, "reader")]

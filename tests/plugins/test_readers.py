@@ -268,11 +268,11 @@ FAULTS = {
     r"no reader is named 'isles2' \(did you mean isles24 or isles22": (isles22, "isles2", {}),
     "the reader nnunet finds no case|not valid JSON": (isles22, "nnunet", {}),
     r"dataset\.json: not valid JSON": (broken_json, None, {}),
-    r"its channels are 0 T1, 1 T2; say which is the DWI with --set dwi=NUMBER": (nameless, None, {}),
+    r"its channels are 0 T1, 1 T2; choose the DWI with --set dwi=NUMBER": (nameless, None, {}),
     r"reader isles22 has no option 'dwi'": (isles22, "isles22", {"dwi": "1"}),
-    "say by which names the images are found": (isles22, "folder", {}),
+    "give a pattern for the names of the images": (isles22, "folder", {}),
     r"--images dwi\.nii: has no \*": (isles22, "folder", {"images": "dwi.nii"}),
-    r"--masks \*_roi\.nii: fits no NIfTI file": (isles22, "folder", {"images": "*_dwi.nii.gz", "masks": "*_roi.nii"}),
+    r"--masks \*_roi\.nii: matches no NIfTI file": (isles22, "folder", {"images": "*_dwi.nii.gz", "masks": "*_roi.nii"}),
     "no such folder": (lambda r: r / "absent", None, {}),
 }
 
@@ -330,7 +330,7 @@ def test_dicom_is_converted_and_told_apart(patients, converter):
     (patients / "bert" / "series" / "IM0002").write_bytes(b"more")
     _, source = read_source(patients)
     assert source.left_out == {
-        str(patients / "bert"): "dcm2niix made no image of it (Error: no pixels); see whether the series is whole"
+        str(patients / "bert"): "dcm2niix made no image of it (Error: no pixels); check that the series is complete"
     }
 
 

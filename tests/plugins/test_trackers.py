@@ -80,7 +80,7 @@ def test_a_missing_library_is_one_sentence(tmp_path, monkeypatch, name):
     for module in [known for known in sys.modules if known.split(".")[0] == name or known == "torch.utils.tensorboard"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match=rf"--track {name}: the package {name} is missing; pip install 'strokereg"):
+    with pytest.raises(InputError, match=rf"--track {name}: the package {name} is missing; run pip install 'strokereg"):
         open_tracking([name], tmp_path)
 
 

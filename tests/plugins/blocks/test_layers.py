@@ -14,7 +14,7 @@ from strokereg.plugins.blocks.layers import (
     normal_weights,
     one_hot,
 )
-from strokereg.plugins.blocks.lesion_learner import soft_dice
+from strokereg.plugins.blocks.segmentation import soft_dice
 from strokereg.plugins.generators.mask_gan import MaskGan
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem

@@ -90,7 +90,7 @@ def test_no_net_and_no_cache_is_one_sentence(tmp_path, monkeypatch, offline):
 
 
 def test_an_encoder_without_weights():
-    with pytest.raises(InputError, match="timm has no weights for the encoder 'cs3darknet_s'; leave pretrained away"):
+    with pytest.raises(InputError, match="timm has no weights for the encoder 'cs3darknet_s'; leave out pretrained"):
         network("cs3darknet_s", pretrained=True)
 
 
@@ -116,7 +116,7 @@ def test_weights_that_do_not_come_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(timm_encoder, "_answers", lambda address: True)
     monkeypatch.setattr("timm.models._hub.hf_hub_download", broken)
     with pytest.raises(
-        InputError, match=r"the weights of 'test_resnet' cannot be had \(the line is cut\); try again, or"
+        InputError, match=r"the weights of 'test_resnet' cannot be loaded \(the line is cut\); try again, or"
     ):
         network(pretrained=True)
 
