@@ -242,10 +242,3 @@ def test_a_record_names_what_is_installed_and_nothing_else(tmp_path, make_run, m
     record.write(run)
     with pytest.raises(InputError, match="leads out of the run folder"):
         export(run, formats=["torchscript"])
-
-
-def test_a_record_is_data_and_nothing_else(tmp_path):
-    for content in ("!!python/object/apply:os.system ['true']", '{"architecture": "unet", "run": "rm"}', "\x80\x04"):
-        (tmp_path / RECORD).write_text(content)
-        with pytest.raises(InputError, match="not a run record"):
-            Record.read(tmp_path)
