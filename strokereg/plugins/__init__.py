@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from strokereg.registry.hooks import hookimpl
 from strokereg.registry.specs import (
@@ -14,6 +15,7 @@ from strokereg.registry.specs import (
     TranslatorSpec,
 )
 
+_BOTH_DIMS: dict[str, Any] = {"licence": "Apache-2.0", "dims": (2, 3)}
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
 
 
@@ -25,24 +27,21 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
         factory="strokereg.plugins.generators.mask_gan:MaskGan",
         summary="GAN of lesion masks, upsampling and convolution",
         paper=_STUDY,
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield GeneratorSpec(
         name="mask-warp",
         factory="strokereg.plugins.generators.mask_warp:MaskWarp",
         summary="training masks, flipped, moved and elastically warped; untrained",
         paper="warp after Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield GeneratorSpec(
         name="mask-library",
         factory="strokereg.plugins.generators.mask_library:MaskLibrary",
         summary="warped masks from a folder in MNI space (--set folder=DIR); untrained",
         paper="masks mapped by the brain's extent; warp after Simard, Steinkraus, Platt 2003",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
 
 
@@ -54,16 +53,14 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.translators.pix2pix:Pix2Pix",
         summary="conditional GAN: U-Net or ResNet, patch discriminator, LSGAN + L1",
         paper=f"Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004; recipe of {_STUDY}",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield TranslatorSpec(
         name="spade",
         factory="strokereg.plugins.translators.spade:Spade",
         summary="GAN with label-modulated residual blocks, LSGAN + L1",
         paper=f"Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; recipe of {_STUDY}",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
@@ -71,8 +68,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.translators.spade_hinge:SpadeHinge",
         summary="SPADE with its authors' losses: hinge, two scales, feature matching, optional style encoder",
         paper="Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; Wang et al. 2018, arXiv 1711.11585",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
@@ -80,8 +76,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.translators.cyclegan:CycleGan",
         summary="GAN with cycle losses, trained on label maps and images of different cases",
         paper="Zhu, Park, Isola, Efros 2017, arXiv 1703.10593",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         paired=False,
     )
     yield TranslatorSpec(
@@ -89,8 +84,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.translators.flow:Flow",
         summary="rectified flow from noise to image, in a few Euler steps",
         paper="Lipman et al. 2023, arXiv 2210.02747; Liu, Gong, Liu 2023, arXiv 2209.03003",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
@@ -98,8 +92,7 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
         factory="strokereg.plugins.translators.random_contrast:RandomContrast",
         summary="a random intensity for each label, with blur, shading and noise; untrained",
         paper="Billot, Greve, Puonti et al. 2023, arXiv 2107.09559; with lesions: Chalcroft et al., arXiv 2404.01946",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
 
@@ -112,16 +105,14 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
         factory="strokereg.plugins.segmenters.unet:UNet",
         summary="plain U-Net, Dice + cross-entropy",
         paper="Ronneberger, Fischer, Brox 2015, arXiv 1505.04597",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield SegmenterSpec(
         name="dynunet",
         factory="strokereg.plugins.segmenters.dynunet:DynUNet",
         summary="nnU-Net's plan with MONAI's blocks: deep supervision, optional residual blocks",
         paper="Isensee, Jaeger, Kohl, Petersen, Maier-Hein 2021, arXiv 1809.10486",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield SegmenterSpec(
         name="timm-unet",
