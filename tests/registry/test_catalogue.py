@@ -71,7 +71,7 @@ def test_a_catalogue_in_order_passes_the_strict_check(catalogue_with):
 def test_a_stranger_is_built_and_runs(catalogue_with):
     known = catalogue_with("good")
     model = known.build("acme", Problem(labels=5, channels=2), {"lr": "0.01"})
-    assert model.players()["painter"].lr == 0.01
+    assert model.players()["translator"].lr == 0.01
     assert model(torch.zeros(3, 16, 24, dtype=torch.int64)).shape == (3, 2, 16, 24)
 
 

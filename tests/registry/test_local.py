@@ -32,10 +32,10 @@ class MyModel(nn.Module):
         return torch.tanh(self.net(F.one_hot(labels, self.count).movedim(-1, 1).float()))
 
     def players(self):
-        return {"painter": strokereg.Player(list(self.parameters()), lr=1e-3)}
+        return {"translator": strokereg.Player(list(self.parameters()), lr=1e-3)}
 
     def moves(self, batch):
-        yield "painter", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}
+        yield "translator", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}
 """
 SPEC = "\nspec = strokereg.TranslatorSpec(name='mymodel', factory='mymodel:MyModel', summary='one convolution')\n"
 HOOK = """

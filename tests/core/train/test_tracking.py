@@ -100,7 +100,7 @@ def test_a_study_s_tasks_are_told_under_their_folders() -> None:
 def written(path, steps):
     history = History(path)
     for step in steps:
-        history.add(step, {"painter/l1": 1.0 / step, "critic/gan": float(step)})
+        history.add(step, {"translator/l1": 1.0 / step, "critic/gan": float(step)})
     history.flush()
     return history
 
@@ -109,7 +109,7 @@ def test_losses_come_back_by_name_in_order(tmp_path):
     written(tmp_path / "h.csv", range(1, 4))
     curves = series(tmp_path / "h.csv")
     assert curves == {
-        "painter/l1": [(1, 1.0), (2, 0.5), (3, 0.333333)],
+        "translator/l1": [(1, 1.0), (2, 0.5), (3, 0.333333)],
         "critic/gan": [(1, 1.0), (2, 2.0), (3, 3.0)],
     }
     assert (tmp_path / "h.csv").read_text().splitlines()[0] == "step,loss,value"
@@ -143,8 +143,8 @@ def test_going_on_gives_the_bytes_of_an_uninterrupted_run(tmp_path):
 def test_a_last_row_cut_short_is_left_out(tmp_path):
     written(tmp_path / "h.csv", range(1, 3))
     whole = (tmp_path / "h.csv").read_text()
-    (tmp_path / "h.csv").write_text(whole + "3,painter/l1")
-    assert len(series(tmp_path / "h.csv")["painter/l1"]) == 2
+    (tmp_path / "h.csv").write_text(whole + "3,translator/l1")
+    assert len(series(tmp_path / "h.csv")["translator/l1"]) == 2
 
 
 def test_no_file_has_no_losses(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from strokereg.core.train.tracking import Tracker
 
-LOSSES = [{"painter/l1": 1.0 / step, "painter/gan": 0.5} for step in range(1, 251)]
+LOSSES = [{"translator/l1": 1.0 / step, "translator/gan": 0.5} for step in range(1, 251)]
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ def test_mlflow_keeps_what_its_client_reads(play, losses, tmp_path, monkeypatch)
     assert {name: run.info.status for name, run in runs.items()} == {"unet-1": "FINISHED", "spade-2": "FAILED"}
     assert runs["unet-1"].data.params == {"seed": "3", "title": "a U-Net"}
     assert runs["spade-2"].data.tags["failure"] == "became NaN"
-    kept = client.get_metric_history(runs["unet-1"].info.run_id, "painter/l1")
+    kept = client.get_metric_history(runs["unet-1"].info.run_id, "translator/l1")
     assert [(metric.step, metric.value) for metric in kept] == [
-        (step, row["painter/l1"]) for step, row in enumerate(losses, 1)
+        (step, row["translator/l1"]) for step, row in enumerate(losses, 1)
     ]
 
 

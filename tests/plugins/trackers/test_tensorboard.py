@@ -18,8 +18,8 @@ def test_tensorboard_writes_what_tensorboard_reads(play, losses, tmp_path):
     play(build_tracker(trackers().find("tensorboard"), tmp_path))
     events = accumulator.EventAccumulator(str(tmp_path / "unet-1"), {"scalars": 0})
     events.Reload()
-    assert [(scalar.step, scalar.value) for scalar in events.Scalars("painter/l1")] == [
-        (step, pytest.approx(row["painter/l1"])) for step, row in enumerate(losses, 1)
+    assert [(scalar.step, scalar.value) for scalar in events.Scalars("translator/l1")] == [
+        (step, pytest.approx(row["translator/l1"])) for step, row in enumerate(losses, 1)
     ]
     assert (tmp_path / "spade-2").is_dir()
 
