@@ -27,27 +27,27 @@ def load_class(entry: Entry) -> Any:
         InputError: the module or the class is missing, or its import fails. The message names the distribution.
     """
     module_name, _, class_name = entry.spec.factory.partition(":")
-    who = f"{entry.spec.name} ({entry.origin})"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or str(error)
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise InputError(
-                f"{who} names the module {module_name!r}, which does not exist; reinstall {entry.distribution}"
+                f"{entry.title} names the module {module_name!r}, which does not exist; reinstall {entry.distribution}"
             ) from error
         raise InputError(
-            f"{who} needs the module {missing!r}, which is not installed; install what provides it"
+            f"{entry.title} needs the module {missing!r}, which is not installed; install what provides it"
         ) from error
     except Exception as error:
         raise InputError(
-            f"{who} cannot be imported ({describe_error(error)}); reinstall {entry.distribution} and what it needs"
+            f"{entry.title} cannot be imported ({describe_error(error)}); reinstall "
+            f"{entry.distribution} and what it needs"
         ) from error
     try:
         return getattr(module, class_name)
     except AttributeError as error:
         raise InputError(
-            f"{who} names the class {class_name!r}, which the module {module_name!r} does not have; "
+            f"{entry.title} names the class {class_name!r}, which the module {module_name!r} does not have; "
             f"report this to the authors of {entry.distribution}"
         ) from error
 
@@ -82,13 +82,13 @@ def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | Non
     factory = load_class(entry)
     model = _call(entry, factory, problem, _parse_options(entry, factory, options or {}))
     if entry.spec.role is Role.MIXER:
-        _require_methods(f"{entry.spec.name} ({entry.origin})", entry, model, "mix(host, donor, rng)")
+        _require_methods(entry, model, "mix(host, donor, rng)")
         return model
     from torch import nn
 
     if not isinstance(model, nn.Module):
-        raise _wrong_kind(f"{entry.spec.name} ({entry.origin})", entry, model, "and not a torch.nn.Module")
-    _require_methods(f"{entry.spec.name} ({entry.origin})", entry, model, "players()", "moves(batch)")
+        raise _wrong_kind(entry, model, "and not a torch.nn.Module")
+    _require_methods(entry, model, "players()", "moves(batch)")
     return model
 
 
@@ -106,7 +106,7 @@ def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
     """
     factory = load_class(entry)
     reader = _call(entry, factory, _parse_options(entry, factory, options or {}))
-    _require_methods(f"{entry.spec.name} ({entry.origin})", entry, reader, "recognises(root)", "read(root)")
+    _require_methods(entry, reader, "recognises(root)", "read(root)")
     return reader
 
 
@@ -119,16 +119,15 @@ def build_tracker(entry: Entry, folder: Path) -> Any:
     Raises:
         InputError: a missing library, or a factory that cannot be loaded, fails or returns something else.
     """
-    option = f"--track {entry.spec.name}"
     try:
         tracker = load_class(entry)(folder)
     except StrokeregError:
         raise
     except Exception as error:
         raise InputError(
-            f"{option}: cannot be set up ({describe_error(error)}); fix the cause or leave the option out"
+            f"--track {entry.spec.name}: cannot be set up ({describe_error(error)}); fix that or leave it out"
         ) from error
-    _require_methods(f"{option}: {entry.origin}", entry, tracker, "begin", "step", "end", "close")
+    _require_methods(entry, tracker, "begin", "step", "end", "close")
     return tracker
 
 
@@ -139,8 +138,7 @@ def _parse_options(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Op
     table = getattr(factory, "Options", Options)
     if not (isinstance(table, type) and issubclass(table, Options)):
         raise InputError(
-            f"{entry.spec.name} ({entry.origin}) has a class Options that does not derive from strokereg.Options; "
-            "derive it from that"
+            f"{entry.title} has a class Options that does not derive from strokereg.Options; derive it from that"
         )
     owner = f"reader {entry.spec.name}" if entry.spec.role is Role.READER else entry.spec.name
     return parse(table, options, owner)
@@ -154,21 +152,21 @@ def _call(entry: Entry, factory: Any, *arguments: Any) -> Any:
         raise
     except Exception as error:
         raise InputError(
-            f"{entry.spec.name} ({entry.origin}) cannot be built ({describe_error(error)}); run 'strokereg --debug' "
+            f"{entry.title} cannot be built ({describe_error(error)}); run 'strokereg --debug' "
             f"for the traceback and report it to the authors of {entry.distribution}"
         ) from error
 
 
-def _require_methods(who: str, entry: Entry, built: Any, *methods: str) -> None:
+def _require_methods(entry: Entry, built: Any, *methods: str) -> None:
     """Raise an `InputError` unless the object has these methods; each may be written with its arguments."""
     missing = [method for method in methods if not callable(getattr(built, method.partition("(")[0], None))]
     if missing:
-        raise _wrong_kind(who, entry, built, f"without the method {' and '.join(missing)}")
+        raise _wrong_kind(entry, built, f"without the method {' and '.join(missing)}")
 
 
-def _wrong_kind(who: str, entry: Entry, built: Any, fault: str) -> InputError:
+def _wrong_kind(entry: Entry, built: Any, fault: str) -> InputError:
     return InputError(
-        f"{who} builds a {type(built).__name__} {fault}; report this to the authors of {entry.distribution}"
+        f"{entry.title} builds a {type(built).__name__} {fault}; report this to the authors of {entry.distribution}"
     )
 
 

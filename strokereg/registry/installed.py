@@ -45,6 +45,11 @@ class Entry:
         """`distribution version`."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def title(self) -> str:
+        """`name (distribution version)`, for messages."""
+        return f"{self.spec.name} ({self.origin})"
+
 
 @dataclass(frozen=True)
 class Quarantined:
