@@ -54,7 +54,7 @@ class DatasetSettings(Options):
         if self.patch is not None and (
             len(self.patch) != self.dims or any(n < _MULTIPLE or n % _MULTIPLE for n in self.patch)
         ):
-            raise InputError(f"patch {self.patch}: give {self.dims} edges, each a multiple of {_MULTIPLE} voxels")
+            raise InputError(f"patch {self.patch}: {self.dims} edges are needed, each a multiple of {_MULTIPLE} voxels")
         return self
 
 
