@@ -22,9 +22,8 @@ import torch
 
 from strokereg.core.train.artefacts import KINDS, Artefacts, add_artefacts, require_libraries
 from strokereg.core.train.augmentation import FULL
-from strokereg.core.train.prefetch import Prefetcher
 from strokereg.core.train.prepared import PreparedCase, write_prepared
-from strokereg.core.train.sampler import CasePool, Sampler
+from strokereg.core.train.sampler import CasePool, Prefetcher, Sampler
 from strokereg.registry.problem import Problem
 
 SIZE, SLICES, CASES, BATCH, LESION = (112, 112), 73, 12, 16, 6

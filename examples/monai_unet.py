@@ -33,7 +33,7 @@ class MonaiUNet(nn.Module):
         return self.net(F.one_hot(labels, self.labels).movedim(-1, 1).float()).tanh()
 
     def players(self):
-        return {"painter": strokereg.Player(list(self.parameters()), lr=self.lr)}
+        return {"translator": strokereg.Player(list(self.parameters()), lr=self.lr)}
 
     def moves(self, batch):
-        yield "painter", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}
+        yield "translator", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}

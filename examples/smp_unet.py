@@ -31,7 +31,7 @@ class SmpUNet(nn.Module):
         strokereg.require_multiple(image.shape[2:], self.multiple, "smp-unet")
         return self.net(image)
 
-    def players(self):  # batch norm: its statistics are those of the last weights, not of averaged ones
+    def players(self):  # batch norm: its statistics belong to the last weights, not to averaged ones
         return {"segmenter": strokereg.Player(list(self.parameters()), lr=self.lr, average=False)}
 
     def moves(self, batch):

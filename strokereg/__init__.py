@@ -1,6 +1,6 @@
-"""strokereg: plugin registry, uniform trainer and study for synthetic stroke-imaging training data.
+"""strokereg: plugin registry, trainer and study for synthetic stroke images as training data.
 
-Public names are imported when first used, so that `import strokereg` costs milliseconds and needs no torch.
+Public names are imported on first use, so `import strokereg` takes milliseconds and does not load torch.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ _HOME = {
     "import_data": "strokereg.core.cohort.importing.run",
     "check_data": "strokereg.core.cohort.checks.check",
     "train": "strokereg.core.train.training",
+    "TrainingSettings": "strokereg.core.train.training",
+    "TrainingCallbacks": "strokereg.core.train.training",
+    "TrainerSettings": "strokereg.core.train.trainer",
+    "DatasetSettings": "strokereg.core.train.dataset",
     "compare": "strokereg.core.study.compare",
     "RunOptions": "strokereg.core.study.compare",
     "load": "strokereg.export.runtime.segmenter",
@@ -47,14 +51,14 @@ __all__ = ["__version__", "export", *_HOME]
 
 
 class _Export(ModuleType):
-    """The room `strokereg.export`, which can be called as the verb `strokereg.export(run, …)` too."""
+    """The package `strokereg.export`, which can also be called: `strokereg.export(run, …)`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return importlib.import_module("strokereg.export.run").export(*args, **kwargs)
 
 
 class _Package(ModuleType):
-    """Python binds a room to the package whenever it is imported; `export` must stay callable through that."""
+    """Keeps `strokereg.export` callable: importing the subpackage would bind a plain module to that name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "export" and isinstance(value, ModuleType):

@@ -19,9 +19,8 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.open import read_folder
 from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import write_volume
-from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import write_json
-from strokereg.core.train.dataset import prepare_dataset
+from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 from strokereg.registry.errors import InputError
 
 
@@ -38,7 +37,7 @@ def convert(cohort: Path, out: Path, cases: int, spacing: float, external: Path 
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; name a new folder")
-    ready = prepare_dataset(open_cohort(cohort), ("dwi",), (spacing,) * 3, 2, cache_folder() / "prepared")
+    ready = prepare_dataset(open_cohort(cohort), DatasetSettings(spacing=(spacing,) * 3))
     if cases > len(ready.train):
         raise InputError(f"{cohort}: has {len(ready.train)} training cases, not {cases}; ask for fewer")
     cases = cases or len(ready.train)

@@ -1,4 +1,4 @@
-"""`strokereg check`: does an architecture keep the contract of its role?"""
+"""`strokereg check`: run the conformance checks on a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from strokereg.registry.specs import ROLES
 if TYPE_CHECKING:
     from strokereg.testing.run import Outcome
 
-_SIGNS = {"held": "ok", "failed": "FAILED", "skipped": "–", "expected": "expected"}
+_SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "–", "expected": "expected"}
 
 
 @click.command(epilog="Example: strokereg check mynet --set width=4")
@@ -24,10 +24,14 @@ _SIGNS = {"held": "ok", "failed": "FAILED", "skipped": "–", "expected": "expec
 @click.option(
     "--role", type=click.Choice([str(role) for role in ROLES]), help="Role of a class that is not registered."
 )
-@click.option("--dims", type=Numbers(), help="2, 3 or 2,3.  [default: all that its spec offers]")
+@click.option("--dims", type=Numbers(), help="2, 3 or 2,3.  [default: all that the spec offers]")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set width=4.")
-@click.option("--size", type=click.IntRange(8), help="Voxels a side of the toy brains.  [default: 16 where it can]")
-@click.option("--expect", type=Pairs(), multiple=True, help="A check that may fail, and why: --expect bf16=reason.")
+@click.option(
+    "--size", type=click.IntRange(8), help="Edge of the toy brains in voxels.  [default: the smallest that works]"
+)
+@click.option(
+    "--expect", type=Pairs(), multiple=True, help="A check that may fail, with the reason: --expect bf16=reason."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
     name: str,
@@ -38,16 +42,22 @@ def check(
     expect: tuple[tuple[str, str], ...],
     as_json: bool,
 ) -> int:
-    """Hold one architecture to the contract of its role, in every dimension that it offers.
+    """Run the conformance checks on a model, in each dimension that it offers.
 
-    NAME is what 'strokereg models' lists, or package.module:Class with --role. It is built, trained for a few steps
-    on toy brains, taken up again, exported and compared; a small network takes well under a minute. Exit code 1 where
-    a rule does not hold, with the rule, what was seen and the mend.
+    NAME is what 'strokereg models' lists, or package.module:Class with --role. The model is built, trained for a few
+    steps on toy brains, resumed, exported and compared. This takes well under a minute for a small network. Exit code 1
+    if a check fails; the output gives the rule, what was observed and how to fix it.
     """
     from strokereg.testing import conformance
 
     outcomes = conformance.check(
-        name, role, dims, dict(options), size, dict(expect), (lambda outcome: None) if as_json else _print
+        name,
+        role=role,
+        dims=dims,
+        options=dict(options),
+        edge=size,
+        expected=dict(expect),
+        on_outcome=(lambda outcome: None) if as_json else _print,
     )
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if as_json:
@@ -59,11 +69,11 @@ def check(
             if debugging() and outcome.cause is not None:
                 click.echo("".join(traceback.format_exception(outcome.cause)), err=True)
         if not debugging():
-            click.echo("'strokereg --debug check …' shows where each was seen.", err=True)
-    held = sum(outcome.status == "held" for outcome in outcomes)
+            click.echo("Run 'strokereg --debug check …' for the tracebacks.", err=True)
+    passed = sum(outcome.status == "passed" for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
-    other = len(outcomes) - held - len(failed)
-    click.echo(f"{name}: {held} held, {len(failed)} failed, {other} not tried, in {seconds:.0f} s", err=True)
+    other = len(outcomes) - passed - len(failed)
+    click.echo(f"{name}: {passed} passed, {len(failed)} failed, {other} not run, in {seconds:.0f} s", err=True)
     return 1 if failed else 0
 
 
@@ -73,7 +83,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
 
 
 def _print(outcome: Outcome) -> None:
-    """A line of the table as soon as it is known; tab-separated where a program reads."""
+    """Print a line of the table: aligned on a terminal, else tab-separated."""
     words = [_SIGNS[outcome.status], f"{outcome.dims}D", outcome.check, f"{outcome.seconds:.2f} s"]
     words.append("" if outcome.status == "failed" else outcome.message)
     if sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""The command `strokereg`: a table of commands, each imported only when it is called."""
+"""The command `strokereg`: a table of subcommands, each imported only when it runs."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from strokereg.registry.errors import StrokeregError, did_you_mean
 
 DEBUG = "STROKEREG_DEBUG"
 
-#: name → (module:attribute, line in --help)
+#: Name → (module:attribute, summary in --help).
 COMMANDS = {
-    "models": ("strokereg.cli.models:models", "List what is registered, and from which distribution."),
-    "check": ("strokereg.cli.check:check", "Hold one architecture to the contract of its role."),
-    "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Write a complete plugin distribution to start from."),
-    "data": ("strokereg.cli.data.group:data", "Simulate, import, check and split cohorts."),
-    "train": ("strokereg.cli.train:train", "Train one architecture of any role on a cohort."),
+    "models": ("strokereg.cli.models:models", "List the registered architectures."),
+    "check": ("strokereg.cli.check:check", "Run the conformance checks on a model."),
+    "new-plugin": ("strokereg.cli.new_plugin:new_plugin", "Create a plugin package to start from."),
+    "data": ("strokereg.cli.data.group:data", "Simulate, import, check, label and split cohorts."),
+    "train": ("strokereg.cli.train:train", "Train one model on a cohort."),
     "evaluate": (
         "strokereg.cli.evaluate.group:evaluate",
-        "Hold what architectures make against real masks and images.",
+        "Compare generated masks or images with real ones.",
     ),
-    "synthesize": (
-        "strokereg.cli.synthesize:synthesize",
-        "Make images of label maps, or a synthetic cohort as a product of its own.",
+    "synthesize": ("strokereg.cli.synthesize:synthesize", "Turn label maps into images, or make a synthetic cohort."),
+    "headroom": (
+        "strokereg.cli.headroom:headroom",
+        "Find how many training steps are needed before more data help.",
     ),
-    "headroom": ("strokereg.cli.headroom:headroom", "Find the step count from which on more data help at all."),
-    "compare": ("strokereg.cli.compare:compare", "Run the study: what do synthetic images do to segmentation?"),
-    "runs": ("strokereg.cli.runs:runs", "List, show and clear away what studies have trained."),
-    "export": ("strokereg.cli.export:export", "Turn a trained run into a file that can be deployed."),
-    "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model by every engine of this machine."),
+    "compare": (
+        "strokereg.cli.compare:compare",
+        "Run a study: does a segmenter improve with synthetic training images?",
+    ),
+    "runs": ("strokereg.cli.runs:runs", "List, inspect and delete the trained runs of studies."),
+    "export": ("strokereg.cli.export:export", "Export a trained run for deployment (ONNX, TorchScript …)."),
+    "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model on this machine."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
 }
 
 
 class LazyGroup(click.Group):
-    """A click group that knows its commands by name, and imports one only to run it.
+    """A click group that imports a subcommand only when it runs.
 
     Args:
-        table: name → (module:attribute, line in --help).
+        table: name → (module:attribute, summary in --help).
     """
 
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:
@@ -82,7 +85,7 @@ def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> 
 
 def _keep_debug(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        os.environ[DEBUG] = "1"  # the environment, so that worker processes have it too
+        os.environ[DEBUG] = "1"  # in the environment, so worker processes inherit it
 
 
 def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
@@ -107,14 +110,16 @@ def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, 
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: strokereg compare --models pix2pix,spade",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 @click.option(
     "--debug",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_keep_debug,
-    help=f"Show the traceback of errors (also {DEBUG}=1).",
+    help=f"Show tracebacks of errors (also {DEBUG}=1).",
 )
 @click.option(
     "--plugin",
@@ -122,10 +127,10 @@ def _add_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[str, 
     multiple=True,
     expose_value=False,
     callback=_add_plugins,
-    help="Load architectures from this Python file, or folder with an __init__.py.",
+    help="Load a plugin from a Python file, or from a folder with an __init__.py.",
 )
 def cli() -> None:
-    """Synthetic stroke images as training data: register, train, compare, export."""
+    """Train and compare models that make synthetic stroke images, and deploy lesion segmenters."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -135,8 +140,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the words after `strokereg`; by default those of the process.
 
     Returns:
-        Exit code: 0 done, 1 did not hold, 2 wrong input, 130 interrupted. Every `StrokeregError` becomes one line
-        on stderr, a missing package too; a bug keeps its traceback.
+        Exit code: 0 success, 1 failure, 2 wrong input, 130 interrupted. A `StrokeregError` or a missing package is
+        reported in one line on stderr; any other exception is a bug and is raised.
     """
     try:
         code = cli.main(args=None if args is None else list(args), prog_name="strokereg", standalone_mode=False)
@@ -158,13 +163,13 @@ def main(args: Sequence[str] | None = None) -> int:
         click.echo("Interrupted." if interrupted else "Stopped.", err=True)
         return 130 if interrupted else 1
     except BrokenPipeError:
-        # The reader (`| head`) is gone: say nothing, and let nothing complain when Python closes stdout.
+        # The reader (such as `| head`) has closed the pipe. Redirect stdout, so Python does not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def debugging() -> bool:
-    """Whether tracebacks are asked for."""
+    """Whether tracebacks are shown."""
     return os.environ.get(DEBUG, "0") not in ("", "0")
 
 

@@ -1,4 +1,4 @@
-"""`strokereg models`: what is registered, and what had to be left out."""
+"""`strokereg models`: list the registered architectures and the plugins that were left out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import click
 from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
 from strokereg.registry.errors import InputError
 from strokereg.registry.installed import Entry
-from strokereg.registry.specs import ROLES
+from strokereg.registry.specs import NETWORKS, ROLES
 
 
 @click.command(epilog="Example: strokereg models 'spade*' --role translator")
 @click.argument("pattern", default="*")
-@click.option("--role", type=click.Choice([str(role) for role in ROLES]), help="Only this role.")
+@click.option("--role", type=click.Choice([str(role) for role in ROLES]), help="List this role only.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table, papers included.")
-@click.option("--exports", is_flag=True, help="With --markdown: what each exports to, in place of papers.")
-@click.option("--broken", is_flag=True, help="List the plugins that were left out, why, and the mend.")
-@click.option("--build", is_flag=True, help="With --broken: also build what plugins list, which takes seconds.")
-@click.option("--strict", is_flag=True, help="Fail (exit 1) if a plugin is broken or a name is claimed twice.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table with the papers.")
+@click.option("--exports", is_flag=True, help="With --markdown: list export formats instead of papers.")
+@click.option("--broken", is_flag=True, help="List the plugins that were left out, with reason and fix.")
+@click.option("--build", is_flag=True, help="With --broken: also build all models of plugins; takes seconds.")
+@click.option("--strict", is_flag=True, help="Exit 1 if a plugin is broken or a name is claimed twice.")
 def models(
     pattern: str,
     role: str | None,
@@ -35,11 +35,11 @@ def models(
     build: bool,
     strict: bool,
 ) -> None:
-    """List the registered architectures whose name fits PATTERN (quote it: 'spade*')."""
+    """List the registered architectures whose name matches PATTERN (quote it: 'spade*')."""
     if broken and (pattern != "*" or role):
         raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
     if build and not broken:
-        raise click.UsageError("--build goes with --broken")
+        raise click.UsageError("--build needs --broken")
     if as_markdown and (broken or as_json):
         raise click.UsageError("--markdown is for the list of models; leave --json and --broken out")
     if exports and not as_markdown:
@@ -64,7 +64,7 @@ def models(
     elif as_markdown:
         click.echo(export_table(rows) if exports else markdown(rows))
     elif broken:
-        _print(["plugin", "distribution", "reason", "mend"], [_told(row) for row in rows])
+        _print(["plugin", "distribution", "reason", "fix"], [_broken(row) for row in rows])
     else:
         _print(["name", "role", "dims", "summary", "from"], [_short(row) for row in rows])
     if broken and not rows:
@@ -74,24 +74,23 @@ def models(
 
 
 def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The rows of `--json` as the table in the README, which a test holds against this."""
+    """The rows of `--json` as a Markdown table, as in the README."""
     lines = ["| name | role | dims | what | source |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         dims = ", ".join(f"{dims}D" for dims in row["dims"])
-        flags = [word for word, said in (("unpaired", not row.get("paired", True)),) if said]
-        what = "; ".join([row["summary"], *flags])
+        what = row["summary"] if row.get("paired", True) else f"{row['summary']}; unpaired"
         lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {what} | {row['paper']} |")
     return "\n".join(lines)
 
 
 def export_table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """What exports to which format, as the table on the deployment page, which a test holds against this.
+    """The rows of `--json` as a Markdown table of export formats, as in docs/reference/exported-files.md.
 
-    A `.pt2` is the program that ONNX is made from, so `onnx` speaks for both; the conformance kit tries all three.
+    The flag `onnx` covers `.pt2` too, because ONNX is converted from it; the conformance kit tests all three formats.
     """
     lines = ["| name | role | dims | onnx | torchscript | pt2 |", "| --- | --- | --- | --- | --- | --- |"]
     for row in rows:
-        if row["role"] != "mixer":
+        if row["role"] in NETWORKS:
             dims = ", ".join(f"{dims}D" for dims in row["dims"])
             onnx, torchscript = ("yes" if row[flag] else "no" for flag in ("onnx", "torchscript"))
             lines.append(f"| `{row['name']}` | {row['role']} | {dims} | {onnx} | {torchscript} | {onnx} |")
@@ -110,12 +109,12 @@ def _matching(known: Catalogue, pattern: str, role: str | None) -> list[Entry]:
     entries = known.select(pattern, role)
     if not entries and pattern != "*":
         listed = ", ".join(known.available(role=role)) or "none"
-        raise InputError(f"no {role or 'model'} fits {pattern!r}; installed are: {listed}")
+        raise InputError(f"no {role or 'model'} matches {pattern!r}; installed are: {listed}")
     return entries
 
 
 def _row(known: Catalogue, entry: Entry) -> dict[str, Any]:
-    """Everything that is known of an entry; `name` is what to type."""
+    """All facts about an entry; `name` is what to type."""
     fields = {**dataclasses.asdict(entry.spec), "name": known.label(entry), "role": entry.spec.role}
     first = ("name", "role", "dims", "summary")
     return {
@@ -127,14 +126,14 @@ def _row(known: Catalogue, entry: Entry) -> dict[str, Any]:
 
 
 def _clashes(known: Catalogue) -> list[dict[str, Any]]:
-    """Claims on one name, in the form of plugins in quarantine; they stay usable by their full names."""
+    """Names that are claimed twice, in the form of plugins in quarantine; the full names stay usable."""
     return [
         {
             "plugin": entry.spec.name,
             "distribution": entry.distribution,
             "version": entry.version,
             "reason": f"shares its name with {' and '.join(other.origin for other in entries if other is not entry)}",
-            "mend": f"write {entry.qualified}, or uninstall one",
+            "fix": f"write {entry.qualified}, or uninstall one",
         }
         for entries in known.clashes().values()
         for entry in entries
@@ -146,12 +145,12 @@ def _short(row: dict[str, Any]) -> list[str]:
     return [row["name"], row["role"], dims, row["summary"], f"{row['distribution']} {row['version']}"]
 
 
-def _told(row: dict[str, Any]) -> list[str]:
-    return [row["plugin"], f"{row['distribution']} {row['version']}", row["reason"], row["mend"]]
+def _broken(row: dict[str, Any]) -> list[str]:
+    return [row["plugin"], f"{row['distribution']} {row['version']}", row["reason"], row["fix"]]
 
 
 def _print(heads: list[str], rows: list[list[str]]) -> None:
-    """A table for people; tab-separated lines without a head where a program reads."""
+    """Print a table with a header on a terminal, else tab-separated lines without one."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))

@@ -1,4 +1,4 @@
-"""Forms of option values that several commands share."""
+"""Option types and options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Values = TypeVar("Values", bound=tuple[Any, ...])
 
 
 def counted(number: int, word: str) -> str:
@@ -16,102 +17,100 @@ def counted(number: int, word: str) -> str:
 
 
 def image_options(command: Command) -> Command:
-    """`--interpolation` and `--scaling`, by which images are prepared; None where they are not given."""
+    """Add `--interpolation` and `--scaling`, which control how images are prepared; None if not given."""
     scaling = click.option(
         "--scaling",
         type=click.Choice(("median", "zscore", "percentile")),
-        help="Of intensities, by brain voxels.  [default: median]",
+        help="How intensities are scaled, from the voxels of the brain.  [default: median]",
     )
     interpolation = click.option(
-        "--interpolation", type=click.Choice(("linear", "cubic")), help="Of images.  [default: linear]"
+        "--interpolation", type=click.Choice(("linear", "cubic")), help="Interpolation of images.  [default: linear]"
     )
     return interpolation(scaling(command))
 
 
-class Names(click.ParamType):
-    """Comma-separated words: `pix2pix,spade`."""
+class Words(click.ParamType):
+    """Comma-separated words, which `read` turns into a tuple. A `ValueError` becomes the message in `wanted`."""
 
-    name = "names"
+    wanted = ""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        words = tuple(word.strip() for word in value.split(",") if word.strip())
-        return words or self.fail("name at least one", param, ctx)
-
-
-class Cases(click.ParamType):
-    """Comma-separated numbers of cases, `all` among them: `10,50,all`; all becomes 0."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):  # a default
             return value
         try:
-            numbers = tuple(0 if word.strip() == "all" else int(word) for word in value.split(","))
+            return self.read([word.strip() for word in value.split(",")])
         except ValueError:
-            self.fail(f"{value!r}: give whole numbers or all, for example 10,50,all", param, ctx)
-        if any(number < 0 or word.strip() == "0" for number, word in zip(numbers, value.split(","), strict=True)):
-            self.fail(f"{value!r}: give numbers of at least 1", param, ctx)
-        return numbers
+            self.fail(f"{value!r}: {self.wanted}", param, ctx)
+
+    def read(self, words: list[str]) -> tuple[Any, ...]:
+        raise NotImplementedError
 
 
-class Seeds(click.ParamType):
-    """One number is how many seeds, several are the seeds themselves: `3` or `0,1,2`."""
+class Names(Words):
+    """`pix2pix,spade`."""
 
-    name = "seeds"
+    name, wanted = "names", "name at least one"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(int(word) for word in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r}: give how many, for example 3, or the seeds themselves: 0,1,2", param, ctx)
-        if min(numbers) < (1 if len(numbers) == 1 else 0):
-            self.fail(f"{value!r}: give at least one seed, none below 0", param, ctx)
-        return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
+    def read(self, words: list[str]) -> tuple[str, ...]:
+        names = tuple(filter(None, words))
+        return _require(names, names)
 
 
-class Numbers(click.ParamType):
-    """Comma-separated whole numbers: `64,64,64`."""
+class Cases(Words):
+    """Numbers of cases, `10,50,all`; `all` becomes 0."""
 
-    name = "numbers"
+    name, wanted = "numbers", "give whole numbers of at least 1, or all, for example 10,50,all"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(word) for word in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r}: give whole numbers, for example 64,64,64", param, ctx)
+    def read(self, words: list[str]) -> tuple[int, ...]:
+        numbers = tuple(int(word) for word in words if word != "all")
+        _require(all(number >= 1 for number in numbers), numbers)
+        return tuple(0 if word == "all" else int(word) for word in words)
+
+
+class Seeds(Words):
+    """A number of seeds, `3`, or the seeds themselves, `0,1,2`."""
+
+    name, wanted = "seeds", "give the number of seeds, for example 3, or the seeds themselves, for example 0,1,2"
+
+    def read(self, words: list[str]) -> tuple[int, ...]:
+        numbers = tuple(int(word) for word in words)
+        if len(numbers) == 1:
+            return _require(numbers[0] >= 1, tuple(range(numbers[0])))
+        return _require(min(numbers) >= 0, numbers)
+
+
+class Numbers(Words):
+    """Whole numbers, `64,64,64`."""
+
+    name, wanted = "numbers", "give whole numbers, for example 64,64,64"
+
+    def read(self, words: list[str]) -> tuple[int, ...]:
+        return tuple(int(word) for word in words)
 
 
 class Parts(Numbers):
-    """Three whole numbers, train, val and test: `110,10,40`."""
+    """Numbers of cases for train, val and test, `110,10,40`."""
 
-    name = "train,val,test"
+    name, wanted = "train,val,test", "give three whole numbers of at least 1, for example 110,10,40"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        parts = super().convert(value, param, ctx)
-        if len(parts) != 3 or min(parts) < 1:
-            self.fail(f"{value!r}: give three numbers of at least 1, for example 110,10,40", param, ctx)
-        return parts
+    def read(self, words: list[str]) -> tuple[int, ...]:
+        parts = super().read(words)
+        return _require(len(parts) == 3 and min(parts) >= 1, parts)
 
 
-class Shares(click.ParamType):
-    """Comma-separated shares: `0.25,0.5`."""
+class Shares(Words):
+    """Numbers between 0 and 1, `0.25,0.5`."""
 
-    name = "shares"
+    name, wanted = "shares", "give numbers between 0 and 1, for example 0.25,0.5"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(word) for word in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r}: give numbers between 0 and 1, for example 0.25,0.5", param, ctx)
+    def read(self, words: list[str]) -> tuple[float, ...]:
+        return tuple(float(word) for word in words)
+
+
+def _require(condition: object, values: Values) -> Values:
+    if not condition:
+        raise ValueError
+    return values
 
 
 class Pairs(click.ParamType):

@@ -1,23 +1,23 @@
-"""Roles: what the core asks of an architecture. Protocols over `nn.Module`; no base class is needed.
+"""The roles of architectures: protocols that an `nn.Module` follows. No base class is needed.
 
 Every factory is called as `Class(problem, options)`: `problem` is a `registry.problem.Problem`, `options` an
-instance of the class's own `Options` table (`registry.options.Options`).
-`forward` takes and gives plain tensors and is exactly what is exported:
+instance of the class's own `Options` (derived from `registry.options.Options`).
+`forward` takes and returns plain tensors and is exactly what is exported:
 
 - generator   `forward(z [N, Z]) -> mask logits [N, 1, *S]`, and an attribute `noise: int` (the Z)
 - translator  `forward(labels int64 [N, *S]) -> image [N, C, *S] in [-1, 1]`;
               a stochastic one `forward(labels, z [N, Z])` with `noise: int`
 - segmenter   `forward(image [N, C, *S] in [-1, 1]) -> lesion logits [N, 1, *S]`
 
-Training is a short game: `moves(batch)` is a Python generator that yields who moves and that player's named
-losses, and the trainer plays each move before it asks for the next one.
+In a training step, `moves(batch)` is a Python generator. It yields a player and the player's named losses; the trainer
+makes one optimiser step for that player and then asks for the next move.
 
-An untrained method has no players. What it must know of the training cases it may keep in buffers, which are saved as
-weights are: it names in an attribute `looks: int` how many batches it wants to see, and `moves` is called with each and
-yields nothing.
+An untrained method has no players. It can collect facts about the training cases in buffers, which are saved like
+weights: its attribute `looks: int` is the number of batches that it wants to see, and `moves` is called with each of
+them and yields nothing.
 
-A mixer is the exception: no network, but a class with `mix(host, donor, rng)` that makes one new `Sample` out of two
-real ones, in NumPy. Nothing of it is trained or exported.
+A mixer is no network but a class with `mix(host, donor, rng)`, which makes one new `Sample` from two real ones in
+NumPy. It is neither trained nor exported.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Batch:
 
     Attributes:
         labels: int64 [N, *S], tissues with the lesion as the last label.
-        image: float32 [N, C, *S] in [-1, 1]; for an unpaired translator, of other cases than `labels`.
-        mask: float32 [N, 1, *S] in {0, 1}, the lesion that goes with `image`.
-        progress: share of the training that is done, 0 … 1; for losses that change on the way.
+        image: float32 [N, C, *S] in [-1, 1]; for an unpaired translator, from other cases than `labels`.
+        mask: float32 [N, 1, *S] in {0, 1}, the lesion in `image`.
+        progress: share of the training that is done, 0 … 1, for losses that change during the training.
     """
 
     labels: Tensor
@@ -55,14 +55,14 @@ class Batch:
 
 @dataclass
 class Player:
-    """Who is optimised, and how.
+    """A set of parameters and how they are optimised, such as generator or discriminator of a GAN.
 
     Args:
-        parameters: the trainable parameters of this player and of no other.
+        parameters: the trainable parameters of this player; no other player has them.
         lr, betas, weight_decay: of Adam ("adam") or AdamW ("adamw").
         schedule: "constant", "linear" (constant, then to zero over the second half) or "onecycle".
-        clip: largest gradient norm; None leaves gradients as they are.
-        average: keep an exponential moving average of these parameters and deliver that.
+        clip: largest gradient norm; None does not clip.
+        average: deliver an exponential moving average of these parameters.
     """
 
     parameters: list[nn.Parameter]
@@ -77,23 +77,23 @@ class Player:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """What the trainer needs; an untrained method returns no players."""
+    """What the trainer needs. An untrained method returns no players."""
 
     def players(self) -> dict[str, Player]:
         """Name → player; every trainable parameter belongs to exactly one."""
         ...
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        """Yield `(player name, {loss name: scalar tensor})`, one move after the other."""
+        """Yield `(player name, {loss name: scalar tensor})` for each move of a step."""
         ...
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A prepared case as a mixer takes and gives it; take it as read-only.
+    """A prepared case as the input and output of a mixer. Do not modify its arrays.
 
     Attributes:
-        image: float32 [C, Z, Y, X] in [-1, 1]; -1 is no signal, and signal grows linearly from there.
+        image: float32 [C, Z, Y, X] in [-1, 1]; -1 is zero signal, and the scale is linear.
         labels: uint8 [Z, Y, X], tissues with the lesion as the last label.
         parenchyma: the labels that a lesion may replace.
     """
@@ -108,17 +108,18 @@ class Mixer(Protocol):
     """What the study needs of a mixer."""
 
     def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
-        """A new case on the host's grid; None where these two do not go together, and another donor is drawn.
+        """Make a new case on the host's grid, or return None to get another donor.
 
         Args:
-            host, donor: of one grid spacing, not always of one size; the same case where there is only one.
-            rng: everything random is drawn from it.
+            host, donor: two cases with the same voxel size but possibly different shapes; the same case twice if there
+                is only one.
+            rng: source of all random numbers.
         """
         ...
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters or buffers lie; the CPU for one that has neither."""
+    """The device of a model's parameters or buffers; the CPU for a model without any."""
     return next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
 
 
@@ -130,10 +131,10 @@ def noise(model: nn.Module, count: int, generator: torch.Generator | None = None
 
 
 def require_multiple(shape: Sequence[int], multiple: int, name: str) -> None:
-    """Refuse a spatial size that the network cannot halve evenly; silent while the network is being exported.
+    """Require that every edge is a multiple of `multiple`. The check is skipped while the network is exported.
 
     Raises:
-        InputError: names the network, the size and the multiple that it needs.
+        InputError: names the network, the size and the multiple.
     """
     if torch.jit.is_tracing() or torch.compiler.is_compiling():
         return

@@ -1,8 +1,9 @@
-"""The built-in architectures and readers, registered through the same hooks as a stranger's. No torch at import."""
+"""The built-in plugins, registered through the same hooks as external ones. No torch at import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from strokereg.registry.hooks import hookimpl
 from strokereg.registry.specs import (
@@ -14,6 +15,7 @@ from strokereg.registry.specs import (
     TranslatorSpec,
 )
 
+_BOTH_DIMS: dict[str, Any] = {"licence": "Apache-2.0", "dims": (2, 3)}
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
 
 
@@ -23,26 +25,23 @@ def strokereg_generators() -> Iterator[GeneratorSpec]:
     yield GeneratorSpec(
         name="mask-gan",
         factory="strokereg.plugins.generators.mask_gan:MaskGan",
-        summary="upsample-and-convolve GAN for lesion masks",
+        summary="GAN of lesion masks, upsampling and convolution",
         paper=_STUDY,
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield GeneratorSpec(
         name="mask-warp",
         factory="strokereg.plugins.generators.mask_warp:MaskWarp",
-        summary="untrained: training masks, flipped, moved and elastically warped",
+        summary="training masks, flipped, moved and elastically warped; untrained",
         paper="warp after Simard, Steinkraus, Platt 2003, doi:10.1109/ICDAR.2003.1227801",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield GeneratorSpec(
         name="mask-library",
         factory="strokereg.plugins.generators.mask_library:MaskLibrary",
-        summary="untrained: masks of any folder in MNI space, warped (--set folder=DIR)",
-        paper="masks brought in by the brain's extent; warp after Simard, Steinkraus, Platt 2003",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        summary="warped masks from a folder in MNI space (--set folder=DIR); untrained",
+        paper="masks mapped by the brain's extent; warp after Simard, Steinkraus, Platt 2003",
+        **_BOTH_DIMS,
     )
 
 
@@ -52,54 +51,48 @@ def strokereg_translators() -> Iterator[TranslatorSpec]:
     yield TranslatorSpec(
         name="pix2pix",
         factory="strokereg.plugins.translators.pix2pix:Pix2Pix",
-        summary="U-Net or ResNet with a patch discriminator, least squares + L1",
+        summary="conditional GAN: U-Net or ResNet, patch discriminator, LSGAN + L1",
         paper=f"Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004; recipe of {_STUDY}",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield TranslatorSpec(
         name="spade",
         factory="strokereg.plugins.translators.spade:Spade",
-        summary="noise through label-modulated residual blocks, least squares + L1",
+        summary="GAN with label-modulated residual blocks, LSGAN + L1",
         paper=f"Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; recipe of {_STUDY}",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
         name="spade-hinge",
         factory="strokereg.plugins.translators.spade_hinge:SpadeHinge",
-        summary="SPADE as its authors train it: hinge, two scales, feature matching, optional style encoder",
+        summary="SPADE with its authors' losses: hinge, two scales, feature matching, optional style encoder",
         paper="Park, Liu, Wang, Zhu 2019, arXiv 1903.07291; Wang et al. 2018, arXiv 1711.11585",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
         name="cyclegan",
         factory="strokereg.plugins.translators.cyclegan:CycleGan",
-        summary="label maps and images of different cases, both ways, cycle losses",
+        summary="GAN with cycle losses, trained on label maps and images of different cases",
         paper="Zhu, Park, Isola, Efros 2017, arXiv 1703.10593",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         paired=False,
     )
     yield TranslatorSpec(
         name="flow",
         factory="strokereg.plugins.translators.flow:Flow",
-        summary="rectified flow from noise to image in a few Euler steps",
+        summary="rectified flow from noise to image, in a few Euler steps",
         paper="Lipman et al. 2023, arXiv 2210.02747; Liu, Gong, Liu 2023, arXiv 2209.03003",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
     yield TranslatorSpec(
         name="random-contrast",
         factory="strokereg.plugins.translators.random_contrast:RandomContrast",
-        summary="untrained: a random intensity for each label, blurred, shaded, noisy",
+        summary="a random intensity for each label, with blur, shading and noise; untrained",
         paper="Billot, Greve, Puonti et al. 2023, arXiv 2107.09559; with lesions: Chalcroft et al., arXiv 2404.01946",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
         stochastic=True,
     )
 
@@ -112,21 +105,19 @@ def strokereg_segmenters() -> Iterator[SegmenterSpec]:
         factory="strokereg.plugins.segmenters.unet:UNet",
         summary="plain U-Net, Dice + cross-entropy",
         paper="Ronneberger, Fischer, Brox 2015, arXiv 1505.04597",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield SegmenterSpec(
         name="dynunet",
         factory="strokereg.plugins.segmenters.dynunet:DynUNet",
-        summary="nnU-Net's plan from MONAI's blocks: deep supervision, optionally residual",
+        summary="nnU-Net's plan with MONAI's blocks: deep supervision, optional residual blocks",
         paper="Isensee, Jaeger, Kohl, Petersen, Maier-Hein 2021, arXiv 1809.10486",
-        licence="Apache-2.0",
-        dims=(2, 3),
+        **_BOTH_DIMS,
     )
     yield SegmenterSpec(
         name="timm-unet",
         factory="strokereg.plugins.segmenters.timm_unet:TimmUNet",
-        summary="U-Net decoder on any timm encoder by name, pretrained or not",
+        summary="U-Net decoder on any timm encoder, optionally pretrained",
         paper="Iglovikov, Shvets 2018, arXiv 1801.05746; Wightman, timm",
         licence="Apache-2.0",
     )
@@ -138,14 +129,14 @@ def strokereg_mixers() -> Iterator[MixerSpec]:
     yield MixerSpec(
         name="carvemix",
         factory="strokereg.plugins.mixers.carvemix:CarveMix",
-        summary="untrained: a lesion with a random margin, carved out of one case and put into another",
+        summary="a lesion with a random margin, carved out of one case and put into another; untrained",
         paper="Zhang, Liu, Ou et al. 2021, arXiv 2108.06883",
         licence="Apache-2.0",
     )
     yield MixerSpec(
         name="lesion-paste",
         factory="strokereg.plugins.mixers.lesion_paste:LesionPaste",
-        summary="untrained: the relative signal of a real lesion, warped into another real brain",
+        summary="the relative signal of a real lesion, warped into another real brain; untrained",
         paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
         licence="Apache-2.0",
     )
@@ -163,13 +154,13 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
     yield ReaderSpec(
         name="isles22",
         factory=f"{readers}.isles22:Isles22Reader",
-        summary="public set of ISLES'22: rawdata and derivatives, or sub-*/ses-*/dwi and derivatives",
+        summary="public data set of ISLES'22: rawdata and derivatives, or sub-*/ses-*/dwi and derivatives",
         paper="Hernandez Petzsche et al. 2022, doi:10.1038/s41597-022-01875-5",
     )
     yield ReaderSpec(
         name="isles24",
         factory=f"{readers}.isles24:Isles24Reader",
-        summary="public set of ISLES'24: follow-up DWI and ADC with the final infarct",
+        summary="public data set of ISLES'24: follow-up DWI and ADC with the final infarct",
         paper="Riedel et al. 2024, arXiv 2408.11142",
     )
     yield ReaderSpec(
@@ -187,21 +178,21 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
     yield ReaderSpec(
         name="bids",
         factory=f"{readers}.bids:BidsReader",
-        summary="BIDS raw data with lesion masks and label maps under derivatives, such as SOOP",
+        summary="BIDS raw data, such as SOOP, with lesion masks and label maps under derivatives",
         paper="Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44",
         general=True,
     )
     yield ReaderSpec(
         name="dicom",
         factory=f"{readers}.dicom:DicomReader",
-        summary="DICOM series, one folder a patient, converted with dcm2niix",
+        summary="DICOM series in one folder for each patient, converted with dcm2niix",
         paper="Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001",
         general=True,
     )
     yield ReaderSpec(
         name="folder",
         factory=f"{readers}.folder:FolderReader",
-        summary="any files, paired by patterns: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'",
+        summary="image and mask files paired by patterns: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'",
         general=True,
     )
 
@@ -218,6 +209,6 @@ def strokereg_trackers() -> Iterator[TrackerSpec]:
     yield TrackerSpec(
         name="mlflow",
         factory="strokereg.plugins.trackers.mlflow:MlflowTracker",
-        summary="an MLflow server, or a folder; needs strokereg[mlflow]",
+        summary="an MLflow server or a local folder; needs strokereg[mlflow]",
         paper="https://mlflow.org",
     )

@@ -1,8 +1,8 @@
-"""The catalogue: what is registered, by name, and the way from a name to a network or a reader.
+"""The catalogue: what is registered, by name, and the way from a name to a network.
 
-A name is unique over all roles of architectures, because commands such as `train NAME` take any of them; readers and
-trackers have names of their own. Where two distributions claim one name, the bare name is an error and
-`distribution:name` picks one; neither wins by being built in or by being installed later.
+A name is unique over all roles of architectures, because commands such as `train NAME` take any of them. Readers and
+trackers have catalogues of their own. Where two distributions claim one name, the bare name is an error and
+`distribution:name` selects one; built-ins take no precedence.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from typing import TYPE_CHECKING, Any
 from strokereg.registry.errors import InputError, RunFailed, did_you_mean
 from strokereg.registry.factory import build_entry
 from strokereg.registry.installed import Entry, Installed, canonical, load_installed
-from strokereg.registry.installed import installed as installed_here
 from strokereg.registry.local import add_files, load_local
-from strokereg.registry.specs import ROLES, ArchitectureSpec, ReaderSpec, TrackerSpec
+from strokereg.registry.specs import ROLES, ArchitectureSpec, Role
 
 if TYPE_CHECKING:
     from torch import nn
 
     from strokereg.registry.problem import Problem
 
-#: A role, several, or any.
+#: One role, several, or any (None).
 Roles = str | tuple[str, ...] | None
-READERS, TRACKERS = (ReaderSpec.role,), (TrackerSpec.role,)
+READERS, TRACKERS = (Role.READER,), (Role.TRACKER,)
 
 
 class Catalogue:
-    """Everything of these roles that is installed, sorted by role and name.
+    """The registered plugins of some roles, sorted by role and name.
 
     Args:
-        installed: the outcome of loading; by default all plugins of this Python, and the project's own files.
-        roles: those of architectures, or readers alone.
+        installed: the outcome of loading; by default all plugins of this Python and the files of `registry.local`.
+        roles: by default those of architectures.
 
     Raises:
         InputError: a file of the project that cannot be loaded; see `registry.local`.
     """
 
-    def __init__(self, installed: Installed | None = None, roles: tuple[str, ...] = ROLES) -> None:
-        installed = _with_files(load_installed()) if installed is None else installed
+    def __init__(self, installed: Installed | None = None, roles: tuple[Role, ...] = ROLES) -> None:
+        installed = installed or _load()
         self.roles = roles
         self.entries = tuple(
             sorted(
@@ -57,19 +56,19 @@ class Catalogue:
         return entry.qualified if entry.spec.name in self.clashes() else entry.spec.name
 
     def clashes(self) -> dict[str, list[Entry]]:
-        """Names that more than one distribution claims, with their claimants."""
+        """Names that more than one distribution claims, with the entries that claim them."""
         claims: dict[str, list[Entry]] = {}
         for entry in self.entries:
             claims.setdefault(entry.spec.name, []).append(entry)
         return {name: entries for name, entries in claims.items() if len(entries) > 1}
 
     def select(self, pattern: str = "*", role: Roles = None) -> list[Entry]:
-        """Entries whose name fits a shell pattern; a pattern with a colon is held against `distribution:name`.
+        """Entries whose name matches a shell pattern; a pattern with a colon is matched with `distribution:name`.
 
         Raises:
             InputError: an unknown role.
         """
-        wanted = _roles(role)
+        wanted = _as_tuple(role)
         for one in wanted:
             if one not in self.roles:
                 raise InputError(
@@ -83,7 +82,7 @@ class Catalogue:
         ]
 
     def available(self, pattern: str = "*", role: Roles = None) -> list[str]:
-        """Names that `find` takes, in the order of roles.
+        """Names that `find` takes, sorted by role and name.
 
         Args:
             pattern: shell pattern, such as `"spade*"` or `"acme:*"`.
@@ -95,27 +94,26 @@ class Catalogue:
         return [self.label(entry) for entry in self.select(pattern, role)]
 
     def find(self, name: str, role: Roles = None) -> Entry:
-        """The entry of that name.
+        """The entry with this name.
 
         Args:
-            name: as typed: `name` or `distribution:name`.
-            role: the role that it must have, or several of which it must have one; None for any.
+            name: `name` or `distribution:name`.
+            role: the role that the entry must have, or several of which it must have one; None for any.
 
         Raises:
-            InputError: unknown name (with a near-miss hint and what is installed), a name that two distributions
-                claim, another role, an unknown role.
+            InputError: the name is unknown (the message suggests near misses and lists what is installed), is claimed
+                by two distributions or has another role; or the role is unknown.
         """
-        known = self.available(role=role)
+        known, wanted = self.available(role=role), _as_tuple(role)
+        listed = ", ".join(known) or "none"
+        kind = " or ".join(wanted) or ("model" if self.roles == ROLES else self.roles[0])
         distribution, colon, bare = name.rpartition(":")
         claims = [
             entry
             for entry in self.entries
             if entry.spec.name == bare and (not colon or canonical(entry.distribution) == canonical(distribution))
         ]
-        wanted = _roles(role)
-        kind = " or ".join(wanted) or ("model" if self.roles == ROLES else self.roles[0])
         if not claims:
-            listed = ", ".join(known) or "none"
             broken = "; some plugins are broken, see 'strokereg models --broken'" if self.quarantined else ""
             raise InputError(f"no {kind} is named {name!r}{did_you_mean(name, known)}; installed are: {listed}{broken}")
         if len(claims) > 1:
@@ -125,15 +123,15 @@ class Catalogue:
             )
         entry = claims[0]
         if wanted and entry.spec.role not in wanted:
-            listed, kinds = ", ".join(known) or "none", " and ".join(f"{one}s" for one in wanted)
+            kinds = " and ".join(f"{one}s" for one in wanted)
             raise InputError(f"{name!r} is a {entry.spec.role}, not a {kind}; installed {kinds} are: {listed}")
         return entry
 
     def check(self) -> None:
-        """What `--strict` asks: no plugin in quarantine and no name claimed twice.
+        """Require that no plugin is in quarantine and no name is claimed twice (`strokereg models --strict`).
 
         Raises:
-            RunFailed: names the first fault and counts the others.
+            RunFailed: describes the first fault and counts the others.
         """
         faults = [str(fault) for fault in self.quarantined] + [
             f"the name {name!r} is claimed by {' and '.join(entry.origin for entry in entries)}; uninstall one of them"
@@ -144,39 +142,43 @@ class Catalogue:
             raise RunFailed(faults[0] + more)
 
     def build(self, name: str, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
-        """Find and build; see `find` and `registry.factory.build_entry` for what can be wrong."""
+        """Find and build an architecture; see `find` and `registry.factory.build_entry` for the errors."""
         return build_entry(self.find(name), problem, options)
 
 
-def _roles(role: Roles) -> tuple[str, ...]:
-    """The roles asked for; none stands for any."""
+def _as_tuple(role: Roles) -> tuple[str, ...]:
+    """The roles asked for; empty for any."""
     return (role,) if isinstance(role, str) else role or ()
+
+
+def _load() -> Installed:
+    found = load_installed()
+    return Installed(found.entries + load_local(), found.quarantined)
+
+
+_loaded = functools.cache(_load)
 
 
 @functools.cache
 def catalogue() -> Catalogue:
-    """The architectures of this process, loaded once, when first asked for."""
-    return Catalogue(_with_files(installed_here()))
+    """The architectures of this process. Plugins are loaded at the first call."""
+    return Catalogue(_loaded())
 
 
 @functools.cache
 def readers() -> Catalogue:
-    """The readers of this process, likewise."""
-    return Catalogue(_with_files(installed_here()), READERS)
+    """The readers of this process."""
+    return Catalogue(_loaded(), READERS)
 
 
 @functools.cache
 def trackers() -> Catalogue:
-    """The experiment trackers of this process, likewise."""
-    return Catalogue(_with_files(installed_here()), TRACKERS)
-
-
-def _with_files(found: Installed) -> Installed:
-    return Installed(found.entries + load_local(), found.quarantined)
+    """The experiment trackers of this process."""
+    return Catalogue(_loaded(), TRACKERS)
 
 
 def add_plugin(*paths: Path | str) -> None:
-    """Load architectures and readers from Python files, or folders with an `__init__.py`, as `strokereg --plugin` does.
+    """Load plugins from Python files, or from folders with an `__init__.py`, as `strokereg --plugin` does.
 
     Raises:
         InputError: no such file, or one that cannot be loaded; see `registry.local`.
@@ -187,8 +189,8 @@ def add_plugin(*paths: Path | str) -> None:
 
 
 def forget() -> None:
-    """Look again at what is installed and which files were added, when next asked."""
-    for known in (installed_here, catalogue, readers, trackers):
+    """Clear the caches: the next call looks again at what is installed and which files were added."""
+    for known in (_loaded, catalogue, readers, trackers):
         known.cache_clear()
 
 
@@ -198,19 +200,19 @@ def available(pattern: str = "*", role: Roles = None) -> list[str]:
 
 
 def find(name: str, role: Roles = None) -> Entry:
-    """The installed architecture of that name; see `Catalogue.find`."""
+    """The installed architecture with this name; see `Catalogue.find`."""
     return catalogue().find(name, role)
 
 
 def spec_of(name: str) -> ArchitectureSpec:
-    """What an installed architecture says of itself: its role and what it can do; see `Catalogue.find`."""
+    """The spec of an installed architecture; see `Catalogue.find`."""
     spec = find(name).spec
     assert isinstance(spec, ArchitectureSpec)
     return spec
 
 
 def build(name: str, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
-    """Build an installed architecture; a module-level function, so that worker processes can be sent it."""
+    """Build an installed architecture. A module-level function, so it can be sent to worker processes."""
     return catalogue().build(name, problem, options)
 
 
@@ -230,16 +232,16 @@ def create(
         name: `name` or `distribution:name`.
         role: the role that it must have; None for any.
         dims: spatial dimensions, 2 or 3.
-        labels: number of labels, background and lesion included.
-        channels: image contrasts.
+        labels: number of labels, including background and lesion.
+        channels: number of image contrasts.
         size: spatial size in voxels, (Y, X) or (Z, Y, X); by default 64 along each axis.
-        **options: of the architecture's own table.
+        **options: of the architecture itself.
 
     Returns:
-        A `torch.nn.Module` on the CPU with fresh weights, or a mixer; what they take and give is said in `core.roles`.
+        A `torch.nn.Module` on the CPU with fresh weights, or a mixer. `core.roles` describes their inputs and outputs.
 
     Raises:
-        InputError: unknown name or role, sizes or options that do not fit.
+        InputError: unknown name or role, or sizes or options that do not fit.
     """
     from strokereg.registry.options import parse
     from strokereg.registry.problem import Problem

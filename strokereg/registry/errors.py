@@ -1,8 +1,8 @@
-"""The ways a command can end badly, told apart by exit code.
+"""Errors whose message is meant for the user. The class decides the exit code of the command.
 
-`InputError`  the user gave something wrong: one sentence with file, fault and fix; exit code 2.
-`OutputFailed` a full disk, a folder that went away; exit code 2.
-`RunFailed`   the input was right but the work did not hold (NaN loss, parity missed); exit code 1.
+`InputError`    the input is wrong; exit code 2.
+`OutputFailed`  an output cannot be written, for example on a full disk; exit code 2.
+`RunFailed`     the input was right, but the work failed (NaN loss, parity missed); exit code 1.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from pathlib import Path
 
 
 class StrokeregError(Exception):
-    """Base of every error whose message is meant for the user as it stands."""
+    """Base class: the command line prints the message without a traceback."""
 
     exit_code = 1
 
 
 class InputError(StrokeregError):
-    """Wrong input. The message names the file or option, the fault and the fix, in one sentence."""
+    """Wrong input. The message names the file or option, the fault and the fix in one sentence."""
 
     exit_code = 2
 
 
 class FileFault(InputError):
-    """A fault of one file, in parts, so that a list of faults can be made of them: file, fault and fix."""
+    """A fault of one file, kept in parts so that a check can list many of them: path, fault and fix."""
 
     def __init__(self, path: Path | str, fault: str, fix: str) -> None:
         super().__init__(f"{path}: {fault}; {fix}")
         self.path, self.fault, self.fix = Path(path), fault, fix
 
-    def __reduce__(self) -> tuple[object, ...]:  # workers send their errors, and pickle would call with one argument
+    def __reduce__(self) -> tuple[object, ...]:  # for pickle, which would pass one argument
         return FileFault, (self.path, self.fault, self.fix)
 
 
 class OutputFailed(StrokeregError):
-    """An output cannot be written, which ends the work: the next one could not be written either."""
+    """An output cannot be written. The command stops, because the next output would fail too."""
 
     exit_code = 2
 
 
 class RunFailed(StrokeregError):
-    """The work was started rightly and did not hold."""
+    """The input was right, but the work failed."""
 
     exit_code = 1
 
@@ -56,3 +56,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that is not empty, or the name of its class."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def describe_error(error: BaseException) -> str:
+    """Kind and first line of an error, short enough to stand within a sentence."""
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"

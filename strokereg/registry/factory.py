@@ -1,94 +1,94 @@
-"""From an entry to a network, a reader or a tracker: the only place of the registry where a plugin's code is loaded."""
+"""Build networks, mixers, readers and trackers from entries. Only this module imports the code of a factory."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strokereg.registry.errors import InputError, StrokeregError
+from strokereg.registry.errors import InputError, StrokeregError, describe_error
 from strokereg.registry.installed import Entry
-from strokereg.registry.plugin import told
-from strokereg.registry.specs import ArchitectureSpec, MixerSpec, ReaderSpec
+from strokereg.registry.specs import ArchitectureSpec, Role
 
 if TYPE_CHECKING:
     from torch import nn
 
     from strokereg.registry.options import Options
     from strokereg.registry.problem import Problem
-import hashlib
-import inspect
 
 
 def load_class(entry: Entry) -> Any:
     """Import the factory that a spec names.
 
     Raises:
-        InputError: the module or the class is missing, or its import fails; names the distribution.
+        InputError: the module or the class is missing, or its import fails. The message names the distribution.
     """
     module_name, _, class_name = entry.spec.factory.partition(":")
-    who = f"{entry.spec.name} ({entry.origin})"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or str(error)
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise InputError(
-                f"{who} names the module {module_name!r}, which is not there; reinstall {entry.distribution}"
+                f"{entry.title} names the module {module_name!r}, which does not exist; reinstall {entry.distribution}"
             ) from error
         raise InputError(
-            f"{who} needs the module {missing!r}, which is not installed; install what provides it"
+            f"{entry.title} needs the module {missing!r}, which is not installed; install what provides it"
         ) from error
     except Exception as error:
         raise InputError(
-            f"{who} cannot be imported ({told(error)}); reinstall {entry.distribution} and what it needs"
+            f"{entry.title} cannot be imported ({describe_error(error)}); reinstall "
+            f"{entry.distribution} and what it needs"
         ) from error
     try:
         return getattr(module, class_name)
     except AttributeError as error:
         raise InputError(
-            f"{who} names the class {class_name!r}, which the module {module_name!r} does not have; "
+            f"{entry.title} names the class {class_name!r}, which the module {module_name!r} does not have; "
             f"report this to the authors of {entry.distribution}"
         ) from error
 
 
 def read_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The given options as plain typed values, so that `lr=2e-3` and 0.002 name one run and not two.
+    """The given options as plain typed values, so that `lr=2e-3` and `lr=0.002` are the same run.
 
     Raises:
-        InputError: unknown keys or wrong values, or a factory that cannot be loaded.
+        InputError: unknown options, wrong values, or a factory that cannot be loaded.
     """
-    return _table(entry, load_class(entry), options).model_dump(mode="json", include=set(options))
+    return _parse_options(entry, load_class(entry), options).model_dump(mode="json", include=set(options))
 
 
 def build_entry(entry: Entry, problem: Problem, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Build one architecture as `Class(problem, options)`.
 
     Args:
-        entry: which.
         problem: the sizes to build for.
-        options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
+        options: values for the class's `Options`, plain or as strings; a class without `Options` takes none.
 
     Returns:
-        An `nn.Module` on the CPU, in training mode, with fresh weights; a mixer is any object with a method `mix`.
+        An `nn.Module` on the CPU, in training mode, with fresh weights. A mixer is any object with a method `mix`.
 
     Raises:
-        InputError: dimensions that the spec does not offer, wrong options, a factory that cannot be loaded or
-            that gives something else.
+        InputError: dimensions that the spec does not offer, wrong options, or a factory that cannot be loaded, fails
+            or returns something else.
     """
     assert isinstance(entry.spec, ArchitectureSpec)
     if problem.dims not in entry.spec.dims:
-        offered = " and ".join(f"{dims}D" for dims in entry.spec.dims)
+        offered = entry.spec.offered_dims
         raise InputError(f"{entry.spec.name} is built for {offered}, not {problem.dims}D; choose --dims accordingly")
     factory = load_class(entry)
-    model = _call(entry, factory, problem, _table(entry, factory, options or {}))
-    wanting = _wanting(entry.spec.role, model)
-    if wanting:
-        raise InputError(
-            f"{entry.spec.name} ({entry.origin}) builds a {type(model).__name__} {wanting}; "
-            f"report this to the authors of {entry.distribution}"
-        )
+    model = _call(entry, factory, problem, _parse_options(entry, factory, options or {}))
+    if entry.spec.role is Role.MIXER:
+        _require_methods(entry, model, "mix(host, donor, rng)")
+        return model
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise _wrong_kind(entry, model, "and not a torch.nn.Module")
+    _require_methods(entry, model, "players()", "moves(batch)")
     return model
 
 
@@ -96,22 +96,17 @@ def build_reader(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
     """Build one reader as `Class(options)`.
 
     Args:
-        options: values for the class's own table `Options`, plain or as strings; a class without a table takes none.
+        options: values for the class's `Options`, plain or as strings; a class without `Options` takes none.
 
     Returns:
         An object with the methods `recognises(root)` and `read(root)`; see `core.cohort.source.Reader`.
 
     Raises:
-        InputError: wrong options, a factory that cannot be loaded or that gives something else.
+        InputError: wrong options, or a factory that cannot be loaded, fails or returns something else.
     """
     factory = load_class(entry)
-    reader = _call(entry, factory, _table(entry, factory, options or {}))
-    for method in ("recognises", "read"):
-        if not callable(getattr(reader, method, None)):
-            raise InputError(
-                f"{entry.spec.name} ({entry.origin}) builds a {type(reader).__name__} without the method "
-                f"{method}(root); report this to the authors of {entry.distribution}"
-            )
+    reader = _call(entry, factory, _parse_options(entry, factory, options or {}))
+    _require_methods(entry, reader, "recognises(root)", "read(root)")
     return reader
 
 
@@ -122,60 +117,57 @@ def build_tracker(entry: Entry, folder: Path) -> Any:
         A `core.train.tracking.Tracker`.
 
     Raises:
-        InputError: a factory that cannot be loaded, fails or gives something else, or a library that is missing.
+        InputError: a missing library, or a factory that cannot be loaded, fails or returns something else.
     """
-    asked = f"--track {entry.spec.name}"
     try:
         tracker = load_class(entry)(folder)
     except StrokeregError:
         raise
     except Exception as error:
-        raise InputError(f"{asked}: cannot be set up ({told(error)}); leave it out, or mend what it names") from error
-    for method in ("begin", "step", "end", "close"):
-        if not callable(getattr(tracker, method, None)):
-            raise InputError(
-                f"{asked}: {entry.origin} builds a {type(tracker).__name__} without the method {method}; "
-                f"report this to the authors of {entry.distribution}"
-            )
+        raise InputError(
+            f"--track {entry.spec.name}: cannot be set up ({describe_error(error)}); fix that or leave it out"
+        ) from error
+    _require_methods(entry, tracker, "begin", "step", "end", "close")
     return tracker
 
 
-def _table(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Options:
-    """The class's own table with these values; a class without one takes none."""
+def _parse_options(entry: Entry, factory: Any, options: Mapping[str, Any]) -> Options:
+    """These values as the class's `Options`."""
     from strokereg.registry.options import Options, parse
 
     table = getattr(factory, "Options", Options)
     if not (isinstance(table, type) and issubclass(table, Options)):
         raise InputError(
-            f"{entry.spec.name} ({entry.origin}) has a table Options that is not one of strokereg; let it derive from "
-            "strokereg.Options"
+            f"{entry.title} has a class Options that does not derive from strokereg.Options; derive it from that"
         )
-    return parse(table, options, f"{'reader ' * (entry.spec.role == ReaderSpec.role)}{entry.spec.name}")
+    owner = f"reader {entry.spec.name}" if entry.spec.role is Role.READER else entry.spec.name
+    return parse(table, options, owner)
 
 
 def _call(entry: Entry, factory: Any, *arguments: Any) -> Any:
-    """What the factory makes; whatever it raises becomes one sentence, with the traceback behind it for --debug."""
+    """Call the factory. Any exception becomes a one-sentence error; `--debug` shows the traceback."""
     try:
         return factory(*arguments)
     except StrokeregError:
         raise
     except Exception as error:
         raise InputError(
-            f"{entry.spec.name} ({entry.origin}) cannot be built ({told(error)}); 'strokereg --debug' shows where, "
-            "and its authors will want to see that"
+            f"{entry.title} cannot be built ({describe_error(error)}); run 'strokereg --debug' "
+            f"for the traceback and report it to the authors of {entry.distribution}"
         ) from error
 
 
-def _wanting(role: str, model: Any) -> str:
-    """What a thing lacks to be of its role, or an empty string."""
-    if role == MixerSpec.role:
-        return "" if callable(getattr(model, "mix", None)) else "without the method mix(host, donor, rng)"
-    from torch import nn
+def _require_methods(entry: Entry, built: Any, *methods: str) -> None:
+    """Raise an `InputError` unless the object has these methods; each may be written with its arguments."""
+    missing = [method for method in methods if not callable(getattr(built, method.partition("(")[0], None))]
+    if missing:
+        raise _wrong_kind(entry, built, f"without the method {' and '.join(missing)}")
 
-    if not isinstance(model, nn.Module):
-        return "and not a torch.nn.Module"
-    lacking = [method for method in ("players", "moves") if not callable(getattr(model, method, None))]
-    return f"without {' and '.join(f'{method}()' for method in lacking)}" if lacking else ""
+
+def _wrong_kind(entry: Entry, built: Any, fault: str) -> InputError:
+    return InputError(
+        f"{entry.title} builds a {type(built).__name__} {fault}; report this to the authors of {entry.distribution}"
+    )
 
 
 _FOREIGN = ("builtins", "typing", "torch", "abc", "collections")
@@ -184,7 +176,7 @@ _FOREIGN = ("builtins", "typing", "torch", "abc", "collections")
 def source_key(thing: object) -> str:
     """Digest of the files that define the class of an object and its base classes; empty where there is none.
 
-    What those files import does not count: an installed distribution says by its version that it changed.
+    Imports of those files do not count: a changed distribution has another version.
     """
     files: dict[str, str] = {}
     for part in type(thing).__mro__:
@@ -193,7 +185,7 @@ def source_key(thing: object) -> str:
         try:
             path = Path(inspect.getfile(part))
             files[part.__module__] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (TypeError, OSError):  # made at run time, or shipped without source
+        except (TypeError, OSError):  # defined at run time, or shipped without source
             continue
     joined = "\n".join(f"{name} {files[name]}" for name in sorted(files))
     return hashlib.sha256(joined.encode()).hexdigest()[:16] if files else ""

@@ -1,4 +1,4 @@
-"""Hook specifications: one a role. An implementation yields specs and imports nothing heavy."""
+"""Hook specifications, one for each role. An implementation yields specs and imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def strokereg_readers() -> Iterable[ReaderSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def strokereg_trackers() -> Iterable[TrackerSpec]:  # type: ignore[empty-body]
-    """Yield one `TrackerSpec` for each experiment tracker that can be told how trainings go."""
+    """Yield one `TrackerSpec` for each experiment tracker that can follow trainings."""
 
 
 SPEC_OF_HOOK: dict[str, type[Spec]] = {

@@ -1,14 +1,12 @@
-"""What is installed: every plugin of the entry-point group `strokereg`, loaded one at a time.
+"""Installed plugins: every entry point of the group `strokereg`, loaded one at a time.
 
-A plugin that does anything wrong is quarantined whole, with its reason, its distribution and the mend; the
-others go on. `STROKEREG_DISABLE_PLUGINS` (names of distributions, comma separated, or `*` for all but
-strokereg itself) leaves plugins out unloaded. `STROKEREG_TRACE=1` tells on stderr what was loaded, and how long that
-took.
+A faulty plugin is quarantined with its reason, its distribution and the fix; the others are not affected.
+`STROKEREG_DISABLE_PLUGINS` (names of distributions, comma-separated, or `*` for all but strokereg itself) skips plugins
+without loading them. `STROKEREG_TRACE=1` prints on stderr what was loaded and how long it took.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
@@ -26,10 +24,10 @@ DISABLE, TRACE = "STROKEREG_DISABLE_PLUGINS", "STROKEREG_TRACE"
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered architecture or reader and the distribution that it came with.
+    """A spec and the distribution that registered it.
 
     Attributes:
-        installed: False for one that is not of an installed distribution: a file given with `--plugin`, a bare class.
+        installed: False where there is no distribution: a file given with `--plugin`, or a bare class.
     """
 
     spec: Spec
@@ -39,7 +37,7 @@ class Entry:
 
     @property
     def qualified(self) -> str:
-        """`distribution:name`, which is unique even where two plugins claim one name."""
+        """`distribution:name`, which is unique even where two distributions claim one name."""
         return f"{self.distribution}:{self.spec.name}"
 
     @property
@@ -47,42 +45,47 @@ class Entry:
         """`distribution version`."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def title(self) -> str:
+        """`name (distribution version)`, for messages."""
+        return f"{self.spec.name} ({self.origin})"
+
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A plugin that was left out: which, from where, why, and what to do."""
+    """A plugin that was left out: its name, where it comes from, the reason and the fix."""
 
     plugin: str
     distribution: str
     version: str
     reason: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"plugin {self.plugin!r} of {self.distribution} {self.version} {self.reason}; {self.mend}"
+        return f"plugin {self.plugin!r} of {self.distribution} {self.version} {self.reason}; {self.fix}"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """The outcome of loading: what can be used and what was left out."""
+    """The outcome of loading: the usable entries and the plugins in quarantine."""
 
     entries: tuple[Entry, ...]
     quarantined: tuple[Quarantined, ...]
 
 
 def canonical(distribution: str) -> str:
-    """The name of a distribution as package indexes compare it: lower case, runs of '-_.' as one '-'."""
+    """Normalise the name of a distribution as package indexes do: lower case, runs of '-_.' as one '-'."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Installed:
-    """Load every plugin.
+    """Load every plugin. A faulty one is quarantined and raises nothing.
 
     Args:
-        entry_points: what to load; by default all that this Python has in the group `strokereg`.
+        entry_points: what to load; by default the whole group `strokereg` of this Python.
 
     Returns:
-        Entries in the order of loading, and the plugins in quarantine. Never raises for a bad plugin.
+        Entries in the order of loading, and the plugins in quarantine.
     """
     entries: list[Entry] = []
     quarantined: list[Quarantined] = []
@@ -97,25 +100,19 @@ def load_installed(entry_points: Iterable[metadata.EntryPoint] | None = None) ->
         try:
             specs = list(read_specs(point.load, taken))
         except Fault as fault:
-            mend = fault.mend or f"report this to the authors of {distribution}, or uninstall it"
-            quarantined.append(Quarantined(point.name, distribution, version, fault.reason, mend))
-            told = f"quarantined: {fault.reason}"
+            fix = fault.fix or f"report this to the authors of {distribution}, or uninstall it"
+            quarantined.append(Quarantined(point.name, distribution, version, fault.reason, fix))
+            outcome = f"quarantined: {fault.reason}"
         else:
             entries += [Entry(spec, distribution, version) for spec in specs]
-            told = ", ".join(f"{spec.role} {spec.name}" for spec in specs)
-        _trace(point, distribution, version, f"{told} ({(time.perf_counter() - begun) * 1e3:.0f} ms)")
+            outcome = ", ".join(f"{spec.role} {spec.name}" for spec in specs)
+        _trace(point, distribution, version, f"{outcome} ({(time.perf_counter() - begun) * 1e3:.0f} ms)")
     return Installed(tuple(entries), tuple(quarantined))
 
 
-@functools.cache
-def installed() -> Installed:
-    """What this process has, loaded once, when first asked for."""
-    return load_installed()
-
-
-def _trace(point: metadata.EntryPoint, distribution: str, version: str, told: str) -> None:
+def _trace(point: metadata.EntryPoint, distribution: str, version: str, outcome: str) -> None:
     if os.environ.get(TRACE):
-        print(f"strokereg: plugin {point.name} ({point.value}) of {distribution} {version}: {told}", file=sys.stderr)
+        print(f"strokereg: plugin {point.name} ({point.value}) of {distribution} {version}: {outcome}", file=sys.stderr)
 
 
 def _disabled(distribution: str) -> bool:

@@ -1,8 +1,8 @@
-"""Architectures and readers of one project, without packaging: a Python file, or a folder with an `__init__.py`.
+"""Plugins without packaging: a Python file, or a folder with an `__init__.py`.
 
-They are named by `strokereg --plugin FILE` or by the environment variable `STROKEREG_PLUGINS`, through which worker
-processes know them too. The code's hash stands for the version of a distribution: in run folders, in the keys of a
-study, and in its report. A file that changes while a study runs is refused by the next worker.
+They are given with `strokereg --plugin FILE` or in the environment variable `STROKEREG_PLUGINS`, which worker processes
+inherit. In run folders, in the keys of a study and in its report, the hash of the code takes the place of a version.
+If a file changes while a study runs, the next worker stops with an error.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, describe_error
 from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.installed import Entry
-from strokereg.registry.plugin import Fault, read_specs, told
+from strokereg.registry.plugin import Fault, read_specs
 from strokereg.registry.specs import Spec
 
 FILES = "STROKEREG_PLUGINS"
@@ -28,7 +28,7 @@ _PIN = re.compile(r"(?P<path>.+)@(?P<hash>[0-9a-f]{12})")
 
 
 def add_files(paths: Iterable[Path | str]) -> None:
-    """Add files and folders to those that the catalogues of this process, and of its workers, load.
+    """Add files and folders to those that this process and its workers load.
 
     Raises:
         InputError: no such file, or not Python.
@@ -43,18 +43,20 @@ def add_files(paths: Iterable[Path | str]) -> None:
 
 
 def load_local() -> tuple[Entry, ...]:
-    """Entries of all files that were added.
+    """Load the files that were added.
 
     Raises:
-        InputError: a file that cannot be loaded, is faulty, or has changed since it was added. It was asked for by
-            name, so it is not left out quietly.
+        InputError: a file cannot be loaded, is faulty, or has changed since it was added. The user asked for it by
+            name, so it is not quarantined.
     """
     entries: list[Entry] = []
     for item in filter(None, os.environ.get(FILES, "").split(os.pathsep)):
         path, pinned = _split(item)
         digest = _digest(path)
         if pinned not in ("", digest):
-            raise InputError(f"{path}: has changed since the command began; let it be while it runs, and start again")
+            raise InputError(
+                f"{path}: has changed since the command began; start again and leave the file alone until it is done"
+            )
         entries += [Entry(spec, path.name, f"sha256:{digest}", installed=False) for spec in _specs(path)]
     return tuple(entries)
 
@@ -70,7 +72,7 @@ def _sources(path: Path) -> list[Path]:
         return [path]
     if (path / "__init__.py").is_file():
         return sorted(path.rglob("*.py"))
-    raise InputError(f"--plugin {path}: no Python file is there, nor a folder with an __init__.py; check the path")
+    raise InputError(f"--plugin {path}: neither a Python file nor a folder with an __init__.py; check the path")
 
 
 def _digest(path: Path) -> str:
@@ -82,7 +84,7 @@ def _digest(path: Path) -> str:
 
 
 def _specs(path: Path) -> list[Spec]:
-    """What the file's hooks yield; of one without hooks, the specs that it holds."""
+    """The specs that the file's hooks yield, or its module-level specs where it has no hooks."""
     name = f"strokereg_local_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
     try:
         module = _import(path, name)
@@ -91,7 +93,7 @@ def _specs(path: Path) -> list[Spec]:
         else:
             specs = [value for value in vars(module).values() if isinstance(value, Spec)]
     except Fault as fault:
-        raise InputError(f"{path}: {fault.reason}; {fault.mend or 'mend the file'}") from fault
+        raise InputError(f"{path}: {fault.reason}; {fault.fix or 'fix the file'}") from fault
     if not specs:
         raise InputError(f"{path}: holds no spec; add one, for example spec = TranslatorSpec(name=…, factory=…)")
     return [replace(spec, factory=_factory(spec.factory, path.stem, name)) for spec in specs]
@@ -114,17 +116,17 @@ def _import(path: Path, name: str) -> ModuleType:
         found.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        mend = "mend the file"
+        fix = "fix the file"
         if isinstance(error, ModuleNotFoundError) and error.name:
-            mend = f"install what provides {error.name!r}"
+            fix = f"install what provides {error.name!r}"
             if (path.parent / f"{error.name}.py").is_file():
-                mend = "a plugin file stands alone: put both into a folder with an __init__.py, and name the folder"
-        raise Fault(f"cannot be imported ({told(error)})", mend) from error
+                fix = "put both files into a folder with an __init__.py, and give the folder to --plugin"
+        raise Fault(f"cannot be imported ({describe_error(error)})", fix) from error
     return module
 
 
 def _factory(factory: str, stem: str, name: str) -> str:
-    """`mymodel:Class` → the name under which the file is really loaded, so that it can shadow no package."""
+    """`mymodel:Class` → the module name under which the file is loaded, which cannot shadow a package."""
     module, _, kind = factory.partition(":")
     inside = module == stem or module.startswith(f"{stem}.")
     return f"{name}{module.removeprefix(stem)}:{kind}" if inside else factory

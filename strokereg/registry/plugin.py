@@ -1,40 +1,40 @@
-"""One plugin: import it, call its hooks, and take its specs, or say what is wrong with it."""
+"""Read one plugin: import it, call its hooks, and return its specs or say what is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pluggy
 
 from strokereg.registry import hooks
-from strokereg.registry.errors import did_you_mean
+from strokereg.registry.errors import describe_error, did_you_mean
 from strokereg.registry.hooks import PROJECT, SPEC_OF_HOOK
 from strokereg.registry.specs import Spec, SpecError
 
 
 class Fault(Exception):
-    """Why a plugin goes into quarantine, and the mend where there is a better one than to ask its authors."""
+    """Why a plugin is quarantined, and the fix where there is a better one than to ask its authors."""
 
-    def __init__(self, reason: str, mend: str = "") -> None:
+    def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.mend = reason, mend
+        self.reason, self.fix = reason, fix
 
 
 def read_specs(load: Callable[[], Any], taken: set[str]) -> Iterator[Spec]:
-    """The specs of one plugin.
+    """Yield the specs of one plugin.
 
     Args:
-        load: imports the plugin and gives it, such as an entry point's `load`.
+        load: imports the plugin and returns it, such as an entry point's `load`.
         taken: names that its distribution has claimed before; those of this plugin are added.
 
     Raises:
-        Fault: whatever is wrong with the plugin; nothing that a plugin does gets past this.
+        Fault: anything that is wrong with the plugin; no other exception of a plugin gets out.
     """
     try:
         plugin = load()
     except (Exception, SystemExit) as error:
-        raise Fault(f"cannot be imported ({told(error)})", _mend_of_import(error)) from error
+        raise Fault(f"cannot be imported ({describe_error(error)})", _fix_of_import(error)) from error
     for hook, kind, result in _call_hooks(plugin):
         for spec in _iterate(hook, result):
             if not isinstance(spec, kind):
@@ -46,7 +46,7 @@ def read_specs(load: Callable[[], Any], taken: set[str]) -> Iterator[Spec]:
 
 
 def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[Spec], Any]]:
-    """Call what the plugin implements. It has a pluggy manager to itself, so that it can harm no other."""
+    """Call the hooks of a plugin. Each plugin has its own pluggy manager, so it cannot affect another."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)
     try:
@@ -74,37 +74,25 @@ def _call_hooks(plugin: Any) -> Iterator[tuple[str, type[Spec], Any]]:
 
 
 def _iterate(hook: str, result: Any) -> Iterator[Any]:
-    """Walk through what a hook gave; a generator's own code runs only here."""
+    """Iterate over the result of a hook; the body of a generator runs only here."""
+    if not isinstance(result, Iterable):
+        raise Fault(f"returns {_article(type(result).__name__)} from {hook}; a hook yields specs")
     try:
-        iterator = iter(result)
-    except TypeError as error:
-        raise Fault(f"returns {_article(type(result).__name__)} from {hook}; a hook yields specs") from error
-    while True:
-        try:
-            spec = next(iterator)
-        except StopIteration:
-            return
-        except Exception as error:
-            raise _broken_hook(hook, error) from error
-        yield spec
+        yield from result
+    except Exception as error:
+        raise _broken_hook(hook, error) from error
 
 
 def _broken_hook(hook: str, error: Exception) -> Fault:
     if isinstance(error, SpecError):
         return Fault(f"gives a wrong spec: {error}", "install a version of it that fits this strokereg")
-    return Fault(f"fails in {hook} ({told(error)})")
+    return Fault(f"fails in {hook} ({describe_error(error)})")
 
 
-def _mend_of_import(error: BaseException) -> str:
+def _fix_of_import(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"install what provides {error.name!r}, or reinstall the plugin"
     return ""
-
-
-def told(error: BaseException) -> str:
-    """Kind and first line of an error, short enough for one sentence."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _article(word: str) -> str:

@@ -1,4 +1,4 @@
-"""What an architecture is asked to solve: the sizes that it must be built for. Torch-free."""
+"""The sizes that a network is built for. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Problem(Options):
 
     Args:
         dims: spatial dimensions, 2 or 3.
-        labels: number of labels, background and lesion included; the lesion is the last.
-        channels: image contrasts.
-        size: spatial size trained on, (Y, X) or (Z, Y, X); convolutional networks may take others later.
+        labels: number of labels, including background and lesion; the lesion is the last.
+        channels: number of image contrasts.
+        size: spatial size in training, (Y, X) or (Z, Y, X) in voxels; a convolutional network can run other sizes.
     """
 
     dims: int = Field(default=2, ge=2, le=3)

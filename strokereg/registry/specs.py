@@ -1,7 +1,7 @@
-"""Specs: the frozen, torch-free descriptions under which architectures are registered.
+"""Specs: frozen, torch-free descriptions under which plugins register what they offer.
 
-A spec names a factory (`"package.module:Class"`) and says what it can do. Nothing is imported until a
-model is asked for, so a hundred installed plugins cost a command line nothing but a hundred small objects.
+A spec names a factory (`"package.module:Class"`) and states what it can do. The factory is imported only when it is
+used, so listing a hundred installed plugins is fast.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class Role(StrEnum):
 
 
 class SpecError(StrokeregError):
-    """A spec that breaks a rule of the contract; the registry quarantines the plugin that gave it."""
+    """A spec breaks a rule; the plugin that gave it is quarantined."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What the registry knows of anything before any of its code is loaded.
+    """What the registry knows before it loads any code of the factory.
 
     Args:
         name: lower-case words joined by hyphens, as typed on the command line.
         factory: `"package.module:Class"`.
         summary: one line for lists.
         paper: citation or URL of the source.
-        licence: licence of the implementation or of what it was built after.
-        api: version of the plugin contract that it was written for.
+        licence: licence of the implementation, or of the code that it follows.
+        api: version of the plugin contract that the plugin was written for.
 
     Raises:
         SpecError: a field breaks its rule.
@@ -65,15 +65,16 @@ class Spec:
         if not _FACTORY.fullmatch(self.factory):
             raise SpecError(f"{self.name}: the factory {self.factory!r} is not of the form 'package.module:Class'")
         if self.api != API:
-            raise SpecError(f"{self.name}: written for plugin api {self.api}; this strokereg speaks api {API}")
+            raise SpecError(f"{self.name}: written for plugin api {self.api}; this strokereg supports api {API}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderSpec(Spec):
-    """A reader of one folder layout; its factory is called as `Class(options)` (see `core.cohort.source`).
+    """A reader of one folder layout. Its factory is called as `Class(options)` (see `core.cohort.source`).
 
     Args:
-        general: the layout is a broad one, such as BIDS: it is asked only where no other reader knows the folder.
+        general: the layout is a broad one, such as BIDS. A general reader is used only where no other reader
+            recognises the folder.
     """
 
     general: bool = False
@@ -82,21 +83,21 @@ class ReaderSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerSpec(Spec):
-    """An experiment tracker; its factory is called as `Class(folder)` (see `core.train.tracking`)."""
+    """An experiment tracker. Its factory is called as `Class(folder)` (see `core.train.tracking`)."""
 
     role: ClassVar[Role] = Role.TRACKER
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchitectureSpec(Spec):
-    """An architecture; its factory is called as `Class(problem, options)` (see `core.roles`).
+    """An architecture. Its factory is called as `Class(problem, options)` (see `core.roles`).
 
     Args:
         dims: spatial dimensions that it can be built for, a subset of (2, 3).
-        stochastic: its forward takes a noise vector.
-        torchscript, onnx: exports and holds parity; False claims that the export fails. `onnx` speaks for `.pt2` too,
-            since both start from the same exported program.
-        bf16: trains under bfloat16 autocast.
+        stochastic: `forward` takes a noise vector.
+        torchscript: it exports to TorchScript and passes the parity check. False states that the export fails.
+        onnx: the same for ONNX and `.pt2`, which start from the same exported program.
+        bf16: it trains under bfloat16 autocast.
     """
 
     dims: tuple[int, ...] = (2,)
@@ -110,6 +111,11 @@ class ArchitectureSpec(Spec):
         if not self.dims or not set(self.dims) <= {2, 3}:
             raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
 
+    @property
+    def offered_dims(self) -> str:
+        """`2D`, `3D` or `2D and 3D`, for messages."""
+        return " and ".join(f"{dims}D" for dims in self.dims)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec(ArchitectureSpec):
@@ -121,10 +127,10 @@ class GeneratorSpec(ArchitectureSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorSpec(ArchitectureSpec):
-    """An architecture that turns a label map (tissues + lesion) into an MR image.
+    """An architecture that turns a label map (tissues and lesion) into an MR image.
 
     Args:
-        paired: trains on label map and image of the same case; False: the two come from different cases.
+        paired: it trains on label map and image of the same case. False: the two come from different cases.
     """
 
     paired: bool = True
@@ -142,7 +148,7 @@ class SegmenterSpec(ArchitectureSpec):
 class MixerSpec(ArchitectureSpec):
     """A method that mixes two real training cases into a new image with its labels.
 
-    It is no network: it works on whole volumes in NumPy whatever the dimensions of a study, is not trained and not
+    It is not a network: it works on whole volumes in NumPy in 2D and 3D studies alike, and is neither trained nor
     exported.
     """
 
@@ -157,4 +163,7 @@ class MixerSpec(ArchitectureSpec):
 SPEC_OF_ROLE: dict[Role, type[ArchitectureSpec]] = {
     spec.role: spec for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec)
 }
+#: Roles of architectures.
 ROLES = tuple(SPEC_OF_ROLE)
+#: Roles whose architectures are networks: trained and exported.
+NETWORKS = (Role.GENERATOR, Role.TRANSLATOR, Role.SEGMENTER)

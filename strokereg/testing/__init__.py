@@ -1,6 +1,6 @@
-"""The conformance kit: does an architecture keep the contract of its role?
+"""The conformance kit: checks that an architecture follows the contract of its role.
 
-For the tests of a plugin::
+In the tests of a plugin::
 
     from strokereg.testing import parametrize_with_checks
 
@@ -9,12 +9,12 @@ For the tests of a plugin::
     def test_conformance(check):
         check()
 
-`strokereg check mynet` prints the same as a table. Every built-in passes; `CHECKS` holds each rule with its mend.
+`strokereg check mynet` runs the same checks and prints a table. `CHECKS` lists every rule with its fix.
 """
 
 from strokereg.testing.check import CHECKS, Broken, Check
+from strokereg.testing.conformance import suites_of
 from strokereg.testing.marks import BoundCheck, parametrize, parametrize_with_checks
-from strokereg.testing.named import suites_of
 from strokereg.testing.run import Outcome, Suite
 from strokereg.testing.subject import Subject
 

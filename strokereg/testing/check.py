@@ -1,4 +1,4 @@
-"""What a check is: one rule of the contract, tried on one architecture, with the mend for whoever breaks it."""
+"""A check: one rule of the contract, a test for it, and how to fix a failure."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strokereg.registry.errors import StrokeregError
+from strokereg.registry.errors import StrokeregError, describe_error
+from strokereg.registry.specs import NETWORKS, Role
 
 if TYPE_CHECKING:
     from strokereg.testing.subject import Subject
 
-#: Code that is nobody's own: the kit, what it runs on, and what a factory is called through.
-_FOREIGN = re.compile(
-    r"[/\\]strokereg[/\\](testing|core|registry|export|api)[/\\]|[/\\](torch|numpy|contextlib)[/\\.]|^<"
-)
-NETWORKS = ("generator", "translator", "segmenter")
+#: Files that are not the author's: the kit itself and the libraries that it runs on.
+_FOREIGN = re.compile(r"[/\\]strokereg[/\\](testing|core|registry|export)[/\\]|[/\\](torch|numpy|contextlib)[/\\.]|^<")
 
 
 class Broken(AssertionError):
-    """A rule does not hold; the message says what was seen."""
+    """The rule is broken; the message says what was observed."""
 
 
 class Unfit(Exception):
-    """A check has nothing to try on this architecture; the message says why."""
+    """The check does not apply to this architecture; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,54 +33,52 @@ class Check:
 
     Attributes:
         name: words joined by hyphens, as in expected failures and on the command line.
-        rule: what must hold, as a sentence.
-        mend: what to do where it does not.
-        roles: whom it concerns.
-        needs: names of checks without which this one says nothing.
-        run: raises `Broken` where the rule does not hold, `Unfit` where there is nothing to try; may return what was
-            seen where it holds.
+        rule: what must be true, as a sentence.
+        fix: what to do if it is not.
+        roles: roles that it applies to.
+        needs: names of checks that must pass first.
+        run: raises `Broken` if the rule is broken, `Unfit` if it does not apply; may return what was observed.
     """
 
     name: str
     rule: str
-    mend: str
-    roles: tuple[str, ...]
+    fix: str
+    roles: tuple[Role, ...]
     needs: tuple[str, ...]
     run: Callable[[Subject], str | None]
 
 
-#: Every check by name, in the order in which they are tried.
+#: Every check by name.
 CHECKS: dict[str, Check] = {}
 
 
 def rule(
-    text: str, mend: str, roles: tuple[str, ...] = NETWORKS, needs: tuple[str, ...] = ("builds",)
+    text: str, fix: str, roles: tuple[Role, ...] = NETWORKS, needs: tuple[str, ...] = ("builds",)
 ) -> Callable[[Callable[[Subject], str | None]], Callable[[Subject], str | None]]:
-    """Register a function as a check; its name, with hyphens, becomes the check's."""
+    """Register a function as a check; its name, with hyphens, is the name of the check."""
 
     def register(run: Callable[[Subject], str | None]) -> Callable[[Subject], str | None]:
         name = run.__name__.replace("_", "-")
-        CHECKS[name] = Check(name, text, mend, roles, needs, run)
+        CHECKS[name] = Check(name, text, fix, roles, needs, run)
         return run
 
     return register
 
 
-def require(held: object, seen: str) -> None:
-    """Raise `Broken` with what was seen, unless it held."""
-    if not held:
-        raise Broken(seen)
+def require(condition: object, observed: str) -> None:
+    """Raise `Broken` with what was observed, unless the condition is true."""
+    if not condition:
+        raise Broken(observed)
 
 
-def told(error: BaseException) -> str:
-    """An error in a few words: its first line; where that is not meant for users, with its kind and where it arose."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+def describe(error: BaseException) -> str:
+    """The first line of an error; for an unexpected one also its kind and the author's line that raised it."""
     if isinstance(error, (Broken, Unfit, StrokeregError)):
-        return first or type(error).__name__
-    return (f"{type(error).__name__}: {first}" if first else type(error).__name__) + _place(error)
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return describe_error(error) + _place(error)
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of the author's own code that an error came through, ` (net.py, line 7)`, if there is one."""
+    """The innermost line of the author's code in the traceback, as ` (net.py, line 7)`, if there is one."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _FOREIGN.search(frame.filename)]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

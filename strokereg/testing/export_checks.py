@@ -1,4 +1,4 @@
-"""Checks of the export: what the spec claims is tried, so that the table of capabilities cannot lie."""
+"""Checks of the export: what the spec claims is tested, so the tables of capabilities are true."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.inputs import Inputs
 from strokereg.export.shapes import Size, sizes_of
 from strokereg.registry.errors import RunFailed
-from strokereg.testing.check import Broken, require, rule, told
-from strokereg.testing.learning import lively
-from strokereg.testing.subject import Subject
+from strokereg.registry.specs import Role
+from strokereg.testing.check import Broken, describe, require, rule
+from strokereg.testing.learning import trained
+from strokereg.testing.subject import Subject, temporary_folder
 from strokereg.testing.toys import LABELS
 
-_MEDIAN = 100.0  # of the toy scans' brains
+_MEDIAN = 100.0  # of the brain in the toy scans
 
 
 @rule(
-    "torchscript=True exports by tracing and holds parity; torchscript=False really fails",
-    "write forward without branches on values and without hidden randomness, or mend the spec",
+    "with torchscript=True it exports to TorchScript and passes the parity check; with torchscript=False it does not",
+    "write forward without branches on values and without hidden randomness, or correct the spec",
     needs=("eval-repeats", "rows-are-independent"),
 )
 def torchscript_as_claimed(subject: Subject) -> None:
@@ -29,31 +30,32 @@ def torchscript_as_claimed(subject: Subject) -> None:
 
 
 @rule(
-    "onnx=True exports to ONNX and .pt2, segmenters for whole scans too, and all hold parity; onnx=False really fails",
-    "write forward with plain tensor operations of dynamic size, or mend the spec",
+    "with onnx=True it exports to ONNX and .pt2 (a segmenter also as a scan graph) and passes the parity check; with "
+    "onnx=False it does not",
+    "write forward with plain tensor operations of dynamic size, or correct the spec",
     needs=("eval-repeats", "rows-are-independent"),
 )
 def onnx_as_claimed(subject: Subject) -> None:
-    whole = ("scan",) if subject.role == "segmenter" else ()
-    _as_claimed(subject, ("onnx", "pt2", *whole) if subject.spec.onnx else ("onnx",), subject.spec.onnx)
+    scan = ("scan",) if subject.role is Role.SEGMENTER else ()
+    _as_claimed(subject, ("onnx", "pt2", *scan) if subject.spec.onnx else ("onnx",), subject.spec.onnx)
 
 
 def _as_claimed(subject: Subject, forms: tuple[str, ...], claimed: bool) -> None:
-    model = lively(subject)
+    model = trained(subject)
     record = _record(subject, int(getattr(model, "multiple", subject.edge // 2)))
     samples = _samples(subject, record, model)
-    with subject.folder() as folder:
+    with temporary_folder() as folder:
         try:
             export_model(model, record, folder, ExportSettings(forms), ExportData(samples))
         except RunFailed as error:
             if claimed:
-                raise Broken(told(error)) from error
+                raise Broken(describe(error)) from error
             return
-    require(claimed, f"the spec says {forms[0]}=False, and the export holds")
+    require(claimed, f"the spec says {forms[0]}=False, but the export passes")
 
 
 def _record(subject: Subject, multiple: int) -> Record:
-    """A run on the toy brains; sizes go up in small steps, as what is tried does not depend on them."""
+    """The record of a run on the toy brains; its sizes go up in steps of `multiple`."""
     edge = subject.edge
     return Record(
         architecture=subject.spec.name,
@@ -67,20 +69,20 @@ def _record(subject: Subject, multiple: int) -> Record:
 
 
 def _samples(subject: Subject, record: Record, model: torch.nn.Module) -> list[Inputs]:
-    """The toy brains as the exported graph takes them; a generator sees none."""
+    """The toy brains as inputs of the exported graph; a generator has no such input."""
     batch = subject.batch()
     smallest = sizes_of(record).smallest
-    if subject.role == "generator":
+    if subject.role is Role.GENERATOR:
         return []
-    if subject.role == "segmenter":
+    if subject.role is Role.SEGMENTER:
         raw = (batch.image.numpy() + 1.0) * (0.5 * record.preparation.ceiling * _MEDIAN)
-        return [{"image": _widened(raw, smallest), "median": np.full((len(raw), 1), _MEDIAN, dtype=np.float32)}]
+        return [{"image": _padded(raw, smallest), "median": np.full((len(raw), 1), _MEDIAN, dtype=np.float32)}]
     given = subject.inputs(model, batch)
-    return [dict(zip(("labels", "noise"), (_widened(value.numpy(), smallest) for value in given), strict=False))]
+    return [dict(zip(("labels", "noise"), (_padded(value.numpy(), smallest) for value in given), strict=False))]
 
 
-def _widened(value: np.ndarray, smallest: Size) -> np.ndarray:
-    """With a border of nothing up to the smallest size that a scan can get; what has no place in space stays."""
+def _padded(value: np.ndarray, smallest: Size) -> np.ndarray:
+    """Pad with zeros to the smallest size of the exported graph; values without spatial axes are unchanged."""
     if value.ndim <= len(smallest):
         return value
     lead = [(0, 0)] * (value.ndim - len(smallest))

@@ -1,4 +1,4 @@
-"""The short training that several checks share: one batch, until it is learnt or patience ends."""
+"""The short training that several checks share: one batch, until the network has learnt it or the steps run out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import torch
 from torch import nn
 
 from strokereg.core.roles import Batch, noise
-from strokereg.testing.subject import Subject
+from strokereg.registry.specs import Role, TranslatorSpec
+from strokereg.testing.subject import Subject, temporary_folder
 
-#: The distance that is measured must fall to this share of what it was.
+#: The measured distance must fall to this share of its first value.
 SHARE = 0.5
-_STEPS = {2: 200, 3: 120}  # patience
-_LOOK = 10  # steps between measurements
-_LEAST_RATE = {"generator": 2e-3, "translator": 2e-3, "segmenter": 1e-2}
+_STEPS = {2: 200, 3: 120}  # at most
+_EVERY = 10  # steps between measurements
+_LEAST_RATE = {Role.GENERATOR: 2e-3, Role.TRANSLATOR: 2e-3, Role.SEGMENTER: 1e-2}
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """The outcome: the network in eval mode, what was measured before and after, and how many steps it took."""
+    """The outcome: the network in eval mode, what was measured, its first and last value, and the number of steps."""
 
     model: nn.Module
     what: str
@@ -33,16 +34,16 @@ class Learnt:
 
 
 class _Enough(Exception):
-    """Ends a training early."""
+    """Ends the training early."""
 
 
 @functools.cache
 @torch.enable_grad()
 def learn(subject: Subject) -> Learnt:
-    """Train on one batch until the distance is half of what it was; each subject once.
+    """Train on one batch until the distance is half of its first value. The result is cached for each subject.
 
-    Learning rates are constant and raised to `_LEAST_RATE`, as the point is whether the losses lead anywhere, not
-    whether the architecture's own rate suits so short a training.
+    Learning rates are constant and raised to `_LEAST_RATE`: the check is about the losses, and the architecture's own
+    rate may be too low for so short a training.
     """
     batch, steps = _batch(subject), _STEPS[subject.dims]
     curves: dict[str, list[float]] = {}
@@ -51,13 +52,13 @@ def learn(subject: Subject) -> Learnt:
     def on_step(step: int, losses: dict[str, float]) -> None:
         for name, value in losses.items():
             curves.setdefault(name, []).append(value)
-        if step % _LOOK == 0:
+        if step % _EVERY == 0:
             now[:] = [measure(), step]
             if now[0] <= SHARE * start:
                 raise _Enough
 
     settings = {"steps": steps, "checkpoint_every": steps}
-    with subject.folder() as folder:
+    with temporary_folder() as folder:
         trainer = subject.trainer(folder, lambda *_: batch, on_step=on_step, **settings)
         for name, player in trainer.players.items():
             rate = max(player.lr, _LEAST_RATE[subject.role])
@@ -69,21 +70,21 @@ def learn(subject: Subject) -> Learnt:
     return Learnt(trainer.model.eval(), what, start, now[0], int(now[1]))
 
 
-def lively(subject: Subject) -> nn.Module:
-    """It in eval mode, after the short training: first weights may be zero where it counts.
+def trained(subject: Subject) -> nn.Module:
+    """The network after the short training, in eval mode, because first weights may be zero where it matters.
 
-    Where it cannot be trained, as other checks tell, with its first weights all the same.
+    An untrained method, or a network whose training fails (which other checks report), has its first weights.
     """
     try:
-        return learn(subject).model if subject.ready.players() else subject.ready  # type: ignore[operator]
+        return learn(subject).model if subject.fresh.players() else subject.fresh  # type: ignore[operator]
     except Exception:
-        return subject.ready
+        return subject.fresh
 
 
 def _batch(subject: Subject) -> Batch:
-    if subject.role != "generator":
+    if subject.role is not Role.GENERATOR:
         return subject.batch()
-    one = subject.batch(1)  # a generator is shown one mask only, and comes to draw it
+    one = subject.batch(1)  # a generator sees one mask only and learns to draw it
     tensors = (one.labels, one.image, one.mask)
     return Batch(*(tensor.repeat(4, *(1,) * (tensor.ndim - 1)) for tensor in tensors))
 
@@ -91,9 +92,9 @@ def _batch(subject: Subject) -> Batch:
 def _measure(
     subject: Subject, model: nn.Module, batch: Batch, curves: dict[str, list[float]]
 ) -> tuple[str, Callable[[], float]]:
-    """What is measured, and how; by the task itself, so that a loss that is scaled or mislabelled does not count."""
-    if subject.role == "translator" and not getattr(subject.spec, "paired", True):
-        # No image belongs to these labels: the best of its own losses must fall.
+    """What is measured, and how: the task itself, because a loss may be scaled or have the wrong sign."""
+    if isinstance(subject.spec, TranslatorSpec) and not subject.spec.paired:
+        # No image belongs to these labels, so the loss that falls most is measured.
         return "the loss that fell most", lambda: min(
             (sum(c[-3:]) / max(sum(c[:3]), 1e-9) for c in curves.values() if sum(c[:3]) > 0), default=1.0
         )
@@ -101,9 +102,9 @@ def _measure(
     @torch.no_grad()
     def distance() -> float:
         model.eval()
-        if subject.role == "translator":
+        if subject.role is Role.TRANSLATOR:
             value = (model(*subject.inputs(model, batch)) - batch.image).abs().mean()
-        elif subject.role == "generator":
+        elif subject.role is Role.GENERATOR:
             drawn = model(noise(model, 16, torch.Generator().manual_seed(0))).sigmoid()
             value = (drawn - batch.mask[:1]).abs().mean()
         else:
@@ -113,8 +114,8 @@ def _measure(
         return float(value)
 
     names = {
-        "translator": "the mean absolute distance from the image",
-        "generator": "the mean absolute distance of drawn masks from the one that was shown",
-        "segmenter": "1 - soft Dice",
+        Role.TRANSLATOR: "the mean absolute distance from the image",
+        Role.GENERATOR: "the mean absolute distance of drawn masks from the one that was shown",
+        Role.SEGMENTER: "1 - soft Dice",
     }
     return names[subject.role], distance

@@ -1,4 +1,4 @@
-"""The kit in pytest: one test for each check of an architecture in each of its dimensions."""
+"""The kit in pytest: one test for each check of an architecture, in each of its dimensions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strokereg.testing.check import Broken, Check
-from strokereg.testing.named import suites_of
+from strokereg.testing.conformance import suites_of
 from strokereg.testing.run import Suite
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundCheck:
-    """A check with its subject; call it."""
+    """A check with its subject; call it to run the check."""
 
     suite: Suite
     check: Check
 
     def __call__(self) -> None:
-        """Try it.
+        """Run the check.
 
         Raises:
-            Broken: the rule does not hold; the message says what was seen and the mend.
+            Broken: the rule is broken; the message says what was observed and how to fix it.
         """
         import pytest
 
@@ -46,7 +46,7 @@ def parametrize_with_checks(
     edge: int | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
-    """Mark a test with an argument `check`, to be called; it runs for every check that concerns the architectures.
+    """Parametrize a test over every check that applies to the architectures; the test calls its argument `check`.
 
     ::
 
@@ -55,27 +55,23 @@ def parametrize_with_checks(
             check()
 
     Args:
-        *names: as the registry knows them, or `package.module:Class` with its `role`.
-        role: see `names`.
-        dims: by default all that the spec offers.
-        options: of the architecture; make it small, and the checks take seconds.
-        edge: voxels a side of the toy brains; by default the smallest of 16, 32 and 64 that the network takes.
-        expected_failures: check → reason. A check of this list that holds fails the test: take it off then.
+        *names: registered names, or `package.module:Class` with `role`.
+        role, dims, options, edge: see `suites_of`.
+        expected_failures: check → reason. If such a check passes, the test fails, so the list stays up to date.
 
     Raises:
         InputError: an unknown name, role or check.
     """
-
-    suites = [
+    wanted = tuple(dims) if dims else None
+    return parametrize(
         suite
         for name in names
-        for suite in suites_of(name, role, tuple(dims) if dims else None, options, edge, expected_failures)
-    ]
-    return parametrize(suites)
+        for suite in suites_of(name, role=role, dims=wanted, options=options, edge=edge, expected=expected_failures)
+    )
 
 
 def parametrize(suites: Iterable[Suite]) -> pytest.MarkDecorator:
-    """The same for suites that were made by hand."""
+    """As `parametrize_with_checks`, for given suites."""
     import pytest
 
     rows = [

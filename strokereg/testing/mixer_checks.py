@@ -1,4 +1,4 @@
-"""Checks of mixers, which are no networks: NumPy volumes in, a new volume out."""
+"""Checks of mixers, which take and return volumes in NumPy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from strokereg.core.roles import Mixer, Sample
 from strokereg.core.train.device import seed_everything
+from strokereg.registry.specs import Role
 from strokereg.testing.check import require, rule
 from strokereg.testing.subject import Subject
-from strokereg.testing.toys import LABELS, head
+from strokereg.testing.toys import LABELS, LESION, head
 
-_MIXER = ("mixer",)
+_MIXER = (Role.MIXER,)
 _TRIES = 8
 
 
@@ -24,17 +25,17 @@ def _mix(subject: Subject, host: Sample, donor: Sample, seed: int = 0) -> Sample
 def _fits(made: Sample | None, host: Sample) -> None:
     if made is None:
         return
-    require(isinstance(made, Sample), f"mix() gave a {type(made).__name__}")
+    require(isinstance(made, Sample), f"mix() returns a {type(made).__name__}")
     for name, now, before in (("image", made.image, host.image), ("labels", made.labels, host.labels)):
         require(now.shape == before.shape, f"the {name} has the shape {now.shape}, the host's {before.shape}")
         require(now.dtype == before.dtype, f"the {name} is {now.dtype}, the host's {before.dtype}")
-    require(np.isfinite(made.image).all() and np.abs(made.image).max() <= 1, "intensities leave [-1, 1]")
-    require(made.labels.max() < len(LABELS), f"there is a label {made.labels.max()}; the last is the lesion")
+    require(np.isfinite(made.image).all() and np.abs(made.image).max() <= 1, "intensities are outside [-1, 1]")
+    require(made.labels.max() < len(LABELS), f"there is a label {made.labels.max()}; the lesion, the last, is {LESION}")
 
 
 @rule(
-    "mix() gives a Sample on the host's grid, float32 in [-1, 1] with uint8 labels, or None",
-    "copy the host's arrays and change those; clip intensities",
+    "mix() returns a Sample on the host's grid, float32 in [-1, 1] with uint8 labels, or None",
+    "copy the host's arrays, change the copies and clip intensities",
     _MIXER,
 )
 def mixes_on_the_hosts_grid(subject: Subject) -> None:
@@ -47,12 +48,12 @@ def mixes_on_the_hosts_grid(subject: Subject) -> None:
         for one in made:
             _fits(one, host)
         changed = [one for one in made if one is not None and (one.image != host.image).any()]
-        require(changed, f"{_TRIES} tries to mix a lesion into a sound brain changed nothing")
+        require(changed, f"in {_TRIES} tries to mix a lesion into a healthy brain, nothing changed")
 
 
 @rule(
     "host and donor may differ in shape",
-    "bring the donor's piece to the host's grid, or give None",
+    "bring the donor's part onto the host's grid, or return None",
     _MIXER,
     needs=("mixes-on-the-hosts-grid",),
 )
@@ -63,8 +64,8 @@ def takes_other_shapes(subject: Subject) -> None:
 
 
 @rule(
-    "mix() leaves host and donor as they are: the study uses them again",
-    "copy before you write",
+    "mix() does not modify host and donor, which the study uses again",
+    "copy arrays before you change them",
     _MIXER,
 )
 def leaves_its_cases_alone(subject: Subject) -> None:
@@ -73,12 +74,12 @@ def leaves_its_cases_alone(subject: Subject) -> None:
     kept = [array.copy() for array in arrays]
     for seed in range(_TRIES):
         _mix(subject, host, donor, seed)
-    require(all(map(np.array_equal, kept, arrays)), "the arrays of its cases changed")
+    require(all(map(np.array_equal, kept, arrays)), "the arrays of host or donor changed")
 
 
 @rule(
-    "everything random comes from rng",
-    "draw from the generator that mix() is given, and from no other",
+    "all random numbers come from rng",
+    "draw only from the generator that mix() is given",
     _MIXER,
 )
 def the_generator_decides(subject: Subject) -> None:
@@ -89,7 +90,7 @@ def the_generator_decides(subject: Subject) -> None:
             seed_everything(elsewhere)
             made.append(_mix(subject, host, donor, seed))
         first, again = made
-        require((first is None) == (again is None), "one rng gave a case and then none")
+        require((first is None) == (again is None), "the same rng gives a case once and None once")
         if first is not None and again is not None:
-            require(np.array_equal(first.image, again.image), "one rng gave two images")
-            require(np.array_equal(first.labels, again.labels), "one rng gave two label maps")
+            require(np.array_equal(first.image, again.image), "the same rng gives two different images")
+            require(np.array_equal(first.labels, again.labels), "the same rng gives two different label maps")

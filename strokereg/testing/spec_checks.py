@@ -1,4 +1,4 @@
-"""Checks before anything is computed: the spec costs nothing, and the factory builds what the role asks."""
+"""Checks of the spec and the factory: listing imports nothing heavy, and the factory builds what the role needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 
 from strokereg.core.roles import Mixer, Trainable
 from strokereg.registry.factory import build_entry
-from strokereg.registry.specs import ROLES
-from strokereg.testing.check import Broken, Unfit, require, rule, told
+from strokereg.registry.specs import ROLES, Role
+from strokereg.testing.check import Broken, Unfit, describe, require, rule
 from strokereg.testing.subject import Subject
 
 _HEAVY = ("torch", "torchvision", "timm", "monai", "nibabel", "scipy", "onnxruntime", "onnx")
@@ -26,21 +26,21 @@ print(*[name for name in {heavy!r} if name in sys.modules])
 
 
 @rule(
-    "a spec is listed without any of the architecture's code: every command loads every plugin's hooks",
-    "import torch and the like in the module of the class, not in the module of the hooks",
+    "listing the spec does not import torch or other heavy packages, because every command loads all hooks",
+    "import heavy packages in the module of the class, not in the module of the hooks",
     ROLES,
     needs=(),
 )
 def spec_is_lazy(subject: Subject) -> None:
     if not subject.entry.installed:
-        raise Unfit("it is given as a class or a file, not by an installed distribution")
+        raise Unfit("it is a class or a file, not part of an installed distribution")
     heavy = heavy_imports(subject.entry.distribution)
     require(not heavy, f"loading the hooks of {subject.entry.distribution} imports {heavy}")
 
 
 @functools.cache
 def heavy_imports(distribution: str) -> str:
-    """Heavy packages that a fresh Python has loaded once it knows this distribution's specs, in one line."""
+    """Heavy packages that are loaded in a fresh Python after listing the specs of this distribution, in one line."""
     code = _LISTING.format(name=distribution, heavy=_HEAVY)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
@@ -52,31 +52,31 @@ def heavy_imports(distribution: str) -> str:
 
 
 @rule(
-    "Class(problem, options) gives what its role asks for",
+    "Class(problem, options) returns what its role needs",
     "let the class take (problem, options); see 'The factory' in docs/reference/plugin-api.md",
     ROLES,
     needs=(),
 )
 def builds(subject: Subject) -> None:
     model = subject.build()
-    if subject.role == "mixer":
+    if subject.role is Role.MIXER:
         require(isinstance(model, Mixer), "it has no method mix(host, donor, rng)")
         return
-    require(isinstance(model, Trainable), "it lacks players() or moves(batch); an untrained method has both, too")
+    require(isinstance(model, Trainable), "it has no players() or no moves(batch), which an untrained method needs too")
     width = getattr(model, "noise", None)
     if subject.stochastic:
-        require(isinstance(width, int), f"its spec is stochastic, and its attribute noise, the width of z, is {width}")
+        require(isinstance(width, int), f"its attribute noise, the width of z, is {width} instead of an int")
 
 
 @rule(
-    "it can be built without any option",
+    "it can be built without options",
     "give every option a default",
     ROLES,
 )
 def builds_with_defaults(subject: Subject) -> None:
     if not subject.options:
-        raise Unfit("no options were given, so all the other checks show it")
+        raise Unfit("no options were given, so the other checks cover it")
     try:
         build_entry(subject.entry, subject.problem(), {})
     except Exception as error:
-        raise Broken(told(error)) from error
+        raise Broken(describe(error)) from error

@@ -1,4 +1,4 @@
-"""Toy cases that every architecture can be tried on in milliseconds: round heads with a lesion."""
+"""Toy cases for the checks: round heads with a lesion, small enough to run any architecture in milliseconds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from strokereg.core.roles import Batch, Sample
 
 LABELS = ("background", "fluid", "grey matter", "white matter", "lesion")
+LESION = len(LABELS) - 1
 _SHADES = (-1.0, -0.7, -0.4, -0.5, 0.6)
 
 
 def brains(dims: int = 2, count: int = 2, seed: int = 0, edge: int = 16) -> Batch:
-    """`count` heads of `LABELS` on a grid of `edge` voxels a side, each with the image that belongs to it."""
+    """A batch of `count` heads with the labels `LABELS` and matching images, on a grid of `edge` voxels a side."""
     generator = torch.Generator().manual_seed(seed)
     axes = torch.meshgrid(*[torch.linspace(-1, 1, edge)] * dims, indexing="ij")
     radius = torch.stack([axis**2 for axis in axes]).sum(0).sqrt()
@@ -33,10 +34,10 @@ def head(
     seed: int = 0,
     channels: int = 1,
 ) -> Sample:
-    """A round brain (2) around a ball of fluid (1), with noise, and a lesion (4) of 1.6 times the signal around it.
+    """A round brain (label 2) with fluid (1) in the middle, noise, and a lesion (4) of 1.6 times the brain's signal.
 
     Args:
-        lesion: its centre and radius in voxels; None for a head without one.
+        lesion: centre and radius of the lesion in voxels; None for no lesion.
     """
     rng = np.random.default_rng(seed)
     middle = tuple(n / 2 for n in shape)

@@ -54,7 +54,7 @@ def test_role_and_pattern_narrow_the_list():
     outcome = models("spaed*")
     assert outcome.returncode == 2
     assert outcome.stdout == ""
-    assert outcome.stderr.startswith("Error: no model fits 'spaed*'; installed are: mask-gan, ")
+    assert outcome.stderr.startswith("Error: no model matches 'spaed*'; installed are: mask-gan, ")
 
 
 def test_a_broken_plugin_is_one_line_on_stderr():
@@ -64,13 +64,13 @@ def test_a_broken_plugin_is_one_line_on_stderr():
     assert outcome.stderr == "1 plugin is broken: see 'strokereg models --broken'.\n"
 
 
-def test_broken_lists_fault_and_mend():
+def test_broken_lists_fault_and_fix():
     outcome = models("--broken", plugins=("misspelt", "broken_import", "clashing"))
     rows = {tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in outcome.stdout.splitlines()}
     assert outcome.returncode == 0
     assert "did you mean strokereg_segmenters" in rows["misspelt", "acme-misspelt 0.1"][0]
-    mend = "install what provides 'a_package_that_nobody_has', or reinstall the plugin"
-    assert rows["broken-import", "acme-broken 0.3"][1] == mend
+    fix = "install what provides 'a_package_that_nobody_has', or reinstall the plugin"
+    assert rows["broken-import", "acme-broken 0.3"][1] == fix
     ours = f"strokereg {strokereg.__version__}"
     assert rows["pix2pix", "acme-clash 2.0"] == [
         f"shares its name with {ours}",
@@ -78,7 +78,7 @@ def test_broken_lists_fault_and_mend():
     ]
     assert rows["pix2pix", ours][0] == "shares its name with acme-clash 2.0"
     told = json.loads(models("--broken", "--json", plugins=("misspelt",)).stdout)
-    assert [set(row) for row in told] == [{"plugin", "distribution", "version", "reason", "mend"}]
+    assert [set(row) for row in told] == [{"plugin", "distribution", "version", "reason", "fix"}]
 
 
 BROKEN = (
@@ -88,7 +88,7 @@ BROKEN = (
 
 
 def test_many_broken_distributions_at_once():
-    """Thirteen faults and a clash: every good plugin is listed, and every bad one with its reason and the mend."""
+    """Thirteen faults and a clash: every good plugin is listed, and every bad one with its reason and the fix."""
     alone = models().stdout.splitlines()
     outcome = models(plugins=(*BROKEN, "good"))
     assert outcome.returncode == 0
@@ -96,10 +96,10 @@ def test_many_broken_distributions_at_once():
     assert sorted(outcome.stdout.splitlines()) == sorted([*alone, good])
     assert outcome.stderr == f"{len(BROKEN)} plugins are broken: see 'strokereg models --broken'.\n"
     rows = [line.split("\t") for line in models("--broken", plugins=(*BROKEN, "good", "clashing")).stdout.splitlines()]
-    faults = {plugin: (reason, mend) for plugin, _, reason, mend in rows}
+    faults = {plugin: (reason, fix) for plugin, _, reason, fix in rows}
     assert set(faults) == {name.replace("_", "-") for name in BROKEN} | {"pix2pix"}
     assert len({reason for reason, _ in faults.values()}) == len(faults)  # each its own
-    assert all(reason and mend for reason, mend in faults.values())
+    assert all(reason and fix for reason, fix in faults.values())
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_what_cannot_be_built_is_found_by_building_it():
         "no-module", "no-class", "no-package", "no-import", "no-network", "no-moves", "no-table", "no-default",
         "no-memory", "no-translator", "no-reader", "no-mixer",
     }  # fmt: skip
-    assert all(row["mend"] for row in rows)
+    assert all(row["fix"] for row in rows)
 
 
 def test_nothing_broken_is_said_so():

@@ -73,7 +73,7 @@ def test_the_files_are_complete_and_in_order(tmp_path, capsys, role):
         ("My_Net", "a name is lower-case words joined by hyphens"),
         ("2net", "a name is lower-case words"),
         ("pix2pix", "the name is taken by strokereg"),
-        ("mynet", "is there already and not empty"),
+        ("mynet", "exists and is not empty"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_writes_nothing(tmp_path, monkeypatch, capsys, name, said):

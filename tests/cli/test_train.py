@@ -11,7 +11,8 @@ import pytest
 
 import strokereg
 from strokereg.cli.main import main
-from strokereg.registry.catalogue import catalogue
+from strokereg.core.train.record import HISTORY, RECORD, WEIGHTS, Record
+from strokereg.registry.catalogue import catalogue, forget
 from strokereg.registry.factory import load_class
 
 NETWORKS = ("generator", "translator", "segmenter")
@@ -21,6 +22,21 @@ SMALL = {
     "spade": ["--set", "ngf=4", "--set", "ndf=4", "--set", "hidden=4"],
     "mask-gan": ["--set", "ngf=4", "--set", "ndf=4", "--set", "loss=lsgan"],
 }
+
+FAILS = """
+import strokereg
+
+class Fails:
+    def __init__(self, folder): pass
+    def begin(self, run, facts): pass
+    def step(self, run, step, losses): raise OSError("no space left")
+    def end(self, run, failure): pass
+    def close(self): pass
+
+@strokereg.hookimpl
+def strokereg_trackers():
+    yield strokereg.TrackerSpec(name="fails", factory="fails:Fails", summary="raises at the first step")
+"""
 
 
 def words(name, cohort, out, *more):
@@ -69,7 +85,7 @@ def test_artefacts_are_asked_for_on_the_command_line(small_cohort, tmp_path, cap
         (["--cases", "99"], "ask for 1 to that many"),
         (["--precision", "half"], "option precision='half'"),
         (["--channels", "flair"], "flair"),
-        (["--spacing", "0"], "a voxel edge in mm is needed"),
+        (["--spacing", "0"], "the voxel size must be positive"),
         (["--device", "abacus"], "no such device"),
     ],
 )
@@ -116,7 +132,7 @@ def test_what_a_segmenter_cannot_be_is_one_sentence(small_cohort, tmp_path, caps
 def test_a_mixer_has_nothing_to_train(small_cohort, tmp_path, capsys, name):
     assert main(["train", name, "--data", str(small_cohort), "--out", str(tmp_path / "run")]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{name} is a mixer: it makes new cases of two real ones and has nothing to train" in said
+    assert f"{name} is a mixer: it combines two real cases and is not trained" in said
     assert f"strokereg compare --models {name}" in said
     assert not (tmp_path / "run").exists()
 
@@ -139,7 +155,6 @@ def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, ca
     """What the run was validated on is what its export is measured on, and its file scales as it was trained."""
     from strokereg.core.cohort.cohort import open_cohort
     from strokereg.core.cohort.split_cohort import split_cohort
-    from strokereg.core.train.record import Record
     from strokereg.export.run import TrainedRun
 
     root = shutil.copytree(small_cohort, tmp_path / "cohort")
@@ -160,3 +175,25 @@ def test_a_fold_and_a_way_of_scaling_are_the_runs_own(small_cohort, tmp_path, ca
     assert main(words("unet", root, out, "--fold", "1", *how)) == 2
     assert "holds another run" in capsys.readouterr().err
     assert main(words("unet", root, out, "--fold", "2")) == 2  # other scaling, other run
+
+
+def test_a_tracker_that_raises_changes_nothing(small_cohort, tmp_path, capsys):
+    (tmp_path / "fails.py").write_text(FAILS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STROKEREG_PLUGINS", str(tmp_path / "fails.py"))
+        forget()
+        assert main([*words("unet", small_cohort, tmp_path / "watched" / "run"), "--track", "fails"]) == 0
+    forget()
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("tracker fails: failed in step (OSError: no space left); it is dropped") == 1
+    assert main(words("unet", small_cohort, tmp_path / "alone" / "run")) == 0
+    for name in (WEIGHTS, HISTORY, RECORD):
+        watched, alone = ((tmp_path / place / "run" / name).read_bytes() for place in ("watched", "alone"))
+        assert watched == alone
+
+
+def test_an_unknown_tracker_shows_before_anything_is_written(small_cohort, tmp_path, capsys):
+    assert main([*words("unet", small_cohort, tmp_path / "run"), "--track", "tensorbord"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no tracker is named 'tensorbord' (did you mean tensorboard?)" in said
+    assert not (tmp_path / "run").exists()

@@ -1,11 +1,10 @@
-"""The built-in readers: each knows its own layout among all others, and lists what lies in it. No voxel is read."""
+"""All readers together: each recognises its own layout among all others and lists its cases, without reading voxels."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import nibabel as nib
@@ -14,11 +13,10 @@ import pytest
 
 from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.cohort.importing.naming import name_visits
 from strokereg.core.cohort.importing.run import import_data
 from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.cohort.open import read_folder, read_source
-from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.scan.nifti import read_volume
 from strokereg.registry.errors import InputError
 
 ISLES = "sub-strokecase0001/ses-0001"
@@ -206,54 +204,6 @@ def test_readers_of_cohorts(phantom, tmp_path):
         assert source.table == next(root.glob("derivatives/*/dseg.tsv"))
 
 
-def test_bids_with_several_b_values_and_with_a_choice(tmp_path):
-    root = touch(
-        tmp_path,
-        "dataset_description.json",
-        "sub-1/ses-2/dwi/sub-1_ses-2_dwi.nii.gz",
-        "sub-1/ses-2/dwi/sub-1_ses-2_dwi.bval",
-        "sub-2/dwi/sub-2_run-1_dwi.nii.gz",
-        "sub-2/dwi/sub-2_run-2_dwi.nii.gz",
-        "derivatives/manual/sub-1/ses-2/anat/sub-1_ses-2_label-stroke_mask.nii.gz",
-        dataset_description_json="{}",
-        **{"sub-1_ses-2_dwi_bval": "0 1000\n"},
-    )
-    _, source = read_source(root)
-    (files,) = source.cases
-    assert files.volumes == {"dwi": 1}
-    assert files.mask is not None
-    assert source.left_out == {
-        "sub-2": "has 2 files for its DWI, sub-2_run-1_dwi.nii.gz and sub-2_run-2_dwi.nii.gz; "
-        "choose with --set dwi=PATTERN"
-    }
-    _, source = read_source(root, "bids", {"dwi": "*run-2*"})
-    assert [case.images["dwi"].name for case in source.cases] == ["sub-2_run-2_dwi.nii.gz"]
-
-
-def test_a_folder_of_any_naming(tmp_path):
-    root = touch(
-        tmp_path, "a/p1_dwi.nii.gz", "b/p1_lesion.nii.gz", "a/p2_dwi.nii", "b/p3_lesion.nii.gz", "a/notes_dwi.txt"
-    )
-    _, source = read_source(root, "folder", {"images": "*_dwi.nii*", "masks": "*_lesion.nii.gz"})
-    assert [(case.name, case.mask and case.mask.name) for case in source.cases] == [
-        ("p1", "p1_lesion.nii.gz"),
-        ("p2", None),
-    ]
-    assert list(source.left_out) == [str(root / "b/p3_lesion.nii.gz")]
-    _, source = read_source(root, "folder", {"images": "a/*_dwi.nii.gz", "masks": "b/*_lesion.nii.gz"})
-    assert [case.name for case in source.cases] == ["p1"]
-
-
-def test_subjects_of_a_folder_are_told_by_their_names(tmp_path):
-    root = touch(tmp_path, "sub-r1_ses-2_space-MNI_T1w.nii.gz", "p07-late_b1000.nii", "p07-early_b1000.nii")
-    _, source = read_source(root, "folder", {"images": "*_T1w.nii.gz"})
-    assert [(case.name, case.subject) for case in source.cases] == [("sub-r1_ses-2", "sub-r1")]
-    _, source = read_source(root, "folder", {"images": "*_b1000.nii", "subject": r"p\d+"})
-    visits, left_out = name_visits(source.cases)
-    assert [visit.name for visit in visits] == ["sub-p07_ses-early", "sub-p07_ses-late"]
-    assert left_out == {}
-
-
 def broken_json(root):
     return touch(root, "dataset.json", "imagesTr/a_0000.nii.gz", dataset_json="{")
 
@@ -269,11 +219,15 @@ FAULTS = {
     r"no reader is named 'isles2' \(did you mean isles24 or isles22": (isles22, "isles2", {}),
     "the reader nnunet finds no case|not valid JSON": (isles22, "nnunet", {}),
     r"dataset\.json: not valid JSON": (broken_json, None, {}),
-    r"its channels are 0 T1, 1 T2; say which is the DWI with --set dwi=NUMBER": (nameless, None, {}),
+    r"its channels are 0 T1, 1 T2; choose the DWI with --set dwi=NUMBER": (nameless, None, {}),
     r"reader isles22 has no option 'dwi'": (isles22, "isles22", {"dwi": "1"}),
-    "say by which names the images are found": (isles22, "folder", {}),
+    "give a pattern for the names of the images": (isles22, "folder", {}),
     r"--images dwi\.nii: has no \*": (isles22, "folder", {"images": "dwi.nii"}),
-    r"--masks \*_roi\.nii: fits no NIfTI file": (isles22, "folder", {"images": "*_dwi.nii.gz", "masks": "*_roi.nii"}),
+    r"--masks \*_roi\.nii: matches no NIfTI file": (
+        isles22,
+        "folder",
+        {"images": "*_dwi.nii.gz", "masks": "*_roi.nii"},
+    ),
     "no such folder": (lambda r: r / "absent", None, {}),
 }
 
@@ -285,74 +239,3 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, fault):
         import_data(make(tmp_path / "in"), tmp_path / "out", ImportSettings(reader, options or {}))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture
-def converter(tmp_path, monkeypatch, cut_volume):
-    """A stand-in for dcm2niix that writes a trace image and an ADC map, as it would for a patient's series."""
-    program = tmp_path / "bin" / "dcm2niix"
-    program.parent.mkdir()
-    program.write_text(
-        "#!/bin/sh\n"
-        'while [ "$1" != "-o" ]; do shift; done\n'
-        f'cp {cut_volume} "$2/5_trace.nii.gz"; cp {cut_volume} "$2/6_adc.nii.gz"\n'
-        'echo \'{"SeriesDescription": "ep2d_diff_b1000", "ImageType": ["DERIVED", "TRACEW"]}\' > "$2/5_trace.json"\n'
-        'echo \'{"SeriesDescription": "ep2d_diff_ADC", "ImageType": ["DERIVED", "ADC"]}\' > "$2/6_adc.json"\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    return program
-
-
-@pytest.fixture
-def cut_volume(tmp_path):
-    return write_volume(tmp_path / "cut.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
-
-
-@pytest.fixture
-def patients(tmp_path):
-    for name in ("anna-1", "bert"):
-        path = tmp_path / "scans" / name / "series" / "IM0001"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(bytes(128) + b"DICM")
-    return tmp_path / "scans"
-
-
-def test_dicom_is_converted_and_told_apart(patients, converter):
-    name, source = read_source(patients)
-    assert name == "dicom"
-    assert [case.name for case in source.cases] == ["anna-1", "bert"]
-    files = source.cases[0]
-    assert (files.images["dwi"].name, files.images["adc"].name) == ("5_trace.nii.gz", "6_adc.nii.gz")
-    converter.unlink()
-    converter.write_text("#!/bin/sh\necho Error: no pixels >&2\n")
-    converter.chmod(0o755)
-    assert read_source(patients)[1].cases == source.cases  # kept from before
-    (patients / "bert" / "series" / "IM0002").write_bytes(b"more")
-    _, source = read_source(patients)
-    assert source.left_out == {
-        str(patients / "bert"): "dcm2niix made no image of it (Error: no pixels); see whether the series is whole"
-    }
-
-
-def test_dicom_without_dcm2niix_is_one_sentence(patients, monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setitem(__import__("sys").modules, "dcm2niix", None)
-    with pytest.raises(InputError, match=r"dcm2niix, which converts them, is not installed; .*strokereg\[dicom\]"):
-        read_source(patients)
-
-
-def test_real_dicom_through_the_real_dcm2niix(tmp_path):
-    """The Siemens mosaics that nibabel ships, where the extra `dicom` is installed."""
-    dcm2niix = pytest.importorskip("dcm2niix", reason="the extra 'dicom' is not installed")
-    scans = Path(nib.__file__).parent / "nicom" / "tests" / "data"
-    if not (scans / "siemens_dwi_1000.dcm.gz").is_file():
-        pytest.skip("this nibabel ships no DICOM files")
-    assert subprocess.run([dcm2niix.bin, "-v"], capture_output=True, check=False).stdout
-    patient = tmp_path / "scans" / "patient"
-    patient.mkdir(parents=True)
-    (patient / "1000.dcm").write_bytes(gzip.decompress((scans / "siemens_dwi_1000.dcm.gz").read_bytes()))
-    name, source = read_source(tmp_path / "scans")
-    assert name == "dicom"
-    (files,) = source.cases
-    assert files.images["dwi"].name.endswith(".nii.gz")

@@ -71,7 +71,7 @@ def test_a_catalogue_in_order_passes_the_strict_check(catalogue_with):
 def test_a_stranger_is_built_and_runs(catalogue_with):
     known = catalogue_with("good")
     model = known.build("acme", Problem(labels=5, channels=2), {"lr": "0.01"})
-    assert model.players()["painter"].lr == 0.01
+    assert model.players()["translator"].lr == 0.01
     assert model(torch.zeros(3, 16, 24, dtype=torch.int64)).shape == (3, 2, 16, 24)
 
 
@@ -83,17 +83,21 @@ def test_what_cannot_be_built_is_told_in_a_sentence(catalogue_with):
         (
             "no-module",
             {},
-            r"no-module \(acme-factories 0\.1\) names the module 'acme_nowhere.model', which is not there",
+            r"no-module \(acme-factories 0\.1\) names the module 'acme_nowhere.model', which does not exist",
         ),
         ("no-class", {}, "names the class 'Net', which the module 'acme_bad_factories' does not have"),
         ("no-package", {}, "needs the module 'a_package_that_nobody_has', which is not installed"),
         ("no-import", {}, r"cannot be imported \(OSError: libacme.so.3"),
         ("no-network", {}, "builds a NoNetwork and not a torch.nn.Module"),
         ("no-mixer", {}, r"builds a NoNetwork without the method mix\(host, donor, rng\); report"),
-        ("no-moves", {}, r"builds a Identity without players\(\) and moves\(\); report this"),
-        ("no-table", {}, "has a table Options that is not one of strokereg; let it derive from strokereg.Options"),
+        ("no-moves", {}, r"builds a Identity without the method players\(\) and moves\(batch\); report this"),
+        ("no-table", {}, "has a class Options that does not derive from strokereg.Options; derive it from that"),
         ("no-default", {}, "no-default: option lr has no default; give it a value"),
-        ("no-memory", {}, r"no-memory \(acme-factories 0\.1\) cannot be built \(MemoryError: a table of 10 TB\); 'str"),
+        (
+            "no-memory",
+            {},
+            r"no-memory \(acme-factories 0\.1\) cannot be built \(MemoryError: a table of 10 TB\); run 'str",
+        ),
         ("no-network", {"lr": 1}, "no-network has no option 'lr'; its options are: none"),
     ]:
         with pytest.raises(InputError, match=words):

@@ -15,7 +15,7 @@ from strokereg.registry.installed import DISABLE, TRACE, load_installed
 
 PLUGINS = Path(__file__).parents[1] / "fixtures" / "plugins"
 
-# folder → (distribution, version, words that the reason must hold, words that the mend must hold)
+# folder → (distribution, version, words that the reason must hold, words that the fix must hold)
 FAULTS = {
     "broken_import": ("acme-broken", "0.3", "cannot be imported", "install what provides 'a_package_that_nobody_has'"),
     "misspelt": ("acme-misspelt", "0.1", "did you mean strokereg_segmenters", "report this"),
@@ -36,11 +36,11 @@ FAULTS = {
 @pytest.mark.parametrize("folder", FAULTS)
 def test_a_faulty_plugin_is_quarantined_and_the_others_go_on(folder, catalogue_with):
     known = catalogue_with(folder, "good")
-    distribution, version, reason, mend = FAULTS[folder]
+    distribution, version, reason, fix = FAULTS[folder]
     [fault] = known.quarantined
     assert (fault.distribution, fault.version, fault.plugin) == (distribution, version, folder.replace("_", "-"))
     assert reason in fault.reason
-    assert mend in fault.mend
+    assert fix in fault.fix
     assert {"acme", "pix2pix", "unet"} <= set(known.available())
     assert not [entry for entry in known.entries if entry.distribution == distribution]  # not even its good half
     with pytest.raises(RunFailed, match=f"plugin {fault.plugin!r} of {distribution} {version}"):

@@ -32,10 +32,10 @@ class MyModel(nn.Module):
         return torch.tanh(self.net(F.one_hot(labels, self.count).movedim(-1, 1).float()))
 
     def players(self):
-        return {"painter": strokereg.Player(list(self.parameters()), lr=1e-3)}
+        return {"translator": strokereg.Player(list(self.parameters()), lr=1e-3)}
 
     def moves(self, batch):
-        yield "painter", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}
+        yield "translator", {"l1": F.l1_loss(self(batch.labels).float(), batch.image)}
 """
 SPEC = "\nspec = strokereg.TranslatorSpec(name='mymodel', factory='mymodel:MyModel', summary='one convolution')\n"
 HOOK = """
@@ -111,7 +111,7 @@ def test_what_cannot_be_loaded_is_one_sentence(file, tmp_path):
     file("x = 1\n", "beside.py")
     for text, words in [
         ("import nowhere_to_be_found\n", "install what provides 'nowhere_to_be_found'"),
-        ("import beside\n", "a plugin file stands alone: put both into a folder"),
+        ("import beside\n", "put both files into a folder"),
         ("def f(:\n", r"cannot be imported \(SyntaxError"),
         ("import sys\nsys.exit('no licence')\n", r"SystemExit: no licence"),
         (MODEL, "holds no spec"),
@@ -122,7 +122,7 @@ def test_what_cannot_be_loaded_is_one_sentence(file, tmp_path):
             versions(path)
         assert str(refused.value).startswith(str(path))
         assert "\n" not in str(refused.value)
-    with pytest.raises(InputError, match=r"--plugin .*absent\.py: no Python file is there"):
+    with pytest.raises(InputError, match=r"--plugin .*absent\.py: neither a Python file"):
         add_files([tmp_path / "absent.py"])
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from strokereg.registry.errors import InputError
-from strokereg.registry.options import Options, parse, read_pairs
+from strokereg.registry.options import Options, parse
 
 
 class Table(Options):
@@ -41,11 +41,3 @@ def test_mistakes_are_one_sentence(values, said):
 def test_a_table_cannot_change_later():
     with pytest.raises(ValidationError):
         Table().rate = 1.0
-
-
-def test_pairs():
-    assert read_pairs(["lr=1e-4", " name = a=b "]) == {"lr": "1e-4", "name": "a=b"}
-    with pytest.raises(InputError, match="write it as key=value"):
-        read_pairs(["lr"])
-    with pytest.raises(InputError, match="given twice"):
-        read_pairs(["lr=1", "lr=2"])

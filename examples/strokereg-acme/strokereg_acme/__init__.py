@@ -1,4 +1,4 @@
-"""What strokereg knows of this plugin before anything of it is built. No torch here."""
+"""Registers the plugin. Do not import torch here: every command loads this file."""
 
 from strokereg import ReaderSpec, TranslatorSpec, hookimpl
 
@@ -20,7 +20,7 @@ def strokereg_readers():
     yield ReaderSpec(
         name="isles15",
         factory="strokereg_acme.isles15:Isles15",
-        summary="public sets of ISLES 2015: one folder a patient, VSD.Brain.XX.O.MR_DWI.*",
+        summary="public data sets of ISLES 2015: one folder for each patient, VSD.Brain.XX.O.MR_DWI.*",
         paper="Maier, Menze, von der Gablentz et al. 2017, doi:10.1016/j.media.2016.07.009",
         licence="Apache-2.0",
     )

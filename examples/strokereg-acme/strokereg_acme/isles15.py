@@ -1,10 +1,10 @@
-"""`isles15`: a reader of the public sets of ISLES 2015, SISS (sub-acute) and SPES (acute), as their archive unpacks.
+"""`isles15`: a reader of the public data sets of ISLES 2015, SISS (sub-acute) and SPES (acute), as unpacked.
 
-1/VSD.Brain.XX.O.MR_DWI.70613/VSD.Brain.XX.O.MR_DWI.70613.nii        one folder a patient, one an image, with its number
+1/VSD.Brain.XX.O.MR_DWI.70613/VSD.Brain.XX.O.MR_DWI.70613.nii        a folder for each patient, with one for each image
 1/VSD.Brain_3more.XX.XX.OT.70616/VSD.Brain_3more.XX.XX.OT.70616.nii  the lesion; the test sets have none
 
 O. Maier, B. Menze, J. von der Gablentz et al. 2017 (Medical Image Analysis, doi:10.1016/j.media.2016.07.009).
-Images are skull-stripped and lie on one grid with the lesion. Neither set has an ADC map.
+Images are skull-stripped and share a grid with the lesion. Neither set has an ADC map.
 """
 
 import strokereg
@@ -13,11 +13,11 @@ DWI, LESION = ("*/VSD.Brain*.MR_DWI.*/VSD.Brain*.MR_DWI.*.nii*", "*/VSD.Brain*.O
 
 
 class Isles15:
-    """Cases with a DWI, by the name of the patient's folder."""
+    """One case for each patient with a DWI, named after the folder."""
 
     class Options(strokereg.Options):
         """Args:
-        prefix: goes before the number that a patient has for a name, so that SISS and SPES can be told apart.
+        prefix: put before the number of each patient, to distinguish SISS from SPES.
         """
 
         prefix: str = ""
@@ -34,5 +34,5 @@ class Isles15:
         for patient in sorted(images, key=lambda patient: (len(patient), patient)):  # 2 before 10
             name = f"{self.prefix}{patient}"
             cases.append(strokereg.CaseFiles(name, name, {"dwi": images[patient]}, lesions.get(patient)))
-        lone = {name: "has a lesion and no DWI; unpack its archive again" for name in lesions if name not in images}
-        return strokereg.Source(cases, left_out=lone)
+        left_out = {name: "has a lesion but no DWI; unpack its archive again" for name in lesions if name not in images}
+        return strokereg.Source(cases, left_out=left_out)

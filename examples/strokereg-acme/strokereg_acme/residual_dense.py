@@ -1,9 +1,10 @@
-"""`residual-dense`: a translator of residual dense blocks, against a patch discriminator.
+"""`residual-dense`: a translator of residual dense blocks with a patch discriminator.
 
 Y. Zhang, Y. Tian, Y. Kong, B. Zhong, Y. Fu: Residual Dense Network for Image Super-Resolution (CVPR 2018, arXiv
-1802.08797): in a block every layer sees all layers before it, a 1 x 1 convolution fuses them, and a short cut goes
-around it; the blocks' outputs are fused in the same way.
-Departures: labels in place of a small image, so nothing is enlarged; one hinge discriminator of patches beside L1.
+1802.08797): in a block, every layer receives the outputs of all layers before it, a 1 x 1 convolution fuses them, and a
+skip connection adds the input. The outputs of the blocks are fused in the same way.
+Departures: the input is a label map of full size, so nothing is upsampled. A patch discriminator with a hinge loss is
+added to L1.
 """
 
 import torch
@@ -23,10 +24,10 @@ class ResidualDense(nn.Module):
         """Args:
         width: filters between blocks.
         growth: filters of each layer within a block.
-        layers: of a block.
-        blocks: how many.
+        layers: number of layers in a block.
+        blocks: number of blocks.
         ndf: filters of the discriminator's first layer.
-        lr: of Adam, for both players; halfway it starts to fall to zero.
+        lr: of Adam, for both players; it falls to zero over the second half.
         l1, adversarial: weights of the generator's losses.
         """
 
@@ -77,7 +78,7 @@ class ResidualDense(nn.Module):
         fake = self(batch.labels)
         real, shown = self.evaluate(batch.image, batch.labels), self.evaluate(fake.detach(), batch.labels)
         yield "discriminator", {"hinge": F.relu(1.0 - real).mean() + F.relu(1.0 + shown).mean()}
-        # The discriminator has moved: it is asked again.
+        # The discriminator has been updated, so it evaluates the fake again.
         gan = -self.evaluate(fake, batch.labels).mean()
         l1 = F.l1_loss(fake.float(), batch.image)
         yield "generator", {"gan": self.options.adversarial * gan, "l1": self.options.l1 * l1}
@@ -90,7 +91,7 @@ class ResidualDense(nn.Module):
 
 
 class Block(nn.Module):
-    """Layers that each see all before them, fused, around a short cut."""
+    """Densely connected layers, fused, with a skip connection."""
 
     def __init__(self, dims, width, growth, layers):
         super().__init__()

@@ -1,4 +1,4 @@
-"""`residual-dense` keeps the contract of a translator."""
+"""`residual-dense` passes the conformance checks of a translator."""
 
 from strokereg.testing import parametrize_with_checks
 

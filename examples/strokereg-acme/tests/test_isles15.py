@@ -1,4 +1,4 @@
-"""`isles15` tells its layout from others and lists what lies in it."""
+"""`isles15` recognises its layout and lists the cases."""
 
 from strokereg_acme.isles15 import Isles15
 
@@ -20,7 +20,7 @@ def test_patients_are_listed_with_their_lesions(tmp_path):
     source = build(prefix="siss").read(tmp_path)
     assert [(case.name, case.mask is not None) for case in source.cases] == [("siss2", True), ("siss10", False)]
     assert source.cases[0].images["dwi"].name == "VSD.Brain.XX.O.MR_DWI.70614.nii"
-    assert source.left_out == {"3": "has a lesion and no DWI; unpack its archive again"}
+    assert source.left_out == {"3": "has a lesion but no DWI; unpack its archive again"}
 
 
 def test_another_layout_is_not_its_own(tmp_path):

@@ -39,19 +39,18 @@ def prepare(
     twice. Several calls at the same time are safe.
     """
     from strokereg.cli.progress import counting
-    from strokereg.core.train import dataset
+    from strokereg.core.cohort.cohort import open_cohort
+    from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 
+    settings = DatasetSettings(
+        channels=channels,
+        spacing=(spacing,) * 3,
+        dims=dims,
+        interpolation=interpolation or "linear",
+        scaling=scaling or "median",
+    )
     with counting("preparing") as on_progress:
-        dataset = dataset.prepare(
-            cohort,
-            channels=channels,
-            spacing=(spacing,) * 3,
-            dims=dims,
-            fold=fold,
-            interpolation=interpolation or "linear",
-            scaling=scaling or "median",
-            on_progress=on_progress,
-        )
+        dataset = prepare_dataset(open_cohort(cohort, fold), settings, on_progress=on_progress)
     cases = [*dataset.train, *dataset.validation]
     folders = {case.name: str(case.folder) for case in cases}
     if as_json:

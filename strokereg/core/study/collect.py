@@ -22,9 +22,9 @@ from strokereg.core.report.summary import summarise
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task, TaskKind
 from strokereg.core.study.tasks import SPENT, examples_path, is_done, outcome
-from strokereg.core.train.history import series
 from strokereg.core.train.record import HISTORY
 from strokereg.core.train.runs import versions
+from strokereg.core.train.tracking import series
 from strokereg.registry.catalogue import find
 
 #: Loss name → (step, value) in order of steps.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from strokereg.core.report.results import CohortFacts, ExternalFacts
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
 from strokereg.core.synthesis.public import Public, gather_public
-from strokereg.core.train.dataset import PreparedDataset, prepare_dataset
+from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
 from strokereg.core.train.device import choose_device, choose_precision
 from strokereg.core.train.prepared import check_cases
 from strokereg.registry.catalogue import build, spec_of
@@ -89,19 +88,8 @@ def make_context(
         raise InputError(
             f"--cases {max(settings.cases)}: {cohort.root} has {available} training cases; ask for that many at most"
         )
-    counter = itertools.count(1)
-    total = sum(len(cohort.split.part(part)) for part in ("train", "val")) if cohort.split else 0
-    dataset = prepare_dataset(
-        cohort,
-        settings.channels,
-        settings.spacing,
-        settings.dims,
-        cache,
-        lambda name: on_progress("preparing cases", next(counter), total),
-        settings.patch,
-        settings.interpolation,
-        settings.scaling,
-    )
+    how = DatasetSettings(**{name: getattr(settings, name) for name in DatasetSettings.model_fields})
+    dataset = prepare_dataset(cohort, how, cache, lambda done, total: on_progress("preparing cases", done, total))
     check_cases([*dataset.test_files, *external_cases], settings.channels)
     if external:
         training = {"training": dataset.train_files, "validation": dataset.validation_files}

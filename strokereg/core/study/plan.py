@@ -195,7 +195,7 @@ def record_of(context: StudyContext, task: Task) -> Record:
     budget = context.settings.budgets[task.kind]
     return Record(
         architecture=task.architecture,
-        role=task.kind,
+        role=registered.spec.role,
         distribution=registered.distribution,
         version=registered.version,
         code=context.code[task.architecture],

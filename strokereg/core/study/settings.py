@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, field_validator
 
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Scaling
-from strokereg.core.train.recipe import augmentation_of
+from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, did_you_mean
 from strokereg.registry.factory import read_options

@@ -30,10 +30,9 @@ from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
 from strokereg.core.synthesis.cases import read_database, render, write_database
 from strokereg.core.synthesis.mixed import host_of, write_mixed
 from strokereg.core.train.device import choose_device, seed_everything
-from strokereg.core.train.recipe import sampler_of
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
-from strokereg.core.train.sampler import cut
+from strokereg.core.train.sampler import cut, sampler_of
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.core.train.validation import Prediction, choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of

@@ -1,12 +1,12 @@
-"""What scanner and patient add to an MR image, by the transforms of MONAI and TorchIO; all off unless asked for.
+"""MR artefacts of scanner and patient, made with MONAI and TorchIO; all are off by default.
 
-TorchIO's random transforms draw from torch's global generator, as a training does, and even the call of a deterministic
-one takes a number from it. Batches are drawn in threads, so a training would depend on their timing. Hence parameters
-are drawn here, from a stream of its own for every sample and kind, and TorchIO's `apply_transform` is called; MONAI's
-transforms get a random state of their own.
+TorchIO's random transforms draw from torch's global generator, and even calling a deterministic one draws a number.
+Batches are drawn in threads, so the training would depend on their timing. Parameters are therefore drawn here, from a
+separate random stream for every sample and artefact, and applied with TorchIO's `apply_transform`. MONAI's transforms
+get a random state of their own.
 
-A sample is a volume [C, Z, Y, X] of signals in [0, 1]; a slice has Z = 1. Lines of k-space are gathered along Y, as
-in an axial scan with phase encoding from front to back. Lengths are in voxels, since a batch does not know its spacing.
+A sample is a volume [C, Z, Y, X] of signals in [0, 1]; a slice has Z = 1. Lines of k-space are acquired along Y, as in
+an axial scan with phase encoding from front to back. Lengths are in voxels, because a batch does not know its spacing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
-_MARGIN = 6  # voxels: about as far as a movement reaches in a patch of 64, and more than the coarsest grid does
+_MARGIN = 6  # voxels; about the reach of a movement in a patch of 64, and more than that of the coarsest grid
 
 
 class Artefacts(Options):
@@ -33,8 +33,8 @@ class Artefacts(Options):
     Args:
         anisotropy: thick slices or a coarse read-out: one axis at 1.5 to 4 times its voxel size.
         bias_field: smooth shading by a polynomial of the third degree, as of a coil.
-        motion: two movements of the head while the lines of the image are gathered, up to 5 degrees and 3 voxels.
-        ghosting: two to four copies along the phase encoding; two are the Nyquist ghost of echo-planar imaging.
+        motion: two movements of the head during the acquisition, up to 5 degrees and 3 voxels.
+        ghosting: two to four ghosts along the phase encoding; two are the Nyquist ghost of echo-planar imaging.
         rician_noise: noise of a magnitude image, standard deviation up to 0.04 of the [0, 1] range.
     """
 
@@ -47,16 +47,17 @@ class Artefacts(Options):
 
 @dataclass(frozen=True)
 class Kind:
-    """One artefact: the library that makes it, and `(signal [C, Z, Y, X], rng) -> signal` of the same shape."""
+    """One artefact: the library that it needs, and `(signal [C, Z, Y, X], rng) -> signal` of the same shape."""
 
     library: str
     change: Callable[[Tensor, np.random.Generator], Tensor]
 
 
 def add_artefacts(image: Tensor, how: Artefacts, generator: torch.Generator) -> Tensor:
-    """Put artefacts on some samples of a batch.
+    """Add artefacts to some samples of a batch.
 
-    Nothing is drawn where all are off. What is background stays so: scans are skull-stripped after they are made.
+    No random number is drawn if all are off. Background stays background, because scans are skull-stripped after the
+    acquisition.
 
     Args:
         image: float32 [N, C, Y, X] or [N, C, Z, Y, X] in [-1, 1], -1 where there is no signal.
@@ -81,10 +82,10 @@ def add_artefacts(image: Tensor, how: Artefacts, generator: torch.Generator) -> 
 
 
 def require_libraries(how: Artefacts, owner: str) -> None:
-    """Import what makes the artefacts that are asked for: before a training, and in no thread of it.
+    """Import the libraries for the artefacts that are on: before the training, and not in one of its threads.
 
     Args:
-        owner: whom an error names.
+        owner: the option that the error names.
 
     Raises:
         InputError: a library is missing.
@@ -96,15 +97,15 @@ def require_libraries(how: Artefacts, owner: str) -> None:
             except ImportError as error:
                 raise InputError(
                     f"{owner}: {name} needs the package {kind.library}, which cannot be imported ({error}); "
-                    f"pip install 'strokereg[artefacts]'"
+                    f"run pip install 'strokereg[artefacts]'"
                 ) from error
 
 
 def _anisotropy(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """As TorchIO's RandomAnisotropy: coarser along one axis and back (Billot et al. 2020, MICCAI).
+    """TorchIO's RandomAnisotropy: downsampling along one axis and back (Billot et al. 2020, MICCAI).
 
-    Smoothed before along that axis, since a thick slice averages what it holds; the width is Cardoso et al.'s (2015).
-    All contrasts of a sample have the one grid.
+    The signal is first smoothed along that axis, since a thick slice averages its content; the width follows Cardoso et
+    al. (2015). All contrasts of a sample share the grid.
     """
     import torchio
 
@@ -124,8 +125,8 @@ def _anisotropy(signal: Tensor, rng: np.random.Generator) -> Tensor:
 def _bias_field(signal: Tensor, rng: np.random.Generator) -> Tensor:
     """MONAI's RandBiasField: exp of Legendre polynomials (Van Leemput et al. 1999; Sudre et al. 2017).
 
-    One field for all contrasts of a sample, since one coil receives them; an ADC map, being a ratio, would have none,
-    but a batch does not know which channel is one. A slice is given as a volume: MONAI's field in 2D has no
+    All contrasts of a sample share one field, since one coil receives them. An ADC map, being a ratio, would have none,
+    but a batch does not know which channel that is. A slice is passed as a volume, because MONAI's field in 2D has no
     term of a higher degree in X than in Y.
     """
     from monai.transforms import RandBiasField
@@ -134,10 +135,10 @@ def _bias_field(signal: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _motion(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """TorchIO's Motion: k-space put together of several positions of the head (Shaw et al. 2019, PMLR 102).
+    """TorchIO's Motion: k-space is composed of several positions of the head (Shaw et al. 2019, PMLR 102).
 
-    The centre of k-space is the head as it lay, so labels fit. All contrasts of a sample get the same movements, as if
-    of one scan. Times are spread as in RandomMotion. A slice turns and shifts in its plane.
+    The centre of k-space shows the head in its first position, so labels still fit. All contrasts of a sample get the
+    same movements. Times are spread as in RandomMotion. A slice rotates and shifts in its plane.
     """
     import torchio
 
@@ -147,17 +148,17 @@ def _motion(signal: Tensor, rng: np.random.Generator) -> Tensor:
         degrees[:, 1:], shifts[:, 0] = 0.0, 0.0
     gap = 1.0 / (count + 1)
     times = gap * (np.arange(1, count + 1) + rng.uniform(-0.3, 0.3, count))
-    # TorchIO gathers the lines along the last axis.
+    # TorchIO acquires the lines along the last axis.
     turned = _widen(signal).transpose(-1, -2)
     moved = _torchio(turned, torchio.Motion(degrees, shifts, times, "linear"))
     return _narrow(moved.transpose(-1, -2), signal)
 
 
 def _ghosting(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """TorchIO's Ghosting: every n-th line of k-space is weaker, but for the middle one.
+    """TorchIO's Ghosting: every n-th line of k-space is weaker, except the middle one.
 
-    With n = 2 it is the Nyquist ghost, half a field of view away, by which echo-planar scans are known; the field of
-    view is that of the sample. All contrasts of a sample get the same, as if of one scan.
+    With n = 2 it is the Nyquist ghost of echo-planar scans, half a field of view away; the field of view is that of the
+    sample. All contrasts of a sample get the same ghost.
     """
     import torchio
 
@@ -166,9 +167,9 @@ def _ghosting(signal: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _rician_noise(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """MONAI's RandRicianNoise: magnitude of a signal with Gaussian noise in both parts (Gudbjartsson and Patz 1995).
+    """MONAI's RandRicianNoise: magnitude of a signal with complex Gaussian noise (Gudbjartsson and Patz 1995).
 
-    Every contrast has its own noise, of one strength.
+    Contrasts have independent noise of the same strength.
     """
     from monai.transforms import RandRicianNoise
 
@@ -181,7 +182,7 @@ def _along(axis: int, value: float, others: float) -> tuple[float, float, float]
 
 
 def _widen(signal: Tensor) -> Tensor:
-    """Repeat the border: a patch goes on beyond its edge, where TorchIO would see nothing."""
+    """Pad by repeating the border: the brain continues beyond a patch, where TorchIO would assume background."""
     ends = [(0, 0), *((_MARGIN, _MARGIN) if size > 1 else (0, 0) for size in signal.shape[1:])]
     return torch.from_numpy(np.pad(signal.numpy(), ends, mode="edge"))
 
@@ -205,7 +206,7 @@ def _monai(signal: Tensor, change: Any, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(np.asarray(change(signal.clone()), np.float32))
 
 
-#: Option → how it is made, in the order in which a scan comes by them: grid, coil, lines of k-space, noise.
+#: Option → artefact, in the order of a real acquisition: grid, coil, lines of k-space, noise.
 KINDS = {
     "anisotropy": Kind("torchio", _anisotropy),
     "bias_field": Kind("monai", _bias_field),

@@ -1,21 +1,23 @@
-"""Classical augmentation of a batch: the paper's list of movements, changes of intensity, and artefacts of MR.
+"""Augmentation of a batch: movements, changes of intensity, and MR artefacts.
 
-The movements are drawn together as one affine map a sample and applied in one resampling, so an image is
-interpolated once. Ranges are those of the authors' code (arXiv 2010.02745): rotation 5 degrees, zoom 5 %,
-shift 2 %, stretch 5 %, shear 3 %, flips. These and the intensities are changed a whole batch at once; artefacts, which
-are off in the recipes, come in between, a sample at a time (`core.train.artefacts`).
+All movements of a sample form one affine map, so an image is interpolated once. Ranges follow the authors' code
+(arXiv 2010.02745): rotation 5 degrees, zoom 5 %, shift 2 %, stretch 5 %, shear 3 %, flips. Artefacts are off by default
+and are added between movements and intensities (`core.train.artefacts`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from strokereg.core.train.artefacts import Artefacts, add_artefacts
+from strokereg.core.train.artefacts import Artefacts, add_artefacts, require_libraries
+from strokereg.registry.options import parse
+from strokereg.registry.specs import Role
 
 
 class Augmentation(Artefacts):
@@ -24,10 +26,10 @@ class Augmentation(Artefacts):
     Args:
         rotate: degrees, about each axis.
         zoom, stretch, shift, shear: as shares of the size.
-        flip: mirror left and right with chance one half.
-        gain: factor of the whole image, as share.
-        gamma: exponent of the intensities, as share.
-        shading: ramp of brightness from one side to the other along each axis, as share.
+        flip: mirror left and right in half of the samples.
+        gain: factor of the whole image, as a share.
+        gamma: exponent of the intensities, as a share.
+        shading: ramp of brightness from one side to the other along each axis, as a share.
         noise: standard deviation, in units of the [-1, 1] range.
         blur: share of samples that are smoothed.
     """
@@ -45,9 +47,9 @@ class Augmentation(Artefacts):
     blur: float = Field(default=0.0, ge=0, le=1)
 
 
-#: Movements only: for translators, which must learn the intensities as they are, and for generators.
+#: Movements only, for generators, and for translators, which must learn the true intensities.
 MOVEMENTS = Augmentation()
-#: All that a segmenter gets, with wider movements than the paper's.
+#: For segmenters: movements wider than the paper's, and changes of intensity.
 FULL = Augmentation(
     rotate=15.0,
     zoom=0.12,
@@ -60,17 +62,32 @@ FULL = Augmentation(
     noise=0.04,
     blur=0.2,
 )
+_DEFAULTS = {Role.GENERATOR: MOVEMENTS, Role.TRANSLATOR: MOVEMENTS, Role.SEGMENTER: FULL}
+
+
+def augmentation_of(role: str, changes: Mapping[str, float], owner: str = "--augment") -> Augmentation:
+    """The augmentation of a role with the given changes.
+
+    Args:
+        owner: the option that error messages name.
+
+    Raises:
+        InputError: an unknown kind, a value outside its range, or a library that is not installed.
+    """
+    augmentation = parse(Augmentation, {**_DEFAULTS[Role(role)].model_dump(), **changes}, owner)
+    require_libraries(augmentation, owner)
+    return augmentation
 
 
 def augment(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Move and shade a batch, and put artefacts on it.
+    """Augment a batch.
 
     Args:
         image: float32 [N, C, *S] in [-1, 1].
         labels: int64 [N, *S].
 
     Returns:
-        Image and labels of the same shapes; what comes in from outside is background.
+        Image and labels of the same shapes; voxels from outside the image are background.
     """
     image, labels = _move(image, labels, how, generator)
     return _shade(add_artefacts(image, how, generator), how, generator), labels
@@ -83,7 +100,7 @@ def _move(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.Gen
     edges = torch.tensor(image.shape[:1:-1], dtype=torch.float32)
     maps[:, :, :dims] = maps[:, :, :dims] * edges[None, None, :] / edges[None, :, None]
     places = F.affine_grid(maps, list(image.shape), align_corners=False)
-    # Zero lies outside the brain only after shifting background from -1 to 0.
+    # grid_sample pads with zeros, so background is shifted from -1 to 0 and back.
     moved = F.grid_sample(image + 1.0, places, mode="bilinear", align_corners=False) - 1.0
     kept = F.grid_sample(labels[:, None].float(), places, mode="nearest", align_corners=False)[:, 0].long()
     return moved, kept

@@ -1,7 +1,7 @@
 """Checkpoints: any tree of tensors and plain values in one safetensors file. Nothing is unpickled.
 
-Tensors are stored under the path that leads to them; the tree around them travels as JSON in the file's
-metadata. The file is written to a temporary name, then renamed: there is always one whole checkpoint.
+Tensors are stored under their path in the tree; the tree itself is JSON in the file's metadata. The file is written
+under a temporary name and renamed, so a crash never leaves a damaged checkpoint.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import InputError
 
-_TENSOR = "tensor:"  # marks, in the JSON, where a tensor stood
+_TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
 
 def save_tree(path: Path, tree: Any) -> None:
@@ -32,7 +32,7 @@ def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
     """Read what `save_tree` wrote.
 
     Raises:
-        InputError: missing, damaged or not such a file.
+        InputError: a missing or damaged file, or one of another kind.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
@@ -49,7 +49,7 @@ def _split(tree: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
         tensors[where] = tree.detach().contiguous().clone()
         return _TENSOR + where
     if isinstance(tree, dict):
-        # JSON knows string keys only; optimisers number their parameters.
+        # JSON has string keys only, but optimisers number their parameters.
         return {
             "dict": [
                 [key if isinstance(key, (str, int)) else str(key), _split(value, f"{where}/{key}", tensors)]

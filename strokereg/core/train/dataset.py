@@ -1,36 +1,75 @@
-"""A cohort made ready for training: checked, prepared, and with the sizes that networks are built for."""
+"""Prepare a cohort for training: check it, bring it onto the network grid, and derive the sizes of networks."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field, model_validator
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.check import require_sound
 from strokereg.core.cohort.cohort import Cohort, require_trainable
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Preparation, Scaling
-from strokereg.core.storage.cache import digest
+from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.train.prepared import PreparedCase, fitting_size, prepare_cases
 from strokereg.registry.errors import InputError
+from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_MULTIPLE = 16  # edges that networks halve up to four times
+_MULTIPLE = 16  # networks halve an edge up to four times
+_DEFAULT = Preparation()
+
+
+class DatasetSettings(Options):
+    """How cases are brought before a network.
+
+    Args:
+        channels: image contrasts; `dwi` comes first.
+        spacing: voxel size of the network grid in mm along R, A, S.
+        dims: 2 for axial slices, 3 for volumes.
+        patch: size that networks train on in voxels, (Y, X) or (Z, Y, X); None for the whole grid.
+        interpolation, scaling: see `core.scan.grid.Preparation`.
+
+    Raises:
+        InputError: a spacing that is not positive, or a patch that does not fit `dims`.
+    """
+
+    channels: tuple[str, ...] = _DEFAULT.channels
+    spacing: tuple[float, float, float] = _DEFAULT.spacing
+    dims: int = Field(default=2, ge=2, le=3)
+    patch: tuple[int, ...] | None = None
+    interpolation: Interpolation = _DEFAULT.interpolation
+    scaling: Scaling = _DEFAULT.scaling
+
+    @model_validator(mode="after")
+    def _possible(self) -> DatasetSettings:
+        if min(self.spacing) <= 0:
+            raise InputError(f"--spacing {min(self.spacing):g}: the voxel size must be positive; give it in mm")
+        if self.patch is not None and (
+            len(self.patch) != self.dims or any(n < _MULTIPLE or n % _MULTIPLE for n in self.patch)
+        ):
+            raise InputError(f"patch {self.patch}: {self.dims} edges are needed, each a multiple of {_MULTIPLE} voxels")
+        return self
 
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """What trainings and evaluation need of a cohort.
+    """A cohort that is ready for training and evaluation.
 
     Attributes:
-        train, validation: prepared cases in the split's order.
+        preparation: how scans are brought onto the network grid.
+        problem: the sizes that networks are built for.
+        table: names and colours of the labels.
+        train, validation: prepared cases in the order of the split.
         train_files, validation_files, test_files: the files of each part.
         contents: case name → key of its contents.
-        facts: name, path, content key, whether simulated and the fold if any, as runs record them.
+        facts: name, path, content key, whether simulated, and the fold if any, as runs record them.
     """
 
     preparation: Preparation
@@ -47,49 +86,50 @@ class PreparedDataset:
 
 def prepare_dataset(
     cohort: Cohort,
-    channels: tuple[str, ...],
-    spacing: tuple[float, float, float],
-    dims: int,
-    cache: Path,
-    on_case: Callable[[str], None] = lambda name: None,
-    patch: tuple[int, ...] | None = None,
-    interpolation: Interpolation = "linear",
-    scaling: Scaling = "median",
+    settings: DatasetSettings | None = None,
+    cache: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PreparedDataset:
-    """Check and prepare a cohort; the network grid is the smallest that holds every training brain.
+    """Check a cohort and prepare its training and validation cases, or find them in the cache.
+
+    The network grid is the smallest that holds the brain of every training case.
 
     Args:
-        patch: what networks are trained on, (Y, X) or (Z, Y, X) in voxels; None for the whole grid.
-        interpolation, scaling: of images; see `core.scan.grid.Preparation`.
+        settings: by default axial DWI slices of 3 mm.
+        cache: folder of the prepared cases; by default the one that `strokereg train` and `compare` use.
+        on_progress: called with the number of prepared cases and their total.
 
     Raises:
-        InputError: a cohort that cannot be trained on, a case that cannot be read, or an impossible patch.
+        InputError: a cohort that cannot be trained on, or a case that cannot be read.
     """
     require_trainable(cohort)
-    if patch is not None and (len(patch) != dims or any(n < _MULTIPLE or n % _MULTIPLE for n in patch)):
-        raise InputError(f"patch {patch}: {dims} edges are needed, each a multiple of {_MULTIPLE} voxels")
+    settings, cache = settings or DatasetSettings(), cache or prepared_folder()
     assert cohort.table is not None
     train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
+    counter, total = itertools.count(1), len(train) + len(validation)
+    on_progress(0, total)
     contents = content_keys([*train, *validation, *test], cache)
-    require_sound(cohort, [*train, *validation, *test], channels, contents, cache)
-    along_z = 1 if dims == 2 else _MULTIPLE
+    require_sound(cohort, [*train, *validation, *test], settings.channels, contents, cache)
     draft = Preparation(
-        channels=channels,
-        spacing=spacing,
-        multiple=(_MULTIPLE, _MULTIPLE, along_z),
-        interpolation=interpolation,
-        scaling=scaling,
+        channels=settings.channels,
+        spacing=settings.spacing,
+        multiple=(_MULTIPLE, _MULTIPLE, 1 if settings.dims == 2 else _MULTIPLE),
+        interpolation=settings.interpolation,
+        scaling=settings.scaling,
     )
     x, y, z = fitting_size(train, draft, cache)
-    preparation = draft.model_copy(update={"size": (x, y, z if dims == 3 else 1)})
-    prepared = prepare_cases([*train, *validation], preparation, cohort.table, cache, on_case)
+    whole = (y, x) if settings.dims == 2 else (z, y, x)
+    preparation = draft.model_copy(update={"size": (x, y, z if settings.dims == 3 else 1)})
+    prepared = prepare_cases(
+        [*train, *validation], preparation, cohort.table, cache, lambda name: on_progress(next(counter), total)
+    )
     return PreparedDataset(
         preparation=preparation,
         problem=Problem(
-            dims=dims,
+            dims=settings.dims,
             labels=cohort.table.count,
-            channels=len(channels),
-            size=patch or ((y, x) if dims == 2 else (z, y, x)),
+            channels=len(settings.channels),
+            size=settings.patch or whole,
         ),
         table=cohort.table,
         train=tuple(prepared[: len(train)]),
@@ -108,46 +148,6 @@ def prepare_dataset(
     )
 
 
-def prepare(
-    cohort: Path | str,
-    *,
-    channels: tuple[str, ...] = ("dwi",),
-    spacing: tuple[float, float, float] = DEFAULT_SPACING,
-    dims: int = 2,
-    fold: int | None = None,
-    interpolation: Interpolation = "linear",
-    scaling: Scaling = "median",
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> PreparedDataset:
-    """Bring the training and validation cases of a cohort onto the network grid, where training finds them.
-
-    Args:
-        channels, spacing, dims, fold, interpolation, scaling: as `train` takes them.
-
-    Raises:
-        InputError: a cohort that cannot be trained on.
-    """
-    import itertools
-
-    from strokereg.core.cohort.cohort import open_cohort, require_trainable
-    from strokereg.core.storage.cache import cache_folder
-    from strokereg.core.train.dataset import prepare_dataset
-    from strokereg.registry.errors import InputError
-
-    if min(spacing) <= 0:
-        raise InputError(f"--spacing {min(spacing):g}: a voxel edge in mm is needed; give more than 0")
-    opened = open_cohort(cohort, fold)
-    require_trainable(opened)
-    counter, total = itertools.count(1), sum(len(opened.part(part)) for part in ("train", "val"))
-    on_progress(0, total)
-    cache = cache_folder() / "prepared"
-    return prepare_dataset(
-        opened,
-        channels,
-        spacing,
-        dims,
-        cache,
-        lambda name: on_progress(next(counter), total),
-        interpolation=interpolation,
-        scaling=scaling,
-    )
+def prepared_folder() -> Path:
+    """Where prepared cases are cached."""
+    return cache_folder() / "prepared"

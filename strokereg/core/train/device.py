@@ -1,4 +1,4 @@
-"""Where and in which precision to compute."""
+"""Device, precision and seeds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from strokereg.registry.errors import InputError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU; other names are taken at their word.
+    """The device with this name; `auto` is CUDA if available, then MPS, then the CPU.
 
     Raises:
-        InputError: the device is not on this machine.
+        InputError: this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -36,9 +36,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """`auto` is bf16 where the device gains by it, fp16 on older GPUs, else fp32.
+    """The precision with this name; `auto` is bf16 where that is faster, fp16 on older GPUs, else fp32.
 
-    CPUs gain by it with AMX only: with the AVX-512 instructions alone a U-Net's step took 1.2 times as long as in fp32.
+    On CPUs bf16 is faster with AMX only: with AVX-512 alone, a U-Net's step took 1.2 times as long as in fp32.
 
     Raises:
         InputError: fp16 without a GPU.
@@ -57,11 +57,11 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 @contextlib.contextmanager
 def sound_bf16(model: nn.Module) -> Iterator[None]:
-    """While this holds, 3D convolutions of very thin volumes on a CPU leave bf16 autocast and compute in fp32.
+    """Context in which 3D convolutions of very thin volumes on a CPU compute in fp32 instead of bf16.
 
-    oneDNN 3.12 (torch 2.14) reads memory that nobody wrote when it computes their weight gradient: NaN now and then,
-    and never the same number twice. Seen for depths of 2 and less, and for kernels of 4 on edges of 3; volumes with an
-    edge of 4 or less are small, so fp32 costs nothing there.
+    oneDNN 3.12 (torch 2.14) reads uninitialised memory in their weight gradient, which gives random numbers and
+    sometimes NaN. This was seen for depths of 2 and less, and for kernels of 4 on edges of 3. Volumes with an edge of 4
+    or less are small, so fp32 costs nothing there.
     """
 
     def guarded(compute: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -84,7 +84,7 @@ def sound_bf16(model: nn.Module) -> Iterator[None]:
 
 
 def seed_everything(*parts: int) -> None:
-    """Seed torch (all devices), NumPy's and Python's global generators from a tuple of whole numbers."""
+    """Seed the global generators of torch (all devices), NumPy and Python from integers."""
     seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)

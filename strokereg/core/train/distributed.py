@@ -1,8 +1,8 @@
-"""Several processes that train one network together, as `torchrun` starts them.
+"""Distributed training: several processes, started by `torchrun`, train one network together.
 
-Each takes its part of every batch; the trainer averages the moving player's gradients, so no architecture need know.
-The batch size is that of all processes together. Losses that are means over samples give what one process gives, up to
-rounding; one that looks at the batch as a whole, as a batch's Dice does, is that of each part.
+Each process takes its part of every batch, and the trainer averages the gradients of the moving player. Architectures
+need no change. The batch size is the total over all processes. Losses that are means over samples equal those of a
+single process up to rounding; a loss over the whole batch, such as a batch Dice, is computed on each part.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import torch.distributed as dist
 from strokereg.core.roles import Batch
 from strokereg.registry.errors import InputError
 
-_PATIENCE = timedelta(hours=2)  # evaluation may take the leader long
+_PATIENCE = timedelta(hours=2)  # the main process may take long to evaluate
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process among its like; alone by default."""
+    """Rank of this process and number of processes; a single process by default."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this process writes the files."""
         return self.rank == 0
 
     def part(self, batch: Batch) -> Batch:
@@ -46,7 +46,7 @@ class ProcessGroup:
         return replace(batch, labels=batch.labels[own], image=batch.image[own], mask=batch.mask[own])
 
     def average(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Make these parameters' gradients the mean over all processes; one that has none counts as zero."""
+        """Replace the gradients of these parameters by their mean over all processes; a missing one counts as zero."""
         if self.size == 1:
             return
         known = list(parameters)
@@ -58,26 +58,26 @@ class ProcessGroup:
             parameter.grad = mean.view_as(grad).to(grad.dtype)
 
     def agree(self, value: float) -> float:
-        """The mean of a number over all processes, so that all see the same, NaN too."""
+        """The mean of a number over all processes, the same in each; NaN in one gives NaN in all."""
         if self.size == 1:
             return value
-        told = torch.tensor(value, dtype=torch.float64)
+        total = torch.tensor(value, dtype=torch.float64)
         if dist.get_backend() == "nccl":
-            told = told.float().cuda()
-        dist.all_reduce(told)
-        return float(told) / self.size
+            total = total.float().cuda()
+        dist.all_reduce(total)
+        return float(total) / self.size
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait for all processes."""
         if self.size > 1:
             dist.barrier()
 
 
 def join_process_group() -> ProcessGroup:
-    """The group that `torchrun` has set up, or this process alone.
+    """The group of processes that `torchrun` started, or this process alone.
 
     Raises:
-        InputError: processes that cannot find each other.
+        InputError: the processes cannot reach each other.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
@@ -88,5 +88,7 @@ def join_process_group() -> ProcessGroup:
         try:
             dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"torchrun: its processes do not find each other ({error}); check its endpoint") from error
+            raise InputError(
+                f"torchrun: its processes cannot reach each other ({error}); check its endpoint"
+            ) from error
     return ProcessGroup(dist.get_rank(), dist.get_world_size())

@@ -1,9 +1,9 @@
 """Prepared cases: scans on the network grid, as memory-mapped arrays in a cache keyed by content.
 
-The key covers the bytes of the files, the preparation and the label table: change any of them and another
-entry is made; call again and nothing is done. An entry is built in a temporary folder and renamed, so two
-processes that prepare the same case do not harm each other. The folder is locked while it is built: the lock ends
-with its process, so what a killed one left can be told from what a live one is at.
+The key covers the bytes of the files, the preparation and the label table, so a change of any of them makes a new
+entry. An entry is written to a temporary folder and renamed, so several processes can prepare the same case. The
+temporary folder is locked while it is written. The lock ends with its process, so leftovers of killed processes can be
+removed.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from strokereg.core.scan.scaling import measure, normalise
 from strokereg.core.storage.cache import cached, digest, file_digest
 from strokereg.registry.errors import InputError
 
-_FORMAT = 2  # part of every key: raise it when what is stored changes
+_FORMAT = 2  # part of every key; raise it when the stored format changes
 _BUILDING = ".building-"
 
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A case on its network grid, read from its folder when first asked for; cheap to send to a worker.
+    """A case on its network grid. Arrays are read on first use, so it is cheap to send to a worker.
 
     Attributes:
-        folder: holds `image.npy`, `labels.npy` and, where the case came from a scan, `frame.json`.
-        lesion: the lesion's label, the last of the table.
+        folder: holds `image.npy`, `labels.npy` and, for a case that was prepared from a scan, `frame.json`.
+        lesion: label of the lesion, the last of the table.
     """
 
     name: str
@@ -62,14 +62,16 @@ class PreparedCase:
         return np.asarray(self.labels) == self.lesion
 
     def give_back(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Bring [Z, Y, X] of this grid back onto the scan's own: float32 [I, J, K] and the scan's 4×4 affine.
+        """Resample an array [Z, Y, X] of this grid onto the scan: float32 [I, J, K] and the scan's 4×4 affine.
 
         Raises:
-            InputError: the case was made and not scanned.
+            InputError: the case was not prepared from a scan.
         """
         path = self.folder / "frame.json"
         if not path.is_file():
-            raise InputError(f"{self.folder}: was made from no scan, so there is no grid to go back to")
+            raise InputError(
+                f"{self.folder}: is a synthetic case, so there is no scan grid to go back to; give a scanned case"
+            )
         kept = json.loads(path.read_text(encoding="utf-8"))
         affine, matrix = np.array(kept.pop("affine")), np.array(kept.pop("matrix"))
         frame = Frame(matrix=matrix, **{name: tuple(value) for name, value in kept.items()})
@@ -88,10 +90,13 @@ def write_prepared(
     frame: Frame | None = None,
     affine: np.ndarray | None = None,
 ) -> PreparedCase:
-    """Write arrays as a prepared case: in a temporary folder, then renamed; the first of two writers wins.
+    """Write arrays as a prepared case, atomically; the first of several writers wins.
 
     Args:
-        frame, affine: the way back to the scan that the case came from, and that scan's 4×4 affine.
+        image: [C, Z, Y, X] in [-1, 1].
+        labels: [Z, Y, X].
+        lesion: label of the lesion.
+        frame, affine: how to go back to the scan that the case came from, and that scan's 4×4 affine.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.with_name(f"{_BUILDING}{uuid.uuid4().hex}")
@@ -104,22 +109,22 @@ def write_prepared(
             (building / "frame.json").write_text(json.dumps(way), encoding="utf-8")
         try:
             building.rename(folder)
-        except OSError:  # another process was first with the same content
+        except OSError:  # another process wrote the same content first
             shutil.rmtree(building)
     _forget_lock(building)
     return PreparedCase(name, folder, lesion)
 
 
 def clear_leftovers(folder: Path) -> int:
-    """Remove what killed processes were building directly under a folder; what a live one builds is locked and stays.
+    """Remove temporary folders of killed processes directly under `folder`; those of running ones are locked.
 
     Returns:
-        How many were removed.
+        The number of folders removed.
     """
     removed = 0
     for building in folder.glob(f"{_BUILDING}*"):
         if not building.is_dir():
-            continue  # a lock: its process may be about to make the folder
+            continue  # a lock file, whose process may be about to create the folder
         try:
             with _lock_of(building, timeout=0):
                 shutil.rmtree(building, ignore_errors=True)
@@ -139,7 +144,7 @@ def _forget_lock(building: Path) -> None:
 
 
 def prepare_image(case: Case, preparation: Preparation) -> tuple[np.ndarray, Frame]:
-    """Bring the images of a case before a network: float32 [C, Z, Y, X] in [-1, 1], and the way back."""
+    """Images of a case on the network grid, float32 [C, Z, Y, X] in [-1, 1], and the frame for the way back."""
     frame = frame_of(case.dwi, preparation)
     planes = []
     for channel in preparation.channels:
@@ -154,24 +159,23 @@ def prepare_cases(
     preparation: Preparation,
     table: LabelTable,
     cache: Path,
-    on_progress: Callable[[str], None] = lambda name: None,
+    on_case: Callable[[str], None] = lambda name: None,
 ) -> list[PreparedCase]:
-    """Prepare cases, or find them prepared.
+    """Prepare cases, or find them in the cache.
 
     Args:
-        cache: folder of the cache; made when missing.
-        on_progress: called with each case's name as it is ready.
+        cache: folder of the cache; created if missing.
+        on_case: called with the name of each prepared case.
 
     Raises:
         InputError: a case that cannot be read or does not fit together.
     """
-
-    for shelf in cache.glob("[0-9a-f][0-9a-f]"):
-        clear_leftovers(shelf)
+    for folder in cache.glob("[0-9a-f][0-9a-f]"):
+        clear_leftovers(folder)
 
     def one(case: CaseFiles) -> PreparedCase:
         prepared = _prepare(case, preparation, table, cache)
-        on_progress(case.name)
+        on_case(case.name)
         return prepared
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
@@ -182,7 +186,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
     """The smallest network grid (X, Y, Z) that holds the brain of every one of these cases."""
 
     def shape(case: CaseFiles) -> list[int]:
-        # Of the image alone, and known again by it: a mask that changes makes no other grid.
+        # The key covers the image only: a changed mask does not change the grid.
         content = file_digest(case.images["dwi"], cache) if "dwi" in case.images else ""
         key = digest(["shape", _FORMAT, content, preparation.model_dump()])
         return cached(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
@@ -194,13 +198,15 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
 
 def check_cases(files: Iterable[CaseFiles], channels: tuple[str, ...]) -> None:
-    """Read cases that are only evaluated on, so that a fault shows before the training and not after it.
+    """Read the cases for evaluation, so that a fault shows before the training and not after it.
 
     Raises:
         InputError: a case that cannot be read or does not fit together.
     """
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(lambda case: read_case(case, channels).name, files):  # the name: voxels are let go at once
+        for _ in pool.map(
+            lambda case: read_case(case, channels).name, files
+        ):  # the name only, so voxels are freed at once
             pass
 
 

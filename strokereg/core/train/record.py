@@ -1,8 +1,7 @@
-"""The record of a run: plain data that says what was trained, on what, how, and with which result.
+"""The record of a run: what was trained, on which data, with which settings and result.
 
-It lies as `run.json` in the run folder, beside `weights.safetensors` and `history.csv`. Torch-free, and
-holding no code: an architecture is named, never pointed to, so a stranger's run folder can load nothing that
-the registry does not know.
+It is the file `run.json` of the run folder, beside `weights.safetensors` and `history.csv`. It is torch-free data and
+gives its architecture by registered name, so a run folder of unknown origin cannot make strokereg load foreign code.
 """
 
 from __future__ import annotations
@@ -17,34 +16,32 @@ from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import own_file, write_json
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
+from strokereg.registry.specs import Role
 
-RECORD, WEIGHTS, HISTORY, CHECKPOINT = (
-    "run.json",
-    "weights.safetensors",
-    "history.csv",
-    "checkpoint.safetensors",
-)
+RECORD, WEIGHTS = "run.json", "weights.safetensors"
+HISTORY, CHECKPOINT = "history.csv", "checkpoint.safetensors"
 
 
 class Record(BaseModel):
-    """What a run folder says of itself.
+    """The content of `run.json`.
 
     Attributes:
-        architecture, role, distribution, version: who trained, from which installed distribution.
-        code: digest of the source of that class, where a study keeps it; see `registry.factory`.
-        factory: the class behind the name, for the reader; never imported from here.
+        architecture, role, distribution, version: the architecture and the distribution that registered it.
+        code: digest of the source of its class, in runs of a study; see `registry.factory.source_key`.
+        factory: the class of the architecture, for information only; it is never imported from here.
         labels: names of the label table, lesion last.
-        cohort: name and content key of the cohort, whether it is simulated, and the fold where there is one.
-        validation: names of the cases that thresholds were chosen on, and that no weight has seen.
+        cohort: name and content key of the cohort, whether it is simulated, and the fold if any.
+        validation: names of the cases that the postprocessing was chosen on; the weights were not trained on them.
         trainer: the trainer's settings.
-        done: False until weights are final.
+        postprocessing: of a segmenter, chosen on the validation cases.
+        done: False until the weights are final.
         versions: of Python, torch and strokereg.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     architecture: str
-    role: str
+    role: Role
     distribution: str = ""
     version: str = ""
     code: str = ""
@@ -61,12 +58,12 @@ class Record(BaseModel):
     versions: dict[str, str] = {}
 
     def fold_in(self, root: Path | str) -> int | None:
-        """The fold that this run was trained in, where `root` is its own cohort; None for `split.tsv`."""
+        """The fold of this run if `root` is its own cohort; None for another cohort or for `split.tsv`."""
         own = str(Path(root).resolve()) == self.cohort.get("path")
         return self.cohort.get("fold") if own else None
 
     def write(self, folder: Path) -> None:
-        """Write `run.json`: temporary name, then renamed."""
+        """Write `run.json` atomically."""
         write_json(folder / RECORD, self.model_dump(mode="json"))
 
     @classmethod
@@ -74,7 +71,7 @@ class Record(BaseModel):
         """Read the record of a run folder.
 
         Raises:
-            InputError: no run folder, a record that is damaged, or one that lies elsewhere.
+            InputError: not a run folder, a damaged record, or a link that leads out of the folder.
         """
         path = own_file(Path(folder), RECORD)
         if not path.is_file():

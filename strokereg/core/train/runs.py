@@ -1,4 +1,7 @@
-"""Run folders: one trained network with all that is needed to know, resume and rebuild it."""
+"""Run folders: one trained network with everything needed to resume, identify and rebuild it.
+
+Reading a run folder runs no code from it: weights are read without pickle, and the network is built by the registry.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
@@ -19,31 +23,31 @@ from strokereg.core.train.device import choose_device, choose_precision, seed_ev
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
-from strokereg.core.train.weights import load_weights
 from strokereg.registry.catalogue import build
 from strokereg.registry.errors import InputError
 
 Draw = Callable[[int, torch.device, float], Batch]
 
-_FIRST_WEIGHTS = 2**32 - 1  # stands where the step stands in later seeds
+_FIRST_WEIGHTS = 2**32 - 1  # takes the place of the step in the seed of the first weights
 
 
 def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda step, losses: None) -> nn.Module:
-    """Train into a folder, go on where an earlier call stopped, or load what is finished.
+    """Train into a run folder. An interrupted run is resumed; a finished run is loaded.
 
     Args:
-        folder: made when missing.
+        folder: created if missing.
         record: what to train; `record.trainer` holds the trainer's settings.
-        draw: makes the batch of a step.
+        draw: `(step, device, progress) -> Batch`.
+        on_step: called after each step with its number and its losses.
 
     Returns:
         The trained network in eval mode.
 
     Raises:
-        InputError: the folder holds another run, or links out of itself, or another process trains in it.
+        InputError: the folder holds another run, contains a link that leads out of it, or is in use by another process.
         RunFailed: a loss became NaN or infinite.
     """
-    # Wrong options or an absent device show before anything is written.
+    # Fail on wrong options or a missing device before anything is written.
     settings = TrainerSettings.model_validate(record.trainer)
     choose_precision(settings.precision, choose_device(settings.device))
     seed_everything(settings.seed, _FIRST_WEIGHTS)
@@ -54,7 +58,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     make_folder(folder)
     group = join_process_group()
     if not group.is_main:
-        return _follow(folder, model, record, draw, settings, group)
+        return _train_without_writing(folder, Trainer(model, record.architecture, draw, settings, folder), group)
     lock = FileLock(folder / ".lock", timeout=5)
     try:
         with lock:
@@ -73,7 +77,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
             group.wait()
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-            # Written by Python and not by safetensors, whose files no one else on a cluster may read.
+            # Written by Python: files that safetensors writes are readable by their owner only.
             with replacing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
             record.model_copy(update={"done": True}).write(folder)
@@ -84,52 +88,72 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
         raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
 
 
-def _follow(
-    folder: Path,
-    model: nn.Module,
-    record: Record,
-    draw: Draw,
-    settings: TrainerSettings,
-    group: ProcessGroup,
-) -> nn.Module:
-    """What all but the first of several processes do: train with it and write nothing."""
-    group.wait()  # until it has looked into the folder
+def _train_without_writing(folder: Path, trainer: Trainer, group: ProcessGroup) -> nn.Module:
+    """Train along in a process that is not the main one."""
+    group.wait()  # until the main process has read or written the record
     if Record.read(folder).done:
         return load_model(folder)[1]
-    model = Trainer(model, record.architecture, draw, settings, folder).fit()
+    model = trainer.fit()
     group.wait()
     return model
 
 
 def load_model(folder: Path) -> tuple[Record, nn.Module]:
-    """Rebuild a finished run's network on the CPU, in eval mode; reads data only, runs no code of the folder.
+    """Load the network of a finished run on the CPU, in eval mode, together with its record.
 
     Raises:
         InputError: not a run folder, an unfinished run, or weights that do not fit the architecture.
     """
     record = Record.read(folder)
     if not record.done:
-        raise InputError(f"{folder}: the run is not finished; call the same 'strokereg train' again to go on")
+        raise InputError(f"{folder}: the run is not finished; run the same 'strokereg train' again to resume it")
     model = build(record.architecture, record.problem, _rebuilt(record.options))
     load_weights(model, folder)
     return record, model.eval()
 
 
-def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a network whose weights lie in the run folder: `pretrained` speaks of first weights only.
+def load_weights(model: nn.Module, run: Path | str) -> None:
+    """Load the weights of a run folder into `model`, if every name and shape fits.
 
-    Without it nothing is downloaded to be overwritten at once, and a run can be loaded where there is no net.
+    Raises:
+        InputError: missing or damaged weights, a link that leads out of the folder, or weights of another network.
+    """
+    path = own_file(Path(run), WEIGHTS)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; train the run again")
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    try:
+        with safe_open(path, framework="pt") as file:
+            # Shapes are read from the header first, so weights that are too large are refused without being loaded.
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            for name in sorted(wanted.keys() | shapes.keys()):
+                if wanted.get(name) != shapes.get(name):
+                    fault = f"{name} is {shapes.get(name, 'missing')} in the file"
+                    raise InputError(
+                        f"{path}: does not fit the network ({fault} and {wanted.get(name, 'missing')} in the network); "
+                        "install the version that trained it"
+                    )
+            found = {name: file.get_tensor(name) for name in shapes}
+    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
+        raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
+    model.load_state_dict(found)
+
+
+def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for a network whose weights are loaded from a run folder: without `pretrained`.
+
+    So nothing is downloaded just to be overwritten, and a run can be loaded offline.
     """
     return {name: value for name, value in options.items() if name != "pretrained"}
 
 
 def versions() -> dict[str, str]:
-    """Versions of what ran."""
+    """Versions of Python, torch and strokereg."""
     return {"python": platform.python_version(), "torch": torch.__version__, "strokereg": version("strokereg")}
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """What makes two runs the same training; not what came out of it, nor where the cohort lies."""
+    """What makes two runs the same training: everything but the outcome and the place of the cohort."""
     return record.model_dump(
         mode="json",
         exclude={

@@ -1,26 +1,89 @@
-"""Experiment trackers: they are told how trainings go, and can do them no harm.
+"""Where the losses of a training go: `history.csv` in the run folder, and experiment trackers.
 
-A tracker sits beside the work, never in it: it is no part of a run's key, sees numbers and no network, and one that
-raises is reported and dropped, while the training goes on.
+A tracker never affects a training: it is no part of a run's key, receives numbers and no network, and is dropped with a
+warning when it raises.
 """
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from strokereg.registry.catalogue import trackers
+from strokereg.registry.errors import describe_error
+from strokereg.registry.factory import build_tracker
+
+_COLUMNS = ("step", "loss", "value")
+#: Subfolder of a run or study in which each tracker has its own folder.
+FOLDER = "tracking"
+
+
+class History:
+    """Appends losses to `history.csv`, one row a loss; a loss is named `player/loss`.
+
+    Rows stay in memory until `flush`, which the trainer calls with each checkpoint. After a crash, `cut` removes the
+    rows that were written after the last checkpoint.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._rows: list[tuple[int, str, float]] = []
+
+    def cut(self, step: int) -> None:
+        """Remove all rows after `step`; 0 removes everything."""
+        if self.path.is_file():
+            self._rows = [row for row in _read(self.path) if row[0] <= step]
+            self.path.unlink()
+            self.flush()
+
+    def add(self, step: int, losses: dict[str, float]) -> None:
+        """Keep the losses of a step until the next `flush`."""
+        self._rows += [(step, name, value) for name, value in losses.items()]
+
+    def flush(self) -> None:
+        """Write the rows that are in memory."""
+        if not self._rows:
+            return
+        fresh = not self.path.is_file()
+        with self.path.open("a", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle)
+            if fresh:
+                writer.writerow(_COLUMNS)
+            writer.writerows((step, name, f"{value:.6g}") for step, name, value in self._rows)
+        self._rows = []
+
+
+def series(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read a history: loss name → (step, value) in order of steps; empty where there is no file."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for step, name, value in _read(path) if path.is_file() else []:
+        curves.setdefault(name, []).append((step, value))
+    return curves
+
+
+def _read(path: Path) -> list[tuple[int, str, float]]:
+    rows = []
+    with path.open(newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle):
+            try:
+                rows.append((int(row["step"]), row["loss"], float(row["value"])))
+            except (TypeError, ValueError):  # the last row was cut short by a crash
+                break
+    return rows
+
 
 @runtime_checkable
 class Tracker(Protocol):
-    """A tracker. Built as `Class(folder)`, where `folder` is a path to keep things in, made by whoever needs it.
+    """An experiment tracker, built as `Class(folder)`; it may create the folder and keep files in it.
 
-    Several runs may be open at once; each has a name that is good for a file, too.
+    Several runs may be open at once. The name of a run is also valid as a file name.
     """
 
     def begin(self, run: str, facts: Mapping[str, Any]) -> None:
-        """A training begins, or goes on after an interruption; `facts` are strings and numbers about it."""
+        """A training begins or resumes; `facts` are strings and numbers about it."""
         ...
 
     def step(self, run: str, step: int, losses: Mapping[str, float]) -> None:
@@ -28,20 +91,20 @@ class Tracker(Protocol):
         ...
 
     def end(self, run: str, failure: str | None) -> None:
-        """A training is done, or did not hold, and why."""
+        """A training is done, or has failed for the given reason."""
         ...
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """No more calls will follow."""
         ...
 
 
 class Tracking:
-    """Some trackers as one, that raises nothing.
+    """Calls several trackers, and drops each that raises.
 
     Args:
         trackers: by name.
-        warn: told in one sentence of a tracker that raised and was dropped.
+        warn: called with one sentence when a tracker raises and is dropped.
     """
 
     def __init__(self, trackers: Mapping[str, Tracker], warn: Callable[[str], object]):
@@ -49,58 +112,50 @@ class Tracking:
         self._open: list[str] = []
 
     def begin(self, run: str, facts: Mapping[str, Any]) -> None:
-        """A training begins; told again of the same one it does nothing."""
+        """Open a run; does nothing for a run that is open."""
         if run not in self._open:
             self._open.append(run)
-            self._tell("begin", run, facts)
+            self._call("begin", run, facts)
 
     def step(self, run: str, step: int, losses: Mapping[str, float]) -> None:
-        """A step is done."""
+        """Pass on the losses of a step."""
         if losses:
-            self._tell("step", run, step, losses)
+            self._call("step", run, step, losses)
 
     def end(self, run: str, failure: str | None = None) -> None:
-        """A training is done; one that never began is not spoken of."""
+        """Close a run; does nothing for a run that is not open."""
         if run in self._open:
             self._open.remove(run)
-            self._tell("end", run, failure)
+            self._call("end", run, failure)
 
     def close(self) -> None:
-        """Nothing more will come; what is open still was interrupted."""
+        """Close the trackers; runs that are still open end as interrupted."""
         for run in list(self._open):
             self.end(run, "interrupted")
-        self._tell("close")
+        self._call("close")
 
-    def _tell(self, what: str, *words: object) -> None:
+    def _call(self, method: str, *arguments: object) -> None:
         for name, tracker in list(self._trackers.items()):
             try:
-                getattr(tracker, what)(*words)
-            except Exception as error:  # a tracker may raise anything; the training goes on
+                getattr(tracker, method)(*arguments)
+            except Exception as error:  # a tracker may raise anything; the training continues
                 del self._trackers[name]
-                lines = str(error).strip().splitlines()
-                reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-                self._warn(f"tracker {name}: failed in {what} ({reason}); it is dropped, the training goes on")
-
-
-#: Beneath a run's or a study's folder; each tracker has a folder of its own there.
-FOLDER = "tracking"
+                self._warn(
+                    f"tracker {name}: failed in {method} ({describe_error(error)}); it is dropped, the training goes on"
+                )
 
 
 def open_tracking(names: Sequence[str], out: Path, warn: Callable[[str], object] | None = None) -> Tracking:
-    """Build the trackers of these names.
+    """Build the trackers with these names.
 
     Args:
-        names: of installed trackers; none gives a tracking that does nothing.
-        out: folder of the run or study that they are told of.
-        warn: told in one sentence of a tracker that fails later on; by default a Python warning.
+        names: installed trackers; an empty sequence gives a `Tracking` that does nothing.
+        out: folder of the run or study.
+        warn: called with one sentence when a tracker fails later; by default a Python warning.
 
     Raises:
-        InputError: an unknown name, or a tracker that cannot be set up; nothing is trained then.
+        InputError: an unknown name, or a tracker that cannot be set up.
     """
-    from strokereg.core.train.tracking import Tracking
-    from strokereg.registry.catalogue import trackers
-    from strokereg.registry.factory import build_tracker
-
     entries = {name: trackers().find(name) for name in names}
     built = {name: build_tracker(entry, out / FOLDER / name.replace(":", ".")) for name, entry in entries.items()}
     return Tracking(built, warn or _warn)

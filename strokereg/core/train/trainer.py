@@ -1,8 +1,8 @@
-"""The one trainer: it plays the moves that an architecture yields, whatever its role.
+"""The trainer of all roles: it runs the moves that an architecture yields.
 
-A step draws its batch and all its randomness from (seed, step) alone. So a checkpoint holds weights, optimisers,
-scalers and averages, but neither generator states nor a place in the data, and resuming is bit-exact on a CPU.
-Under torchrun several processes play together; see `core.train.distributed`.
+The batch and all random numbers of a step depend only on (seed, step). A checkpoint therefore holds weights,
+optimisers, scalers and averages, but no generator states and no position in the data, and resuming is bit-exact on a
+CPU. For several processes under torchrun, see `core.train.distributed`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from strokereg.core.roles import Batch, Player
 from strokereg.core.train.checkpoint import load_tree, save_tree
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything, sound_bf16
 from strokereg.core.train.distributed import join_process_group
-from strokereg.core.train.history import History
+from strokereg.core.train.record import CHECKPOINT, HISTORY
+from strokereg.core.train.tracking import History
 from strokereg.registry.errors import RunFailed, StrokeregError
 from strokereg.registry.options import Augmented
 
@@ -29,17 +30,19 @@ OnStep = Callable[[int, dict[str, float]], None]
 
 
 class TrainerSettings(Augmented):
-    """How long and in which way to train; the same for every role.
+    """Settings of the trainer, the same for every role.
 
     Args:
-        steps, batch_size, seed: the length of the training, samples a step, seed of everything random.
+        steps: optimiser steps.
+        batch_size: samples a step.
+        seed: seed of all random numbers.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: auto, fp32, bf16 or fp16 (with a loss scaler a player).
-        average: decay of the moving average of the weights that is delivered; 0 delivers the last weights.
+        precision: auto, fp32, bf16 or fp16 (with one loss scaler for each player).
+        average: decay of the moving average of the weights, which is the result; 0 gives the last weights.
         compile: run the network through torch.compile.
-        threads: of torch on a CPU; part of the settings because sums over threads round differently.
+        threads: torch threads on a CPU (affects results, because sums over threads round differently).
         checkpoint_every: steps between checkpoints.
-        augment: changes to the role's own augmentation; see `registry.options.Augmented`.
+        augment: changes to the augmentation of the role; see `registry.options.Augmented`.
     """
 
     steps: int = Field(default=1000, ge=1)
@@ -57,10 +60,10 @@ class Trainer:
     """Trains one model in one folder.
 
     Args:
-        model: a module with `players()` and `moves(batch)` (see `core.roles`).
-        name: of the architecture, for messages.
+        model: a module with `players()` and `moves(batch)`; see `core.roles`.
+        name: name of the architecture, for messages.
         draw: `(step, device, progress) -> Batch`.
-        folder: holds the checkpoint and the history.
+        folder: where the checkpoint and the history are kept.
         on_step: called after each step with its number and its named losses.
     """
 
@@ -92,17 +95,20 @@ class Trainer:
             for player in self.players
             if settings.average and self.players[player].average
         }
-        self.checkpoint = folder / "checkpoint.safetensors"
-        self.history = History(folder / "history.csv")
+        self.checkpoint = folder / CHECKPOINT
+        self.history = History(folder / HISTORY)
         self.step = 0
 
     def fit(self) -> nn.Module:
-        """Train to the last step, from the checkpoint where there is one; returns the model to deliver, in eval mode.
+        """Train to the last step, starting from the checkpoint if there is one.
+
+        Returns:
+            The model with its averaged weights, in eval mode.
 
         Raises:
-            RunFailed: a loss is NaN or infinite; the last checkpoint stays.
+            RunFailed: a loss is NaN or infinite; the last checkpoint is kept.
         """
-        # An untrained method plays as long as it wants to look at batches: it remembers, and nobody moves.
+        # An untrained method has no players, but may see `looks` batches to fill its buffers.
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
         if self.checkpoint.is_file():
             self._restore(load_tree(self.checkpoint, self.device))
@@ -120,7 +126,7 @@ class Trainer:
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
             batch = self.group.part(self.draw(self.step, self.device, progress))
-            if not self.group.is_main:  # or all would draw the same noise for other samples
+            if not self.group.is_main:  # so that processes draw different noise for their samples
                 seed_everything(self.settings.seed, self.step, self.group.rank)
             losses = self._play(batch, progress)
             self.step += 1
@@ -132,18 +138,20 @@ class Trainer:
                 save_tree(self.checkpoint, self._state())
 
     def _play(self, batch: Batch, progress: float) -> dict[str, float]:
-        """One step: every move that the model yields; autocast is entered anew for each, backward runs outside."""
+        """Run all moves of one step. Each move is computed under its own autocast; backward runs outside of it."""
         moves = self.model.moves(batch)  # type: ignore[operator]
-        said: dict[str, float] = {}
+        logged: dict[str, float] = {}
         while True:
             with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32"):
                 move = next(moves, None)
             if move is None:
-                return said
+                return logged
             name, losses = move
             if name not in self.players:
                 known = ", ".join(self.players)
-                raise StrokeregError(f"{self.name}: moved the player {name!r}; its players() names only: {known}")
+                raise StrokeregError(
+                    f"{self.name}: moves() yields the player {name!r}, but players() has only: {known}"
+                )
             values = {f"{name}/{loss}": self.group.agree(float(value.detach())) for loss, value in losses.items()}
             for key, value in values.items():
                 if not math.isfinite(value):
@@ -152,15 +160,15 @@ class Trainer:
                         f"the last good checkpoint is kept; lower the learning rate or train in fp32"
                     )
             self._move(name, torch.stack([value.float() for value in losses.values()]).sum(), progress)
-            # A player that moves several times a step is logged by its last move.
-            said.update(values)
+            # Of a player that moves several times in a step, the last move is logged.
+            logged.update(values)
 
     def _move(self, name: str, loss: torch.Tensor, progress: float) -> None:
         player, optimiser, scaler = self.players[name], self.optimisers[name], self.scalers[name]
         for group in optimiser.param_groups:
             group["lr"] = player.lr * _rate(player.schedule, progress)
         optimiser.zero_grad(set_to_none=True)
-        # Only the mover's gradients are computed: nothing leaks into the other players.
+        # Gradients are computed for this player only, so the other players are not affected.
         scaler.scale(loss).backward(inputs=player.parameters)
         self.group.average(player.parameters)
         if player.clip is not None:
@@ -169,7 +177,7 @@ class Trainer:
         scaler.step(optimiser)
         scaler.update()
         if name in self.averages:
-            # Early on the average follows closely, or it would remember the random start.
+            # Early on the average follows the weights closely, or it would keep the random start.
             decay = min(self.settings.average, (1.0 + self.step) / (10.0 + self.step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.averages[name], list[torch.Tensor](player.parameters), 1.0 - decay)
@@ -201,7 +209,7 @@ def _optimiser(player: Player) -> torch.optim.Optimizer:
 
 
 def _rate(schedule: str, progress: float) -> float:
-    """Learning rate at `progress` (0 … 1) of the training, as a share of the player's own."""
+    """Learning rate at `progress` (0 … 1) of the training, as a share of the player's rate."""
     if schedule == "linear":
         return min(1.0, 2.0 * (1.0 - progress))
     if schedule == "onecycle":  # Smith 2018: cosine up over 30 %, cosine down over the rest

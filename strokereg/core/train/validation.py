@@ -1,4 +1,4 @@
-"""From a trained segmenter to its postprocessing rule and its scores, always on the scan's own grid."""
+"""Predictions of a segmenter on the grid of the scan, and the choice of its postprocessing."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
 
     Args:
         image: float32 [C, Z, Y, X] in [-1, 1].
-        size: that the network was trained on: (Y, X) runs axial slices, (Z, Y, X) volumes; a larger image is run in
-            windows of it (see `core.scan.window`).
-        flips: take the mean with the mirror image.
+        size: size that the network was trained on, (Y, X) for axial slices or (Z, Y, X) for volumes; a larger image
+            is processed in windows of this size (see `core.scan.window`).
+        flips: average over the image and its left-right mirror image.
 
     Returns:
         float32 [Z, Y, X] in [0, 1].
 
     Raises:
-        RunFailed: the network gives NaN, which would pass for no lesion at all.
+        RunFailed: the network gives NaN, which would otherwise count as no lesion.
     """
     device = device_of(model)
 
@@ -52,7 +52,7 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
 def predict_case(
     model: nn.Module, files: CaseFiles, preparation: Preparation, size: tuple[int, ...], flips: bool = False
 ) -> Prediction:
-    """Read a case and predict its lesion probability on its own grid; `size` and `flips` as for `predict`.
+    """Read a case and predict its lesion probability on the grid of its scan; see `predict` for `size` and `flips`.
 
     Raises:
         InputError: unreadable files, or no lesion mask to evaluate against.
@@ -67,7 +67,7 @@ def predict_case(
 
 @dataclass(frozen=True)
 class Prediction:
-    """A case with its prediction, on the scan's grid [X, Y, Z]."""
+    """A case with its prediction, on the grid of the scan [X, Y, Z]."""
 
     dwi: Volume
     truth: np.ndarray
@@ -85,21 +85,24 @@ def choose_postprocessing(
     size: tuple[int, ...],
     flips: bool = False,
 ) -> tuple[Postprocessing, float]:
-    """The threshold and smallest lesion with the best mean Dice on validation cases, and that Dice.
+    """Choose the threshold and the smallest lesion with the best mean Dice on validation cases.
 
-    `flips` is not chosen but given, and becomes part of the rule: a threshold holds only for the probabilities that
-    it was chosen on. Among equals the first wins: the lower threshold, the smaller lesion.
+    `flips` becomes part of the result, because a threshold is valid only for the kind of probabilities that it was
+    chosen on. Ties go to the lower threshold, then to the smaller lesion.
+
+    Returns:
+        The postprocessing and its mean Dice.
     """
-    # A case at a time: no more than one scan is in memory.
+    # One case at a time, so only one scan is in memory.
     return best_postprocessing((predict_case(model, files, preparation, size, flips) for files in validation), flips)
 
 
-def best_postprocessing(evaluated: Iterable[Prediction], flips: bool = False) -> tuple[Postprocessing, float]:
-    """The rule that `choose_postprocessing` chooses, for predictions that are already there."""
+def best_postprocessing(predictions: Iterable[Prediction], flips: bool = False) -> tuple[Postprocessing, float]:
+    """As `choose_postprocessing`, for predictions that exist already."""
     found = np.mean(
-        [dice_of_rules(j.probability, j.truth, THRESHOLDS, SMALLEST_ML, j.dwi.voxel_ml) for j in evaluated], axis=0
+        [dice_of_rules(p.probability, p.truth, THRESHOLDS, SMALLEST_ML, p.dwi.voxel_ml) for p in predictions], axis=0
     )
-    # Rounded, so that of rules that are equal but for the last bit the first wins.
+    # Rounded, so that rules which differ in the last bit only count as ties.
     row, column = np.unravel_index(np.argmax(np.round(found, 9)), found.shape)
     return Postprocessing(threshold=THRESHOLDS[row], smallest_ml=SMALLEST_ML[column], flips=flips), float(
         found[row, column]

@@ -1,6 +1,6 @@
-"""The game that translators of the paper play: two players of Adam, least squares + L1, labels as the condition.
+"""Conditional GAN training with a least-squares and an L1 loss, as `pix2pix` and `spade` share it.
 
-The recipe of Platscher, Zopes, Federau (arXiv 2010.02745), which `pix2pix` and `spade` share.
+After Platscher, Zopes, Federau (arXiv 2010.02745).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from strokereg.plugins.blocks.layers import PatchDiscriminator, least_squares, n
 from strokereg.registry.problem import Problem
 
 
-class Recipe(Protocol):
-    """Options that the recipe reads: learning rate and beta1 of Adam, and the weights of the losses."""
+class AdversarialOptions(Protocol):
+    """Options that are used here: learning rate and beta1 of Adam, and the weights of the losses."""
 
     lr: float
     beta1: float
@@ -28,7 +28,7 @@ class Recipe(Protocol):
 
 
 class ConditionalCritic(nn.Module):
-    """Patch discriminator of an image with its labels; the filters of arXiv 2010.02745."""
+    """Patch discriminator of an image together with its labels, with the filters of arXiv 2010.02745."""
 
     def __init__(self, problem: Problem, ndf: int):
         super().__init__()
@@ -42,18 +42,18 @@ class ConditionalCritic(nn.Module):
         return self.patches(torch.cat([image, one_hot(labels, self.labels).to(image.dtype)], 1))
 
 
-def opponents(critic: nn.Module, generator: nn.Module, recipe: Recipe) -> dict[str, Player]:
-    """Discriminator and generator; halfway their rates start to fall to zero."""
+def gan_players(critic: nn.Module, generator: nn.Module, options: AdversarialOptions) -> dict[str, Player]:
+    """The players discriminator and generator; their learning rates fall to zero over the second half."""
 
     def player(network: nn.Module, average: bool) -> Player:
-        betas = (recipe.beta1, 0.999)
-        return Player(list(network.parameters()), recipe.lr, betas, schedule="linear", average=average)
+        betas = (options.beta1, 0.999)
+        return Player(list(network.parameters()), options.lr, betas, schedule="linear", average=average)
 
     return {"discriminator": player(critic, average=False), "generator": player(generator, average=True)}
 
 
 def lsgan_and_l1(
-    recipe: Recipe,
+    options: AdversarialOptions,
     discriminate: Callable[[Tensor, Tensor], Tensor],
     batch: Batch,
     fake: Tensor,
@@ -62,11 +62,11 @@ def lsgan_and_l1(
     """The two moves of a step.
 
     Args:
-        discriminate: (image, labels) → logits, by way of the discriminator.
-        fake: generated from `batch.labels`, with its graph.
-        shown: (image, labels) that the discriminator sees as fake, without a graph.
+        discriminate: (image, labels) → logits of the discriminator.
+        fake: image generated from `batch.labels`, with its graph.
+        shown: (image, labels) that the discriminator sees as a fake, without a graph.
     """
     gan = least_squares(discriminate(batch.image, batch.labels), 1.0) + least_squares(discriminate(*shown), 0.0)
-    yield "discriminator", {"gan": recipe.discriminator * gan}
+    yield "discriminator", {"gan": options.discriminator * gan}
     gan = least_squares(discriminate(fake, batch.labels), 1.0)
-    yield "generator", {"gan": recipe.adversarial * gan, "l1": recipe.l1 * F.l1_loss(fake.float(), batch.image)}
+    yield "generator", {"gan": options.adversarial * gan, "l1": options.l1 * F.l1_loss(fake.float(), batch.image)}

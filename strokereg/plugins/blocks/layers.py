@@ -1,4 +1,4 @@
-"""The few building blocks that several architectures share, for 2 and 3 dimensions alike."""
+"""Building blocks that several architectures share, in 2D and 3D."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def normal_weights(module: nn.Module, std: float = 0.02) -> None:
 
 
 def halvings(size: tuple[int, ...], most: int, smallest: int = 4) -> int:
-    """How often every edge of `size` can be halved exactly, down to `smallest`, at most `most` times.
+    """How often every edge of `size` can be halved exactly, down to `smallest` and at most `most` times.
 
-    An edge shorter than the kernel is worth avoiding: on such volumes the bf16 gradient of a convolution was seen to
-    come back with NaN on a CPU (torch 2.14, oneDNN).
+    Edges shorter than the kernel should be avoided: on such volumes, the bf16 gradient of a convolution can be NaN on a
+    CPU (torch 2.14, oneDNN).
     """
     times = 0
     while times < most and all(n % 2 ** (times + 1) == 0 and n // 2 ** (times + 1) >= smallest for n in size):
@@ -40,10 +40,10 @@ def halvings(size: tuple[int, ...], most: int, smallest: int = 4) -> int:
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions that evaluate overlapping patches (Isola 2017), with the filters of arXiv 2010.02745.
+    """Discriminator of overlapping patches (Isola 2017).
 
     Args:
-        channels: of its input: image channels plus label channels.
+        channels: of the input: image channels plus label channels.
         filters: of each layer; the first `strided` of them halve the size.
 
     Returns:
@@ -68,9 +68,9 @@ class PatchDiscriminator(nn.Module):
 
 
 class HistoryPool(nn.Module):
-    """The last fakes that a discriminator was shown (Shrivastava 2017): half of each batch is swapped for older ones.
+    """Pool of recent fakes (Shrivastava 2017): half of each batch for the discriminator is replaced by older fakes.
 
-    Kept in buffers, so that a checkpoint holds it and a resumed run goes on bit-exactly.
+    It is kept in buffers, so a checkpoint includes it and a resumed run is bit-exact.
     """
 
     def __init__(self, capacity: int, *shape: int):
@@ -80,7 +80,7 @@ class HistoryPool(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     def swap(self, fresh: Tensor) -> Tensor:
-        """Give back a batch [N, …] of which about half comes from the pool; the pool keeps what was swapped."""
+        """Return a batch [N, …] of which about half comes from the pool; the pool keeps the replaced items."""
         if self.capacity == 0:
             return fresh
         out = []

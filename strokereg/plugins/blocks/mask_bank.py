@@ -1,7 +1,7 @@
-"""A bank of real lesion masks that noise chooses from and warps; `mask-warp` and `mask-library` fill it.
+"""A bank of real lesion masks; noise selects and warps one. `mask-warp` and `mask-library` fill it.
 
-The warp is the usual one of segmentation training (flip, affine, elastic: Simard, Steinkraus, Platt 2003, who drew
-the displacements on a grid and smoothed them), written as a pure function of the noise, so that it exports as it is.
+The warp is the usual one of segmentation training (flip, affine, elastic: Simard, Steinkraus, Platt 2003). It is a pure
+function of the noise, so it can be exported.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor, nn
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_SHARPNESS = 24.0  # logits a unit of share; steeper would turn rounding of positions into visible differences
-_FAINTEST = 0.125  # share that a single voxel keeps where it falls between eight
+_SHARPNESS = 24.0  # logits per unit of share; if steeper, rounding errors of positions would be visible
+_FAINTEST = 0.125  # share that a single voxel keeps if it falls between eight
 
 
 class WarpOptions(Options):
     """Args:
-    bank: most masks that are kept; a mask is a byte a voxel in the weights.
+    bank: largest number of masks; each takes one byte a voxel in the weights.
     turn: rotation about each axis, standard deviation in degrees.
-    shift: standard deviation along each axis, as share of the edge.
-    scale: standard deviation of the size's logarithm.
-    elastic: standard deviation of the nodes' displacement, as share of the edge.
-    nodes: displaced points along each axis, borders included; between them the displacement is linear.
+    shift: standard deviation along each axis, as a share of the edge.
+    scale: standard deviation of the logarithm of the size.
+    elastic: standard deviation of the displacement of nodes, as a share of the edge.
+    nodes: number of nodes along each axis, borders included; the displacement is linear between them.
     """
 
     bank: int = Field(default=256, ge=1)
@@ -40,15 +40,15 @@ class WarpOptions(Options):
 
 
 class MaskBank(nn.Module):
-    """Noise z [N, Z] → a mask of the bank, flipped, moved and warped, as logits [N, 1, *S].
+    """Noise z [N, Z] → logits [N, 1, *S] of a mask of the bank, flipped, moved and warped.
 
-    The components of z in order: which mask, left-right flip, size, shift, rotation, displacement of the nodes.
-    An empty bank gives empty masks.
+    The components of z are, in order: choice of the mask, left-right flip, size, shift, rotation, displacement of
+    nodes. An empty bank gives empty masks.
 
     Attributes:
         noise: Z.
         masks: uint8 [bank, 1, *S].
-        held: how many of them are filled.
+        held: number of masks in the bank.
     """
 
     def __init__(self, problem: Problem, options: WarpOptions):
@@ -60,14 +60,14 @@ class MaskBank(nn.Module):
         self.noise = sum(self.widths)
         self.register_buffer("masks", torch.zeros(options.bank, 1, *size, dtype=torch.uint8))
         self.register_buffer("held", torch.zeros((), dtype=torch.int64))
-        # Voxels counted from the middle, x first as grid_sample has it.
+        # Voxel positions from the middle, x first as in grid_sample.
         axes = torch.meshgrid(*(torch.arange(n) - (n - 1) / 2.0 for n in size), indexing="ij")
         self.register_buffer("places", torch.stack(axes[::-1]).reshape(dims, -1), persistent=False)
         self.register_buffer("edges", torch.tensor(size[::-1], dtype=torch.float32)[:, None], persistent=False)
 
     @torch.no_grad()
-    def cached(self, masks: Tensor) -> None:
-        """Keep those masks [N, 1, *S] that show a lesion, as long as there is room."""
+    def keep(self, masks: Tensor) -> None:
+        """Add the masks [N, 1, *S] that show a lesion, as long as there is room."""
         fresh = masks[masks.flatten(1).any(1)][: len(self.masks) - int(self.held)]
         self.masks[int(self.held) : int(self.held) + len(fresh)] = (fresh > 0.5).to(torch.uint8)
         self.held += len(fresh)
@@ -75,7 +75,7 @@ class MaskBank(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         o, dims = self.options, self.problem.dims
         which, flip, size, shift, turn, nodes = z.float().split(self.widths, 1)
-        # The normal distribution function makes the choice uniform.
+        # The cumulative normal distribution makes the choice uniform.
         chance = 0.5 * (1.0 + torch.erf(which[:, 0] / math.sqrt(2.0)))
         index = torch.minimum((chance * self.held).long(), (self.held - 1).clamp(min=0))
         linear = torch.exp(o.scale * size)[:, :, None] * self._rotation(turn * math.radians(o.turn))
@@ -94,22 +94,22 @@ class MaskBank(nn.Module):
 
     def _rotation(self, angles: Tensor) -> Tensor:
         """[N, turns] in radians → [N, dims, dims]."""
-        same = torch.eye(self.problem.dims, device=angles.device)
+        identity = torch.eye(self.problem.dims, device=angles.device)
         planes = []
         for (a, b), angle in zip(self.turns, angles[:, :, None, None].unbind(1), strict=True):
-            # feature_network + sin·skew + (cos - 1)·(the two axes): a plane rotation without writing into a tensor.
-            skew = torch.zeros_like(same)
+            # identity + sin·skew + (cos - 1)·(the two axes): a rotation in a plane without writing into a tensor.
+            skew = torch.zeros_like(identity)
             skew[b, a], skew[a, b] = 1.0, -1.0
-            planes.append(same + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew))
+            planes.append(identity + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew))
         return reduce(torch.matmul, planes)
 
 
 def _logits(share: Tensor, dims: int) -> Tensor:
     """Interpolated masks [N, 1, *S] in [0, 1] → logits.
 
-    A voxel belongs to the lesion from half a share on. Lesions of a voxel or two are thinned out by interpolation and
-    would vanish, so the level sinks where the neighbourhood's peak p is low, to p(1 - p/2): for a single voxel that is
-    hardly below its own peak, and it stays about one voxel.
+    A voxel belongs to the lesion if its share is at least one half. Interpolation weakens lesions of one or two voxels,
+    which would vanish. The threshold is therefore p(1 - p/2), where p is the largest share in the neighbourhood: a
+    single voxel is hardly below its own peak, so it stays about one voxel.
     """
     peak = (F.max_pool2d if dims == 2 else F.max_pool3d)(share, 3, 1, 1)
     return _SHARPNESS * (share - (peak * (1.0 - 0.5 * peak)).clamp(min=_FAINTEST - 0.01))

@@ -1,10 +1,10 @@
-"""White Gaussian noise of any size out of a noise vector: what a stochastic network of any image size draws from.
+"""White Gaussian noise of any size from a noise vector, for stochastic networks of any image size.
 
-A network's `forward(labels, z)` must be repeatable and exportable, yet its noise has as many voxels as the image. So z
-is only a seed: voxel position and z are hashed to a whole number, and two such numbers make a normal one (Box, Muller
-1958). The hash is x -> x^5 modulo the prime 2^31 - 1, a permutation because 5 has no factor in common with 2^31 - 2,
-with a key added between its rounds (the construction of MiMC: Albrecht 2016, eprint 2016/492). Whole numbers below 2^62
-have no rounding, so every runtime draws the same field; the better known frac(sin(x) * 43758) differs between them.
+`forward(labels, z)` must be repeatable and exportable, but its noise has as many voxels as the image. So z is used as a
+seed: voxel position and z are hashed to an integer, and two such integers give one normal number (Box, Muller 1958).
+The hash is x -> x^5 modulo the prime 2^31 - 1, which is a permutation because 5 and 2^31 - 2 have no common factor,
+with a key added between its rounds (the construction of MiMC: Albrecht 2016, eprint 2016/492). Integers below 2^62 are
+not rounded, so every runtime draws the same field, unlike with the better known frac(sin(x) * 43758).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch import Tensor
 
 _PRIME = 2**31 - 1
 _GRAIN = 2**16  # a component of z counts in steps of 1 / 65536
-_STEPS = (1_640_531_527, 805_459_861)  # keep apart what would else be neighbours
+_STEPS = (1_640_531_527, 805_459_861)  # separate neighbouring values
 
 
 def white(z: Tensor, size: Sequence[int], channels: int = 1, salt: int = 0) -> Tensor:
     """Independent N(0, 1) values, float32 [N, channels, *size], the same for the same z, position and salt.
 
     Args:
-        z: float [N, Z], finite; row n alone decides field n. Differences below 1 / 65536 do not count.
-        size: spatial size; values at a position do not depend on it, so a smaller field is a corner of a larger one.
-        channels: independent fields a row.
-        salt: another whole number, 0 or more, gives another independent field of the same z.
+        z: float [N, Z], finite; field n depends on row n only. Differences below 1 / 65536 are ignored.
+        size: spatial size; a smaller field is a corner of a larger one.
+        channels: number of independent fields for each row.
+        salt: integer, 0 or more; each gives an independent field of the same z.
     """
     field = _key(z, salt)
     for count in (channels, *size):
@@ -37,7 +37,7 @@ def white(z: Tensor, size: Sequence[int], channels: int = 1, salt: int = 0) -> T
 
 
 def _key(z: Tensor, salt: int) -> Tensor:
-    """z [N, Z] → one whole number a row, [N], below the prime."""
+    """z [N, Z] → one integer below the prime for each row, [N]."""
     grains = (z.detach().float() * _GRAIN).round().long()
     places = torch.arange(1, z.shape[1] + 1, device=z.device) * _STEPS[0]
     mixed = _mix(_mix((grains + places) % _PRIME) + _STEPS[1])
@@ -45,19 +45,19 @@ def _key(z: Tensor, salt: int) -> Tensor:
 
 
 def _branch(field: Tensor, count: int) -> Tensor:
-    """One more axis of `count` positions: every number goes on as a series of its own, with a step of its own."""
+    """Add an axis of `count` positions: every number becomes a series with its own step."""
     places = torch.arange(count, device=field.device)
     step = _mix(field + _STEPS[1])[..., None]
     return _mix(field[..., None] + step * places)
 
 
 def _mix(x: Tensor) -> Tensor:
-    """x^5 modulo the prime, for whole numbers from 0 to 2^62."""
+    """x^5 modulo the prime, for integers from 0 to 2^62."""
     x = x % _PRIME
     square = x * x % _PRIME
     return square * square % _PRIME * x % _PRIME
 
 
 def _share(x: Tensor) -> Tensor:
-    """Whole number below the prime → float32 in (0, 1]."""
+    """Integer below the prime → float32 in (0, 1]."""
     return (x + 1).float() / float(_PRIME + 1)

@@ -3,11 +3,11 @@
 J. Johnson, A. Alahi, L. Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution (2016), as used by
 Zhu, Park, Isola, Efros (CycleGAN, 2017, appendix 7.2): 7-wide convolution, two halvings, nine residual blocks, two
 doublings, 7-wide convolution.
-Departures: the last convolution sees the input once more beside the features, so that edges need not find their way
-through the coarse levels: without it, images stayed blurred and striped for the first 500 steps. Upsampling is linear +
-convolution instead of transposed convolution, which leaves a checkerboard (Odena 2016). Zero instead of reflected
-borders, because a skull-stripped scan is empty there. In 3D the outer convolutions are 3 wide instead of 7: with 343
-taps a voxel at full resolution they took three quarters of a training step.
+Departures: the last convolution also receives the input, so that edges need not pass the coarse levels; without it,
+images stayed blurred and striped for the first 500 steps. Upsampling is linear interpolation and a convolution instead
+of a transposed convolution, which leaves a checkerboard (Odena 2016). Borders are padded with zeros instead of
+reflected, because a skull-stripped scan is empty there. In 3D the outer convolutions are 3 wide instead of 7: with 343
+taps a voxel at full resolution, they took three quarters of a training step.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _OUTER = {2: 7, 3: 3}  # width of the first and the last convolution
 
 
 class ResNetGenerator(nn.Module):
-    """[N, before, *S] → [N, after, *S], without a final activation; every edge a multiple of `multiple`.
+    """[N, before, *S] → [N, after, *S], without a final activation; every edge is a multiple of `multiple`.
 
     Args:
         before, after: channels of input and output.
         ngf: filters of the outer layers; doubled with each halving.
         blocks: residual blocks at the coarsest level.
-        dropout: inside the blocks, while training.
+        dropout: inside the blocks, during training.
     """
 
     def __init__(self, problem: Problem, before: int, after: int, ngf: int, blocks: int, dropout: float = 0.0):

@@ -1,4 +1,4 @@
-"""The same place in two brains that are not registered, by the extents of the brains."""
+"""Corresponding places in two brains that are not registered, from the extents of the brains."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from strokereg.registry.errors import InputError
 
 
 def same_place(point: np.ndarray, here: np.ndarray, there: np.ndarray, mirrored: bool = False) -> np.ndarray:
-    """A voxel position (z, y, x) in one brain → the position as far along each edge of the other brain's box.
+    """Map a voxel position (z, y, x) from one brain to another, linearly along each edge of their bounding boxes.
 
     Args:
-        here, there: label maps [Z, Y, X] of the two.
-        mirrored: go to the other hemisphere: x counts from the other end.
+        here, there: label maps [Z, Y, X] of the two brains.
+        mirrored: map to the other hemisphere.
 
     Raises:
-        InputError: a label map that is background only.
+        InputError: a label map holds only background.
     """
     if not (here.any() and there.any()):
-        raise InputError("a label map holds no brain; correct the cohort's dseg files")
+        raise InputError("a label map holds no brain; correct the dseg files of the cohort")
     share = Box.around(here).share(np.asarray(point, dtype=float))
     if mirrored:
         share[2] = 1.0 - share[2]

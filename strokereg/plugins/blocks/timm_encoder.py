@@ -1,4 +1,4 @@
-"""Encoders by name out of timm, with every way in which that can go wrong said in one sentence."""
+"""Build encoders by their timm name, with one-sentence errors for all that can go wrong."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import nn
 from strokereg.registry.errors import InputError, did_you_mean
 from strokereg.registry.problem import Problem
 
-_PATIENCE = 5  # seconds until a silent network counts as none; the hub's own retries take the better part of a minute
-_FILES = ("model.safetensors", "pytorch_model.bin")  # as timm looks for weights in a repository of the hub
+_PATIENCE = 5  # seconds to wait for a reply; the hub's own retries take most of a minute
+_FILES = ("model.safetensors", "pytorch_model.bin")  # names of the weights in a repository of the hub
 
 
 def build_encoder(name: str, pretrained: bool, problem: Problem) -> nn.Module:
-    """A timm model that gives a list of feature maps, finest first, none less than 2 voxels wide.
+    """Build a timm model that returns feature maps, finest first, none less than 2 voxels wide.
 
     Args:
-        name: as timm knows it, with or without the tag of its weights: resnet18, resnet18.a1_in1k.
-        pretrained: with timm's weights, from the hub's cache if they are there, else downloaded.
-        problem: channels, and the size for encoders that are built for one.
+        name: timm name, with or without the tag of its weights: resnet18, resnet18.a1_in1k.
+        pretrained: load timm's weights, from the hub's cache or by download.
+        problem: gives the channels, and the size for encoders of a fixed size.
 
     Raises:
-        InputError: timm is broken, an unknown name, a model without feature maps or not for this size, weights that
-            do not exist or cannot be fetched.
+        InputError: timm cannot be imported, the name is unknown, the model has no feature maps or does not take this
+            size, or its weights do not exist or cannot be downloaded.
     """
     timm = _import_timm()
     if not timm.is_model(name):
@@ -36,11 +36,11 @@ def build_encoder(name: str, pretrained: bool, problem: Problem) -> nn.Module:
     try:
         about = timm.get_pretrained_cfg(name)
     except RuntimeError as error:
-        raise InputError(f"timm-unet: the encoder {name!r}: {error} Leave the part after the dot away") from error
+        raise InputError(f"timm-unet: the encoder {name!r}: {error} Leave out the part after the dot") from error
     asked: dict[str, Any] = {"features_only": True, "in_chans": problem.channels}
     if about is not None and about.fixed_input_size:
         asked["img_size"] = problem.size
-    # The plain one tells which stages are worth having, and shows a wrong name before any download.
+    # Built without weights first, to find the useful stages, and to fail before any download.
     plain = _created(timm, name, problem, asked)
     info = plain.feature_info
     wide = [i for i, step in zip(info.out_indices, info.reduction(), strict=True) if min(problem.size) // step >= 2]
@@ -54,20 +54,20 @@ def build_encoder(name: str, pretrained: bool, problem: Problem) -> nn.Module:
     source = _source(name, about)
     try:
         return timm.create_model(name, **asked, pretrained=True, **source)
-    except Exception as error:  # a download breaks in as many ways as there are nets
+    except Exception as error:  # downloads fail in many ways
         raise InputError(
-            f"timm-unet: the weights of {name!r} cannot be had ({_told(error)}); try again, or set pretrained=false"
+            f"timm-unet: the weights of {name!r} cannot be loaded ({_line(error)}); try again, or set pretrained=false"
         ) from error
 
 
 def _created(timm: ModuleType, name: str, problem: Problem, asked: dict[str, Any]) -> nn.Module:
     try:
         encoder = timm.create_model(name, **asked)
-        with torch.no_grad():  # many transformers show only here that a size does not suit them
+        with torch.no_grad():  # many transformers reject a size only here
             encoder.eval()(torch.zeros(1, problem.channels, *problem.size))
-    except Exception as error:  # timm and its models raise errors of every kind
+    except Exception as error:  # timm and its models raise errors of many kinds
         raise InputError(
-            f"timm-unet: the encoder {name!r} gives no feature maps for slices of {problem.size} ({_told(error)}); "
+            f"timm-unet: the encoder {name!r} gives no feature maps for slices of {problem.size} ({_line(error)}); "
             "choose another, for example resnet18"
         ) from error
     return encoder.train()
@@ -76,22 +76,22 @@ def _created(timm: ModuleType, name: str, problem: Problem, asked: dict[str, Any
 def _import_timm() -> ModuleType:
     try:
         import timm
-    except Exception as error:  # a torchvision for another torch ends in a RuntimeError
+    except Exception as error:  # a torchvision for another torch raises a RuntimeError
         raise InputError(
-            f"timm-unet: timm cannot be imported ({_told(error)}); install the torchvision that was built for "
+            f"timm-unet: timm cannot be imported ({_line(error)}); install the torchvision that was built for "
             f"torch {torch.__version__}, and timm"
         ) from error
     return timm
 
 
 def _source(name: str, about: Any) -> dict[str, Any]:
-    """Where timm is to take the weights from: the file in the hub's cache, or nothing said, which means the net.
+    """Arguments for timm: the file in the hub's cache, or none for a download.
 
     Raises:
-        InputError: there are no weights, or they are not in the cache and the net is out of reach.
+        InputError: there are no weights, or they are not in the cache and the network cannot be reached.
     """
     if about is None or not about.has_weights:
-        raise InputError(f"timm-unet: timm has no weights for the encoder {name!r}; leave pretrained away")
+        raise InputError(f"timm-unet: timm has no weights for the encoder {name!r}; leave out pretrained")
     import huggingface_hub
 
     address = huggingface_hub.constants.ENDPOINT
@@ -105,7 +105,7 @@ def _source(name: str, about: Any) -> dict[str, Any]:
     if huggingface_hub.constants.HF_HUB_OFFLINE or not _answers(address):
         raise InputError(
             f"timm-unet: the weights of {name!r} are not in the cache and {address} cannot be reached; "
-            "connect to the net once, or set pretrained=false"
+            "connect to the internet once, or set pretrained=false"
         )
     return {}
 
@@ -114,12 +114,12 @@ def _answers(address: str) -> bool:
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_PATIENCE).close()
     except urllib.error.HTTPError as refusal:
-        return refusal.code < 500  # an answer, unless a gateway gives it
+        return refusal.code < 500  # the server answers, unless it is a gateway
     except (OSError, ValueError):
         return False
     return True
 
 
-def _told(error: Exception) -> str:
-    """The first line of a message, fit to stand within a sentence."""
+def _line(error: Exception) -> str:
+    """The first line of an error message, without its full stop."""
     return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__

@@ -1,15 +1,14 @@
-"""`mask-gan`: draws lesion masks out of noise.
+"""`mask-gan`: a GAN that draws lesion masks from noise.
 
-The mask GAN of Platscher, Zopes, Federau (arXiv 2010.02745): latent vector of 100, dense layer, then
-upsample-and-convolve up to the mask's size; a critic of strided convolutions without normalisation; trained with
-the LSGAN (Mao 2017), Jensen-Shannon (Goodfellow 2014) or Wasserstein loss with gradient penalty 10 (Gulrajani
-2017). Departures: any size that halves evenly instead of 32 and up in cubes; masks stay in the place of the brain
-where they were drawn, so the network learns where strokes lie as well as how they look; optional conditioning on the
-lesion's volume, see `for_volume`, which also keeps the masks' sizes apart and steady. Learning rates fall to zero over
-the second half (as in Gulrajani's code), and the Wasserstein generator starts from masks that are empty rather than
-half of the brain, from where it overshot. On real lesions, a few voxels each, LSGAN soon drew
-nothing but empty masks; so for it and for Jensen-Shannon the critic sees masks cut to two values (`cut`), through noise
-(as the paper's translators do, but of constant strength), and starts from weights that let it hear a small lesion
+The mask GAN of Platscher, Zopes, Federau (arXiv 2010.02745): a latent vector of 100, a dense layer, then upsampling and
+convolution to the size of the mask; a critic of strided convolutions without normalisation; trained with the LSGAN (Mao
+2017), Jensen-Shannon (Goodfellow 2014) or Wasserstein loss with gradient penalty 10 (Gulrajani 2017).
+Departures: any size that halves evenly, instead of cubes of 32 and more. Masks keep their place in the brain, so the
+network learns where strokes are as well as their shape. The volume of the lesion can be a condition (`for_volume`),
+which also keeps the sizes of the masks varied and stable. Learning rates fall to zero over the second half (as in
+Gulrajani's code). The Wasserstein generator starts from empty masks; when it started from masks of half the brain, it
+overshot. On real lesions of a few voxels, LSGAN soon drew only empty masks. For LSGAN and Jensen-Shannon, the critic
+therefore sees binary masks (`cut`) with constant noise, and starts from weights that respond to a small lesion
 (`_critic`).
 """
 
@@ -31,7 +30,7 @@ from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_EMPTY = -0.5  # of a voxel in the first masks: below 0, and tanh still has slope to grow from
+_EMPTY = -0.5  # bias of the first masks: below 0, but not so low that tanh has no slope
 
 
 class MaskGan(nn.Module):
@@ -39,15 +38,15 @@ class MaskGan(nn.Module):
 
     class Options(Options):
         """Args:
-        loss: adversarial loss; Wasserstein comes with the gradient penalty.
-        ngf, ndf: filters of the generator's finest and the critic's first layer, doubled up to eightfold.
+        loss: adversarial loss; Wasserstein includes the gradient penalty.
+        ngf, ndf: filters of the generator's finest and the critic's first layer, doubled with each level to eightfold.
         latent: width of the noise vector.
-        critic_moves: critic moves before each generator move (Wasserstein).
+        critic_moves: moves of the critic before each move of the generator (Wasserstein).
         penalty: weight of the gradient penalty (Wasserstein).
         critic_noise: standard deviation of Gaussian noise on the masks that the critic sees (LSGAN, Jensen-Shannon).
-        lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
-        volume: the last component of z asks for the lesion's volume; see `MaskGan.for_volume`.
-        volume_weight: of the squared error of the log volume.
+        lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
+        volume: make the last component of z the volume of the lesion; see `MaskGan.for_volume`.
+        volume_weight: weight of the squared error of the log volume.
         """
 
         loss: Literal["lsgan", "jensen-shannon", "wasserstein"] = "wasserstein"
@@ -72,22 +71,22 @@ class MaskGan(nn.Module):
             nn.init.constant_(self.generator.head.bias, _EMPTY)
             with torch.no_grad():
                 self.generator.head.weight.mul_(0.5)
-        # A critic of cut masks asks for the right sign only, so the step from sign to certainty is made short.
+        # A critic of binary masks rewards the right sign only, so logits are scaled up to be confident.
         self.sharpness = 1.0 if options.loss == "wasserstein" else 4.0
         if options.volume:
-            # Number of training masks looked at, and sum and sum of squares of their log volumes.
+            # Number of training masks seen, and sum and sum of squares of their log volumes.
             self.register_buffer("volumes", torch.zeros(3, dtype=torch.float64))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.sharpness * self.generator(z)
 
     def for_volume(self, z: Tensor, amount: float, voxel: float) -> Tensor:
-        """The same noise, asking for a lesion of this volume.
+        """Return the noise with its last component set to this lesion volume.
 
         Args:
             z: [N, Z].
-            amount: of lesion in what the network draws: ml of a volume, or mm² of a slice where `dims` is 2.
-            voxel: what one voxel amounts to in the same unit: ml, or mm² in 2D.
+            amount: size of the lesion: ml in 3D, mm² in 2D.
+            voxel: size of one voxel in the same unit.
 
         Raises:
             InputError: a network without `volume=true`, or one that has not been trained.
@@ -95,7 +94,7 @@ class MaskGan(nn.Module):
         if not self.options.volume:
             raise InputError("mask-gan: was trained without volumes; train it with --set volume=true")
         if not self.volumes[0]:
-            raise InputError("mask-gan: knows no volumes before it has been trained; train it first")
+            raise InputError("mask-gan: has not seen any volumes yet; train it first")
         mean, spread = self._scale()
         asked = z.clone()
         asked[:, -1] = (torch.tensor(amount / voxel).log1p().to(z) - mean) / spread
@@ -127,20 +126,20 @@ class MaskGan(nn.Module):
         yield "generator", losses
 
     def draw(self, z: Tensor) -> Tensor:
-        """Masks in [-1, 1] as the critic is to see them, [N, 1, *S]: soft for Wasserstein, else cut."""
+        """Masks in [-1, 1] for the critic, [N, 1, *S]: soft for Wasserstein, else binary."""
         soft = self(z).tanh().float()
         return soft if self.options.loss == "wasserstein" else cut(soft)
 
     def evaluate(self, masks: Tensor) -> Tensor:
-        """The critic's answer [N, 1]. Noise hides what tells drawn masks from real ones at a single voxel."""
+        """Logits of the critic, [N, 1]. Noise hides differences at single voxels, except for Wasserstein."""
         if self.options.loss != "wasserstein":
             masks = masks + self.options.critic_noise * torch.randn_like(masks)
         return self.critic(masks).float()
 
     def volume_loss(self, fake: Tensor, asked: Tensor) -> Tensor:
-        """Squared distance of the masks' log volumes to those asked for, [N].
+        """Mean squared difference between the log volumes of the masks and the requested ones, `asked` [N].
 
-        In logarithms and not in standard deviations, which vanish where all training masks are of one size.
+        It is not measured in standard deviations, because they vanish if all training masks have the same size.
         """
         voxels = ((cut(fake) + 1.0) / 2.0).flatten(1).sum(1)
         mean, spread = self._scale()
@@ -150,11 +149,11 @@ class MaskGan(nn.Module):
         """Mean and standard deviation of the training masks' log(1 + voxels)."""
         count, total, squares = self.volumes
         mean = total / count
-        # Masks all of one size have no spread, and a volume that is asked for still needs one to be told in.
+        # The standard deviation has a lower limit, since requested volumes are given in units of it.
         return mean.float(), (squares / count - mean**2).clamp(min=0.01).sqrt().float()
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The critic's side of the chosen loss."""
+        """Losses of the critic."""
         on_real, on_fake = self.evaluate(real), self.evaluate(fake)
         if self.options.loss == "wasserstein":
             return {
@@ -166,7 +165,7 @@ class MaskGan(nn.Module):
         return {"gan": F.softplus(-on_real).mean() + F.softplus(on_fake).mean()}
 
     def generator_loss(self, logits: Tensor) -> Tensor:
-        """The generator's side: non-saturating for Jensen-Shannon."""
+        """Adversarial loss of the generator; non-saturating for Jensen-Shannon."""
         if self.options.loss == "wasserstein":
             return -logits.mean()
         if self.options.loss == "lsgan":
@@ -183,9 +182,9 @@ class MaskGan(nn.Module):
 
 
 def cut(soft: Tensor) -> Tensor:
-    """Soft masks in [-1, 1] → -1 or 1, as they will be used; the gradient passes as if nothing were cut (Bengio 2013).
+    """Round soft masks in [-1, 1] to -1 or 1; the gradient passes unchanged (straight-through: Bengio 2013).
 
-    Otherwise a critic learns to hate softness, and the shortest way to a mask without any is an empty one.
+    Otherwise the critic penalises soft values, and the easiest mask without soft values is an empty one.
     """
     return soft + (torch.where(soft > 0, 1.0, -1.0) - soft).detach()
 
@@ -220,12 +219,12 @@ class _Generator(nn.Module):
 
 
 def _critic(problem: Problem, options: MaskGan.Options, levels: int) -> nn.Sequential:
-    """Strided convolutions, evaluation the whole mask.
+    """Strided convolutions over the whole mask.
 
-    With the usual N(0, 0.02) and no normalisation each layer passes on a third of what it hears: the answers to 64
-    masks of one small lesion each differed by 0.0002 before training, and LSGAN's critic stayed at chance. The gradient
-    penalty mends that for Wasserstein. The others start from He's (2015) convolutions, which hear it, and from a last
-    layer of zeros, which has no opinion yet that would send the generator astray.
+    With the usual N(0, 0.02) weights and no normalisation, each layer reduces the signal to a third: before training,
+    the logits of 64 masks with one small lesion each differed by 0.0002, and the critic of LSGAN stayed at chance. For
+    Wasserstein the gradient penalty corrects this. The other losses use He's initialisation (2015), which preserves the
+    signal, and a last layer of zeros, so that the first critic does not mislead the generator.
     """
     layers: list[nn.Module] = []
     before = 1

@@ -1,10 +1,9 @@
-"""`mask-library`: real masks from a folder in MNI space, warped. Untrained; a prior that costs no patient data.
+"""`mask-library`: real masks from a folder in MNI space, warped. Untrained; it needs no masks of the training cases.
 
-Public lesion masks (SOOP's 1,149, say) are brought onto the network grid by the extent of the brain in the batches that
-it looks at, linearly along each axis, as the simulator brings them into a head. Two sizes are unknown to a network grid
-and are left out: head tilt, and in 2D the height of a slice, so there every lesion slice of the folder serves every
-height. Where a mask ends up is the study's business (`core.synthesis.placement`). The masks are then in the weights; a
-finished run does not need the folder again.
+Public lesion masks (such as the 1,149 of SOOP) are mapped onto the network grid by the extent of the brain in the first
+training batches, linearly along each axis, as the simulator maps them into a head. Head tilt is ignored, and so is the
+height of a slice in 2D, where every lesion slice of the folder is used at every height. The study decides where a mask
+is placed (`core.synthesis.placement`). The masks are stored in the weights, so a finished run does not need the folder.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from strokereg.plugins.blocks.mask_bank import MaskBank, WarpOptions
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
 
-#: Where the middle 99 % of the MNI152 brain lie, fluid included, in mm along R, A, S: [low, high] × 3.
+#: Extent of the middle 99 % of the MNI152 brain with its fluid, in mm along R, A, S: [low, high] × 3.
 _MNI_BRAIN = np.array([[-67.0, -100.0, -61.0], [67.0, 66.0, 75.0]])
 
 
@@ -32,9 +31,9 @@ class MaskLibrary(MaskBank):
 
     class Options(WarpOptions):
         """Args:
-        folder: of NIfTI lesion masks in MNI space, on any grid.
-        without: names of files in it that are not used, because test cases were made of them.
-        looks: training batches over which the brain's extent is averaged; in 3D they must show whole brains.
+        folder: folder of NIfTI lesion masks in MNI space, on any grid.
+        without: names of files that are not used, because test cases were made from them.
+        looks: number of training batches to average the brain's extent over; in 3D they must show whole brains.
         """
 
         folder: str = ""
@@ -44,9 +43,7 @@ class MaskLibrary(MaskBank):
     def __init__(self, problem: Problem, options: Options):
         super().__init__(problem, options)
         if not options.folder:
-            raise InputError(
-                "mask-library: needs a folder of lesion masks in MNI space; name it, for example --set folder=DIR"
-            )
+            raise InputError("mask-library: needs a folder of lesion masks in MNI space; give it with --set folder=DIR")
         self.folder, self.looks = options.folder, options.looks
         self.register_buffer("boxes", torch.zeros(options.looks, 2, problem.dims))
         self.register_buffer("looked", torch.zeros((), dtype=torch.int64))
@@ -64,13 +61,13 @@ class MaskLibrary(MaskBank):
             points = self._mni_points(self.boxes.double().mean(0).cpu().numpy())
             for number in rng.permutation(len(files))[: len(self.masks)]:
                 mask = self._bring(rng, load_lesion(files[number]), points)
-                self.cached(mask.to(self.masks.device))
+                self.keep(mask.to(self.masks.device))
         yield from ()
 
     def _mni_points(self, box: np.ndarray) -> np.ndarray:
-        """MNI mm of the grid's voxels, float32 [3, X, Y, Z], from the brain's extent [low, high] in voxels (x, y, z).
+        """MNI coordinates in mm of the voxels, float32 [3, X, Y, Z], from the extent of the brain in voxels (x, y, z).
 
-        In 2D there is one plane; its height is still to be filled in.
+        In 2D there is one plane; `_bring` sets its height.
         """
         axes = [np.arange(n, dtype=np.float64) for n in self.problem.size[::-1]]
         low, high = _MNI_BRAIN[:, : len(axes)]
@@ -81,7 +78,7 @@ class MaskLibrary(MaskBank):
         return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 
     def _bring(self, rng: np.random.Generator, lesion: MniLesion, points: np.ndarray) -> Tensor:
-        """One mask [1, 1, *S]; in 2D of a height at which the lesion is."""
+        """One mask [1, 1, *S] on the network grid; in 2D at a height that shows the lesion."""
         if self.problem.dims == 2:
             heights = np.flatnonzero(lesion.density.max((0, 1)) >= min(0.5, lesion.density.max()))
             points = points.copy()
@@ -91,9 +88,9 @@ class MaskLibrary(MaskBank):
 
 
 def extent(brains: np.ndarray) -> np.ndarray:
-    """Where the brain begins and ends, in voxels [low, high] × (x, y[, z]): the mean over bool [N, *S].
+    """Extent of the brain in voxels, [low, high] × (x, y[, z]): the mean over brain masks, bool [N, *S].
 
-    In 2D a slice shows less than the head's extent, so the outer tenth of the slices counts there.
+    In 2D most slices show less than the full extent, so the outermost 10 % of the slices are used.
     """
     dims = brains.ndim - 1
     boxes = []

@@ -1,8 +1,7 @@
 """`mask-warp`: real masks of the training cases, flipped, moved and elastically warped. Untrained.
 
-The plainest way to new lesions, and the mark that a trained generator has to pass: it knows the training masks by
-heart. Source of the warp: see `mask_bank`. It looks at a number of training batches and keeps their masks, which the
-sampler has cut to the network's size and moved a little.
+The simplest way to new lesions, and a baseline for trained generators. It stores the masks of some training batches,
+which the sampler has cut to the size of the network and moved a little. See `mask_bank` for the source of the warp.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class MaskWarp(MaskBank):
 
     class Options(WarpOptions):
         """Args:
-        looks: training batches to look at; masks beyond `bank` are let go.
+        looks: number of training batches to take masks from; masks beyond `bank` are dropped.
         """
 
         looks: int = Field(default=32, ge=1)
@@ -36,5 +35,5 @@ class MaskWarp(MaskBank):
         return {}
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        self.cached(batch.mask)
+        self.keep(batch.mask)
         yield from ()

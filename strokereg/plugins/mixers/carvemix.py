@@ -1,12 +1,12 @@
-"""`carvemix`: a lesion with a margin of random width, carved out of one case and put into another.
+"""`carvemix`: carves a lesion with a margin of random width out of one case and puts it into another.
 
 X. Zhang, C. Liu, N. Ou, X. Zeng, X. Xiong, Y. Yu, Z. Liu, C. Ye: CarveMix (MICCAI 2021, arXiv 2108.06883; extended in
 NeuroImage 2023). The signed distance D of every voxel to the lesion's border is negative inside; D0 is its depth, the
-largest distance inside. A level is drawn from U(-D0/2, 0) or U(0, D0), each with chance one half. The voxels with D up
-to that level go from donor to host as they are, image and labels alike.
-Departures: the paper's scans are registered, these are not, so the carved piece is moved by whole voxels (its noise
-stays as it was measured) to the same place of the host's brain by the extents of the two brains; voxels without brain,
-in the donor or in the host, stay the host's.
+largest distance inside. A level is drawn from U(-D0/2, 0) or U(0, D0), each with probability one half. Image and labels
+of the voxels with D up to that level are copied from donor to host.
+Departures: scans are not registered here, unlike in the paper. The carved piece is moved to the corresponding place in
+the host by the extents of the two brains, and by whole voxels, which preserves its noise. Voxels that are not brain in
+the donor or in the host keep the host's values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from strokereg.plugins.blocks.same_place import same_place
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_SMALLEST = 3  # voxels of lesion that must arrive
+_SMALLEST = 3  # lesion voxels that must arrive
 
 
 class CarveMix:
@@ -30,8 +30,8 @@ class CarveMix:
 
     class Options(Options):
         """Args:
-        inner: the level may go this share of the lesion's depth into it.
-        outer: … and this share of the depth out of it.
+        inner: how far the level can lie inside the lesion, as a share of its depth.
+        outer: how far it can lie outside, as a share of the depth.
         """
 
         inner: float = Field(default=0.5, ge=0, lt=1)
@@ -41,7 +41,7 @@ class CarveMix:
         self.lesion, self.options = problem.lesion, options
 
     def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
-        """The host with the donor's carved piece; None where less than half of its lesion finds brain in the host."""
+        """The host with the donor's carved piece, or None if less than half of its lesion lies in the host's brain."""
         with_lesion = donor.labels == self.lesion
         if not with_lesion.any():
             return None
@@ -69,5 +69,5 @@ class CarveMix:
 
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
-    """Distance to the other side of a mask's border in voxels, negative inside."""
+    """Distance to the border of a mask in voxels, negative inside."""
     return np.where(mask, -ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask))

@@ -1,14 +1,14 @@
-"""`lesion-paste`: the signal of a real lesion, warped into another real brain.
+"""`lesion-paste`: warps the relative signal of a real lesion into another real brain.
 
 C. Federau et al.: Improved Segmentation and Detection Sensitivity of Diffusion-weighted Stroke Lesions with
 Synthetically Enhanced Deep Learning (Radiology: Artificial Intelligence 2020, arXiv 2012.14771): the relative signal
-increase of a lesion is warped into a normal brain and multiplied with what is there.
-Relative, because a lesion changes ADC and T2, and the signal is PD · exp(-TE/T2) · exp(-b·ADC) times the coil's gain:
-what a lesion does is a factor, and the host's own tissue, shading and scale stay. The factor of a donor voxel is its
-signal over the mean of the sound parenchyma around it (Gaussian weights; far from any, the whole brain's mean).
-Departures: hosts are the training cases, who have lesions of their own, which stay. The place is that of the donor by
-the extents of the two brains, mirrored or not and shifted a little. The lesion is cut to the host's sound parenchyma,
-and fades out beyond its border over about a voxel.
+increase of a lesion is warped into a normal brain and multiplied with the signal there. The signal is PD · exp(-TE/T2)
+· exp(-b·ADC) times the gain of the coil, and a lesion changes ADC and T2. Its effect is therefore a factor, which keeps
+the host's tissue, shading and scale. The factor of a donor voxel is its signal divided by the mean of the healthy
+parenchyma around it (with Gaussian weights; far from any, the mean of the whole brain). Departures: hosts are training
+cases, which keep their own lesions. The place is that of the donor, mapped by the extents of the two brains, mirrored
+or not, and shifted a little. The lesion is limited to the host's healthy parenchyma, and its signal fades out over
+about a voxel beyond its border.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from strokereg.plugins.blocks.same_place import same_place
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_SMALLEST = 3  # voxels that must arrive
-_FAINT = 1e-3  # of the Gaussian's weight: from here on the whole brain's mean takes over
+_SMALLEST = 3  # lesion voxels that must arrive
+_FAINT = 1e-3  # Gaussian weight below which the mean of the whole brain is used
 
 
 class LesionPaste:
@@ -39,9 +39,9 @@ class LesionPaste:
         scale: standard deviation of the logarithm of the size along each axis.
         shift: standard deviation of the place along each axis, voxels.
         warp: standard deviation of the elastic displacement, voxels.
-        lattice: size of its details, voxels.
-        around: width of what counts as a voxel's surroundings (a Gaussian's standard deviation), voxels.
-        edge: how far the signal fades out beyond the lesion's border, voxels.
+        lattice: spacing of the displacement lattice, voxels.
+        around: standard deviation of the Gaussian weights around a voxel, voxels.
+        edge: how far the signal fades out beyond the border of the lesion, voxels.
         """
 
         turn: float = Field(default=10.0, ge=0)
@@ -56,7 +56,7 @@ class LesionPaste:
         self.lesion, self.options = problem.lesion, options
 
     def mix(self, host: Sample, donor: Sample, rng: np.random.Generator) -> Sample | None:
-        """The host with one more lesion; None where less than half of it finds sound parenchyma."""
+        """The host with one more lesion, or None if less than half of it lies in healthy parenchyma."""
         with_lesion = donor.labels == self.lesion
         if not with_lesion.any():
             return None
@@ -88,7 +88,7 @@ class LesionPaste:
         mirrored: bool,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """Where in the donor each voxel of the host takes its lesion from, float [3, Z, Y, X]."""
+        """The position in the donor for each voxel of the host, float [3, Z, Y, X]."""
         o = self.options
         turn = Rotation.from_rotvec(rng.normal(0, o.turn, 3), degrees=True).as_matrix()
         matrix = np.diag([1.0, 1.0, -1.0 if mirrored else 1.0]) @ turn @ np.diag(np.exp(rng.normal(0, o.scale, 3)))
@@ -102,16 +102,19 @@ class LesionPaste:
         return points
 
     def factors(self, donor: Sample) -> np.ndarray:
-        """Signal over that of the sound parenchyma around, float [C, Z, Y, X]; off the lesion, of its nearest voxel."""
+        """Signal relative to the healthy parenchyma around, float [C, Z, Y, X].
+
+        Voxels outside the lesion have the factor of the nearest lesion voxel.
+        """
         with_lesion = donor.labels == self.lesion
-        # Voxels beside a lesion are part of it by partial volume; as sound ones they would make it fainter.
-        sound = np.isin(donor.labels, donor.parenchyma) & ~ndimage.binary_dilation(with_lesion, iterations=2)
-        share = ndimage.gaussian_filter(sound.astype(np.float32), self.options.around)
+        # Voxels beside a lesion contain some of it (partial volume), so they do not count as healthy.
+        healthy = np.isin(donor.labels, donor.parenchyma) & ~ndimage.binary_dilation(with_lesion, iterations=2)
+        share = ndimage.gaussian_filter(healthy.astype(np.float32), self.options.around)
         nearest = ndimage.distance_transform_edt(~with_lesion, return_distances=False, return_indices=True)
         factors = []
         for signal in donor.image + 1.0:
-            mean = float(signal[sound].mean()) if sound.any() else 1.0
-            near = ndimage.gaussian_filter(signal * sound, self.options.around)
+            mean = float(signal[healthy].mean()) if healthy.any() else 1.0
+            near = ndimage.gaussian_filter(signal * healthy, self.options.around)
             factor = signal / np.maximum((near + _FAINT * mean) / (share + _FAINT), _FAINT)
             factors.append(factor[tuple(nearest)])
         return np.stack(factors)

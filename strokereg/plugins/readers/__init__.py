@@ -1,1 +1,1 @@
-"""The built-in readers: one folder layout a file. Each recognises its layout and lists its cases."""
+"""Built-in readers, one file for each folder layout."""

@@ -1,4 +1,4 @@
-"""BIDS: raw diffusion images, and under `derivatives` the lesion masks and label maps of the same visits.
+"""BIDS: raw diffusion images, with lesion masks and label maps of the same visits under `derivatives`.
 
 dataset_description.json
 sub-01/[ses-1/]dwi/sub-01_dwi.nii.gz          or _rec-TRACE_dwi (SOOP), or _trace
@@ -6,8 +6,8 @@ sub-01/[ses-1/]dwi/sub-01_ADC.nii.gz          or _adc, or _rec-ADC_dwi
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_space-TRACE_desc-lesion_mask.nii.gz     `lesion`, `stroke` or `infarct`
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_dseg.nii.gz    and derivatives/<any>/dseg.tsv
 
-Files in a template's space (`space-MNI…`) are left. Of a 4D image with its `.bval` the one volume with the highest
-b-value is taken.
+Files in the space of a template (`space-MNI…`) are ignored. From a 4D image with a `.bval` file, the volume with the
+highest b-value is used.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class BidsReader:
     """Raw data and derivatives, matched by subject and session."""
 
     class Options(Options):
-        """Where the names leave a choice.
+        """Options for visits with several files of a kind.
 
         Args:
-            dwi, mask: shell patterns that the file name must fit, where a visit has several.
+            dwi, mask: shell patterns that the file name must match.
         """
 
         dwi: str = "*"
@@ -44,7 +44,7 @@ class BidsReader:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """True where the folder says that it is BIDS and holds diffusion images."""
+        """Whether the folder has a BIDS description and diffusion images."""
         raw = (path for pattern in _RAW for path in root.glob(pattern))
         return (root / layout.DESCRIPTION).is_file() and any(parse_name(path) for path in raw)
 
@@ -98,8 +98,8 @@ def _in_template(name: Name) -> bool:
 
 
 def _is_lesion(name: Name) -> bool:
-    said = "".join(name.entities.get(key, "") for key in ("desc", "label"))
-    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(said)) or name.suffix in (
+    labels = "".join(name.entities.get(key, "") for key in ("desc", "label"))
+    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(labels)) or name.suffix in (
         "lesion",
         "lesion-msk",
     )

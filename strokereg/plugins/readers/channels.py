@@ -1,4 +1,4 @@
-"""Which channel of a data set is DWI and which ADC: by name, by option, or because there is only one."""
+"""Find the channels of DWI and ADC in a data set: by option, by name, or because there is only one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NAMES = {
 
 
 class ChannelOptions(Options):
-    """For sets whose channels have other names.
+    """Options for data sets whose channels have unusual names.
 
     Args:
-        dwi, adc: number of the channel, from 0; None to go by the names.
+        dwi, adc: number of the channel, from 0; None to find it by name.
     """
 
     dwi: int | None = None
@@ -30,28 +30,28 @@ class ChannelOptions(Options):
 
 
 def read_dataset(root: Path) -> dict[str, Any]:
-    """The `dataset.json` of nnU-Net and of the decathlon.
+    """Read the `dataset.json` of nnU-Net or the decathlon.
 
     Raises:
-        FileFault: not a JSON table.
+        FileFault: not a JSON object.
     """
     path = root / DATASET
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FileFault(path, f"not valid JSON ({error})", "correct it") from error
-    if not isinstance(said, dict):
-        raise FileFault(path, "holds no table of names", "correct it")
-    return said
+    if not isinstance(content, dict):
+        raise FileFault(path, "does not hold a JSON object", "correct it")
+    return content
 
 
-def channels_of(root: Path, said: Mapping[str, Any], options: ChannelOptions) -> dict[str, int]:
-    """`dwi` and, where there is one, `adc` → number of the channel.
+def channels_of(root: Path, dataset: Mapping[str, Any], options: ChannelOptions) -> dict[str, int]:
+    """`dwi` and, if there is one, `adc` → number of the channel.
 
     Raises:
-        InputError: several channels, of which none is known to be the DWI.
+        InputError: there are several channels, and the DWI is not known.
     """
-    listed = said.get("channel_names") or said.get("modality") or {}
+    listed = dataset.get("channel_names") or dataset.get("modality") or {}
     names = {int(number): str(name) for number, name in listed.items() if str(number).isdigit()}
     chosen = {kind: number for kind in ("dwi", "adc") if (number := getattr(options, kind)) is not None}
     for kind, expression in _NAMES.items():
@@ -61,6 +61,6 @@ def channels_of(root: Path, said: Mapping[str, Any], options: ChannelOptions) ->
     if "dwi" not in chosen and len(names) <= 1:
         chosen["dwi"] = next(iter(names), 0)
     if "dwi" not in chosen:
-        said_names = ", ".join(f"{number} {name}" for number, name in sorted(names.items()))
-        raise InputError(f"{root / DATASET}: its channels are {said_names}; say which is the DWI with --set dwi=NUMBER")
+        listed = ", ".join(f"{number} {name}" for number, name in sorted(names.items()))
+        raise InputError(f"{root / DATASET}: its channels are {listed}; choose the DWI with --set dwi=NUMBER")
     return chosen

@@ -1,7 +1,7 @@
 """A task of the Medical Segmentation Decathlon (Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9).
 
 dataset.json                              modality, labels, training: [{"image": …, "label": …}, …]
-imagesTr/stroke_001.nii.gz                4D where there are several channels: they are the last axis
+imagesTr/stroke_001.nii.gz                4D if there are several channels, which are the last axis
 labelsTr/stroke_001.nii.gz
 """
 
@@ -17,7 +17,7 @@ from strokereg.plugins.readers.channels import DATASET, ChannelOptions, channels
 
 
 class DecathlonReader:
-    """The cases that `training` lists."""
+    """The cases listed under `training`."""
 
     Options = ChannelOptions
 
@@ -25,23 +25,23 @@ class DecathlonReader:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """True where `dataset.json` lists training pairs whose images are there under these very names."""
+        """Whether `dataset.json` lists training pairs and their images exist."""
         return (root / DATASET).is_file() and any(image.is_file() for image, _ in _pairs(root, read_dataset(root)))
 
     def read(self, root: Path) -> Source:
         """List the training cases.
 
         Raises:
-            InputError: a damaged `dataset.json`, or no channel that is known to be the DWI.
+            InputError: `dataset.json` is damaged, or the channel of the DWI is not known.
         """
-        said = read_dataset(root)
-        channels = channels_of(root, said, self.options)
-        several = len(said.get("modality") or said.get("channel_names") or {}) > 1
+        dataset = read_dataset(root)
+        channels = channels_of(root, dataset, self.options)
+        several = len(dataset.get("modality") or dataset.get("channel_names") or {}) > 1
         cases, left_out = [], {}
-        for image, label in sorted(_pairs(root, said)):
+        for image, label in sorted(_pairs(root, dataset)):
             name = image.name.removesuffix(ending_of(image) or "")
             if not image.exists():
-                left_out[name] = f"{image} is listed in {DATASET} and is not there; fetch it"
+                left_out[name] = f"{image} is listed in {DATASET}, but does not exist; download it"
                 continue
             images = dict.fromkeys(channels, image) if several else {"dwi": image}
             volumes = channels if several else {}
@@ -49,7 +49,7 @@ class DecathlonReader:
         return Source(cases, left_out=left_out)
 
 
-def _pairs(root: Path, said: dict[str, Any]) -> list[tuple[Path, Path | None]]:
-    listed = said.get("training")
+def _pairs(root: Path, dataset: dict[str, Any]) -> list[tuple[Path, Path | None]]:
+    listed = dataset.get("training")
     pairs = [pair for pair in listed if isinstance(pair, dict) and "image" in pair] if isinstance(listed, list) else []
     return [(root / str(p["image"]), root / str(p["label"]) if p.get("label") else None) for p in pairs]

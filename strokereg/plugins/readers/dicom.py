@@ -1,9 +1,9 @@
-"""DICOM series, converted with dcm2niix (Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001) where it is installed.
+"""DICOM series, converted with dcm2niix (Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001), which must be installed.
 
-patient-1/…/*.dcm     any depth, any file names; each folder at the top is a patient
+patient-1/…/*.dcm     any depth, any file names; each top-level folder is a patient
 
-The NIfTI files are kept in strokereg's cache by names, sizes and times of the DICOM files. DWI and ADC are told apart
-by the sidecars that dcm2niix writes. DICOM brings no lesion masks: add them to the cohort afterwards.
+The NIfTI files are cached by names, sizes and times of the DICOM files. DWI and ADC are identified from the sidecars
+that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwards.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from strokereg.plugins.readers.names import strongest_volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
-_LOOK = 200  # files that are looked at before a folder counts as not DICOM
+_LOOK = 200  # files to check before a folder counts as not DICOM
 _LIMIT = 1800  # seconds for one patient
 
 
 class DicomReader:
-    """One case a patient: the trace image and the ADC map among the series."""
+    """One case for each patient, with the trace image and the ADC map among its series."""
 
     class Options(Options):
-        """Which series to take.
+        """Options to select the series.
 
         Args:
-            dwi, adc: regular expressions, in any case, that a series' description or image type must fit.
+            dwi, adc: regular expressions for the description or image type of a series; case is ignored.
         """
 
         dwi: str = "trace|dwi|diff|b.?1000"
@@ -52,11 +52,11 @@ class DicomReader:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """True where DICOM files lie in the folder or below."""
+        """Whether there are DICOM files in the folder or below."""
         return any(_is_dicom(path) for path in islice(_files(root), _LOOK))
 
     def read(self, root: Path) -> Source:
-        """Convert what is not converted yet, and list a case a patient.
+        """Convert series that are not in the cache, and list one case for each patient.
 
         Raises:
             InputError: dcm2niix is not installed.
@@ -74,12 +74,12 @@ class DicomReader:
 
     def _case(self, name: str, folder: Path) -> CaseFiles:
         series = {path: _description(path) for path in sorted(folder.glob("*.nii.gz"))}
-        adc = [path for path, said in series.items() if re.search(self.options.adc, said, re.IGNORECASE)]
-        dwi = [p for p, said in series.items() if p not in adc and re.search(self.options.dwi, said, re.IGNORECASE)]
+        adc = [path for path, text in series.items() if re.search(self.options.adc, text, re.IGNORECASE)]
+        dwi = [p for p, text in series.items() if p not in adc and re.search(self.options.dwi, text, re.IGNORECASE)]
         dwi = [path for path in dwi if "trace" in series[path].lower()] or dwi
         if len(dwi) != 1:
-            told = "; ".join(series.values()) or "none"
-            raise ValueError(f"has {len(dwi)} series that could be the DWI, of {told}; choose with --set dwi=WORDS")
+            listed = "; ".join(series.values()) or "none"
+            raise ValueError(f"has {len(dwi)} series that could be the DWI, of {listed}; choose with --set dwi=WORDS")
         volume = strongest_volume(dwi[0])
         images = {"dwi": dwi[0]} | ({"adc": adc[0]} if adc else {})
         return CaseFiles(name, name, images, volumes={} if volume is None else {"dwi": volume})
@@ -104,14 +104,14 @@ def _dcm2niix() -> str:
         import dcm2niix  # type: ignore[import-not-found]
     except ImportError:
         raise InputError(
-            "these are DICOM files, and dcm2niix, which converts them, is not installed; install it with "
-            "'pip install strokereg[dicom]' or from your system, or convert the series to NIfTI yourself"
+            "these are DICOM files, but dcm2niix, which converts them, is not installed; install it with "
+            "'pip install strokereg[dicom]' or your system's package manager, or convert the series to NIfTI yourself"
         ) from None
     return str(dcm2niix.bin)
 
 
 def _convert(program: str, patient: Path) -> Path:
-    """NIfTI files and sidecars of one patient, made once."""
+    """Folder with NIfTI files and sidecars of one patient, from the cache or converted."""
     listed = [(str(p.relative_to(patient)), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(_files(patient))]
     home = cache_folder() / "dicom"
     done = home / digest([str(patient.resolve()), listed])[:32]
@@ -123,10 +123,10 @@ def _convert(program: str, patient: Path) -> Path:
         try:
             ran = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ValueError(f"dcm2niix did not end well ({error}); convert the series yourself") from error
+            raise ValueError(f"dcm2niix failed ({error}); convert the series yourself") from error
         if not any(Path(building).glob("*.nii.gz")):
-            last = ((ran.stderr or ran.stdout).strip().splitlines() or ["it said nothing"])[-1]
-            raise ValueError(f"dcm2niix made no image of it ({last}); see whether the series is whole")
+            last = ((ran.stderr or ran.stdout).strip().splitlines() or ["no output"])[-1]
+            raise ValueError(f"dcm2niix made no image of it ({last}); check that the series is complete")
         if not done.is_dir():
             shutil.copytree(building, done.with_name(f"{done.name}.part"), dirs_exist_ok=True)
             done.with_name(f"{done.name}.part").rename(done)
@@ -134,11 +134,11 @@ def _convert(program: str, patient: Path) -> Path:
 
 
 def _description(image: Path) -> str:
-    """What dcm2niix says of a series: description, protocol and image type."""
+    """Description, protocol and image type of a series, from its sidecar."""
     sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
     try:
-        said = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return image.name
-    words = [said.get("SeriesDescription", ""), said.get("ProtocolName", ""), *said.get("ImageType", [])]
+    words = [content.get("SeriesDescription", ""), content.get("ProtocolName", ""), *content.get("ImageType", [])]
     return " ".join(str(word) for word in words if word)

@@ -1,4 +1,4 @@
-"""Image and mask files of any naming, paired by shell patterns: what the wildcards stand for is the case.
+"""Image and mask files with any names, paired by shell patterns; the part that the wildcards match is the case.
 
 --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'        names, anywhere below the folder
 --images 'img/*.nii.gz' --masks 'seg/*.nii.gz'           paths
@@ -19,17 +19,17 @@ from strokereg.registry.options import Options
 
 
 class FolderReader:
-    """Pairs by pattern; it never takes a folder unasked."""
+    """Pairs files by patterns; used only with `--reader` or `--images`."""
 
     class Options(Options):
         """Patterns with at least one `*`.
 
         Args:
-            images: of the DWI, or of whatever contrast stands in its place.
-            masks, adc, labels: of lesion masks, ADC maps and tissue label maps; "" for none.
+            images: pattern of the DWI, or of another contrast that takes its place.
+            masks, adc, labels: patterns of lesion masks, ADC maps and tissue label maps; "" for none.
             table: label table (BIDS dseg.tsv) of the label maps.
-            subject: regular expression of the subject in a case's name, where a subject has several; names of the form
-                `sub-…_ses-…` say it themselves, and otherwise each case counts as a subject.
+            subject: regular expression for the subject in the name of a case, if a subject has several cases. It is not
+                needed for names such as `sub-…_ses-…`; otherwise each case counts as a subject.
         """
 
         images: str = ""
@@ -47,18 +47,20 @@ class FolderReader:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """Never: without patterns any folder would do."""
+        """Never: without patterns, any folder would match."""
         return False
 
     def read(self, root: Path) -> Source:
         """Pair the files.
 
         Raises:
-            InputError: no pattern for the images, a pattern without a wildcard, or one that fits no file.
+            InputError: no pattern for the images, a pattern without a wildcard, or one that matches no file.
         """
         options = self.options
         if not options.images:
-            raise InputError("--images: say by which names the images are found, for example --images '*_dwi.nii.gz'")
+            raise InputError(
+                "--images: give a pattern for the names of the images, for example --images '*_dwi.nii.gz'"
+            )
         left_out: dict[str, str] = {}
         images = _match(root, "--images", options.images, left_out)
         rest = {
@@ -71,7 +73,7 @@ class FolderReader:
         }
         for part, found in rest.items():
             for key in found.keys() - images.keys():
-                left_out[str(found[key])] = f"this {part} fits no image ({key!r}); see whether the two patterns agree"
+                left_out[str(found[key])] = f"this {part} matches no image ({key!r}); check that the two patterns agree"
         cases = []
         for key, path in sorted(images.items()):
             adc = rest["adc"].get(key)
@@ -89,33 +91,33 @@ class FolderReader:
 
 
 def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> dict[str, Path]:
-    """What the wildcards stood for → file."""
+    """The part that the wildcards match → file."""
     if "*" not in pattern:
         raise InputError(
-            f"{option} {pattern}: has no *, which stands for the name of the case; for example '*_dwi.nii.gz'"
+            f"{option} {pattern}: has no *, which stands for the name of the case; write for example '*_dwi.nii.gz'"
         )
     anywhere = "/" not in pattern
     pieces = re.split(r"\*+", re.sub(r"(?i)\.nii(\*|\.gz)?$", "", pattern))
     expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in pieces))
     found: dict[str, Path] = {}
     for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
-        told = without_ending(path) if anywhere else path.relative_to(root).with_name(without_ending(path)).as_posix()
-        fit = expression.fullmatch(told)
+        name = without_ending(path) if anywhere else path.relative_to(root).with_name(without_ending(path)).as_posix()
+        fit = expression.fullmatch(name)
         if fit is None or ending_of(path) is None or path.is_dir():
             continue
         key = "-".join(word for word in fit.groups() if word) or path.parent.name
         if key in found:
-            left_out[str(path)] = f"is the second file for {key!r}; write the folder into the pattern"
+            left_out[str(path)] = f"is a second file for {key!r}; add the folder to the pattern"
         else:
             found[key] = path
     if not found:
         alike = (path for path in root.rglob("*") if ending_of(path) and _fits_but_for_case(path, root, pattern))
         near = next(alike, None)
-        mend = f"{near.name} differs in upper and lower case" if near else "see the names with 'ls'"
-        raise InputError(f"{option} {pattern}: fits no NIfTI file in {root}; quote the pattern, and {mend}")
+        hint = f"note that {near.name} differs in upper and lower case" if near else "check the file names"
+        raise InputError(f"{option} {pattern}: matches no NIfTI file in {root}; quote the pattern, and {hint}")
     return found
 
 
 def _fits_but_for_case(path: Path, root: Path, pattern: str) -> bool:
-    told = path.name if "/" not in pattern else path.relative_to(root).as_posix()
-    return fnmatchcase(told.lower(), pattern.lower())
+    name = path.name if "/" not in pattern else path.relative_to(root).as_posix()
+    return fnmatchcase(name.lower(), pattern.lower())

@@ -19,17 +19,17 @@ _MASKS = "derivatives/sub-*/ses-*/*"
 
 
 class Isles22Reader:
-    """DWI and ADC with an expert's lesion mask; FLAIR lies on another grid and is left."""
+    """DWI and ADC with an expert's lesion mask; FLAIR is on another grid and is ignored."""
 
     def __init__(self, options: Options) -> None:
         pass
 
     def recognises(self, root: Path) -> bool:
-        """True where images and `_msk` files lie as in the challenge's public set."""
+        """Whether there are images and `_msk` files as in the public set of the challenge."""
         return bool(self._masks(root)) and any(name.suffix == "dwi" for name in self._images(root))
 
     def read(self, root: Path) -> Source:
-        """List the cases, by name."""
+        """List the cases."""
         images: dict[str, dict[str, Path]] = {}
         subjects: dict[str, str] = {}
         for name in self._images(root):
@@ -43,10 +43,12 @@ class Isles22Reader:
             if "dwi" in found
         ]
         known = {case.name for case in cases}
-        lone = {
-            str(path): "has no DWI; fetch the images of this case" for case, path in masks.items() if case not in known
+        without_images = {
+            str(path): "has no DWI; download the images of this case"
+            for case, path in masks.items()
+            if case not in known
         }
-        return Source(cases, left_out=lone)
+        return Source(cases, left_out=without_images)
 
     def _images(self, root: Path) -> list[Name]:
         return parse_all(path for pattern in _IMAGES for path in root.glob(pattern))

@@ -3,9 +3,8 @@
 train/derivatives/sub-stroke0001/ses-02/sub-stroke0001_ses-02_space-ncct_dwi.nii.gz (+ _adc, _lesion-msk)
 train/raw_data/sub-stroke0001/ses-02/sub-stroke0001_ses-02_dwi.nii.gz (+ _adc)
 
-The folder that holds `derivatives` is taken, or the one above it. The infarct masks are drawn in the space of the CT,
-so the images are taken from there too; where only the raw ones lie beside a mask on their own grid, as in the first
-release, they are.
+Give the folder that holds `derivatives`, or the one above it. Infarct masks are in the space of the CT, so the images
+in that space are used. If a mask is on the grid of the raw images, as in the first release, the raw images are used.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ class Isles24Reader:
         pass
 
     def recognises(self, root: Path) -> bool:
-        """True where infarct masks lie in follow-up sessions."""
+        """Whether there are infarct masks in follow-up sessions."""
         found = (path for top in _tops(root) for path in top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*"))
         return any((name := parse_name(path)) is not None and name.suffix == "lesion-msk" for path in found)
 
     def read(self, root: Path) -> Source:
-        """List the cases, by name."""
+        """List the cases."""
         cases, left_out = [], {}
         for top in _tops(root):
             derived = parse_all(top.glob(f"derivatives/sub-*/{_FOLLOW_UP}/*"))
@@ -47,7 +46,7 @@ class Isles24Reader:
                 if "dwi" in images:
                     cases.append(CaseFiles(case, mask.visit[0], images, mask.path))
                 else:
-                    left_out[str(mask.path)] = "has no DWI in its space; fetch the follow-up images of this case"
+                    left_out[str(mask.path)] = "has no DWI in its space; download the follow-up images of this case"
         return Source(cases, left_out=left_out)
 
 

@@ -1,7 +1,7 @@
-"""File names of BIDS and near it: `key-value` pairs joined by underscores, then a suffix.
+"""BIDS-like file names: `key-value` pairs joined by underscores, then a suffix.
 
-An own split of ten lines rather than a library: pybids brings twelve packages, SQLAlchemy among them, and ancpbids
-4 MB of schema, and both refuse names that public stroke sets have (`…_lesion-msk.nii.gz`).
+No library is used: pybids needs twelve packages, SQLAlchemy among them, and ancpbids 4 MB of schema, and both reject
+names that occur in public stroke sets (`…_lesion-msk.nii.gz`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Name:
 
 
 def parse_name(path: Path) -> Name | None:
-    """The parts of a NIfTI file's name; None for another file or one without a subject."""
+    """Parse the name of a NIfTI file; None for another file or one without a subject."""
     if ending_of(path) is None:
         return None
     *pairs, suffix = without_ending(path).split("_")
@@ -43,12 +43,12 @@ def parse_name(path: Path) -> Name | None:
 
 
 def parse_all(paths: Iterable[Path]) -> list[Name]:
-    """The NIfTI files among these with a subject in their name, in the order of their paths; hidden ones are left."""
+    """Parse those NIfTI files that have a subject in their name, sorted by path; hidden files are ignored."""
     return [name for path in sorted(paths) if not path.name.startswith(".") and (name := parse_name(path))]
 
 
 def strongest_volume(image: Path) -> int | None:
-    """Which volume has the highest b-value, by the `.bval` beside the image; None where it holds one or several."""
+    """Index of the volume with the highest b-value, from the `.bval` file; None if it is not unique or the only one."""
     bval = image.with_name(without_ending(image) + ".bval")
     try:
         values = [float(word) for word in bval.read_text(encoding="ascii").split()]

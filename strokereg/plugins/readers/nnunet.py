@@ -1,4 +1,4 @@
-"""A raw data set of nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), of version 1 or 2.
+"""A raw data set of nnU-Net, version 1 or 2 (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
 
 dataset.json                              channel_names (or modality), labels
 imagesTr/stroke_001_0000.nii.gz           channel 0000, 0001, …
@@ -19,7 +19,7 @@ _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
 class NnunetReader:
-    """Training cases; `imagesTs` is left, since its labels are not part of the set."""
+    """Training cases; `imagesTs` is ignored, because it has no labels."""
 
     Options = ChannelOptions
 
@@ -27,14 +27,14 @@ class NnunetReader:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """True where images carry a channel number."""
+        """Whether there are a `dataset.json` and images with a channel number."""
         return (root / DATASET).is_file() and any(root.glob("imagesTr/*_[0-9][0-9][0-9][0-9].nii*"))
 
     def read(self, root: Path) -> Source:
         """List the training cases.
 
         Raises:
-            InputError: a damaged `dataset.json`, or no channel that is known to be the DWI.
+            InputError: `dataset.json` is damaged, or the channel of the DWI is not known.
         """
         channels = channels_of(root, read_dataset(root), self.options)
         images: dict[str, dict[int, Path]] = {}

@@ -1,4 +1,4 @@
-"""A cohort that strokereg simulated or imported: its own layout, as `core.cohort.layout` says."""
+"""A cohort that strokereg simulated or imported; see `core.cohort.layout`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from strokereg.registry.options import Options
 
 
 class OwnReader:
-    """strokereg's own cohorts."""
+    """Cohorts of strokereg."""
 
     def __init__(self, options: Options) -> None:
         pass
 
     def recognises(self, root: Path) -> bool:
-        """True where the description says that strokereg made the folder."""
+        """Whether the description says that strokereg made the folder."""
         try:
             return any(str(maker.get("Name", "")).startswith("strokereg") for maker in read_makers(root))
         except InputError:
             return False
 
     def read(self, root: Path) -> Source:
-        """List the cases, with their label table."""
+        """List the cases and the label table."""
         return Source(layout.list_cases(root), layout.table_path(root))

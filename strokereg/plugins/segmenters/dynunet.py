@@ -1,13 +1,13 @@
-"""`dynunet`: a segmenter after nnU-Net, built by MONAI.
+"""`dynunet`: a U-Net planned like nnU-Net, from the blocks of MONAI.
 
 F. Isensee, P. Jaeger, S. Kohl, J. Petersen, K. Maier-Hein: nnU-Net: a self-configuring method for deep learning-based
 biomedical image segmentation (Nature Methods 2021, arXiv 1809.10486). Blocks, plain or residual, come from MONAI's
-DynUNet (Apache-2.0). The plan follows the paper: each axis is halved while 4 voxels of it remain, filters double from
-32 up to 512 (2D) or 320 (3D), and every output of the decoder but the coarsest is evaluated, each with half the weight
-of the next finer one.
-Departures: AdamW with one cycle in place of SGD with momentum 0.99 and a polynomial schedule: after 300 steps of 8
-slices from 10 simulated cases (16 filters, seed 0) validation Dice was 0.48 with AdamW at 3e-3, 0.44 at 1e-3 and 0.39
-with SGD at its 1e-2; the grid is isotropic, so all kernels are 3; no cascade and no ensemble.
+DynUNet (Apache-2.0). The plan follows the paper: each axis is halved as long as 4 voxels remain, filters double from 32
+up to 512 (2D) or 320 (3D), and every output of the decoder except the coarsest has a loss, with half the weight of the
+next finer one.
+Departures: AdamW with a one-cycle schedule instead of SGD with momentum 0.99 and a polynomial schedule: after 300 steps
+of 8 slices from 10 simulated cases (16 filters, seed 0), validation Dice was 0.48 with AdamW at 3e-3, 0.44 at 1e-3 and
+0.39 with SGD at its 1e-2. All kernels are 3, because the grid is isotropic. No cascade and no ensemble.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from torch import Tensor, nn
 
 from strokereg.core.roles import Batch, Move, Player, require_multiple
 from strokereg.plugins.blocks.layers import CONV
-from strokereg.plugins.blocks.lesion_learner import expect_rare, learner, soft_dice
+from strokereg.plugins.blocks.segmentation import expect_rare, segmenter_player, soft_dice
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
 
 class DynUNet(nn.Module):
-    """Image [N, C, *S] in [-1, 1] → lesion logits [N, 1, *S]; every edge a multiple of what it is halved to."""
+    """Image [N, C, *S] in [-1, 1] → lesion logits [N, 1, *S]; every edge is a multiple of `multiple`."""
 
     class Options(Options):
         """Args:
-        filters: of the finest level, doubled from level to level up to `most`.
+        filters: filters of the finest level, doubled with each level up to `most`.
         most: largest number of filters; None for the paper's 512 in 2D and 320 in 3D.
-        halvings: of each axis at most.
+        halvings: largest number of halvings of each axis.
         residual: residual blocks in the encoder instead of plain ones.
-        supervision: evaluate coarser outputs as well.
+        supervision: add losses on coarser outputs (deep supervision).
         lr, weight_decay: of AdamW with a one-cycle schedule.
         clip: largest gradient norm.
         """
@@ -56,7 +56,7 @@ class DynUNet(nn.Module):
         self.options = options
         strides = plan(problem.size, options.halvings)
         if len(strides) < 3:
-            raise InputError(f"dynunet: the size {problem.size} cannot be halved twice; take edges of 16 or more")
+            raise InputError(f"dynunet: the size {problem.size} cannot be halved twice; use edges of 16 or more")
         self.multiple = max(2 ** sum(step[axis] == 2 for step in strides) for axis in range(problem.dims))
         most = options.most or (512 if problem.dims == 2 else 320)
         filters = [min(options.filters * 2**level, most) for level in range(len(strides))]
@@ -70,18 +70,18 @@ class DynUNet(nn.Module):
             filters=filters,
             res_block=options.residual,
         )
-        # MONAI's own wiring names every block twice and keeps coarse outputs between calls; the blocks are all we need.
+        # Only the blocks are used: MONAI's own module registers them twice and keeps coarse outputs between calls.
         self.down = nn.ModuleList([blocks.input_block, *blocks.downsamples, blocks.bottleneck])
         self.up, self.head = blocks.upsamples, blocks.output_block
-        evaluated = len(self.up) - 2 if options.supervision else 0
-        self.coarse = nn.ModuleList(CONV[problem.dims](width, 1, 1) for width in filters[1 : 1 + evaluated])
+        coarse = len(self.up) - 2 if options.supervision else 0
+        self.coarse = nn.ModuleList(CONV[problem.dims](width, 1, 1) for width in filters[1 : 1 + coarse])
         expect_rare(self.head.conv.conv, *self.coarse)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self._features(image)[0])
 
     def _features(self, image: Tensor) -> list[Tensor]:
-        """What the decoder makes of an image, finest first."""
+        """Outputs of the decoder, finest first."""
         require_multiple(image.shape[2:], self.multiple, "dynunet")
         x, skips = image, []
         for block in self.down:
@@ -95,7 +95,7 @@ class DynUNet(nn.Module):
         return decoded
 
     def players(self) -> dict[str, Player]:
-        return learner(self, self.options)
+        return segmenter_player(self, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         finest, *coarser = self._features(batch.image)
@@ -110,7 +110,7 @@ class DynUNet(nn.Module):
 
 
 def plan(size: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
-    """Strides of each level, finest first: an axis is halved while it is even and 4 voxels of it remain."""
+    """Strides of each level, finest first: an axis is halved as long as it is even and 4 voxels remain."""
     strides = [(1,) * len(size)]
     while len(strides) <= most:
         step = tuple(2 if n % 2 == 0 and n >= 8 else 1 for n in size)

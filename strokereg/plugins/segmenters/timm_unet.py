@@ -1,15 +1,14 @@
-"""`timm-unet`: a U-Net decoder on any encoder that timm knows by name, for slices.
+"""`timm-unet`: a U-Net decoder on any timm encoder, for slices.
 
-O. Ronneberger, P. Fischer, T. Brox: U-Net (2015), with the encoder exchanged for a classification network, as
-V. Iglovikov, A. Shvets: TernausNet (arXiv 1801.05746) did first; encoders from R. Wightman's timm (Apache-2.0).
-Departures: nearest-neighbour upsampling to the size of the skip, so that any image size works; the image itself is the
-finest skip; instance norm in the decoder; stages whose maps would be less than 2 voxels wide are left out; images stay
-in [-1, 1], pretrained encoder or not.
+O. Ronneberger, P. Fischer, T. Brox: U-Net (2015), with a classification network as encoder, first done by V. Iglovikov,
+A. Shvets: TernausNet (arXiv 1801.05746); encoders from R. Wightman's timm (Apache-2.0). Departures: nearest-neighbour
+upsampling to the size of the skip, so any image size works; the image itself is the finest skip; instance norm in the
+decoder; stages with maps less than 2 voxels wide are left out; images stay in [-1, 1], with or without pretrained
+weights.
 
-Encoders mostly hold batch norm, whose running statistics belong to the weights of the last steps. A moving average of
-the weights would be delivered with statistics of other weights, so such an encoder delivers its last weights; one cycle
-has brought the learning rate to nothing by then. Give it batches of 8 slices or more: running statistics of less are
-far from what the network was trained with.
+Most encoders have batch norm. Its running statistics belong to the last weights and not to their moving average, so a
+network with such an encoder delivers its last weights; the one-cycle schedule has reduced the learning rate to almost
+zero by then. Use batches of 8 slices or more, because running statistics of smaller batches are inaccurate.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from strokereg.core.roles import Batch, Move, Player
-from strokereg.plugins.blocks.lesion_learner import expect_rare, learner, soft_dice
+from strokereg.plugins.blocks.segmentation import expect_rare, segmenter_player, soft_dice
 from strokereg.plugins.blocks.timm_encoder import build_encoder
 from strokereg.plugins.segmenters.unet import double
 from strokereg.registry.options import Options
@@ -35,9 +34,9 @@ class TimmUNet(nn.Module):
 
     class Options(Options):
         """Args:
-        encoder: name of a timm model that gives features at several scales.
-        pretrained: start from timm's weights; downloads them unless they are in the cache.
-        filters: of the decoder at full resolution, doubled from level to level up to 256.
+        encoder: name of a timm model with feature maps at several scales.
+        pretrained: start from timm's weights, which are downloaded unless they are in the cache.
+        filters: filters of the decoder at full resolution, doubled with each level up to 256.
         lr, weight_decay: of AdamW with a one-cycle schedule.
         clip: largest gradient norm.
         """
@@ -65,7 +64,7 @@ class TimmUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.encoder(image)
-        # Some transformers give their channels last.
+        # Some transformers return channels last.
         features = [f if f.shape[1] == n else f.movedim(-1, 1) for f, n in zip(features, self.channels, strict=True)]
         *skips, x = [image, *features]
         for merge, skip in zip(reversed(self.merge), reversed(skips), strict=True):
@@ -74,7 +73,7 @@ class TimmUNet(nn.Module):
 
     def players(self) -> dict[str, Player]:
         average = not any(isinstance(part, _BatchNorm) for part in self.encoder.modules())
-        return learner(self, self.options, average)
+        return segmenter_player(self, self.options, average)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         logits = self(batch.image).float()

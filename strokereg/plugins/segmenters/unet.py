@@ -1,9 +1,9 @@
-"""`unet`: the segmenter of the study.
+"""`unet`: a plain U-Net, the default segmenter of a study.
 
 O. Ronneberger, P. Fischer, T. Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation (2015),
 as used for stroke lesions by Platscher, Zopes, Federau (arXiv 2010.02745).
 Departures: padded convolutions, instance norm instead of none, leaky ReLU, strided convolutions instead of
-max-pooling, and Dice + cross-entropy instead of a weighted cross-entropy alone, which small lesions need
+max-pooling, and Dice + cross-entropy, which small lesions need, instead of a weighted cross-entropy
 (the last four as in nnU-Net: Isensee 2021).
 """
 
@@ -18,20 +18,20 @@ from torch import Tensor, nn
 
 from strokereg.core.roles import Batch, Move, Player, require_multiple
 from strokereg.plugins.blocks.layers import CONV, INSTANCE_NORM, UP_CONV
-from strokereg.plugins.blocks.lesion_learner import expect_rare, learner, soft_dice
+from strokereg.plugins.blocks.segmentation import expect_rare, segmenter_player, soft_dice
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
 
 class UNet(nn.Module):
-    """Image [N, C, *S] in [-1, 1] → lesion logits [N, 1, *S]; every edge a multiple of 2^(levels - 1)."""
+    """Image [N, C, *S] in [-1, 1] → lesion logits [N, 1, *S]; every edge is a multiple of 2^(levels - 1)."""
 
     class Options(Options):
         """Args:
         widths: filters of each level, finest first.
         lr, weight_decay: of AdamW with a one-cycle schedule.
         clip: largest gradient norm.
-        dice: weight of the soft Dice loss beside cross-entropy.
+        dice: weight of the soft Dice loss; cross-entropy has weight 1.
         """
 
         widths: tuple[int, ...] = Field(default=(16, 32, 64, 128, 192), min_length=2)
@@ -69,7 +69,7 @@ class UNet(nn.Module):
         return self.head(x)
 
     def players(self) -> dict[str, Player]:
-        return learner(self, self.options)
+        return segmenter_player(self, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         logits = self(batch.image).float()
@@ -80,7 +80,7 @@ class UNet(nn.Module):
 
 
 def double(dims: int, before: int, width: int, stride: int = 1) -> nn.Sequential:
-    """Twice convolution, instance norm, leaky ReLU; the first convolution takes the stride."""
+    """Two times convolution, instance norm and leaky ReLU; the first convolution has the stride."""
     layers: list[nn.Module] = []
     for channels, step in ((before, stride), (width, 1)):
         layers += [

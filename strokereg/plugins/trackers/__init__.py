@@ -1,1 +1,1 @@
-"""Built-in experiment trackers, each over one library that is an extra."""
+"""Built-in experiment trackers. Each needs an optional library."""

@@ -1,4 +1,4 @@
-"""TensorBoard: event files, one folder a run, read by `tensorboard --logdir`."""
+"""TensorBoard: event files in one folder for each run, for `tensorboard --logdir`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from strokereg.registry.errors import InputError
 
 
 class TensorBoardTracker:
-    """Writes every loss as a scalar, and the facts of a run as its text."""
+    """Writes losses as scalars and the facts of a run as text."""
 
     def __init__(self, folder: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise InputError(
-                "--track tensorboard: the package tensorboard is missing; pip install 'strokereg[tensorboard]'"
+                "--track tensorboard: the package tensorboard is missing; run pip install 'strokereg[tensorboard]'"
             ) from error
         self._writer = SummaryWriter
         self._folder = folder
         self._runs: dict[str, Any] = {}
 
     def begin(self, run: str, facts: Mapping[str, Any]) -> None:
-        """Open the run's folder; a run that goes on gets another event file there, which TensorBoard joins."""
+        """Open the folder of the run; a resumed run gets another event file there, which TensorBoard joins."""
         self._runs[run] = self._writer(str(self._folder / run))
         self._runs[run].add_text("run", "\n".join(f"- {name}: {value}" for name, value in facts.items()))
 
@@ -34,11 +34,11 @@ class TensorBoardTracker:
             self._runs[run].add_scalar(name, value, step)
 
     def end(self, run: str, failure: str | None) -> None:
-        """Close the run's file."""
+        """Close the event file of the run."""
         writer = self._runs.pop(run)
         if failure is not None:
             writer.add_text("failure", failure)
         writer.close()
 
     def close(self) -> None:
-        """All files are closed with their runs."""
+        """Does nothing, because each run closes its file."""

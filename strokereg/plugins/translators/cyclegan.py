@@ -1,19 +1,21 @@
-"""`cyclegan`: label maps and images of different cases, each translated into the other and back.
+"""`cyclegan`: translates label maps to images and back, trained on label maps and images of different cases.
 
 J.-Y. Zhu, T. Park, P. Isola, A. Efros: Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
 (2017): residual generators with nine blocks, patch discriminators 64-128-256-512, LSGAN, cycle weight 10, history
-pools of 50, Adam 2e-4 with beta1 0.5. One direction paints label maps, the other reads images; a label map and an image
-of one case never meet.
-Departures: labels are classes and no intensities, so their cycle is evaluated by cross-entropy, which asks for each
-voxel's class where L1 on one-hot maps is content with the average of several. The map that was read from an image goes
-on as the most probable label a voxel, with the gradient of the probabilities (straight-through: Bengio 2013): the
-discriminator could tell soft maps from real ones at a glance, and the painter must learn on what it will be given.
-Generators depart as `resnet_generator` says. An image cannot be put in the place of a label map, so there is no
-identity loss. In its place (`bright`) stands what is known of the first contrast without any pair: lesions are as
-bright as the brightest voxels of the images, counted as many as the lesions have. Both cycles also close when two
-labels swap their intensities, and only the discriminators object, too late for a short training: without this loss,
-lesions came out darker than brain. Set `bright=0` for a first contrast in which lesions are not bright. Budgets of the
-paper's kind, tens of thousands of steps, were not tried.
+pools of 50, Adam 2e-4 with beta1 0.5. A label map and an image of the same case are never used together.
+Departures:
+- The cycle loss of labels is a cross-entropy, because labels are classes. L1 on one-hot maps would accept an average of
+  several classes.
+- A label map that is predicted from an image is rounded to the most probable label of each voxel, with the gradient of
+  the probabilities (straight-through: Bengio 2013). Otherwise the discriminator could tell soft maps from real ones
+  easily, and the image generator would be trained on inputs that it never gets later.
+- Generators differ as described in `resnet_generator`.
+- There is no identity loss, since an image cannot replace a label map. Instead, the loss `bright` uses what is known of
+  the first contrast without pairs: lesions are as bright as the same number of the brightest voxels of real images. The
+  cycle losses do not notice if two labels swap their intensities, and the discriminators do so too late in a short
+  training: without this loss, lesions were darker than brain. Set `bright=0` if lesions are not bright in the first
+  contrast.
+Trainings of tens of thousands of steps, as in the paper, were not tried.
 """
 
 from __future__ import annotations
@@ -38,18 +40,18 @@ from strokereg.registry.problem import Problem
 
 
 class CycleGan(nn.Module):
-    """Labels int64 [N, *S] → image [N, C, *S] in [-1, 1]; every edge a multiple of 4."""
+    """Labels int64 [N, *S] → image [N, C, *S] in [-1, 1]; every edge is a multiple of 4."""
 
     class Options(Options):
         """Args:
         ngf, ndf: filters of the outer layers of generators and discriminators.
         blocks: residual blocks of each generator.
-        lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
-        cycle: weight of the image's cycle loss, L1.
-        label_cycle: weight of the labels' cycle loss, a cross-entropy.
-        bright: weight of what takes the identity loss's place: the lesion is as bright as the brightest of the images.
-        discriminator: weight of the discriminators' losses.
-        pool: fakes of each kind kept for the discriminators.
+        lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
+        cycle: weight of the cycle loss of images, L1.
+        label_cycle: weight of the cycle loss of labels, a cross-entropy.
+        bright: weight of the loss that makes lesions as bright as the brightest voxels of real images.
+        discriminator: weight of the losses of the discriminators.
+        pool: number of fakes of each kind kept for the discriminators.
         """
 
         ngf: int = Field(default=64, ge=1)
@@ -67,9 +69,9 @@ class CycleGan(nn.Module):
         super().__init__()
         self.options, self.labels = options, problem.labels
         o, labels, channels, d = options, problem.labels, problem.channels, options.ndf
-        self.painter = ResNetGenerator(problem, labels, channels, o.ngf, o.blocks)
-        self.reader = ResNetGenerator(problem, channels, labels, o.ngf, o.blocks)
-        self.multiple = self.painter.multiple
+        self.to_image = ResNetGenerator(problem, labels, channels, o.ngf, o.blocks)
+        self.to_labels = ResNetGenerator(problem, channels, labels, o.ngf, o.blocks)
+        self.multiple = self.to_image.multiple
         filters = (d, 2 * d, 4 * d, 8 * d)
         self.image_critic = PatchDiscriminator(problem.dims, channels, filters)
         self.label_critic = PatchDiscriminator(problem.dims, labels, filters)
@@ -79,11 +81,11 @@ class CycleGan(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         require_multiple(labels.shape[1:], self.multiple, "cyclegan")
-        return self.paint(one_hot(labels, self.labels))
+        return self.translate(one_hot(labels, self.labels))
 
-    def paint(self, maps: Tensor) -> Tensor:
+    def translate(self, maps: Tensor) -> Tensor:
         """One-hot labels [N, L, *S] → image [N, C, *S] in [-1, 1]."""
-        return self.painter(maps).tanh()
+        return self.to_image(maps).tanh()
 
     def players(self) -> dict[str, Player]:
         def player(*networks: nn.Module, average: bool) -> Player:
@@ -93,26 +95,26 @@ class CycleGan(nn.Module):
 
         return {
             "discriminators": player(self.image_critic, self.label_critic, average=False),
-            "generators": player(self.painter, self.reader, average=True),
+            "generators": player(self.to_image, self.to_labels, average=True),
         }
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         o, image, maps = self.options, batch.image, one_hot(batch.labels, self.labels)
-        fake_image = self.paint(maps)
-        fake_maps = hardened(self.reader(image))
+        fake_image = self.translate(maps)
+        fake_maps = hardened(self.to_labels(image))
         shown_image, shown_maps = self.images.swap(fake_image.float()), self.maps.swap(fake_maps)
         yield (
             "discriminators",
             {
-                "gan_image": o.discriminator * _game(self.image_critic, image, shown_image),
-                "gan_labels": o.discriminator * _game(self.label_critic, maps, shown_maps),
+                "gan_image": o.discriminator * _critic_loss(self.image_critic, image, shown_image),
+                "gan_labels": o.discriminator * _critic_loss(self.label_critic, maps, shown_maps),
             },
         )
         losses = {
             "gan_image": least_squares(self.image_critic(fake_image), 1.0),
             "gan_labels": least_squares(self.label_critic(fake_maps), 1.0),
-            "cycle_image": o.cycle * F.l1_loss(self.paint(fake_maps).float(), image),
-            "cycle_labels": o.label_cycle * F.cross_entropy(self.reader(fake_image).float(), batch.labels),
+            "cycle_image": o.cycle * F.l1_loss(self.translate(fake_maps).float(), image),
+            "cycle_labels": o.label_cycle * F.cross_entropy(self.to_labels(fake_image).float(), batch.labels),
         }
         if o.bright:
             lesion = batch.labels == self.labels - 1
@@ -128,11 +130,11 @@ def hardened(logits: Tensor) -> Tensor:
 
 
 def too_dark(fake: Tensor, lesion: Tensor, image: Tensor) -> Tensor:
-    """Distance of the mean signal in painted lesions from that of as many voxels, the brightest, of real images.
+    """Difference between the mean signal of synthetic lesions and that of as many of the brightest real voxels.
 
     Args:
         fake, image: [N, *S] in [-1, 1], of different cases.
-        lesion: bool [N, *S], where `fake` was painted with a lesion; without any the distance is 0.
+        lesion: bool [N, *S], the lesions of `fake`; without any the difference is 0.
     """
     count = int(lesion.sum())
     if not count:
@@ -140,5 +142,5 @@ def too_dark(fake: Tensor, lesion: Tensor, image: Tensor) -> Tensor:
     return (fake[lesion].mean() - image.flatten().topk(count).values.mean()).abs()
 
 
-def _game(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def _critic_loss(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return least_squares(critic(real), 1.0) + least_squares(critic(fake.detach()), 0.0)

@@ -1,10 +1,10 @@
-"""`flow`: a velocity field carries noise to an image in a few straight steps.
+"""`flow`: a rectified flow, which turns noise into an image in a few steps along a learnt velocity.
 
-Y. Lipman, R. Chen, H. Ben-Hamu, M. Nickel, M. Le: Flow Matching for Generative Modeling (2023); X. Liu, C. Gong,
-Q. Liu: Flow Straight and Fast (2023), first rectification. On the line x_t = (1 - t) noise + t image a network with the
-labels as condition learns the velocity image - noise; sampling walks from noise along it by Euler's method.
-Departures: a small residual U-Net of its own, with instance norm and without attention; the noise of an image comes
-from z by `noise_field.white`, so that one z gives one image in every runtime; training draws it from torch.
+Y. Lipman, R. Chen, H. Ben-Hamu, M. Nickel, M. Le: Flow Matching for Generative Modeling (2023); X. Liu, C. Gong, Q.
+Liu: Flow Straight and Fast (2023), first rectification. On the line x_t = (1 - t) noise + t image, a network with the
+labels as condition learns the velocity image - noise; sampling follows it from noise by Euler's method. Departures: a
+small residual U-Net with instance norm and without attention. At inference, the noise is derived from z by
+`noise_field.white`, so the same z gives the same image in every runtime; in training, it comes from torch.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from strokereg.registry.problem import Problem
 
 
 class Flow(nn.Module):
-    """Labels int64 [N, *S], z [N, noise] → image [N, C, *S] in [-1, 1]; every edge a multiple of 2^levels."""
+    """Labels int64 [N, *S], z [N, noise] → image [N, C, *S] in [-1, 1]; every edge is a multiple of 2^levels."""
 
     class Options(Options):
         """Args:
-        ngf: filters of the first level; doubled up to fourfold.
-        levels: halvings; fewer where the size does not allow them.
+        ngf: filters of the first level, doubled with each halving up to fourfold.
+        levels: halvings; fewer if the size does not allow them.
         noise: width of z, the seed of the noise field.
         sampling_steps: Euler steps from noise to image.
-        lr, clip: of Adam, and its largest gradient norm.
+        lr, clip: learning rate of Adam and largest gradient norm.
         """
 
         ngf: int = Field(default=64, ge=1)
@@ -86,7 +86,7 @@ class VelocityUNet(nn.Module):
         self.halve = nn.ModuleList(conv(a, a, 4, 2, 1) for a in widths[:-1])
         self.down = nn.ModuleList(TimedBlock(problem.dims, a, b, 4 * ngf) for a, b in pairwise(widths))
         self.up = nn.ModuleList(TimedBlock(problem.dims, a + b, b, 4 * ngf) for a, b in pairwise(widths[::-1]))
-        # The stem goes to the head unnormalised: the velocity holds the noise itself, at its own scale.
+        # The head also gets the unnormalised stem, because the velocity contains the noise at its own scale.
         self.head = conv(2 * widths[0], problem.channels, 3, padding=1)
         nn.init.zeros_(self.head.weight)
 
@@ -103,7 +103,7 @@ class VelocityUNet(nn.Module):
 
 
 class Clock(nn.Module):
-    """Time t [N] → embedding [N, width]: sines and cosines of 1 to 1000 turns' angle through two layers."""
+    """Time t [N] → embedding [N, width]: sines and cosines of 1 t to 1000 t through two layers."""
 
     def __init__(self, width: int, waves: int = 16):
         super().__init__()

@@ -1,12 +1,12 @@
-"""`pix2pix`: the translator of the paper's first row.
+"""`pix2pix`: a conditional GAN from label map to image.
 
-P. Isola, J.-Y. Zhu, T. Zhou, A. Efros: Image-to-Image Translation with Conditional Adversarial Networks (2017),
-in the recipe of Platscher, Zopes, Federau (arXiv 2010.02745): U-Net generator with 64 base filters and dropout
-0.3 in the decoder, or a generator of residual blocks; patch discriminator on image and labels, LSGAN, L1 weight 10,
-discriminator weight 0.5, noise at the discriminator's input that decays to zero, history pool of 50, Adam 2e-4 with
-beta1 0.5.
-Departures: dropout is off at inference, so that an exported network gives what training evaluated; upsampling is
-nearest + convolution, which leaves no checkerboard (Odena 2016); the pool really keeps its images.
+P. Isola, J.-Y. Zhu, T. Zhou, A. Efros: Image-to-Image Translation with Conditional Adversarial Networks (2017), as
+configured by Platscher, Zopes, Federau (arXiv 2010.02745): U-Net generator with 64 base filters and dropout 0.3 in the
+decoder, or a generator of residual blocks; patch discriminator on image and labels, LSGAN, L1 weight 10, discriminator
+weight 0.5, noise at the discriminator's input that decays to zero, history pool of 50, Adam 2e-4 with beta1 0.5.
+Departures: dropout is off at inference, so an exported network gives the same output. Upsampling is nearest-neighbour
+and a convolution, which leaves no checkerboard (Odena 2016). The history pool keeps its images, which the authors' does
+not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from strokereg.core.roles import Batch, Move, Player, require_multiple
-from strokereg.plugins.blocks.adversarial import ConditionalCritic, lsgan_and_l1, opponents
+from strokereg.plugins.blocks.adversarial import ConditionalCritic, gan_players, lsgan_and_l1
 from strokereg.plugins.blocks.layers import (
     CONV,
     DROPOUT,
@@ -37,21 +37,21 @@ from strokereg.registry.problem import Problem
 
 
 class Pix2Pix(nn.Module):
-    """Labels int64 [N, *S] → image [N, C, *S] in [-1, 1]; every edge a multiple of 2^levels (ResNet: 4)."""
+    """Labels int64 [N, *S] → image [N, C, *S] in [-1, 1]; every edge is a multiple of 2^levels (ResNet: 4)."""
 
     class Options(Options):
         """Args:
         generator: U-Net, or residual blocks between two halvings and two doublings.
-        ngf: filters of the generator's first level; doubled up to eightfold (ResNet: fourfold).
+        ngf: filters of the generator's first level, doubled with each halving up to eightfold (ResNet: fourfold).
         ndf: filters of the discriminator's first layer.
-        levels: halvings in the U-Net; fewer where the size does not allow them.
+        levels: halvings in the U-Net; fewer if the size does not allow them.
         blocks: residual blocks of the ResNet.
-        dropout: in the U-Net's inner decoder levels or the residual blocks, while training.
-        lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
+        dropout: in the U-Net's inner decoder levels or the residual blocks, during training.
+        lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
         adversarial, l1: weights of the generator's losses.
         discriminator: weight of the discriminator's loss.
-        noise: standard deviation at the discriminator's input at the start.
-        pool: fakes kept for the discriminator.
+        noise: initial standard deviation of the noise at the discriminator's input.
+        pool: number of fakes kept for the discriminator.
         """
 
         generator: Literal["unet", "resnet"] = "unet"
@@ -80,7 +80,7 @@ class Pix2Pix(nn.Module):
         self.multiple = self.generator.multiple
         normal_weights(self.generator)
         self.critic = ConditionalCritic(problem, options.ndf)
-        # The pool keeps the fake with its labels: the discriminator evaluates the two together.
+        # The pool keeps each fake with its labels, because the discriminator sees both.
         self.pool = HistoryPool(options.pool, problem.channels + 1, *problem.size)
 
     def forward(self, labels: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class Pix2Pix(nn.Module):
         return self.generator(one_hot(labels, self.labels)).tanh()
 
     def players(self) -> dict[str, Player]:
-        return opponents(self.critic, self.generator, self.options)
+        return gan_players(self.critic, self.generator, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         spread = self.options.noise * (1.0 - batch.progress)

@@ -1,12 +1,12 @@
-"""`random-contrast`: every label gets a random intensity; nothing is learnt, and no image is ever seen.
+"""`random-contrast`: gives every label a random intensity. Untrained; it uses no image.
 
 B. Billot et al.: SynthSeg (Medical Image Analysis 2023, arXiv 2107.09559): a Gaussian of random mean and spread for
 each label, a smooth multiplicative field, a random gamma, blur. L. Chalcroft et al. (SynthStroke, arXiv 2404.01946)
-give a stroke lesion a Gaussian of its own in the same way. Ranges are those of SynthSeg's code: mean U(0, 255) and
+give a stroke lesion its own Gaussian in the same way. Ranges are those of SynthSeg's code: mean U(0, 255) and
 spread U(0, 35) of 255, logarithm of the field up to 0.5 on 4 nodes an edge, log gamma N(0, 0.4).
 Departures: no spatial augmentation, which the study's trainer does. Background stays empty, as in a skull-stripped
-scan. Not the range but the mean of the brain is normalised, to where the preparation of scans puts their median. The
-blur is that of a point spread, not of a random slice thickness.
+scan. The mean of the brain is normalised (to the value that prepared scans have as their median), not the range. The
+blur models a point spread, not a random slice thickness.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from strokereg.registry.problem import Problem
 
 _NODES = 4  # of the smooth field, along each edge
 _TAPS = 3  # the blur reaches this many voxels
-_BRAIN = 0.5  # signal of the brain's mean, where 0 is none and 2 is the largest (core.scan.grid: four medians)
+_BRAIN = 0.5  # mean signal of the brain, on a scale from 0 to 2, which is four medians (core.scan.grid)
 
 
 class RandomContrast(nn.Module):
@@ -34,11 +34,11 @@ class RandomContrast(nn.Module):
 
     class Options(Options):
         """Args:
-        spread: largest standard deviation within a label, where means lie in 0 … 1.
-        blur: largest standard deviation of the blur, voxels; the smallest is half of it, for partial volume's sake.
+        spread: largest standard deviation within a label; means are in 0 … 1.
+        blur: largest standard deviation of the blur, voxels; the smallest is half of it, to model partial volume.
         bias: largest standard deviation of the logarithm of the smooth field.
         gamma: standard deviation of the logarithm of gamma.
-        lesion_bright: the lesion is brighter than every tissue, as in acute DWI; the papers leave it to chance.
+        lesion_bright: make the lesion brighter than every tissue, as in acute DWI; in the papers it is random.
         """
 
         spread: float = Field(default=35 / 255, ge=0)
@@ -51,7 +51,7 @@ class RandomContrast(nn.Module):
         super().__init__()
         self.options, self.problem = options, problem
         labels, nodes = problem.labels, _NODES**problem.dims
-        self.parts = [labels, labels, nodes, 1, 1, 1]  # a channel's share of z
+        self.parts = [labels, labels, nodes, 1, 1, 1]  # how many components of z a channel uses for what
         self.noise = problem.channels * sum(self.parts)
 
     def forward(self, labels: Tensor, z: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class RandomContrast(nn.Module):
             means = torch.cat([means[..., :-1], brightest + (1.0 - brightest) * means[..., -1:]], 2)
         brain = (labels > 0)[:, None].float()
         texture = white(z, shape, self.problem.channels)
-        image = (_paint(means, labels) + _paint(spreads, labels) * texture).clamp(min=0.0) * brain
+        image = (_value_of(means, labels) + _value_of(spreads, labels) * texture).clamp(min=0.0) * brain
         nodes = field.reshape(-1, self.problem.channels, *(_NODES,) * len(shape))
         mode = "bilinear" if len(shape) == 2 else "trilinear"
         smooth = F.interpolate(nodes, size=shape, mode=mode, align_corners=True)
@@ -88,14 +88,14 @@ def _uniform(normal: Tensor) -> Tensor:
     return 0.5 * (1.0 + torch.erf(normal / math.sqrt(2.0)))
 
 
-def _paint(values: Tensor, labels: Tensor) -> Tensor:
+def _value_of(values: Tensor, labels: Tensor) -> Tensor:
     """A value for each label [N, C, L] → the value at each voxel [N, C, *S]."""
     flat = labels.flatten(1)[:, None].expand(-1, values.shape[1], -1)
     return values.gather(2, flat).reshape(-1, values.shape[1], *labels.shape[1:])
 
 
 def _blur(image: Tensor, width: Tensor) -> Tensor:
-    """Gaussian blur of [N, C, *S]; its standard deviation in voxels is [N, C, 1]."""
+    """Gaussian blur of an image [N, C, *S] with a standard deviation in voxels, [N, C, 1]."""
     offsets = torch.arange(-_TAPS, _TAPS + 1, device=image.device)
     weights = (-0.5 * (offsets / width.clamp(min=0.05)) ** 2).exp()
     weights = (weights / weights.sum(2, keepdim=True)).reshape(*weights.shape, *(1,) * (image.ndim - 2))

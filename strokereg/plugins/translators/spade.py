@@ -1,11 +1,10 @@
-"""`spade`: labels modulate every layer instead of entering once.
+"""`spade`: noise to image through residual blocks that the label map modulates at every scale.
 
-T. Park, M.-Y. Liu, T.-C. Wang, J.-Y. Zhu: Semantic Image Synthesis with Spatially-Adaptive Normalization (2019),
-in the recipe of Platscher, Zopes, Federau (arXiv 2010.02745): a noise vector (100) goes through a dense layer to
-a 4 x 4 (x 4) map and up through SPADE residual blocks, label maps are max-pooled to each scale (so small lesions
-survive), LSGAN + L1 instead of NVIDIA's hinge + multi-scale + feature matching.
-Departures: the dense map is stretched to the coarsest grid where that is not 4 x 4, so one network takes any
-size that halves evenly.
+T. Park, M.-Y. Liu, T.-C. Wang, J.-Y. Zhu: Semantic Image Synthesis with Spatially-Adaptive Normalization (2019), as
+configured by Platscher, Zopes, Federau (arXiv 2010.02745): a dense layer turns a noise vector (100) into a 4 x 4 (x 4)
+map, which SPADE residual blocks upsample. Label maps are max-pooled to each scale, which preserves small lesions. LSGAN
+and L1 replace the authors' hinge, multi-scale and feature matching losses. Departures: the dense map is resized to the
+coarsest grid if that is not 4 x 4, so the network takes any size that halves evenly.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from strokereg.core.roles import Batch, Move, Player, require_multiple
 from strokereg.core.roles import noise as draw_noise
-from strokereg.plugins.blocks.adversarial import ConditionalCritic, lsgan_and_l1, opponents
+from strokereg.plugins.blocks.adversarial import ConditionalCritic, gan_players, lsgan_and_l1
 from strokereg.plugins.blocks.layers import (
     CONV,
     INSTANCE_NORM,
@@ -29,20 +28,20 @@ from strokereg.plugins.blocks.layers import (
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_START = 4  # edge of the map that the dense layer makes
+_START = 4  # edge of the map from the dense layer
 
 
 class Spade(nn.Module):
-    """Labels int64 [N, *S], z [N, 100] → image [N, C, *S] in [-1, 1]; every edge a multiple of 2^levels."""
+    """Labels int64 [N, *S], z [N, 100] → image [N, C, *S] in [-1, 1]; every edge is a multiple of 2^levels."""
 
     class Options(Options):
         """Args:
-        ngf: filters of the finest level; doubled down to eightfold.
+        ngf: filters of the finest level; doubled with each halving up to eightfold.
         ndf: filters of the discriminator's first layer.
         hidden: filters between labels and modulation maps.
-        levels: doublings from the dense map to the image; fewer where the size does not allow them.
+        levels: doublings from the dense map to the image; fewer if the size does not allow them.
         noise: width of the noise vector.
-        lr, beta1: of Adam, for both players; halfway the rate starts to fall to zero.
+        lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
         adversarial, l1: weights of the generator's losses.
         discriminator: weight of the discriminator's loss.
         """
@@ -70,7 +69,7 @@ class Spade(nn.Module):
         return self.generator(one_hot(labels, self.labels), z)
 
     def players(self) -> dict[str, Player]:
-        return opponents(self.critic, self.generator, self.options)
+        return gan_players(self.critic, self.generator, self.options)
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         fake = self(batch.labels, draw_noise(self, len(batch.labels)))
@@ -106,7 +105,7 @@ class SpadeGenerator(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """Residual block of two modulated convolutions; the short cut is modulated too where the width changes."""
+    """Residual block of two modulated convolutions; the skip connection is modulated too if the width changes."""
 
     def __init__(self, problem: Problem, before: int, width: int, hidden: int):
         super().__init__()

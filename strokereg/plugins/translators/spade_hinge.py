@@ -1,14 +1,14 @@
-"""`spade-hinge`: SPADE in the recipe of its authors.
+"""`spade-hinge`: SPADE with the losses and discriminators of its authors.
 
 T. Park, M.-Y. Liu, T.-C. Wang, J.-Y. Zhu: Semantic Image Synthesis with Spatially-Adaptive Normalization (2019), with
 the discriminators and feature matching of pix2pixHD (Wang 2018): hinge loss, two discriminators at full and half size,
 feature matching weight 10, spectral norm (Miyato 2018) in generator and discriminators, rates 1e-4 and 4e-4 (Heusel
-2017), Adam with betas 0 and 0.9. With `encoder` a variational encoder reads the style z from the real image (KL weight
-0.05); without it z is noise in training too. At inference z is noise in both.
-Departures: no VGG loss, because it needs weights from elsewhere and knows photographs only; `l1` can stand in, and is
-off by default. Generator as in `spade`: instance norm, max-pooled label maps, one block a scale. Discriminators halve
-the image as often as leaves 4 voxels, at most three times, with a padding of 1 instead of 2. KL is averaged over the
-batch, so that its weight does not grow with the batch.
+2017), Adam with betas 0 and 0.9. With `encoder`, a variational encoder predicts the style z from the real image (KL
+weight 0.05); without it, z is noise in training too. At inference z is always noise.
+Departures: no VGG loss, because it needs external weights that were trained on photographs; `l1` can replace it and is
+off by default. The generator is that of `spade`: instance norm, max-pooled label maps, one block for each scale.
+Discriminators halve the image down to at least 4 voxels, at most three times, with a padding of 1 instead of 2. KL is
+averaged over the batch, so its weight does not depend on the batch size.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _AVERAGE_POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 class SpadeHinge(nn.Module):
-    """Labels int64 [N, *S], z [N, noise] → image [N, C, *S] in [-1, 1]; every edge a multiple of 2^levels."""
+    """Labels int64 [N, *S], z [N, noise] → image [N, C, *S] in [-1, 1]; every edge is a multiple of 2^levels."""
 
     class Options(Options):
         """Args:
-        ngf: filters of the generator's finest level; doubled down to eightfold.
+        ngf: filters of the generator's finest level; doubled with each halving up to eightfold.
         ndf: filters of the first layer of each discriminator and of the encoder.
         hidden: filters between labels and modulation maps.
-        levels: doublings from the dense map to the image; fewer where the size does not allow them.
+        levels: doublings from the dense map to the image; fewer if the size does not allow them.
         noise: width of z.
-        encoder: learn the style z from the real image while training.
-        lr: the generator learns at half, the discriminators at twice this rate; halfway both start to fall to zero.
+        encoder: predict the style z from the real image during training.
+        lr: the generator uses half, the discriminators twice this rate; both fall to zero over the second half.
         features, l1: weights of feature matching and of L1 to the real image.
-        kl: weight of the encoder's distance from N(0, 1).
+        kl: weight of the KL divergence of the encoder from N(0, 1).
         """
 
         ngf: int = Field(default=64, ge=1)
@@ -75,12 +75,12 @@ class SpadeHinge(nn.Module):
 
     def players(self) -> dict[str, Player]:
         o, betas = self.options, (0.0, 0.9)
-        makers = [p for part in (self.generator, self.encoder) if part is not None for p in part.parameters()]
+        generating = [p for part in (self.generator, self.encoder) if part is not None for p in part.parameters()]
         return {
             "discriminator": Player(
                 list(self.critics.parameters()), 2.0 * o.lr, betas, schedule="linear", average=False
             ),
-            "generator": Player(makers, 0.5 * o.lr, betas, schedule="linear"),
+            "generator": Player(generating, 0.5 * o.lr, betas, schedule="linear"),
         }
 
     def moves(self, batch: Batch) -> Iterator[Move]:
@@ -97,7 +97,7 @@ class SpadeHinge(nn.Module):
         apart = [F.l1_loss(a.float(), b.float()) for a, b in zip(seen, wanted, strict=True)]
         losses = {"gan": -_mean([value.mean() for value in logits])}
         if o.features:
-            # A sum over layers and a mean over scales.
+            # Sum over layers, mean over scales.
             losses["features"] = o.features * torch.stack(apart).sum() / len(self.critics)
         if o.l1:
             losses["l1"] = o.l1 * F.l1_loss(fake.float(), batch.image)
@@ -106,7 +106,7 @@ class SpadeHinge(nn.Module):
         yield "generator", losses
 
     def style(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Style z [N, Z] of a real image, with its KL divergence from N(0, 1); plain noise without an encoder."""
+        """Style z [N, Z] of a real image and its KL divergence from N(0, 1); plain noise without an encoder."""
         noise = draw_noise(self, len(image))
         if self.encoder is None:
             return noise, noise.new_zeros(())
@@ -117,12 +117,12 @@ class SpadeHinge(nn.Module):
     def evaluate(self, image: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Patch logits of each discriminator, and the features of all their layers."""
         x = torch.cat([image, one_hot(labels, self.labels).to(image.dtype)], 1)
-        evaluated = [critic(x) for critic in self.critics]
-        return [layers[-1].float() for layers in evaluated], [x for layers in evaluated for x in layers[:-1]]
+        outputs = [critic(x) for critic in self.critics]
+        return [layers[-1].float() for layers in outputs], [x for layers in outputs for x in layers[:-1]]
 
 
 class ScaleCritic(nn.Module):
-    """Patch discriminator with spectral and instance norm that shows all its layers (pix2pixHD).
+    """Patch discriminator with spectral and instance norm that returns the outputs of all layers (pix2pixHD).
 
     Args:
         halved: how often the image is halved first.
@@ -156,7 +156,7 @@ class ScaleCritic(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """Image [N, C, *S] of the size trained on → mean and log variance of its style, [N, Z] each."""
+    """Image [N, C, *S] of the training size → mean and log variance of its style, [N, Z] each."""
 
     def __init__(self, problem: Problem, ndf: int, width: int):
         super().__init__()

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from strokereg.core.train.artefacts import KINDS
-from strokereg.core.train.augmentation import FULL, MOVEMENTS, Augmentation, augment
-from strokereg.core.train.recipe import augmentation_of
+from strokereg.core.train.augmentation import FULL, MOVEMENTS, Augmentation, augment, augmentation_of
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.errors import InputError
 

@@ -19,7 +19,7 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.train.dataset import prepare_dataset
+from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 from strokereg.core.train.prepared import clear_leftovers, fitting_size, prepare_cases, write_prepared
 from strokereg.registry.errors import InputError
 
@@ -136,7 +136,7 @@ def test_a_process_killed_in_the_middle_harms_no_other(small_cohort, tmp_path):
     assert not list(cache.rglob(".building-*"))
     assert entries(cache) == {path: time for path, time in made.items() if path.parent != half}
     cohort = open_cohort(small_cohort)
-    how = prepare_dataset(cohort, ("dwi",), (6.0,) * 3, 2, tmp_path / "other").preparation
+    how = prepare_dataset(cohort, DatasetSettings(spacing=(6.0,) * 3), tmp_path / "other").preparation
     files = [*cohort.part("train"), *cohort.part("val")]
     for case in prepare_cases(files, how, cohort.table, tmp_path / "other"):
         for part in ("image", "labels"):
@@ -145,7 +145,7 @@ def test_a_process_killed_in_the_middle_harms_no_other(small_cohort, tmp_path):
 
 def test_a_case_that_was_made_has_no_way_back(tmp_path):
     made = write_prepared(tmp_path / "a", "a", np.zeros((1, 4, 4, 4)), np.zeros((4, 4, 4)), 2)
-    with pytest.raises(InputError, match="no grid to go back to"):
+    with pytest.raises(InputError, match="no scan grid to go back to"):
         made.give_back(made.mask)
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.device import choose_device, choose_precision
-from strokereg.core.train.history import series
+from strokereg.core.train.tracking import series
 from strokereg.core.train.trainer import Trainer, TrainerSettings, _rate
-from strokereg.registry.errors import InputError, RunFailed, StrokeregError
+from strokereg.registry.errors import RunFailed, StrokeregError
 
 
 class Line(nn.Module):
@@ -129,44 +128,3 @@ def test_an_untrained_method_looks_at_as_many_batches_as_it_wants(tmp_path):
 )
 def test_schedules(schedule, values):
     assert [_rate(schedule, p) for p in (0.0, 0.5, 0.99)] == pytest.approx(values, abs=1e-3)
-
-
-def test_devices_and_precisions_that_are_not_there():
-    assert choose_device("cpu").type == "cpu"
-    assert choose_precision("fp32", torch.device("cpu")) == "fp32"
-    with pytest.raises(InputError, match="needs a CUDA GPU"):
-        choose_precision("fp16", torch.device("cpu"))
-    with pytest.raises(InputError, match="no such device"):
-        choose_device("abacus")
-    with pytest.raises(InputError, match="not on this machine"):
-        choose_device("cuda:63")
-
-
-def test_thin_volumes_train_soundly_in_bf16(tmp_path):
-    """Without the guard their weight gradients hold what lay in memory before: NaN, or another number each time."""
-
-    class Thin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.layers = nn.Sequential(nn.Conv3d(16, 32, 3, padding=1), nn.ReLU(), nn.Conv3d(32, 16, 3, padding=1))
-
-        def players(self):
-            return {"net": Player(list(self.parameters()), lr=1e-2)}
-
-        def moves(self, batch):
-            litter = [torch.full((size,), float("nan")) for size in (1_000, 20_000, 100_000)]
-            del litter  # what is given back is what a fresh buffer may hold
-            x = torch.linspace(-1, 1, 2 * 16 * 8).reshape(2, 16, 2, 2, 2)
-            yield "net", {"loss": (self.layers(x).float() - x).square().mean()}
-
-    def weights(name):
-        (tmp_path / name).mkdir()
-        settings = TrainerSettings(steps=10, precision="bf16", device="cpu")
-        model = Trainer(Thin(), "thin", draw, settings, tmp_path / name).fit()
-        assert "forward" not in vars(model.layers[0])  # nothing of the guard stays
-        return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-    first = weights("0")
-    assert first.isfinite().all()
-    assert all(torch.equal(first, weights(str(again))) for again in range(1, 4))

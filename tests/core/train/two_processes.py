@@ -18,20 +18,20 @@ class Pair(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.painter, self.critic = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3)
+        self.translator, self.critic = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3)
 
     def players(self):
         return {
-            name: Player(list(getattr(self, name).parameters()), lr=1e-2, clip=1.0) for name in ("painter", "critic")
+            name: Player(list(getattr(self, name).parameters()), lr=1e-2, clip=1.0) for name in ("translator", "critic")
         }
 
     def moves(self, batch):
-        fake = self.painter(batch.mask)
+        fake = self.translator(batch.mask)
         yield (
             "critic",
             {"gan": (self.critic(fake.detach()) - 1).square().mean() + self.critic(batch.image).square().mean()},
         )
-        yield "painter", {"l1": (fake - batch.image).abs().mean(), "gan": self.critic(fake).square().mean()}
+        yield "translator", {"l1": (fake - batch.image).abs().mean(), "gan": self.critic(fake).square().mean()}
 
 
 def draw(step, device, progress):

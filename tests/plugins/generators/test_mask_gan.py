@@ -1,4 +1,4 @@
-"""What is special to `mask-gan`: asking for a volume."""
+"""`mask-gan`: lesion volumes on request, the losses and their moves."""
 
 from __future__ import annotations
 
@@ -96,3 +96,21 @@ def test_volumes_that_cannot_be_asked_for():
         build().for_volume(torch.zeros(1, 16), 5.0, 0.1)
     with pytest.raises(InputError, match="train it first"):
         build(volume=True).for_volume(torch.zeros(1, 17), 5.0, 0.1)
+
+
+@pytest.mark.parametrize(("slope", "penalty"), [(1.0, 0.0), (3.0, 4.0)])
+def test_the_gradient_penalty_asks_for_slope_one(slope, penalty):
+    model = MaskGan(Problem(labels=3, size=(8, 8)), MaskGan.Options(ngf=2, ndf=2))
+    plane = torch.nn.Linear(64, 1)
+    plane.weight.data *= slope / plane.weight.data.norm()
+    model.critic = torch.nn.Sequential(torch.nn.Flatten(), plane)
+    real, fake = torch.randn(4, 1, 8, 8), torch.randn(4, 1, 8, 8)
+    assert model.gradient_penalty(real, fake).item() == pytest.approx(penalty, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize(("loss", "moves"), [("wasserstein", 3), ("lsgan", 1), ("jensen-shannon", 1)])
+def test_the_critic_of_wasserstein_moves_more_often(loss, moves):
+    model = MaskGan(Problem(labels=3, size=(8, 8)), MaskGan.Options(ngf=2, ndf=2, loss=loss))
+    mask = torch.zeros(2, 1, 8, 8)
+    played = [name for name, _ in model.moves(Batch(mask[:, 0].long(), mask, mask))]
+    assert played == ["critic"] * moves + ["generator"]

@@ -83,7 +83,7 @@ def test_each_scale_has_its_own_multiple():
 
 def test_a_size_that_cannot_be_halved_is_one_sentence():
     with pytest.raises(
-        InputError, match=r"dynunet: the size \(9, 15\) cannot be halved twice; take edges of 16 or more"
+        InputError, match=r"dynunet: the size \(9, 15\) cannot be halved twice; use edges of 16 or more"
     ):
         network((9, 15))
 

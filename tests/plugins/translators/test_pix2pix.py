@@ -1,4 +1,4 @@
-"""`pix2pix` and the parts that it shares with other translators."""
+"""`pix2pix`: its generators, dropout, noise and history pool."""
 
 from __future__ import annotations
 
@@ -46,9 +46,3 @@ def test_the_pool_keeps_a_fake_with_its_labels(brains):
     with torch.no_grad():
         assert torch.allclose(model.pool.items[:2, :1], model(batch.labels), atol=1e-6)
     assert torch.equal(model.pool.items[:2, 1].long(), batch.labels)
-
-
-def test_the_residual_generator_halves_no_odd_size():
-    generator = ResNetGenerator(Problem(labels=5, size=(18, 16)), 5, 1, 4, 1)
-    assert generator.multiple == 2
-    assert generator(torch.rand(1, 5, 18, 16)).shape == (1, 1, 18, 16)

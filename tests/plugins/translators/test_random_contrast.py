@@ -12,7 +12,7 @@ from strokereg.registry.problem import Problem
 LABELS = 5
 
 
-def painter(dims=2, channels=1, **options):
+def translator(dims=2, channels=1, **options):
     return RandomContrast(
         Problem(dims=dims, labels=LABELS, channels=channels, size=(16,) * dims), RandomContrast.Options(**options)
     ).eval()
@@ -34,19 +34,19 @@ def means(image, labels):
 
 
 def test_any_order_of_the_labels_comes_up():
-    model, labels = painter(), quarters()
+    model, labels = translator(), quarters()
     seen = {tuple(means(model(labels, draws(model, 1, seed)), labels).argsort().tolist()) for seed in range(200)}
     assert len(seen) == 24
 
 
 def test_the_lesion_is_the_brightest_where_that_is_asked():
-    model, labels = painter(lesion_bright=True, spread=0.0, bias=0.0, blur=0.0), quarters()
+    model, labels = translator(lesion_bright=True, spread=0.0, bias=0.0, blur=0.0), quarters()
     brightest = [int(means(model(labels, draws(model, 1, seed)), labels).argmax()) for seed in range(50)]
     assert set(brightest) == {3}
 
 
 def test_background_is_empty_and_the_mean_of_the_brain_is_where_scans_have_their_median():
-    model, labels = painter(channels=2), quarters(8)
+    model, labels = translator(channels=2), quarters(8)
     image = model(labels, draws(model, 8))
     assert image.shape == (8, 2, 40, 40)
     assert (image[(labels == 0)[:, None].expand_as(image)] == -1).all()
@@ -56,13 +56,13 @@ def test_background_is_empty_and_the_mean_of_the_brain_is_where_scans_have_their
 
 
 def test_channels_have_contrasts_of_their_own():
-    model, labels = painter(channels=2), quarters()
+    model, labels = translator(channels=2), quarters()
     first, second = model(labels, draws(model, 1))[0, :, 4:36, 4:36].flatten(1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.95
 
 
 def test_without_spread_shading_and_blur_a_label_is_one_value():
-    model, labels = painter(spread=0.0, bias=0.0, blur=0.0, gamma=0.0), quarters()
+    model, labels = translator(spread=0.0, bias=0.0, blur=0.0, gamma=0.0), quarters()
     image = model(labels, draws(model, 1))[0, 0]
     assert all(image[labels[0] == k].std() < 1e-6 for k in range(1, LABELS))
 

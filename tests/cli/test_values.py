@@ -1,0 +1,51 @@
+"""Option types: what they accept, and one sentence for what they do not."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from strokereg.cli.values import Cases, Names, Numbers, Pairs, Parts, Seeds, Shares, counted
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Names(), "pix2pix, spade,", ("pix2pix", "spade")),
+        (Cases(), "10,50,all", (10, 50, 0)),
+        (Seeds(), "3", (0, 1, 2)),
+        (Seeds(), "0,7", (0, 7)),
+        (Numbers(), "64,64", (64, 64)),
+        (Parts(), "110,10,40", (110, 10, 40)),
+        (Shares(), "0.25,0.5", (0.25, 0.5)),
+        (Pairs(), " name = a=b ", ("name", "a=b")),
+    ],
+)
+def test_values(kind, text, value):
+    assert kind.convert(text, None, None) == value
+    assert kind.convert(value, None, None) == value  # a default is converted already
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (Names(), " , ", "name at least one"),
+        (Cases(), "10,many", "give whole numbers of at least 1, or all"),
+        (Cases(), "0", "whole numbers of at least 1"),
+        (Seeds(), "0", "give the number of seeds"),
+        (Seeds(), "1,x", "give the number of seeds"),
+        (Numbers(), "64x64", "give whole numbers"),
+        (Parts(), "110,10", "give three whole numbers"),
+        (Parts(), "110,0,40", "give three whole numbers"),
+        (Shares(), "half", "give numbers between 0 and 1"),
+        (Pairs(), "lr", "write it as key=value"),
+        (Pairs(), "=1", "write it as key=value"),
+    ],
+)
+def test_wrong_values_are_one_sentence(kind, text, said):
+    with pytest.raises(click.BadParameter, match=said):
+        kind.convert(text, None, None)
+
+
+def test_counts_are_grammatical():
+    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]

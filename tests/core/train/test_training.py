@@ -1,0 +1,52 @@
+"""A training in one call from Python."""
+
+from __future__ import annotations
+
+import pytest
+
+import strokereg
+from strokereg.core.train.dataset import DatasetSettings
+from strokereg.core.train.trainer import TrainerSettings
+from strokereg.core.train.training import TrainingCallbacks, TrainingSettings
+from strokereg.registry.errors import InputError
+
+SETTINGS = TrainingSettings(
+    options={"widths": (4, 8)},
+    dataset=DatasetSettings(spacing=(8.0,) * 3),
+    trainer=TrainerSettings(steps=3, batch_size=2),
+    cases=3,
+)
+
+
+def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    progress, steps = [], []
+    callbacks = TrainingCallbacks(
+        on_progress=lambda done, total: progress.append((done, total)), on_step=lambda step, losses: steps.append(step)
+    )
+    run, record = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
+    assert str(run) == "runs/unet"
+    assert progress[0] == (0, 7)
+    assert sorted(progress)[-1] == (7, 7)
+    assert steps == [1, 2, 3]
+    assert record.done
+    assert record.options == {"widths": [4, 8]}
+    assert record.postprocessing is not None
+    assert (record.trainer["steps"], record.cohort["training_cases"]) == (3, 3)
+    again, same = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
+    assert (again, same) == (run, record)
+    assert steps == [1, 2, 3]
+
+
+def test_settings_can_be_plain_values():
+    plain = {"options": {"widths": (4, 8)}, "dataset": {"spacing": (8, 8, 8)}, "trainer": {"steps": 3, "batch_size": 2}}
+    assert TrainingSettings(**plain, cases=3) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"spacing": (3, 0, 3)}, "the voxel size must be positive"), ({"patch": (16, 20)}, "multiple of 16 voxels")],
+)
+def test_impossible_grids_are_one_sentence(changes, said):
+    with pytest.raises(InputError, match=said):
+        DatasetSettings(**changes)

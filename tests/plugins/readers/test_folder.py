@@ -1,0 +1,28 @@
+"""Files of any naming, paired by patterns."""
+
+from __future__ import annotations
+
+from strokereg.core.cohort.importing.naming import name_visits
+from strokereg.core.cohort.open import read_source
+
+
+def test_a_folder_of_any_naming(touch):
+    root = touch("a/p1_dwi.nii.gz", "b/p1_lesion.nii.gz", "a/p2_dwi.nii", "b/p3_lesion.nii.gz", "a/notes_dwi.txt")
+    _, source = read_source(root, "folder", {"images": "*_dwi.nii*", "masks": "*_lesion.nii.gz"})
+    assert [(case.name, case.mask and case.mask.name) for case in source.cases] == [
+        ("p1", "p1_lesion.nii.gz"),
+        ("p2", None),
+    ]
+    assert list(source.left_out) == [str(root / "b/p3_lesion.nii.gz")]
+    _, source = read_source(root, "folder", {"images": "a/*_dwi.nii.gz", "masks": "b/*_lesion.nii.gz"})
+    assert [case.name for case in source.cases] == ["p1"]
+
+
+def test_subjects_of_a_folder_are_told_by_their_names(touch):
+    root = touch("sub-r1_ses-2_space-MNI_T1w.nii.gz", "p07-late_b1000.nii", "p07-early_b1000.nii")
+    _, source = read_source(root, "folder", {"images": "*_T1w.nii.gz"})
+    assert [(case.name, case.subject) for case in source.cases] == [("sub-r1_ses-2", "sub-r1")]
+    _, source = read_source(root, "folder", {"images": "*_b1000.nii", "subject": r"p\d+"})
+    visits, left_out = name_visits(source.cases)
+    assert [visit.name for visit in visits] == ["sub-p07_ses-early", "sub-p07_ses-late"]
+    assert left_out == {}

@@ -1,0 +1,32 @@
+"""BIDS-like names and b-values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strokereg.plugins.readers.names import parse_all, parse_name, strongest_volume
+
+
+def test_the_parts_of_a_name():
+    name = parse_name(Path("sub-01_ses-1_rec-TRACE_DWI.nii.gz"))
+    assert name.entities == {"sub": "01", "ses": "1", "rec": "TRACE"}
+    assert (name.suffix, name.case, name.visit) == ("dwi", "sub-01_ses-1", ("sub-01", "ses-1"))
+    assert parse_name(Path("sub-s1_lesion-msk.nii.gz")).suffix == "lesion-msk"
+    assert parse_name(Path("sub-01_dwi.json")) is None
+    assert parse_name(Path("t1_dwi.nii.gz")) is None
+
+
+def test_hidden_files_are_ignored_and_the_rest_is_sorted():
+    paths = [Path("b/sub-2_dwi.nii"), Path("a/sub-3_dwi.nii"), Path("a/._sub-1_dwi.nii"), Path("a/notes.nii")]
+    assert [name.case for name in parse_all(paths)] == ["sub-3", "sub-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "volume"), [("0 500 1000", 2), ("0 1000 1000", None), ("1000", None), ("none", None), (None, None)]
+)
+def test_the_volume_with_the_highest_b_value(tmp_path, text, volume):
+    if text is not None:
+        (tmp_path / "sub-1_dwi.bval").write_text(text)
+    assert strongest_volume(tmp_path / "sub-1_dwi.nii.gz") == volume
