@@ -80,7 +80,7 @@ def arm_sentence(arm: Arm) -> str | None:
         "gain": "",
         "loss": "; a loss",
         "no difference shown": "; the interval includes 0: no gain is shown",
-        "one training": "; with one training per arm, variation between trainings is not in the interval, so this is not called a gain",
+        "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
         "too few cases": "; without an interval this is not called a gain",
     }[verdict(contrast)]
     return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."

@@ -22,7 +22,7 @@ from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.workers import end_with_parent
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task, record_of
-from strokereg.core.synthesis.cases import Tally, render, synthesize_labels
+from strokereg.core.synthesis.cases import SynthesisSettings, Tally, render, synthesize_labels
 from strokereg.core.synthesis.mixed import mix_case
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.device import choose_device
@@ -152,10 +152,12 @@ def _compose(context: StudyContext, task: Task, needs: Mapping[str, Task]) -> Co
     cases = dataset.train[: task.cases]
     anatomy = (context.public.anatomies if task.public else cases)[0]
     tally, prior = Tally(), learn_prior(cases, dataset.problem.dims)
+    stochastic = spec_of(task.architecture).stochastic
+    settings = SynthesisSettings(generator, translator, stochastic, dataset.table, dataset.problem, prior)
     begun = time.perf_counter()
-    labels = synthesize_labels(anatomy, generator, dataset.table, dataset.problem, prior, 0.5, (task.seed, 0), tally)
+    labels = synthesize_labels(anatomy, settings, (task.seed, 0), tally)
     composed = time.perf_counter()
-    render(translator, labels, spec_of(task.architecture).stochastic)
+    render(translator, labels, stochastic)
     rendered = time.perf_counter()
     # Untrained generators draw masks that fit nowhere, again and again; trained ones rarely do.
     first = tally.lesions / max(1, tally.lesions + tally.redrawn)

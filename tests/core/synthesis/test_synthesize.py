@@ -93,5 +93,5 @@ def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, p
     assert "not a run folder" in told(str(tmp_path))
     assert "no split.tsv" in told(makers["translator"], makers["generator"], "--cohort", str(phantom))
     assert not (tmp_path / "out").exists()
-    assert "holds another dataset" in told(makers["translator"], makers["generator"], "--out", str(made))
+    assert "holds a cohort made with" in told(makers["translator"], makers["generator"], "--out", str(made))
     assert "is not empty" in told(makers["translator"], makers["generator"], "--out", str(phantom.parent))
