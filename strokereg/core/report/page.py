@@ -20,7 +20,7 @@ from strokereg.core.report.names import Group, Names
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import Contrast, Moments
 from strokereg.core.report.summary import STRATA, evaluated_cases, scores
-from strokereg.core.report.volumes import ViewerScan, encode
+from strokereg.core.report.viewer import ViewerScan, encode
 from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
 from strokereg.core.storage.files import replacing
 
