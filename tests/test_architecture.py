@@ -83,6 +83,8 @@ UNMIRRORED: dict[str, str] = {
     # export
     # testing
     # cli
+    "cli/evaluate/group.py": "a table of commands, see cli/evaluate/test_generator.py",
+    "cli/evaluate/translator.py": "run by core/study/test_translators.py",
 }
 
 
