@@ -81,8 +81,15 @@ UNMIRRORED: dict[str, str] = {
     # core/simulate
     # core/tissue
     # core/synthesis
+    "core/synthesis/cohort.py": "written by synthesize(), see test_synthesize.py",
     # core/evaluate
+    "core/evaluate/generators.py": "one training, run by cli/evaluate/test_generator.py",
+    "core/evaluate/mask_sheet.py": "drawn by evaluate_generators, see cli/evaluate/test_generator.py",
+    "core/evaluate/views.py": "cuts images for core/study/test_translators.py",
     # core/report
+    "core/report/losses.py": "one chart, see core/report/test_charts.py",
+    "core/report/names.py": "labels of the charts, see core/report/test_charts.py",
+    "core/report/svg.py": "drawing helpers, see core/report/test_charts.py",
     # core/study
     # plugins/blocks
     # plugins/generators
@@ -109,6 +116,8 @@ UNMIRRORED: dict[str, str] = {
     "testing/subject.py": "tests/testing/test_faults.py runs every check through it",
     "testing/toys.py": "tests/testing/test_faults.py runs every check through it",
     # cli
+    "cli/evaluate/group.py": "a table of commands, see cli/evaluate/test_generator.py",
+    "cli/evaluate/translator.py": "run by core/study/test_translators.py",
 }
 
 

@@ -1,4 +1,4 @@
-"""`strokereg evaluate generator`: how like real lesion masks are those that generators draw?"""
+"""`strokereg evaluate generator`: compare generated lesion masks with real ones."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 @click.option("--models", type=Names(), help="Generators, comma separated.  [default: mask-gan,mask-warp]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-masks]")
 @click.option("--steps", type=int, help="Optimiser steps of each trained generator.  [default: 1000]")
-@click.option("--batch-size", type=int, help="Masks a step.  [default: 8, in 2D 16]")
-@click.option("--dims", type=click.IntRange(2, 3), default=3, show_default=True, help="Largest slices, or whole masks.")
-@click.option("--spacing", type=float, default=4.0, show_default=True, help="Grid in mm.")
+@click.option("--batch-size", type=int, help="Masks per step.  [default: 8, in 2D 16]")
+@click.option(
+    "--dims",
+    type=click.IntRange(2, 3),
+    default=3,
+    show_default=True,
+    help="2: largest slice of each mask. 3: the full mask.",
+)
+@click.option("--spacing", type=float, default=4.0, show_default=True, help="Voxel size in mm.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a generator: --set mask-gan.ngf=16.")
-@click.option("--seed", type=int, help="Of the division and of everything else random.  [default: 0]")
-@click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=int, help="Of torch on a CPU.  [default: 1]")
+@click.option("--seed", type=int, help="Seed of the split and of all other random numbers.  [default: 0]")
+@click.option("--device", help="Device: auto, cpu, cuda or mps.")
+@click.option("--threads", type=int, help="Torch threads on a CPU.  [default: 1]")
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
 def generator(
     folder: Path,
@@ -43,11 +49,11 @@ def generator(
     as_json: bool,
     **settings: object,
 ) -> None:
-    """Train generators on four fifths of a folder of real lesion masks and evaluate what they draw on the rest.
+    """Train generators on 80 % of a folder of real lesion masks and compare their masks with held-out ones.
 
-    Volume, number of components, surface to volume, sphericity and location, each as a distance to held-out real masks;
-    and the overlap with the most similar training mask, which shows copying. The first row holds other real masks
-    against them: nothing should be expected to come nearer. Called again, it finds finished trainings.
+    The table gives distances in volume, number of components, surface to volume, sphericity and location. A high
+    overlap with the most similar training mask is a sign of copying. The first row compares real masks with other
+    real masks: it is the best result to expect. Run the command again to reuse finished trainings.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

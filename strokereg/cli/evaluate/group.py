@@ -1,4 +1,4 @@
-"""`strokereg evaluate`: hold what architectures make against what is real; one file a command."""
+"""`strokereg evaluate`: compare generated data with real data; one file per command."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from strokereg.cli.main import LazyGroup
 COMMANDS = {
     "generator": (
         "strokereg.cli.evaluate.generator:generator",
-        "Lesion masks of generators against real masks in MNI space.",
+        "Compare generated lesion masks with real masks in MNI space.",
     ),
     "translator": (
         "strokereg.cli.evaluate.translator:translator",
-        "Images of translators against scans of held-out cases.",
+        "Compare translated images with real scans of held-out cases.",
     ),
 }
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def evaluate() -> None:
-    """Hold what architectures make against what is real: one table and one sheet of pictures."""
+    """Compare the output of generators or translators with real data, in a table and a sheet of pictures."""

@@ -1,4 +1,4 @@
-"""`strokereg evaluate translator`: how like real scans are the images that translators paint?"""
+"""`strokereg evaluate translator`: compare translated images with real scans."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @click.option("--models", type=Names(), help="Translators, comma separated.  [default: all that fit]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-images]")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps of each translator.  [default: the preset's]")
-@click.option("--batch-size", type=click.IntRange(1), help="Samples a step of every network.  [default: the preset's]")
+@click.option("--batch-size", type=click.IntRange(1), help="Samples per step of each network.  [default: the preset's]")
 @click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
 @click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all random numbers.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, one on a GPU]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
@@ -51,10 +51,11 @@ def translator(
     as_json: bool,
     **changes: object,
 ) -> None:
-    """Train translators for the same number of steps, translate label maps of cases that none has seen, and measure.
+    """Train translators for the same number of steps and compare their images with real scans of held-out cases.
 
-    SSIM and PSNR against the true image; Fréchet and kernel distance, precision and recall in features of a segmenter
-    trained on the same cases; lesion contrast. Interrupted and called again, it goes on where it stopped.
+    SSIM and PSNR compare each image with the real one. Fréchet and kernel distance, precision and recall use features
+    of a segmenter trained on the same cases. Lesion contrast is shown too. An interrupted evaluation resumes where it
+    stopped.
     """
     from rich.console import Console
 
@@ -86,11 +87,11 @@ def translator(
     for name, reason in evaluated.failures.items():
         click.echo(f"{name} failed: {reason}")
     click.echo(
-        f"\nUnder each number its 95 % interval over {len(evaluated.held_out)} held-out cases. "
-        f"PSNR in dB; the true images' lesion contrast is {evaluated.truth.value:.2f}."
+        f"\nThe second line of each cell is a 95 % interval over {len(evaluated.held_out)} held-out cases. "
+        f"PSNR in dB; the lesion contrast of the real images is {evaluated.truth.value:.2f}."
     )
     if evaluated.simulated:
-        click.echo("Simulated images: these numbers say nothing of clinical ones.")
+        click.echo("Simulated cohort: these are not clinical numbers.")
     click.echo(f"\nPictures: {folder / 'sheet.png'}")
 
 

@@ -1,8 +1,8 @@
-"""Generators held against real masks: train on four fifths of a folder, evaluate on the rest, picture and table.
+"""Compare generators with real masks: train on 80 % of a folder and evaluate on the rest.
 
-The held-out fifth is halved: one half is what all are held against, the other shows how far two sets of real masks of
-that size are apart, the good end of the scale. `mask-warp`, which only bends training masks, is the other mark: it has
-the shapes for nothing, but knows nothing new.
+The held-out 20 % are split in two. All sets are compared with the first half. The second half shows the distance
+between two sets of real masks, which is the best result to expect. `mask-warp`, which only deforms training masks, is
+the simple baseline.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from strokereg.registry.installed import Entry
 from strokereg.registry.options import parse
 from strokereg.registry.problem import Problem
 
-#: Told what is being done, how far it is, and of how much.
+#: Called with what is being done, how many units are finished, and how many there are.
 OnProgress = Callable[[str, int, int], None]
 
-#: Where it goes when nobody says where, and who is evaluated when nobody is named.
+#: Default output folder and default generators.
 OUT = Path("strokereg-masks")
 MODELS = ("mask-gan", "mask-warp")
 
@@ -48,11 +48,11 @@ _AT_ONCE = 8  # masks a forward pass
 
 
 class GeneratorEvaluation(BaseModel):
-    """What came out; `evaluation.json`.
+    """The results, as in `evaluation.json`.
 
     Attributes:
         sets: the second half of the held-out masks first, then one set a generator.
-        training, held_out: masks that were trained on, and that all sets are held against.
+        training, held_out: numbers of masks for training, and of those that all sets are compared with.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -107,95 +107,63 @@ def evaluate_generators(
     spacing: float = 4.0,
     dims: int = 3,
     command: str = "",
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: OnProgress = lambda what, done, total: None,
 ) -> GeneratorEvaluation:
-    """Train generators on four fifths of a folder of real masks and evaluate what they draw on the rest.
+    """Train generators on 80 % of a folder of real masks and compare what they generate with the rest.
 
     Args:
         masks: folder of NIfTI lesion masks in MNI space.
         models: generators.
-        out: folder of `evaluation.json`, `sheet.png` and the runs; called again on it, finished trainings are found.
-        settings: of the trainer, see `core.train.trainer.TrainerSettings`.
+        out: folder for `evaluation.json`, `sheet.png` and the runs; finished trainings in it are reused.
+        settings: of the trainer; its seed also splits the masks. See `core.train.trainer.TrainerSettings`.
         options: generator → its own options.
         spacing: of the grid in mm, isotropic.
         dims: 3 for whole masks, 2 for the slice of each in which the lesion is largest.
-        on_progress: told what is done, how far, and of how much.
 
     Raises:
         InputError: unknown generator, wrong options, or masks that cannot be used.
         RunFailed: a loss became NaN or infinite.
     """
-
+    folder, out = Path(masks), Path(out)
     entries = {name: find(name, "generator") for name in models}
     for name in options or {}:
         if name not in entries:
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
     typed = {name: read_options(entries[name], values) for name, values in (options or {}).items()}
     if not 2.0 <= spacing <= 12.0:
-        raise InputError(f"--spacing {spacing:g}: whole brains are evaluated on a coarse grid; give 2 to 12 mm")
+        raise InputError(f"--spacing {spacing:g}: is outside the range of 2 to 12 mm; choose a value in it")
     trainer = parse(TrainerSettings, {"batch_size": 8 if dims == 3 else 16, **(settings or {})}, "evaluate generator")
-    return _evaluate(
-        Path(masks), entries, Path(out), trainer, typed, spacing, dims, command, on_progress
-    )  # fmt: skip
-
-
-def _evaluate(
-    folder: Path,
-    entries: Mapping[str, Entry],
-    out: Path,
-    settings: TrainerSettings,
-    options: Mapping[str, Mapping[str, Any]],
-    spacing: float,
-    dims: int,
-    command: str = "",
-    on_progress: OnProgress = lambda what, done, total: None,
-) -> GeneratorEvaluation:
-    """Train generators on real masks and evaluate what they draw.
-
-    Args:
-        folder: of masks in MNI space.
-        entries: the generators by name.
-        out: for `evaluation.json`, `sheet.png` and the runs, which are found again when called again.
-        settings: of the trainer; its seed also divides the masks.
-        options: generator → its own options.
-        spacing: of the grid, in mm.
-        dims: 3 for whole masks, 2 for the slice of each in which the lesion is largest.
-
-    Raises:
-        InputError: a folder, mask or option that cannot be used.
-        RunFailed: a loss became NaN or infinite.
-    """
     grid = MniGrid.of(spacing)
     problem = Problem(dims=dims, labels=len(_LABELS), size=grid.shape[3 - dims :])
     for name in entries:
-        build(name, problem, options.get(name, {}))  # wrong options show before anything is read
+        build(name, problem, typed.get(name, {}))  # report wrong options before reading any mask
     make_folder(out)
-    masks = read_masks(folder, grid, lambda done, total: on_progress("reading masks", done, total))
-    supply = divide(masks, mni_brain(grid), dims, settings.seed)
+    volumes = read_masks(folder, grid, lambda done, total: on_progress("reading masks", done, total))
+    supply = split_masks(volumes, mni_brain(grid), dims, trainer.seed)
     reference = MaskReference(supply.held_out, supply.training, spacing)
     sets = {"real, held out": supply.second}
     scores = [reference.score("real, held out", supply.second)]
     for name, entry in entries.items():
         begun = time.perf_counter()
-        record = _record(name, entry, problem, options.get(name, {}), settings, supply, grid)
+        record = _record(name, entry, problem, typed.get(name, {}), trainer, supply, grid)
         model = train_run(
             out / "runs" / name.replace(":", "."),
             record,
-            supply.batch(settings.seed, settings.batch_size),
-            lambda step, losses, name=name: on_progress(f"training {name}", step, settings.steps),  # type: ignore
+            supply.batch(trainer.seed, trainer.batch_size),
+            lambda step, losses, name=name: on_progress(f"training {name}", step, trainer.steps),  # type: ignore
         )
-        sets[name] = _draw(model, len(supply.second), settings.seed)
+        sets[name] = _draw(model, len(supply.second), trainer.seed)
         scores.append(reference.score(name, sets[name], round(time.perf_counter() - begun, 1)))
     draw_sheet({"real, training": supply.training, **sets}, supply.brains[0], out / "sheet.png")
     evaluated = GeneratorEvaluation(
-        command=command, folder=folder.name, dims=dims, spacing=spacing, seed=settings.seed, steps=settings.steps,
+        command=command, folder=folder.name, dims=dims, spacing=spacing, seed=trainer.seed, steps=trainer.steps,
         training=len(supply.training), held_out=len(supply.held_out), sets=scores, versions=versions(),
     )  # fmt: skip
     write_json(out / "evaluation.json", evaluated.model_dump(mode="json"))
     return evaluated
 
 
-def divide(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> Supply:
+def split_masks(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> Supply:
     """Four fifths to train on, a tenth to evaluate on, a tenth to compare with.
 
     Args:

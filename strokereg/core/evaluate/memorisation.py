@@ -1,9 +1,9 @@
-"""Are synthetic images copies of training images? Distances to the nearest one, beside those of other patients' images.
+"""Check whether synthetic images copy training images, by the distance to the nearest training image.
 
-An image of a patient whom no training has seen lies some way from its nearest training image. Synthetic images that
-lie nearer than nearly all of those are suspicious. Copies that are planted on purpose show whether this audit would see
-any. A label map of a training case brings its image near to that case by itself; only with other anatomies does
-nearness mean that the translator remembers.
+Images of held-out patients give the distances to expect without copying. Synthetic images that are closer than nearly
+all of these are suspicious. Copies planted on purpose show whether the check finds any. An image made from the label
+map of a training case is similar to that case anyway, and a mixed case contains its voxels. Only with other anatomies
+does closeness mean memorisation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ _NEAREST = 5.0  # per cent of held-out images that may be as near by chance
 _NOISE = 0.02  # of the planted copies, a hundredth of the intensities' range
 _MOST = 200  # images of each set that are looked up, and planted
 _COARSE = 2  # voxels that are averaged along each axis: a copy stays one, and noise counts less
-
-Look = Callable[[np.ndarray], np.ndarray]
 
 
 class Nearness(BaseModel):
@@ -55,12 +53,18 @@ class Memorisation(BaseModel):
         return max(self.pixels.caught, self.features.caught) >= 0.95
 
 
-def audit(synthetic: np.ndarray, training: np.ndarray, held_out: np.ndarray, look: Look, seed: int = 0) -> Memorisation:
+def audit(
+    synthetic: np.ndarray,
+    training: np.ndarray,
+    held_out: np.ndarray,
+    features_of: Callable[[np.ndarray], np.ndarray],
+    seed: int = 0,
+) -> Memorisation:
     """Compare synthetic with training images.
 
     Args:
         synthetic, training, held_out: float32 [N, C, *S] in [-1, 1], all of one size.
-        look: images [n, C, *S] → features, a row an image.
+        features_of: images [n, C, *S] → features, one row per image.
         seed: of the planted copies' noise, and of which images are looked up.
     """
     rng = np.random.default_rng(seed)
@@ -70,7 +74,7 @@ def audit(synthetic: np.ndarray, training: np.ndarray, held_out: np.ndarray, loo
     mirrored = np.concatenate([training, training[..., ::-1]])
     return Memorisation(
         pixels=_nearness(*(_pixels(images) for images in (synthetic, mirrored, held_out, copies))),
-        features=_nearness(*_scaled(*(look(images) for images in (synthetic, mirrored, held_out, copies)))),
+        features=_nearness(*_scaled(*(features_of(images) for images in (synthetic, mirrored, held_out, copies)))),
     )
 
 

@@ -2,7 +2,7 @@
 
 from strokereg.core.report.losses import History
 from strokereg.core.report.page import write_report
-from strokereg.core.report.volumes import ViewerScan
+from strokereg.core.report.viewer import ViewerScan
 from strokereg.core.scan.pictures import (
     CALLED,
     TRUTH,

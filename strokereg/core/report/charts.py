@@ -62,7 +62,7 @@ def draw_forest(
     if headroom and headroom.low is not None and headroom.high is not None:
         start, stop = x(headroom.low * 100), x(headroom.high * 100)
         marks.append(svg.box(start, 4, stop - start, bottom - 4, "band"))
-    marks += _grid(x, bottom, "Dice points against clinical only")
+    marks += _grid(x, bottom, "Dice points, compared with clinical only")
     marks.append(svg.line(x(0), 0, x(0), bottom, "zero"))
     if headroom:
         marks.append(svg.line(x(headroom.difference * 100), 4, x(headroom.difference * 100), bottom, "headroom"))

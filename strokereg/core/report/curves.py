@@ -77,7 +77,7 @@ def draw_curves(results: Results, names: Names) -> list[Curves]:
                 Curves(
                     title,
                     draw_lines([baseline, *scored], f"{title}: Dice", "Dice, per cent", everything),
-                    draw_lines(compared, f"{title}: difference", "Dice points against clinical only", None, True)
+                    draw_lines(compared, f"{title}: difference", "Dice points, compared with clinical only", None, True)
                     if compared
                     else "",
                 )

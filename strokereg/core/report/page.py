@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from strokereg.core.report import text as reading
+from strokereg.core.report import text
 from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
 from strokereg.core.report.curves import draw_curves
 from strokereg.core.report.losses import History, draw_losses
@@ -20,7 +20,7 @@ from strokereg.core.report.names import Group, Names
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import Contrast, Moments
 from strokereg.core.report.summary import STRATA, evaluated_cases, scores
-from strokereg.core.report.volumes import ViewerScan, encode
+from strokereg.core.report.viewer import ViewerScan, encode
 from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
 from strokereg.core.storage.files import replacing
 
@@ -79,14 +79,14 @@ def gather(
     return {
         "results": results,
         "study": results.study,
-        "read": reading,
+        "text": text,
         "names": names,
         "headline": _headline(results, names),
-        "headrooms": reading.headroom_sentences(results),
-        "privacy": reading.privacy_sentences(results),
-        "sentences": [(group, reading.arm_sentences(group.arms)) for group in names.groups],
-        "failures": reading.failure_sentences(results),
-        "nature": reading.nature(results),
+        "headrooms": text.headroom_sentences(results),
+        "privacy": text.privacy_sentences(results),
+        "sentences": [(group, text.arm_sentences(group.arms)) for group in names.groups],
+        "failures": text.failure_sentences(results),
+        "limits": text.limit_sentences(results),
         "charts": _score_charts(results, names),
         "curves": draw_curves(results, names),
         "pairs": _pairs(results, names),
@@ -107,7 +107,7 @@ def gather(
 def _headline(results: Results, names: Names) -> str:
     """The finding in one line; never more than the intervals allow."""
     compared = [arm for arm in results.arms if arm.contrast]
-    verdicts = {names.label(arm): reading.verdict(arm.contrast) for arm in compared if arm.contrast}
+    verdicts = {names.label(arm): text.verdict(arm.contrast) for arm in compared if arm.contrast}
     if not compared:
         return "No arm with synthetic images could be compared with clinical only."
     if set(verdicts.values()) <= {"one training", "too few cases"}:
@@ -135,7 +135,7 @@ def _score_charts(results: Results, names: Names) -> list[tuple[Group, list[Mark
         found = [draw_dice(group, names, low, high)]
         rows = [Row(group.label(arm), arm.contrast, names.style(arm)) for arm in group.arms if arm.contrast]
         if rows:
-            found.append(draw_forest(rows, "Difference to clinical only", group.headroom, every))
+            found.append(draw_forest(rows, "Difference from clinical only", group.headroom, every))
         charts.append((group, [Markup(chart) for chart in found]))
     return charts
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strokereg.core.evaluate.metrics import CaseMetrics
-from strokereg.core.report import text as reading
+from strokereg.core.report import text
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.summary import stratum_of
 from strokereg.core.storage.files import replacing
@@ -20,16 +20,21 @@ WIDE = 108  # from here on a difference and its interval fit on one line; a pipe
 
 
 def print_table(results: Results, console: Console | None = None) -> None:
-    """Print headroom, table, one sentence per arm, and what the numbers are."""
+    """Print the headroom, the table, one sentence per arm, and the limits."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, WIDE)
-    for sentence in reading.headroom_sentences(results):
+    for sentence in text.headroom_sentences(results):
         console.print(escape(sentence))
     console.print()
     console.print(build_table(results, narrow=console.width < WIDE))
     console.print()
-    for sentence in [*reading.reading(results), *reading.privacy_sentences(results), "", *reading.nature(results)]:
+    for sentence in [
+        *text.summary_sentences(results),
+        *text.privacy_sentences(results),
+        "",
+        *text.limit_sentences(results),
+    ]:
         console.print(escape(sentence))
 
 
@@ -41,7 +46,7 @@ def build_table(results: Results, narrow: bool = False) -> Table:
     table.add_column("cases", justify="right")
     table.add_column(escape("Dice %\nbest [mean ± sd]"), justify="right", no_wrap=True)
     table.add_column("lesion\nF1 %", justify="right", no_wrap=True)
-    table.add_column("Dice points against\nclinical only, 95 %", justify="right", no_wrap=not narrow)
+    table.add_column("Dice points vs\nclinical only, 95 %", justify="right", no_wrap=not narrow)
     table.add_column("share of\nheadroom", justify="right", no_wrap=True)
     if external:
         header = f"external Dice %\n{escape(external.name)}, n = {external.cases}"
@@ -73,14 +78,14 @@ def _cells(arm: Arm, gap: str) -> list[str]:
         return ["failed", "–", "–", "–"]
     difference = "–"
     if arm.contrast is not None:
-        difference = f"{reading.signed(arm.contrast.difference)}{gap}({reading.interval(arm.contrast)})"
+        difference = f"{text.signed(arm.contrast.difference)}{gap}({text.interval(arm.contrast)})"
     f1 = f"{arm.summary.lesion_f1.mean * 100:.1f}"
-    return [reading.paper_form(arm.summary.dice), f1, difference, reading.share(arm) or "–"]
+    return [text.paper_form(arm.summary.dice), f1, difference, text.share(arm) or "–"]
 
 
 def _external(arm: Arm) -> str:
     found = arm.summary.external_dice if arm.summary else None
-    return "–" if found is None else reading.mean_form(found)
+    return "–" if found is None else text.mean_form(found)
 
 
 def _number(value: float | None) -> str:

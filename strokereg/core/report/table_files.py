@@ -1,10 +1,10 @@
-"""The study's table for papers and pages: `table.md` and `table.tex`, with what must be said beside it."""
+"""The study's table for papers and pages: `table.md` and `table.tex`, with the headroom and the limits."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from strokereg.core.report import text as reading
+from strokereg.core.report import text
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.storage.files import replacing
 
@@ -36,25 +36,25 @@ def write_tables(results: Results, out: Path) -> None:
 
     The LaTeX is a plain `tabular` with `\\hline`, which needs no package, and a `table` around it.
     """
-    for name, text in (("table.md", markdown(results)), ("table.tex", latex(results))):
+    for name, content in (("table.md", markdown(results)), ("table.tex", latex(results))):
         with replacing(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(content, encoding="utf-8")
 
 
 def markdown(results: Results) -> str:
-    """Headroom, table in GitHub's form, and what the numbers are."""
+    """Return the headroom, the table in GitHub Markdown, and the limits."""
     headings, rows = _rows(results)
     lines = [_row(headings), _row(["---", *("---:" for _ in headings[1:])])]
     lines += [_row([cell.replace("|", "\\|") for cell in row]) for row in rows]
-    above = "\n".join(reading.headroom_sentences(results))
-    return f"{above}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(reading.nature(results)) + "\n"
+    above = "\n".join(text.headroom_sentences(results))
+    return f"{above}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(text.limit_sentences(results)) + "\n"
 
 
 def latex(results: Results) -> str:
-    """A `table` float; headroom and nature of the numbers are its caption."""
+    """Return a LaTeX `table` float; its caption holds the headroom and the limits."""
     headings, rows = _rows(results)
     body = [" & ".join(map(_escape, row)) + r" \\" for row in (headings, *rows)]
-    caption = _escape(" ".join([*reading.headroom_sentences(results), *reading.nature(results)]))
+    caption = _escape(" ".join([*text.headroom_sentences(results), *text.limit_sentences(results)]))
     columns = "l" + "r" * (len(headings) - 1)
     lines = [
         r"\begin{table}",
@@ -78,12 +78,12 @@ def _cells(arm: Arm, external: bool) -> list[str]:
         return ["failed", *["–"] * (4 + external)]
     difference = p = "–"
     if arm.contrast is not None:
-        difference = f"{reading.signed(arm.contrast.difference)} ({reading.interval(arm.contrast)})"
-        p = "–" if arm.contrast.adjusted_p is None else reading.p_value(arm.contrast.adjusted_p)
-    cells = [reading.paper_form(arm.summary.dice), f"{arm.summary.lesion_f1.mean * 100:.1f}", difference, p]
-    cells.append(reading.share(arm) or "–")
+        difference = f"{text.signed(arm.contrast.difference)} ({text.interval(arm.contrast)})"
+        p = "–" if arm.contrast.adjusted_p is None else text.p_value(arm.contrast.adjusted_p)
+    cells = [text.paper_form(arm.summary.dice), f"{arm.summary.lesion_f1.mean * 100:.1f}", difference, p]
+    cells.append(text.share(arm) or "–")
     elsewhere = arm.summary.external_dice
-    return [*cells, *(["–" if elsewhere is None else reading.mean_form(elsewhere)] if external else [])]
+    return [*cells, *(["–" if elsewhere is None else text.mean_form(elsewhere)] if external else [])]
 
 
 def _row(cells: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the results say, in plain sentences: shared by the terminal table and the report."""
+"""Summary sentences of the results, shared by the terminal table and the report page."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ RULE = "A gain without its interval is not reported as a gain."
 
 
 def signed(value: float) -> str:
-    """A difference of scores (0 … 1) as points: `+3.1`, `−0.4`."""
+    """Format a difference of scores (0 … 1) in points: `+3.1`, `−0.4`."""
     text = f"{abs(value) * 100:.1f}"
     return text if text == "0.0" else ("+" if value > 0 else "−") + text
 
 
 def plain(value: float) -> str:
-    """An interval's end as points: the sign only where it is negative."""
+    """Format an end of an interval in points, with a sign only if it is negative."""
     return signed(value).removeprefix("+")
 
 
 def paper_form(spread: Spread) -> str:
-    """`best [mean ± sd]` in per cent, as the paper prints it; `best [mean]` for one training."""
+    """Format as `best [mean ± sd]` in per cent, as in the paper; `best [mean]` for a single training."""
     return f"{spread.best * 100:.1f} [{mean_form(spread)}]"
 
 
@@ -32,7 +32,7 @@ def mean_form(spread: Spread) -> str:
 
 
 def share(arm: Arm) -> str | None:
-    """A gain as a share of the headroom, `43 %`; None for anything that is not called a gain."""
+    """Format a gain as a share of the headroom, `43 %`; None if the contrast is not a gain."""
     if arm.share is None or arm.contrast is None or verdict(arm.contrast) != "gain":
         return None
     return f"{arm.share * 100:.0f} %"
@@ -46,7 +46,7 @@ def p_value(p: float) -> str:
 
 
 def interval(contrast: Contrast) -> str:
-    """`0.9 to 5.2`, or a dash where there is none."""
+    """`0.9 to 5.2`, or a dash if there is no interval."""
     if contrast.low is None or contrast.high is None:
         return "–"
     return f"{plain(contrast.low)} to {plain(contrast.high)}"
@@ -62,15 +62,15 @@ def verdict(contrast: Contrast) -> str:
 
 
 def headroom_sentences(results: Results) -> list[str]:
-    """What more clinical cases bring at this budget; the first thing to know of every study."""
+    """Say how much more clinical cases improve the score at this training budget."""
     if not results.headroom:
-        return ["Headroom: not measured; that takes clinical-only arms with all training cases and with fewer."]
+        return ["Headroom: not measured. It needs clinical-only arms with all training cases and with fewer."]
     several = len({room.segmenter for room in results.headroom}) > 1
     return [_headroom_sentence(room, several) for room in results.headroom]
 
 
 def arm_sentence(arm: Arm) -> str | None:
-    """The contrast of an arm in one sentence; None for an arm that is not compared."""
+    """Describe the comparison of an arm with clinical only; None if the arm is not compared."""
     if arm.contrast is None:
         return None
     contrast = arm.contrast
@@ -79,35 +79,35 @@ def arm_sentence(arm: Arm) -> str | None:
     closing = {
         "gain": "",
         "loss": "; a loss",
-        "no difference shown": "; the interval, which counts the luck of a training too, includes 0: no gain is shown",
-        "one training": "; with one training per arm its luck is not in the interval, so this is not called a gain",
+        "no difference shown": "; the interval includes 0: no gain is shown",
+        "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
         "too few cases": "; without an interval this is not called a gain",
     }[verdict(contrast)]
     return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."
 
 
 def arm_sentences(arms: Iterable[Arm]) -> list[str]:
-    """One sentence per compared arm, and one per arm without any training that ended well."""
+    """One sentence per compared arm, and one per arm whose trainings all failed."""
     arms = list(arms)
     sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
-    return sentences + [f"{arm.name} ({arm.cases} cases): no training ended well." for arm in arms if not arm.seeds]
+    return sentences + [f"{arm.name} ({arm.cases} cases): all trainings failed." for arm in arms if not arm.seeds]
 
 
 def failure_sentences(results: Results) -> list[str]:
-    """One sentence per training that did not hold."""
+    """One sentence per failed training."""
     return [f"Failed: {failure.what}: {failure.reason}." for failure in results.failures]
 
 
-def reading(results: Results) -> list[str]:
+def summary_sentences(results: Results) -> list[str]:
     """One sentence per compared arm, then one per failure."""
     return arm_sentences(results.arms) + failure_sentences(results)
 
 
-_NOTES = {"redrawn": "times drawn again", "given_up": "given up", "held_out_l1": "L1 to held-out images"}
+_NOTES = {"redrawn": "redrawn", "given_up": "could not be placed", "held_out_l1": "L1 to held-out images"}
 
 
 def synthesis_sentence(notes: Mapping[str, float]) -> str:
-    """How a synthetic database came to be: `912 lesions, 3,052 times drawn again, 157 given up, …`."""
+    """Describe how a synthetic database was made: `912 lesions, 3,052 redrawn, 157 could not be placed, …`."""
 
     def words(note: str, value: float) -> str:
         name = _NOTES.get(note, note.replace("_", " "))
@@ -117,7 +117,7 @@ def synthesis_sentence(notes: Mapping[str, float]) -> str:
 
 
 def quality_name(quality: Quality, results: Results) -> str:
-    """A database by model, and by what else tells it from the study's others."""
+    """Name a database by its model, and by cases and seed if the study has several."""
     parts = [quality.model, *([quality.note] if quality.note else [])]
     if len({other.cases for other in results.quality}) > 1:
         parts.append(f"{quality.cases} cases")
@@ -127,51 +127,63 @@ def quality_name(quality: Quality, results: Results) -> str:
 
 
 def privacy_sentences(results: Results) -> list[str]:
-    """One sentence per synthetic database: does it copy?"""
+    """Say for each synthetic database how close its images are to training images."""
     sentences = []
     for quality in results.quality:
         found, name = quality.memorisation, quality_name(quality, results)
         if not found.sees:
-            sentences.append(f"{name}: even copies planted on purpose were not seen, so nothing is said of memorising.")
+            sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
-        what = f"{near * 100:.0f} % of its images lie nearer to a training image than 95 % of other patients' images do"
-        own = "" if quality.public else "; they stand on label maps of training cases, which brings them near"
-        sentences.append(f"{name}: {what}; chance gives 5 %{own}.")
+        sentences.append(
+            f"{name}: {near * 100:.0f} % of the synthetic images are closer to a training image than 95 % of the "
+            f"held-out real images are; 5 % is expected by chance.{_why_close(quality)}"
+        )
     return sentences
 
 
-def nature(results: Results) -> list[str]:
-    """What the numbers are and are not."""
+def _why_close(quality: Quality) -> str:
+    """Why images are close to training images without being memorised; empty if no such reason is known."""
+    if quality.image_quality is None:
+        return " A mixer copies voxels of training cases by construction, so a high share is expected."
+    if quality.public:
+        return ""
+    return " These images use label maps of training cases, which alone makes them more similar to training images."
+
+
+def limit_sentences(results: Results) -> list[str]:
+    """Say which data the scores are from and what they do not cover."""
     study = results.study
     lines = []
     if study.cohort.simulated:
         lines.append(
             f"Simulated cohort: these are not clinical numbers. The images of {study.cohort.name} come from a "
-            "simulator; never set their scores beside clinical ones."
+            "simulator; do not compare their scores with clinical ones."
         )
     else:
-        lines.append(f"Scores are on the test cases of {study.cohort.name}; another cohort gives other ones.")
+        lines.append(f"Scores are on the test cases of {study.cohort.name}; they may differ on another cohort.")
     if study.external:
         count, kind = study.external.cases, "simulated" if study.external.simulated else "real"
         noun = "case" if count == 1 else "cases"
-        few = "; so few cases show a direction at best" if count < FEWEST_CASES else ""
-        lines.append(f"External: {count} {kind} {noun} of {study.external.name}, seen by no training{few}.")
+        few = "; so few cases can only hint at a direction" if count < FEWEST_CASES else ""
+        lines.append(f"External: {count} {kind} {noun} of {study.external.name}, not used in any training{few}.")
     for kind, source in study.public.items():
-        left = f"; {source.left_out} that belong to validation or test cases were left out" if source.left_out else ""
-        lines.append(f"Public {kind}: {source.used} of {source.folder}{left}.")
+        left = f"; {source.left_out} of validation or test cases were excluded" if source.left_out else ""
+        lines.append(f"Public {kind}: {source.used} from {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
-        lines.append("Generator and translator saw all training cases, not only the arm's own.")
+        lines.append(
+            "The generator and the translators were trained on all training cases, not only on those of the arm."
+        )
     if len(study.seeds) > 1 and _shared_translators(results):
         lines.append(
-            "One training of each translator served all seeds, so intervals hold the luck of the segmenters' trainings "
-            "and not that of the translators'."
+            "Each translator was trained once for all seeds. The intervals cover variation between trainings of the "
+            "segmenter, but not of the translator."
         )
     return [*lines, RULE]
 
 
 def _shared_translators(results: Results) -> bool:
-    """Whether each translator was trained once for several seeds; untrained ones have no luck."""
+    """Whether a translator was trained once for several seeds; untrained ones do not count."""
     seeds: dict[tuple[str, int], set[int]] = {}
     for run in results.runs:
         if run.role == "translator" and run.steps > 0:
@@ -192,17 +204,18 @@ def _numbers(contrast: Contrast) -> str:
 
 def _headroom_sentence(room: Headroom, named: bool) -> str:
     who = f" ({room.segmenter})" if named else ""
-    start = f"Headroom{who}, clinical only, all {room.all_cases} cases against {room.cases}: {_numbers(room.contrast)}"
+    cases = f"all {room.all_cases} cases compared with {room.cases}"
+    start = f"Headroom{who}, clinical only, {cases}: {_numbers(room.contrast)}"
     if room.contrast.low is None:
         return f"{start}, so this study cannot show any gain."
     if room.contrast.below_zero:
-        return f"{start}; more clinical cases did worse, so this budget cannot show any gain."
+        return f"{start}; more clinical cases gave a lower score, so this budget cannot show any gain."
     if not room.contrast.above_zero:
         return (
             f"{start}; the interval includes 0, so this budget cannot show any gain; "
-            "'strokereg headroom' measures from which step count on one can."
+            "run 'strokereg headroom' to find a number of steps that can."
         )
-    return f"{start}; the most that more data could bring at this budget."
+    return f"{start}; an estimate of the most that more data can add at this budget."
 
 
 def _count(number: int, noun: str) -> str:

@@ -27,8 +27,9 @@ from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
-from strokereg.core.synthesis.cases import read_database, render, write_database
+from strokereg.core.synthesis.cases import SynthesisSettings, read_database, render, write_database
 from strokereg.core.synthesis.mixed import host_of, write_mixed
+from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.device import choose_device, seed_everything
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
@@ -206,16 +207,14 @@ def _database(
     translator = load_model(context.store / makers[TaskKind.TRANSLATOR].folder)[1].to(device)
     stochastic = spec_of(task.architecture).stochastic
     count = context.settings.synthetic_cases
+    dataset = context.dataset
     with _of_the_architecture():
+        prior = learn_prior(dataset.train[: task.cases], dataset.problem.dims)
+        settings = SynthesisSettings(generator, translator, stochastic, dataset.table, dataset.problem, prior)
         tally = write_database(
             folder,
             context.public.anatomies if task.public else context.dataset.train[: task.cases],
-            context.dataset.train[: task.cases],
-            generator,
-            translator,
-            stochastic,
-            context.dataset.table,
-            context.dataset.problem,
+            settings,
             count,
             task.seed,
             lambda done: report(done, count, {}),

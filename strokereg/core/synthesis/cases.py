@@ -17,7 +17,7 @@ from torch import nn
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.roles import device_of, noise
 from strokereg.core.scan.box import Box
-from strokereg.core.synthesis.placement import SMALLEST, Prior, learn_prior, place_mask
+from strokereg.core.synthesis.placement import SMALLEST, Prior, place_mask
 from strokereg.core.train.device import seed_everything
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.core.train.sampler import cut
@@ -37,6 +37,27 @@ class Tally:
     given_up: int = 0
 
 
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """What synthetic cases are made with.
+
+    Attributes:
+        generator, translator: trained networks.
+        stochastic: whether the translator takes noise too.
+        table, problem: of both networks.
+        prior: where lesions go; see `core.synthesis.placement`.
+        lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
+    """
+
+    generator: nn.Module
+    translator: nn.Module
+    stochastic: bool
+    table: LabelTable
+    problem: Problem
+    prior: Prior
+    lesion_share: float = 0.5
+
+
 def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
     """Fill the lesion of a label map with the nearest tissue, so that another lesion can be put in."""
     with_lesion = np.asarray(labels) == lesion
@@ -49,28 +70,18 @@ def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def synthesize_labels(
-    case: PreparedCase,
-    generator: nn.Module,
-    table: LabelTable,
-    problem: Problem,
-    prior: Prior,
-    lesion_share: float,
-    seed: Sequence[int],
-    tally: Tally,
-) -> np.ndarray:
+def synthesize_labels(case: PreparedCase, settings: SynthesisSettings, seed: Sequence[int], tally: Tally) -> np.ndarray:
     """Label maps with new lesions, uint8 [units, *S]: axial slices with brain (2D) or one volume (3D).
 
     Args:
-        case: gives the anatomy, mirrored by chance.
-        prior: where lesions go; see `core.synthesis.placement`.
-        lesion_share: of units that get a lesion.
-        seed: of all that is drawn here.
-        tally: counts what had to be drawn again.
+        case: gives the anatomy, which is mirrored at random.
+        seed: of all random numbers drawn here.
+        tally: counts lesions, repeated draws and lesions that were given up.
 
     Raises:
-        RunFailed: the generator gives NaN.
+        RunFailed: the generator returns NaN.
     """
+    generator, table, problem, prior = settings.generator, settings.table, settings.problem, settings.prior
     rng = np.random.default_rng(list(seed))
     seed_everything(*seed)
     tissue = remove_lesion(case.labels, table.lesion)
@@ -81,13 +92,13 @@ def synthesize_labels(
     heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
     labels = fitted[heights]
     room = np.isin(labels, table.parenchyma)
-    waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < lesion_share]
+    waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < settings.lesion_share]
     tally.lesions += len(waiting)
     for attempt in range(_TRIES):
         if not waiting:
             break
         tally.redrawn += len(waiting) if attempt else 0
-        drawn = _finite(generator(noise(generator, len(waiting))), "the generator drew")[:, 0].numpy() > 0
+        drawn = _finite(generator(noise(generator, len(waiting))), "the generator returned")[:, 0].numpy() > 0
         missed = []
         for i, mask in zip(waiting, drawn, strict=True):
             place = prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
@@ -112,20 +123,21 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
     parts = []
     for part in torch.from_numpy(labels.astype(np.int64)).split(_UNITS):
         extra = (noise(translator, len(part)),) if stochastic else ()
-        image = _finite(translator(part.to(device), *extra), "the translator painted")
+        image = _finite(translator(part.to(device), *extra), "the translator returned")
         parts.append(torch.where(part[:, None] == 0, -1.0, image))  # background is empty, as in the scans
     return torch.cat(parts).clamp(-1.0, 1.0).numpy()
+
+
+def render_case(settings: SynthesisSettings, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Label maps [units, *S] → image [C, Z, Y, X] and labels [Z, Y, X]; 2D units become the slices of a volume."""
+    image = render(settings.translator, labels, settings.stochastic)
+    return (image.transpose(1, 0, 2, 3), labels) if settings.problem.dims == 2 else (image[0], labels[0])
 
 
 def write_database(
     folder: Path,
     anatomies: Sequence[PreparedCase],
-    with_lesion: Sequence[PreparedCase],
-    generator: nn.Module,
-    translator: nn.Module,
-    stochastic: bool,
-    table: LabelTable,
-    problem: Problem,
+    settings: SynthesisSettings,
     count: int,
     seed: int,
     on_case: Callable[[int], None] = lambda done: None,
@@ -134,21 +146,17 @@ def write_database(
 
     Args:
         anatomies: give the tissues, each in turn.
-        with_lesion: cases whose lesions say where new ones go.
 
     Returns:
         The tally over all cases.
     """
-    tally, prior = Tally(), learn_prior(with_lesion, problem.dims)
+    tally = Tally()
     for index in range(count):
         anatomy = anatomies[index % len(anatomies)]
-        labels = synthesize_labels(anatomy, generator, table, problem, prior, 0.5, (seed, index), tally)
+        labels = synthesize_labels(anatomy, settings, (seed, index), tally)
         place = folder / f"{index:04d}"
         if not place.is_dir():
-            image = render(translator, labels, stochastic)
-            # Stored as volumes: units become Z in 2D and are the volume itself in 3D.
-            whole = image.transpose(1, 0, 2, 3) if problem.dims == 2 else image[0]
-            write_prepared(place, place.name, whole, labels if problem.dims == 2 else labels[0], table.lesion)
+            write_prepared(place, place.name, *render_case(settings, labels), settings.table.lesion)
         on_case(index + 1)
     return tally
 

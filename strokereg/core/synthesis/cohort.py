@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,17 @@ import numpy as np
 from scipy import ndimage
 from torch import nn
 
-from strokereg.core.cohort.folder import SYNTHESIS, UNFINISHED, makers_of, write_description
+from strokereg.core.cohort.folder import SYNTHESIS, SideFiles, close_folder, describe, open_folder
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.cohort.layout import DESCRIPTION
 from strokereg.core.cohort.split import PARTS, Split, make_split
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
-from strokereg.core.storage.files import make_folder, write_json, write_text
-from strokereg.core.synthesis.cases import Tally, render, synthesize_labels
+from strokereg.core.storage.files import write_json
+from strokereg.core.synthesis.cases import SynthesisSettings, Tally, render_case, synthesize_labels
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
-from strokereg.registry.errors import InputError
 
 _DERIVED = Path("derivatives") / "strokereg"
 _COLUMNS = {
@@ -47,6 +44,40 @@ class Maker:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class CohortSettings:
+    """What a synthetic cohort is made with.
+
+    Attributes:
+        translator, generator: the trained networks.
+        table: labels of both networks.
+        count: number of cases.
+        seed: of all random numbers; the same settings give the same voxels.
+        lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
+        about: what the description of the dataset says of its sources.
+    """
+
+    translator: Maker
+    generator: Maker
+    table: LabelTable
+    count: int
+    seed: int
+    lesion_share: float
+    about: dict[str, Any]
+
+    def description(self) -> dict[str, Any]:
+        """The BIDS description of the dataset."""
+        settings = {
+            "translator": self.translator.facts,
+            "generator": self.generator.facts,
+            "seed": self.seed,
+            "cases": self.count,
+            "lesion_share": self.lesion_share,
+            **self.about,
+        }
+        return describe("Synthetic stroke DWI", SYNTHESIS, settings)
+
+
 def maker_of(run: Path, record: Record, model: nn.Module, stochastic: bool) -> Maker:
     """A maker with its provenance, as every case will state it."""
     weights = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()[:16]
@@ -56,23 +87,16 @@ def maker_of(run: Path, record: Record, model: nn.Module, stochastic: bool) -> M
 
 def write_synthesis(
     out: Path,
-    translator: Maker,
-    generator: Maker,
+    settings: CohortSettings,
     anatomies: Sequence[PreparedCase],
     with_lesion: Sequence[PreparedCase],
-    table: LabelTable,
-    count: int,
-    seed: int,
-    lesion_share: float,
-    about: dict[str, Any],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tally:
     """Make the cases that are not there yet, then the tables; the same settings give the same voxels.
 
     Args:
-        anatomies, with_lesion: as in `core.synthesis.cases.write_database`.
-        lesion_share: of slices (2D) or volumes (3D) that get a lesion.
-        about: what the dataset's description says of its sources.
+        anatomies: give the tissues, each in turn.
+        with_lesion: cases whose lesions say where new ones go.
 
     Returns:
         How the drawing of lesions went, of the cases made now.
@@ -80,62 +104,32 @@ def write_synthesis(
     Raises:
         InputError: the folder holds something else.
     """
-    settings = {
-        "translator": translator.facts,
-        "generator": generator.facts,
-        "seed": seed,
-        "cases": count,
-        "lesion_share": lesion_share,
-        **about,
-    }
-    problem, preparation = translator.record.problem, translator.record.preparation
-    if _open(out, settings):
+    translator, generator, table = settings.translator, settings.generator, settings.table
+    problem, description = translator.record.problem, settings.description()
+    if open_folder(out, description):
         return Tally()
-    prior, tally = learn_prior(with_lesion, problem.dims), Tally()
+    synthesis = SynthesisSettings(
+        generator.model,
+        translator.model,
+        translator.stochastic,
+        table,
+        problem,
+        learn_prior(with_lesion, problem.dims),
+        settings.lesion_share,
+    )
+    count, seed, tally = settings.count, settings.seed, Tally()
     width = max(4, len(str(count)))
     names = [f"sub-{index + 1:0{width}d}" for index in range(count)]
     for index, name in enumerate(names):
         if not _sidecar(out, name).is_file():
             anatomy = anatomies[index % len(anatomies)]
-            labels = synthesize_labels(
-                anatomy, generator.model, table, problem, prior, lesion_share, (seed, index), tally
-            )  # fmt: skip
-            image = render(translator.model, labels, translator.stochastic)
-            whole = image.transpose(1, 0, 2, 3) if problem.dims == 2 else image[0]
-            volume = labels if problem.dims == 2 else labels[0]
+            image, labels = render_case(synthesis, synthesize_labels(anatomy, synthesis, (seed, index), tally))
             makers = {"translator": translator.facts, "generator": generator.facts}
             facts = {"anatomy": anatomy.name, "seed": [seed, index], **makers}
-            _write_case(out, name, whole, volume, table, preparation, facts)
+            _write_case(out, name, image, labels, table, translator.record.preparation, facts)
         on_progress(index + 1, count)
-    _close(out, names, table, settings)
+    _close(out, names, table, description)
     return tally
-
-
-def _open(out: Path, settings: dict[str, Any]) -> bool:
-    """Whether the cohort is complete already; takes a new or empty folder, or one begun with the same settings."""
-    make_folder(out)
-    for name in (DESCRIPTION, UNFINISHED):
-        if (out / name).is_file():
-            before = _settings_of(out / name)
-            if before != settings:
-                raise InputError(
-                    f"{out}: holds another dataset, or one of other settings; give a new folder with --out"
-                )
-            return name == DESCRIPTION
-    if any(out.iterdir()):
-        raise InputError(f"{out}: is not empty and no synthetic cohort; give a new folder with --out")
-    write_json(out / UNFINISHED, {"GeneratedBy": [{"Name": SYNTHESIS, "Settings": settings}]})
-    return False
-
-
-def _settings_of(description: Path) -> Any:
-    """The settings that a dataset was made with; None where another program made it."""
-    try:
-        said = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    first = (makers_of(said) or [{}])[0]
-    return first.get("Settings") if first.get("Name") == SYNTHESIS else None
 
 
 def _sidecar(out: Path, name: str) -> Path:
@@ -168,25 +162,15 @@ def _write_case(
     write_json(_sidecar(out, name), {"SkullStripped": True, "Synthesis": {**facts, "lesion_ml": ml, "lesions": count}})
 
 
-def _close(out: Path, names: Sequence[str], table: LabelTable, settings: dict[str, Any]) -> None:
-    """Write the tables and the split, then the description that makes the folder a cohort."""
+def _close(out: Path, names: Sequence[str], table: LabelTable, description: dict[str, Any]) -> None:
+    """Write the split and the files beside the cases, then the description that makes the folder a cohort."""
     facts = {name: json.loads(_sidecar(out, name).read_text(encoding="utf-8"))["Synthesis"] for name in names}
-    rows = ["\t".join(("participant_id", *_COLUMNS))]
-    rows += ["\t".join([name, *(_cell(facts[name][column]) for column in _COLUMNS)]) for name in names]
-    write_text(out / "participants.tsv", "\n".join(rows) + "\n")
-    write_json(out / "participants.json", {name: {"Description": text} for name, text in _COLUMNS.items()})
     split = _split({name: said["anatomy"] for name, said in facts.items()})
     if split is not None:
         split.write(out / "split.tsv")
-    table.write(out / _DERIVED / "dseg.tsv")
-    write_text(out / ".bidsignore", "split.tsv\n**/*_adc.nii.gz\n")
-    write_text(out / "README", "Synthetic images: no patient was scanned. See dataset_description.json.\n")
-    made_by = {"Name": SYNTHESIS, "Version": metadata.version("strokereg"), "Settings": settings}
-    description: dict[str, Any] = {"Name": "Synthetic stroke DWI", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
-    description |= {"GeneratedBy": [made_by]}
-    derived = {**description, "Name": "Tissue labels and lesion masks", "DatasetType": "derivative"}
-    write_json(out / _DERIVED / DESCRIPTION, derived)
-    write_description(out, description)
+    rows = [[name, *(_cell(facts[name][column]) for column in _COLUMNS)] for name in names]
+    readme = "Synthetic images: no patient was scanned. See dataset_description.json."
+    close_folder(out, description, SideFiles(_COLUMNS, rows, readme, _DERIVED, table))
 
 
 def _split(anatomy_of: dict[str, str]) -> Split | None:

@@ -11,7 +11,7 @@ from strokereg.registry.errors import InputError
 if TYPE_CHECKING:
     from strokereg.core.synthesis.cohort import Maker
 
-#: Where it goes when nobody says where.
+#: Default output folder.
 OUT = Path("strokereg-synthetic")
 
 
@@ -28,7 +28,7 @@ def synthesize(
     device: str = "auto",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write synthetic cases as a BIDS cohort; called again, it makes only those that are missing.
+    """Write synthetic cases as a BIDS cohort; call it again to make only the missing ones.
 
     Args:
         translator, generator: finished run folders, for one grid and one label table.
@@ -39,7 +39,7 @@ def synthesize(
         lesion_share: of slices (2D networks) or volumes (3D) that get a lesion.
         anatomies: folder of FreeSurfer-coded label maps to take in the place of the cohort's.
         device: where to compute.
-        on_progress: told how many cases are there, and of how many.
+        on_progress: called with the number of finished cases and of all cases.
 
     Returns:
         The folder.
@@ -50,20 +50,20 @@ def synthesize(
     from strokereg.core.cohort.cohort import open_cohort, require_trainable
     from strokereg.core.cohort.fingerprint import content_keys
     from strokereg.core.storage.cache import cache_folder, digest
-    from strokereg.core.synthesis.cohort import write_synthesis
+    from strokereg.core.synthesis.cohort import CohortSettings, write_synthesis
     from strokereg.core.synthesis.public import gather_public
     from strokereg.core.train.prepared import prepare_cases
 
     if count < 1 or seed < 0 or not 0 <= lesion_share <= 1:
         raise InputError("synthesize: give at least one case, a seed not below 0, and a lesion share from 0 to 1")
-    painter, drawer = _maker(translator, "translator", device), _maker(generator, "generator", device)
-    record = painter.record
+    images, masks = _maker(translator, "translator", device), _maker(generator, "generator", device)
+    record = images.record
     opened = open_cohort(cohort, record.fold_in(cohort))
     require_trainable(opened)
     assert opened.table is not None
     for what, theirs in {
-        "grid": (drawer.record.problem.size, drawer.record.preparation.spacing),
-        "labels": drawer.record.labels,
+        "grid": (masks.record.problem.size, masks.record.preparation.spacing),
+        "labels": masks.record.labels,
     }.items():
         ours = (record.problem.size, record.preparation.spacing) if what == "grid" else record.labels
         if ours != theirs:
@@ -72,13 +72,14 @@ def synthesize(
         raise InputError(f"{cohort}: its labels are {opened.table.names}, those of {translator} {record.labels}")
     cache, train = cache_folder() / "prepared", opened.part("train")
     cases = prepare_cases(train, record.preparation, opened.table, cache)
-    heads, about = cases, {"cohort": opened.name, "content": digest(list(content_keys(train, cache).values()))[:16]}
+    heads, content = cases, digest(list(content_keys(train, cache).values()))[:16]
+    # Both keys are always there, so that a cohort made with other anatomies is not taken for this one.
+    about: dict[str, str | None] = {"cohort": opened.name, "content": content, "anatomies": None, "heads": None}
     if anatomies is not None:
         public = gather_public(Path(anatomies), None, opened, opened.table, record.preparation, cache)
         heads, about = list(public.anatomies), {**about, "anatomies": Path(anatomies).name, "heads": public.key[:16]}
-    write_synthesis(
-        Path(out), painter, drawer, heads, cases, opened.table, count, seed, lesion_share, about, on_progress
-    )  # fmt: skip
+    settings = CohortSettings(images, masks, opened.table, count, seed, lesion_share, about)
+    write_synthesis(Path(out), settings, heads, cases, on_progress)
     return Path(out)
 
 

@@ -65,7 +65,7 @@ def test_table_json_and_sheet(masks, dims, tmp_path, capsys):
         (["--models", "mask-library"], "mask-library: needs a folder of lesion masks in MNI space"),
         (["--set", "mask-gan.ngf=-1"], "mask-gan: option ngf='-1'"),
         (["--set", "spade.ngf=4"], "spade is not among the models"),
-        (["--spacing", "1"], "--spacing 1: whole brains are evaluated on a coarse grid; give 2 to 12 mm"),
+        (["--spacing", "1"], "--spacing 1: is outside the range of 2 to 12 mm; choose a value in it"),
         (["--steps", "0"], "steps"),
     ],
 )

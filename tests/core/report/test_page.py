@@ -105,7 +105,7 @@ def test_every_section_is_there(whole: Path, results: Results) -> None:
     for words in ("Simulated cohort: these are not clinical numbers", "A gain without its interval", "Headroom"):
         assert words in page
     assert results.provenance.command in page
-    assert "12 min 2 s of work in 2 parts" in page
+    assert "12 min 2 s of computing in 2 tasks" in page
 
 
 def test_it_asks_for_nothing(whole: Path) -> None:
@@ -232,14 +232,16 @@ def test_another_augmentation_is_told(results: Results, tmp_path: Path) -> None:
     assert "Augmentation" not in write_report(tmp_path / "usual.html", results).read_text(encoding="utf-8")
     study = results.study.model_copy(update={"augment": {"segmenter": {"motion": 0.1, "noise": 0.0}}})
     page = write_report(tmp_path / "other.html", results.model_copy(update={"study": study}))
-    assert "Augmentation, segmenter</dt><dd>the usual, but motion 0.1, noise 0</dd>" in page.read_text(encoding="utf-8")
+    assert "Augmentation, segmenter</dt><dd>defaults, except motion 0.1, noise 0</dd>" in page.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
     empty = {"seeds": [], "summary": None, "contrast": None, "share": None}
     arms = [arm.model_copy(update=empty) if arm.translator == "spade" else arm for arm in results.arms]
     page = write_report(tmp_path / "some.html", results.model_copy(update={"arms": arms})).read_text(encoding="utf-8")
-    assert page.count("no training ended well") == 2 + 2  # in the table and as a sentence
+    assert page.count("all trainings failed") == 2 + 2  # in the table and as a sentence
     Outline(page)
     arms = [arm.model_copy(update=empty) for arm in results.arms]
     failed = results.model_copy(update={"arms": arms, "headroom": []})

@@ -17,9 +17,9 @@ def printed(results: Results, width: int = 120) -> str:
     return stream.getvalue()
 
 
-def test_headroom_first_and_nature_last(results: Results) -> None:
+def test_headroom_comes_first_and_limits_last(results: Results) -> None:
     lines = printed(results, 400).strip().splitlines()
-    assert lines[0].startswith("Headroom, clinical only, all 36 cases against 10: +")
+    assert lines[0].startswith("Headroom, clinical only, all 36 cases compared with 10: +")
     assert "Simulated cohort: these are not clinical numbers" in lines[-4]
     assert lines[-3].startswith("External: 1 real case of elsewhere")
     assert lines[-1] == "A gain without its interval is not reported as a gain."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from strokereg.core.report.table_files import latex, markdown, write_tables
-from strokereg.core.report.text import reading
+from strokereg.core.report.text import summary_sentences
 
 
 def test_one_row_per_arm_with_as_many_cells(results, tmp_path):
@@ -34,4 +34,4 @@ def test_one_seed_prints_no_p_value(build_results):
     assert all(arm.contrast is None or arm.contrast.p is None for arm in lone.arms)
     rows = [line.split("|") for line in markdown(lone).splitlines() if line.startswith("|")][2:]
     assert {row[6].strip() for row in rows} == {"–"}
-    assert "p 0" not in " ".join(reading(lone))
+    assert "p 0" not in " ".join(summary_sentences(lone))

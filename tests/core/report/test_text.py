@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from strokereg.core.report import text as reading
-from strokereg.core.report.results import Arm, Results
+from strokereg.core.evaluate.image_quality import ImageQuality, Interval
+from strokereg.core.evaluate.memorisation import Memorisation, Nearness
+from strokereg.core.report import text
+from strokereg.core.report.results import Arm, Quality, Results
 from strokereg.core.report.statistics import Contrast, Spread
 
 
@@ -19,14 +21,14 @@ def arm(contrast: Contrast | None, share: float | None = None) -> Arm:
 
 
 def test_a_gain_in_one_sentence() -> None:
-    assert reading.arm_sentence(arm(found(), 0.43)) == (
+    assert text.arm_sentence(arm(found(), 0.43)) == (
         "spade + clinical (10 cases): +3.1 Dice points, 95 % interval 0.9 to 5.2, over 40 test cases and 5 seeds; "
         "adjusted p 0.004; 43 % of the headroom."
     )
 
 
 def test_an_interval_with_zero_is_no_gain() -> None:
-    sentence = reading.arm_sentence(arm(found(low=-0.004), 0.43))
+    sentence = text.arm_sentence(arm(found(low=-0.004), 0.43))
     assert sentence is not None
     assert "95 % interval −0.4 to 5.2" in sentence
     assert "headroom" not in sentence
@@ -34,7 +36,7 @@ def test_an_interval_with_zero_is_no_gain() -> None:
 
 
 def test_one_training_is_no_gain() -> None:
-    sentence = reading.arm_sentence(arm(found(over="cases", p=None, adjusted_p=None, seeds=1)))
+    sentence = text.arm_sentence(arm(found(over="cases", p=None, adjusted_p=None, seeds=1)))
     assert sentence is not None
     assert "interval over cases only" in sentence
     assert "1 seed;" in sentence
@@ -43,54 +45,79 @@ def test_one_training_is_no_gain() -> None:
 
 
 def test_too_few_cases_are_no_gain() -> None:
-    sentence = reading.arm_sentence(arm(found(low=None, high=None, p=None, adjusted_p=None, cases=3)))
+    sentence = text.arm_sentence(arm(found(low=None, high=None, p=None, adjusted_p=None, cases=3)))
     assert sentence is not None
     assert "too few cases for an interval (6 needed)" in sentence
     assert "not called a gain" in sentence
 
 
 def test_a_loss_is_called_so_and_has_no_share() -> None:
-    assert reading.share(arm(found(difference=-0.03, low=-0.05, high=-0.01), -0.4)) is None
-    assert reading.verdict(found(difference=-0.03, low=-0.05, high=-0.01)) == "loss"
+    assert text.share(arm(found(difference=-0.03, low=-0.05, high=-0.01), -0.4)) is None
+    assert text.verdict(found(difference=-0.03, low=-0.05, high=-0.01)) == "loss"
 
 
 def test_headroom_that_includes_zero_says_so(build_results: Callable[..., Results]) -> None:
-    (sentence,) = reading.headroom_sentences(build_results(gains=0.0))
+    (sentence,) = text.headroom_sentences(build_results(gains=0.0))
     assert "cannot show any gain" in sentence
 
 
 def test_headroom_that_was_not_measured_says_so(results: Results) -> None:
-    (sentence,) = reading.headroom_sentences(results.model_copy(update={"headroom": []}))
+    (sentence,) = text.headroom_sentences(results.model_copy(update={"headroom": []}))
     assert sentence.startswith("Headroom: not measured")
 
 
 def test_numbers() -> None:
-    assert [reading.signed(x) for x in (0.031, -0.0312, 0.0001, -0.0001)] == ["+3.1", "−3.1", "0.0", "0.0"]
-    assert [reading.p_value(p) for p in (0.0001, 0.0042, 0.213, 1.0)] == ["< 0.001", "0.004", "0.21", "1.00"]
-    assert reading.paper_form(Spread(best=0.728, mean=0.708, sd=0.01, seeds=3)) == "72.8 [70.8 ± 1.0]"
-    assert reading.paper_form(Spread(best=0.728, mean=0.728, sd=None, seeds=1)) == "72.8 [72.8]"
+    assert [text.signed(x) for x in (0.031, -0.0312, 0.0001, -0.0001)] == ["+3.1", "−3.1", "0.0", "0.0"]
+    assert [text.p_value(p) for p in (0.0001, 0.0042, 0.213, 1.0)] == ["< 0.001", "0.004", "0.21", "1.00"]
+    assert text.paper_form(Spread(best=0.728, mean=0.708, sd=0.01, seeds=3)) == "72.8 [70.8 ± 1.0]"
+    assert text.paper_form(Spread(best=0.728, mean=0.728, sd=None, seeds=1)) == "72.8 [72.8]"
 
 
 def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     cohort = results.study.cohort.model_copy(update={"simulated": False})
     study = results.study.model_copy(update={"cohort": cohort, "synthesis_saw": "all training cases"})
-    text = " ".join(reading.nature(results.model_copy(update={"study": study})))
-    assert "Simulated" not in text
-    assert "saw all training cases" in text
+    limits = " ".join(text.limit_sentences(results.model_copy(update={"study": study})))
+    assert "Simulated" not in limits
+    assert "trained on all training cases" in limits
 
 
 def test_what_the_intervals_do_not_hold_is_said(results: Results, build_results: Callable[..., Results]) -> None:
-    said = "One training of each translator served all seeds"
-    assert said in " ".join(reading.nature(results))
+    said = "Each translator was trained once for all seeds"
+    assert said in " ".join(text.limit_sentences(results))
     again = [run.model_copy(update={"seed": seed}) for run in results.runs for seed in range(5)]
-    assert said not in " ".join(reading.nature(results.model_copy(update={"runs": again})))
+    assert said not in " ".join(text.limit_sentences(results.model_copy(update={"runs": again})))
     untrained = [run.model_copy(update={"steps": 0}) for run in results.runs]
-    assert said not in " ".join(reading.nature(results.model_copy(update={"runs": untrained})))
-    assert said not in " ".join(reading.nature(build_results(seeds=1)))
+    assert said not in " ".join(text.limit_sentences(results.model_copy(update={"runs": untrained})))
+    assert said not in " ".join(text.limit_sentences(build_results(seeds=1)))
 
 
 def test_how_a_synthetic_database_came_to_be() -> None:
     notes = {"lesions": 912, "redrawn": 3052, "given_up": 157, "held_out_l1": 0.07754}
-    assert reading.synthesis_sentence(notes) == (
-        "912 lesions, 3,052 times drawn again, 157 given up, L1 to held-out images 0.0775"
+    assert text.synthesis_sentence(notes) == (
+        "912 lesions, 3,052 redrawn, 157 could not be placed, L1 to held-out images 0.0775"
     )
+
+
+def quality(caught: float = 1.0, **changes: object) -> Quality:
+    near = Nearness(synthetic=0.1, held_out=0.2, nearest=0.05, near=0.75, caught=caught)
+    audit = Memorisation(pixels=near, features=near)
+    value = Interval(value=1.0, low=0.9, high=1.1)
+    images = ImageQuality(
+        ssim=None, psnr=None, frechet=value, kernel=value, precision=0.5, recall=0.5, contrast=None
+    )  # a translator's; a mixer has none
+    return Quality.model_validate(
+        {"model": "spade", "cases": 10, "seed": 0, "image_quality": images, "memorisation": audit} | changes
+    )
+
+
+def test_near_copies_are_explained_by_what_made_them(results: Results) -> None:
+    made = [quality(), quality(public=True), quality(model="carvemix", image_quality=None), quality(caught=0.5)]
+    sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
+    start = (
+        "75 % of the synthetic images are closer to a training image than 95 % of the held-out real images are; "
+        "5 % is expected by chance."
+    )
+    assert sentences[0].startswith(f"spade: {start} These images use label maps of training cases")
+    assert sentences[1] == f"spade: {start}"
+    assert sentences[2].startswith(f"carvemix: {start} A mixer copies voxels of training cases by construction")
+    assert "cannot rule out memorisation" in sentences[3]

@@ -9,6 +9,7 @@ from torch import nn
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.synthesis.cases import (
+    SynthesisSettings,
     Tally,
     read_database,
     remove_lesion,
@@ -76,7 +77,8 @@ NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator dr
 def compose(anatomy, generator, prior, seed=1):
     tally = Tally()
     problem = Problem(labels=4, size=(16, 16))
-    return synthesize_labels(anatomy, generator, TABLE, problem, prior, 1.0, (0, seed), tally), tally
+    settings = SynthesisSettings(generator, Plain(), False, TABLE, problem, prior, 1.0)
+    return synthesize_labels(anatomy, settings, (0, seed), tally), tally
 
 
 def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
@@ -122,14 +124,15 @@ def test_a_volume_gets_one_lesion_at_a_place_of_the_prior(tmp_path):
     labels[2:5, 3:6, 12:15] = 3
     case = write_prepared(tmp_path / "case", "a", np.zeros((1, 16, 16, 16)), labels, 3)
     problem = Problem(dims=3, labels=4, size=(16, 16, 16))
-    made = synthesize_labels(case, Ball(), TABLE, problem, learn_prior([case], 3), 1.0, (0, 2), Tally())
+    settings = SynthesisSettings(Ball(), Plain(), False, TABLE, problem, learn_prior([case], 3), 1.0)
+    made = synthesize_labels(case, settings, (0, 2), Tally())
     z, y, x = np.argwhere(made[0] == 3).mean(axis=0)
     assert made.shape == (1, 16, 16, 16)
     assert (z, y) == (pytest.approx(3, abs=2), pytest.approx(4, abs=2))
     assert min(x, 15 - x) == pytest.approx(2, abs=2)
 
 
-def test_painted_background_is_empty():
+def test_background_of_a_translated_image_is_empty():
     labels = np.zeros((1, 16, 16), np.uint8)
     labels[0, 4:8, 4:8] = 2
     image = render(Plain(), labels, stochastic=False)
@@ -146,8 +149,9 @@ def test_a_database_goes_on_where_it_stopped(anatomy, tmp_path):
             if done == stop:
                 raise KeyboardInterrupt
 
-        cases = [anatomy]
-        return write_database(folder, cases, cases, Everywhere(), Plain(), False, TABLE, problem, 4, 7, on_case)
+        prior = learn_prior([anatomy], problem.dims)
+        settings = SynthesisSettings(Everywhere(), Plain(), False, TABLE, problem, prior)
+        return write_database(folder, [anatomy], settings, 4, 7, on_case)
 
     whole = write(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

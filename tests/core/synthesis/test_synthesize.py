@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from strokereg.cli.main import main
 from strokereg.core.cohort.cohort import open_cohort, require_trainable
 from strokereg.core.scan.nifti import read_volume
 from strokereg.core.synthesis import synthesize
@@ -80,18 +79,22 @@ def test_interrupted_it_goes_on_to_the_same(made, runs, small_cohort, tmp_path):
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, phantom, tmp_path, capsys):
-    words = ["synthesize", "--cohort", str(small_cohort), "--n", "2", "--out", str(tmp_path / "out")]
-    makers = {role: str(run) for role, run in runs.items()}
+def test_the_description_states_the_source_of_anatomies(made):
+    (maker,) = json.loads((made / "dataset_description.json").read_text())["GeneratedBy"]
+    assert maker["Settings"]["anatomies"] is maker["Settings"]["heads"] is None  # compared when called again
 
-    def told(translator=makers["translator"], generator=makers["generator"], *more):
-        assert main([*words, "--translator", translator, "--generator", generator, *more]) == 2
-        return capsys.readouterr().err
 
-    assert "is a generator's run, not a translator's" in told(makers["generator"], makers["translator"])
-    assert "is a segmenter's run" in told(str(unet_run))
-    assert "not a run folder" in told(str(tmp_path))
-    assert "no split.tsv" in told(makers["translator"], makers["generator"], "--cohort", str(phantom))
+def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, phantom, tmp_path):
+    def error(out=tmp_path / "out", **changes):
+        with pytest.raises(InputError) as caught:
+            synthesize.synthesize(**{**runs, "cohort": small_cohort, "out": out, "count": 2, **changes})
+        return str(caught.value)
+
+    swapped = {"translator": runs["generator"], "generator": runs["translator"]}
+    assert "is a generator's run, not a translator's" in error(**swapped)
+    assert "is a segmenter's run" in error(translator=unet_run)
+    assert "not a run folder" in error(translator=tmp_path)
+    assert "no split.tsv" in error(cohort=phantom)
     assert not (tmp_path / "out").exists()
-    assert "holds another dataset" in told(makers["translator"], makers["generator"], "--out", str(made))
-    assert "is not empty" in told(makers["translator"], makers["generator"], "--out", str(phantom.parent))
+    assert "holds a cohort made with" in error(out=made)
+    assert "is not empty" in error(out=phantom.parent)

@@ -18,7 +18,7 @@ from strokereg.core.scan.box import extent
 from strokereg.core.scan.pictures import CALLED, TRUTH, data_uri, picture_uri
 
 LONGEST, SLICES = 112, 80  # voxels of a slice's longer side, and slices; larger scans are thinned out
-LEVELS = 64  # of grey: no feature_network tells more apart here, and the file is half as large
+LEVELS = 64  # of grey: the eye cannot distinguish more here, and the file is half as large
 
 
 @dataclass(frozen=True)

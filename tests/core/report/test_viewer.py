@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from strokereg.core.report.volumes import (
+from strokereg.core.report.viewer import (
     LEVELS,
     LONGEST,
     SLICES,
