@@ -96,7 +96,7 @@ UNMIRRORED: dict[str, str] = {
     "plugins/readers/nnunet.py": "tests/plugins/test_readers.py reads its layout beside all others",
     "plugins/readers/own.py": "tests/plugins/test_readers.py reads its layout beside all others",
     # export
-    "export/targets/bundle_transforms.py": "imports MONAI's names for the bundle; export/targets/test_monai.py runs it there",
+    "export/targets/bundle_transforms.py": "imports MONAI for the bundle; export/targets/test_monai.py runs it there",
     "export/write/onnx_nodes.py": "builds nodes; export/write/test_exact_norm.py and scan/test_assemble.py run them",
     "export/write/program.py": "one call of torch.export; export/write/test_pt2_file.py and test_onnx_file.py read it",
     # testing
