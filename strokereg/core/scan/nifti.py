@@ -1,7 +1,8 @@
-"""Read and write one NIfTI volume, with clear errors and no half-written files."""
+"""Read and write one volume, with clear errors and no half-written files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from strokereg.core.scan.content import ITK, NIBABEL, Note, damaged, open_image
+from strokereg.core.scan.placement import Form, affine_of, is_sheared, nearest_rectangular
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import FileFault, InputError
 
 #: Largest difference between the affines of one grid in mm, in addition to 10⁻⁵ of each entry.
 GRID_TOLERANCE = 1e-3
-_GZIP_BEST = 1100  # deflate compresses by a factor of 1032 at most, so a header that claims more is wrong
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class Volume:
 
     Attributes:
         placed: the file has a sform or qform; without one the affine is a guess from the voxel size.
+        notes: what the owner of the file should know, such as forms that contradict.
     """
 
     data: np.ndarray
     affine: np.ndarray
     path: Path
     placed: bool = True
+    notes: tuple[Note, ...] = ()
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -42,101 +46,68 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
-def read_volume(path: Path | str, volume: int | None = None) -> Volume:
-    """Read a NIfTI file as float32 with its scaling applied; a 4D file of one volume counts as 3D.
+def read_volume(path: Path | str, volume: int | Sequence[int] | None = None, prefer: Form = "sform") -> Volume:
+    """Read an image as float32 with its scaling applied; a 4D file of one volume counts as 3D.
+
+    NIfTI is read, and the formats of `core.scan.content`.
 
     Args:
-        volume: index of the volume in a 4D file, from 0; None if the file holds one volume.
+        volume: index of the volume in a 4D file, from 0; several give their geometric mean; None if the file holds one
+            volume.
+        prefer: the form of the header to use where sform and qform contradict.
 
     Raises:
-        FileFault: missing, not NIfTI, truncated, not 3D, colours or complex numbers, singular affine, NaN or
-            infinite voxels.
+        FileFault: missing, a pointer, not an image, truncated, not 3D, colours or complex numbers, no voxel size,
+            singular affine, NaN or infinite voxels.
     """
     path = Path(path)
-    if not path.is_file():
-        if path.is_symlink():
-            raise FileFault(path, "is a link to a file that is not here", "fetch it, for instance with 'datalad get'")
-        raise FileFault(path, "no such file", "give the path of a NIfTI image (.nii or .nii.gz)")
-    image = _open(path)
+    opened = open_image(path)
+    image = opened.image
     shape = tuple(int(n) for n in image.shape)
     several = len(shape) > 3 and any(n != 1 for n in shape[3:])
     if len(shape) < 3 or 0 in shape or (len(shape) > 4 and several) or (several and volume is None):
         fault = f"its shape is {shape}"
         raise FileFault(path, fault, "a 3D volume is needed, so extract one volume first")
-    if several and volume is not None and not 0 <= volume < shape[3]:
-        raise FileFault(path, f"holds {shape[3]} volumes and no number {volume}", "count from 0")
+    for number in () if volume is None else (volume,) if isinstance(volume, int) else volume:
+        if several and not 0 <= number < shape[3]:
+            raise FileFault(path, f"holds {shape[3]} volumes and no number {number}", "count from 0")
     data = _voxels(path, image, volume if several else None)
-    affine = _affine(path, image)
+    affine, placed, notes = affine_of(path, opened, prefer)
     if not np.isfinite(data).all():
         raise FileFault(path, "holds NaN or infinite voxels", "replace them before use")
-    return Volume(data.reshape(shape[:3]), affine, path, _placed(image))
+    return Volume(data.reshape(shape[:3]), affine, path, placed, (*opened.notes, *notes))
 
 
-def _open(path: Path) -> Any:
-    ending = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix
-    if ending not in (ending.lower(), ending.upper()):  # nibabel would look for another file
-        raise FileFault(path, f"its ending {ending} mixes upper and lower case", "rename it to .nii or .nii.gz")
-    try:
-        image: Any = nib.load(path)  # type: ignore[attr-defined]
-        shape, kind = image.shape, image.get_data_dtype()
-        claimed = float(np.prod([float(n) for n in shape])) * kind.itemsize
-    except nib.filebasedimages.ImageFileError as error:
-        with path.open("rb") as handle:
-            start = handle.read(2)
-        if start in (b"", b"\x1f\x8b"):  # empty, or gzip that ends before the header does
-            raise _damaged(path, error) from error
-        raise FileFault(path, "not a NIfTI image", "give a .nii or .nii.gz file") from error
-    except Exception as error:  # nibabel raises errors of every kind for a damaged header
-        raise _damaged(path, error) from error
-    if kind.kind not in "iuf":
-        raise FileFault(path, f"its voxels are of type {kind}", "give an image of plain numbers")
-    files = [
-        Path(part.filename) for part in image.file_map.values() if part.filename
-    ]  # a .hdr has its voxels in an .img
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    packed = path.suffix.lower() in (".gz", ".bz2", ".zst", ".mgz")
-    # Before memory is allocated: a damaged header can claim terabytes.
-    if claimed > size * (_GZIP_BEST if packed else 1):
-        fault = f"damaged or truncated (its header claims {claimed / 1e6:.3g} MB of voxels, more than it can hold)"
-        raise FileFault(path, fault, "copy the file again")
-    return image
-
-
-def _voxels(path: Path, image: Any, volume: int | None) -> np.ndarray:
+def _voxels(path: Path, image: Any, volume: int | Sequence[int] | None) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):  # values that overflow become infinite, which is refused below
+            if isinstance(volume, Sequence):
+                return geometric_mean(np.asarray(image.dataobj[..., v], dtype=np.float32) for v in volume)
             stored = image.dataobj if volume is None else image.dataobj[..., volume]
             return np.asarray(stored, dtype=np.float32)
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _affine(path: Path, image: Any) -> np.ndarray:
-    affine = np.asarray(image.affine, dtype=np.float64)
-    with np.errstate(all="ignore"):
-        sound = affine.shape == (4, 4) and np.isfinite(affine).all()
-        volume = abs(np.linalg.det(affine[:3, :3])) if sound else 0.0
-    if not np.isfinite(volume) or volume < 1e-9:
-        raise FileFault(path, "its affine cannot be inverted", "repair the sform or qform")
-    return affine
+def geometric_mean(volumes: Iterable[np.ndarray]) -> np.ndarray:
+    """Geometric mean of images [X, Y, Z] of several diffusion directions, which is their trace image (float32).
 
-
-def _placed(image: Any) -> bool:
-    header = image.header
-    return not isinstance(header, nib.Nifti1Header) or any(
-        int(header[f"{form}_code"]) > 0 for form in ("sform", "qform")
-    )  # type: ignore[attr-defined, no-untyped-call]
-
-
-def _damaged(path: Path, error: Exception) -> FileFault:
-    if isinstance(error, PermissionError):
-        return FileFault(path, "cannot be read (permission denied)", "check its permissions")
-    reason = str(error).split("\n")[0].replace(str(path), path.name) or type(error).__name__
-    return FileFault(path, f"damaged or truncated ({reason})", "copy the file again")
+    A voxel that is not positive in one direction becomes 0.
+    """
+    total, positive, count = None, None, 0
+    for volume in volumes:
+        logs, above = np.log(np.maximum(volume, np.finfo(np.float32).tiny)), volume > 0
+        total, positive = (logs, above) if total is None or positive is None else (total + logs, positive & above)
+        count += 1
+    if total is None or positive is None:
+        raise ValueError("no volume to average")
+    return np.where(positive, np.exp(total / count), 0).astype(np.float32)
 
 
 def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path:
     """Write [X, Y, Z] data with its affine as NIfTI, to a temporary file that is then renamed.
+
+    The affine is written as sform and as qform; a qform cannot hold shear, so there the nearest one without is written.
 
     Raises:
         InputError: the folder is missing or cannot be written, or the disk is full.
@@ -146,6 +117,8 @@ def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path
         raise InputError(f"{path}: the output must end in .nii or .nii.gz; rename it")
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call, attr-defined]
     image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code=1)  # both, as programs differ in which they read
+    image.set_qform(nearest_rectangular(affine) if is_sheared(affine) else affine, code=1)
     try:
         with replacing(path) as temporary:
             nib.save(image, temporary)  # type: ignore[attr-defined]
@@ -160,6 +133,9 @@ def check_same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLER
     Raises:
         FileFault: about the second volume; names both files and the difference.
     """
+    if lost_header(first, second):
+        fault = f"has the shape of {first.path.name}, but no affine of its own, so its header may be lost"
+        raise FileFault(second.path, fault, "import it with --trust-shape if it was made on that image")
     if first.data.shape != second.data.shape:
         fault = f"shape {second.data.shape} against {first.data.shape}"
     elif not np.allclose(first.affine, second.affine, atol=tolerance):
@@ -171,14 +147,22 @@ def check_same_grid(first: Volume, second: Volume, tolerance: float = GRID_TOLER
     )
 
 
+def lost_header(first: Volume, second: Volume) -> bool:
+    """True if the second volume has the shape of the first, and the identity affine, which another program left."""
+    alike = first.data.shape == second.data.shape and not np.allclose(first.affine, second.affine, atol=GRID_TOLERANCE)
+    return alike and (np.allclose(np.abs(second.affine), np.eye(4)) or not second.placed)
+
+
 ENDINGS = (".nii.gz", ".nii")
+#: Endings of images that are read; those that are not NIfTI are written as NIfTI when they are imported.
+READ = (*ENDINGS, *NIBABEL, *ITK)
 
 
 def ending_of(path: Path) -> str | None:
-    """`.nii.gz` or `.nii`, in upper or lower case, or None for another file."""
-    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+    """The ending of an image, one of `READ` in upper or lower case, or None for another file."""
+    return next((ending for ending in READ if path.name.lower().endswith(ending)), None)
 
 
 def without_ending(path: Path) -> str:
-    """The file's name without `.nii.gz` or `.nii`."""
+    """The file's name without the ending of an image."""
     return path.name[: len(path.name) - len(ending_of(path) or "")]
