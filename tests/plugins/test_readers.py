@@ -223,7 +223,7 @@ FAULTS = {
     r"reader isles22 has no option 'dwi'": (isles22, "isles22", {"dwi": "1"}),
     "give a pattern for the names of the images": (isles22, "folder", {}),
     r"--images dwi\.nii: has no \*": (isles22, "folder", {"images": "dwi.nii"}),
-    r"--masks \*_roi\.nii: matches no NIfTI file": (
+    r"--masks \*_roi\.nii: matches no image": (
         isles22,
         "folder",
         {"images": "*_dwi.nii.gz", "masks": "*_roi.nii"},

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from strokereg.cli.values import Pairs, counted
 from strokereg.registry.errors import RunFailed
+
+if TYPE_CHECKING:
+    from strokereg.core.scan.placement import Form
 
 
 @click.command(
@@ -30,6 +34,20 @@ from strokereg.registry.errors import RunFailed
 @click.option(
     "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
 )
+@click.option(
+    "--prefer",
+    type=click.Choice(["sform", "qform"]),
+    default="sform",
+    help="Which of the two is right where they contradict.  [default: sform]",
+)
+@click.option(
+    "--trust-shape",
+    is_flag=True,
+    help="Give masks, label maps and ADC that lost their affine that of a DWI of the same shape.",
+)
+@click.option(
+    "--average-directions", is_flag=True, help="Use the geometric mean of several diffusion directions as the DWI."
+)
 @click.option("--split", is_flag=True, help="Also write split.tsv, as 'strokereg data split' does.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def import_(
@@ -43,6 +61,9 @@ def import_(
     convert_adc: bool,
     resample: bool,
     lesion_label: int | None,
+    prefer: Form,
+    trust_shape: bool,
+    average_directions: bool,
     split: bool,
     as_json: bool,
 ) -> None:
@@ -63,6 +84,9 @@ def import_(
         convert_adc=convert_adc,
         resample=resample,
         lesion_label=lesion_label,
+        prefer=prefer,
+        trust_shape=trust_shape,
+        average_directions=average_directions,
     )
     with counting("importing") as on_case:
         done = import_data(folder, out, settings, on_case)

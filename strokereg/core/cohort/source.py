@@ -18,11 +18,13 @@ class Source:
         cases: the cases that have a DWI, by name.
         table: the label table (`dseg.tsv`) of the label maps, or None.
         left_out: what looks like a case but cannot be used → the reason and the fix.
+        warnings: file or folder → what its owner should know, and the fix.
     """
 
     cases: Sequence[CaseFiles]
     table: Path | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
 import threading
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +69,6 @@ def open_image(path: Path) -> Opened:
         header, layers = _start(path)
     except OSError as error:
         raise damaged(path, error) from error
-    except EOFError as error:
-        raise damaged(path, error) from error
     expected = 1 if suffix == ".gz" else 0
     kind = next((kind for magic, (at, kind) in _HEADERS.items() if header[at : at + 4] == magic), None)
     if kind is not None and layers != expected and suffix in (".gz", ".nii"):
@@ -106,23 +107,25 @@ def _refuse_pointers(path: Path) -> None:
 
 def _start(path: Path) -> tuple[bytes, int]:
     """The first bytes of the content, and how many times it is compressed (at most twice)."""
-    with path.open("rb") as stream:
-        start, layers = stream.read(_HEADER), 0
+    with path.open("rb") as handle:
+        start, layers = handle.read(_HEADER), 0
     while start.startswith(_GZIP) and layers < 2:
         layers += 1
         try:
             with _unpacked(path, layers) as unpacked:
                 start = unpacked.read(_HEADER)
-        except (OSError, EOFError, gzip.zlib.error):  # type: ignore[attr-defined]
+        except (OSError, EOFError, zlib.error):
             return b"", layers  # nibabel says what is wrong
     return start, layers
 
 
-def _unpacked(path: Path, layers: int) -> Any:
-    stream: Any = path.open("rb")
-    for _ in range(layers):
-        stream = gzip.GzipFile(fileobj=stream)
-    return stream
+@contextlib.contextmanager
+def _unpacked(path: Path, layers: int) -> Iterator[Any]:
+    with contextlib.ExitStack() as stack:
+        stream: Any = stack.enter_context(path.open("rb"))
+        for _ in range(layers):
+            stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+        yield stream
 
 
 def _from_bytes(path: Path, kind: Any, header: bytes, layers: int) -> Any:
@@ -156,11 +159,12 @@ def _with_nibabel(path: Path) -> Any:
         if start in (b"", _GZIP):  # empty, or gzip that ends before the header does
             raise damaged(path, error) from error
         raise FileFault(path, "not a NIfTI image", "give a .nii or .nii.gz file") from error
-    except FileNotFoundError as error:  # the voxels of a header
-        raise FileFault(path, "its voxels (.img) are missing", "copy both files of the pair") from error
     except Exception as error:  # nibabel raises errors of every kind for a damaged header
         raise damaged(path, error) from error
     files = [Path(part.filename) for part in image.file_map.values() if part.filename]  # a .hdr has its voxels in .img
+    voxels = Path(image.file_map["image"].filename or path)
+    if not voxels.is_file():
+        raise FileFault(path, f"its voxels ({voxels.name}) are missing", "copy both files of the pair")
     size = sum(file.stat().st_size for file in files if file.is_file())
     packed = path.suffix.lower() in (".gz", ".bz2", ".zst", ".mgz")
     _plain_numbers(path, image)

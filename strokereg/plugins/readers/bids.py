@@ -20,7 +20,8 @@ from pathlib import Path
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
-from strokereg.plugins.readers.names import Name, parse_all, parse_name, strongest_volume
+from strokereg.core.scan.bvalues import strongest_volume
+from strokereg.plugins.readers.names import Name, parse_all, parse_name
 from strokereg.registry.options import Options
 
 _RAW = ("sub-*/dwi/*", "sub-*/ses-*/dwi/*")

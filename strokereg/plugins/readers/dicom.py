@@ -19,13 +19,20 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
 from strokereg.core.storage.cache import cache_folder, digest
-from strokereg.plugins.readers.names import strongest_volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 _LOOK = 200  # files to check before a folder counts as not DICOM
 _LIMIT = 1800  # seconds for one patient
+_LOG = "dcm2niix.txt"  # what dcm2niix printed, beside what it wrote
+_WEIGHTED = 50  # s/mm²; a series below is no DWI
+_EXPONENTIAL = re.compile(r"(?<![a-z])e-?adc|exp", re.IGNORECASE)  # exp(-b·ADC), which is bright where ADC is dark
+_MAP = re.compile(r"(?<![a-z])(e-?adc|fa|colfa|tensor)(?![a-z])|anisotropy|exponential", re.IGNORECASE)
+_RESAMPLED = re.compile(r"_Eq(_\d+)?\.nii\.gz$")  # dcm2niix's own guess at an even stack
+_WARNING = re.compile("(?:Warning: |Unable to |Error: )(.*)")
+_UNEVEN = re.compile("interslice distance|slice distances", re.IGNORECASE)
 
 
 class DicomReader:
@@ -39,7 +46,7 @@ class DicomReader:
         """
 
         dwi: str = "trace|dwi|diff|b.?1000"
-        adc: str = r"\badc|apparent"
+        adc: str = "(?<![a-z])d?adc|apparent"
 
     def __init__(self, options: DicomReader.Options) -> None:
         for option in ("dwi", "adc"):
@@ -63,26 +70,50 @@ class DicomReader:
         """
         program = _dcm2niix()
         folders = sorted(path for path in root.iterdir() if path.is_dir() and next(_files(path), None))
-        cases, left_out = [], {}
+        cases, left_out, warnings = [], {}, {}
         for patient in folders or [root]:
             try:
                 converted = _convert(program, patient)
-                cases.append(self._case(patient.resolve().name, converted))
+                files = self._case(patient.resolve().name, converted)
+                faults = [(path, fault) for path in files.images.values() for fault in _faults(path)]
+                if uneven := next((fault for _, fault in faults if _UNEVEN.search(fault)), None):
+                    raise ValueError(
+                        f"dcm2niix reports '{uneven}', so slices are missing or uneven; export the series again"
+                    )
+                cases.append(files)
             except ValueError as error:
                 left_out[str(patient)] = str(error)
-        return Source(cases, left_out=left_out)
+            else:
+                for path, fault in faults:
+                    known = f"{warnings[str(path)][0]} and " if str(path) in warnings else "dcm2niix reports "
+                    warnings[str(path)] = (f"{known}'{fault}'", "check the series")
+        return Source(cases, left_out=left_out, warnings=warnings)
 
     def _case(self, name: str, folder: Path) -> CaseFiles:
-        series = {path: _description(path) for path in sorted(folder.glob("*.nii.gz"))}
+        found = (path for path in sorted(folder.glob("*.nii.gz")) if not _RESAMPLED.search(path.name))
+        series = {path: _description(path) for path in found}
         adc = [path for path, text in series.items() if re.search(self.options.adc, text, re.IGNORECASE)]
-        dwi = [p for p, text in series.items() if p not in adc and re.search(self.options.dwi, text, re.IGNORECASE)]
+        maps = {path for path in series if _MAP.search(series[path])}
+        dwi = [
+            path
+            for path, text in series.items()
+            if path not in adc and path not in maps and re.search(self.options.dwi, text, re.IGNORECASE)
+        ]
         dwi = [path for path in dwi if "trace" in series[path].lower()] or dwi
+        dwi = [path for path in dwi if max(read_bvalues(path), default=_WEIGHTED) >= _WEIGHTED] or dwi
+        adc = [path for path in adc if not _EXPONENTIAL.search(series[path])]
         if len(dwi) != 1:
-            listed = "; ".join(series.values()) or "none"
-            raise ValueError(f"has {len(dwi)} series that could be the DWI, of {listed}; choose with --set dwi=WORDS")
+            raise _unclear("the DWI", "dwi", dwi or list(series), len(dwi), series)
+        if len(adc) > 1:
+            raise _unclear("the ADC map", "adc", adc, len(adc), series)
         volume = strongest_volume(dwi[0])
         images = {"dwi": dwi[0]} | ({"adc": adc[0]} if adc else {})
         return CaseFiles(name, name, images, volumes={} if volume is None else {"dwi": volume})
+
+
+def _unclear(what: str, option: str, paths: list[Path], count: int, series: dict[Path, str]) -> ValueError:
+    listed = "; ".join(f"{path.name.removesuffix('.nii.gz')} ({series[path]})" for path in paths) or "none"
+    return ValueError(f"has {count} series that could be {what}, of {listed}; choose with --set {option}=WORDS")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -124,6 +155,7 @@ def _convert(program: str, patient: Path) -> Path:
             ran = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ValueError(f"dcm2niix failed ({error}); convert the series yourself") from error
+        (Path(building) / _LOG).write_text(ran.stdout + ran.stderr, encoding="utf-8")
         if not any(Path(building).glob("*.nii.gz")):
             last = ((ran.stderr or ran.stdout).strip().splitlines() or ["no output"])[-1]
             raise ValueError(f"dcm2niix made no image of it ({last}); check that the series is complete")
@@ -140,5 +172,26 @@ def _description(image: Path) -> str:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return image.name
-    words = [content.get("SeriesDescription", ""), content.get("ProtocolName", ""), *content.get("ImageType", [])]
+    if not isinstance(content, dict):
+        return image.name
+    kinds = content.get("ImageType", [])
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    words = [content.get("SeriesDescription", ""), content.get("ProtocolName", ""), *kinds]
     return " ".join(str(word) for word in words if word)
+
+
+def _faults(image: Path) -> list[str]:
+    """The warnings that dcm2niix printed about a series: the lines before the one that names its file."""
+    stem, lines = image.name.removesuffix(".nii.gz"), []
+    try:
+        printed = (image.parent / _LOG).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    for line in printed:
+        if line.startswith("Convert "):
+            if f"/{stem} (" in line:
+                return lines
+            lines = []
+        elif match := _WARNING.match(line):
+            lines.append(match[1].strip().rstrip("."))
+    return []

@@ -18,6 +18,10 @@ from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 
+#: The end of a pattern that stands for the ending of the file.
+_ENDING = re.compile(r"\.(nii(\*|\.\*|\.gz)?|mg[zh]|hdr|mh[ad]|nrrd|\*)$", re.IGNORECASE)
+
+
 class FolderReader:
     """Pairs files by patterns; used only with `--reader` or `--images`."""
 
@@ -97,7 +101,7 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
             f"{option} {pattern}: has no *, which stands for the name of the case; write for example '*_dwi.nii.gz'"
         )
     anywhere = "/" not in pattern
-    pieces = re.split(r"\*+", re.sub(r"(?i)\.nii(\*|\.gz)?$", "", pattern))
+    pieces = re.split(r"\*+", _ENDING.sub("", pattern))
     expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in pieces))
     found: dict[str, Path] = {}
     for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
@@ -107,14 +111,15 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
             continue
         key = "-".join(word for word in fit.groups() if word) or path.parent.name
         if key in found:
-            left_out[str(path)] = f"is a second file for {key!r}; add the folder to the pattern"
+            fix = "give the ending in" if path.parent == found[key].parent else "add the folder to"
+            left_out[str(path)] = f"is a second file for {key!r} beside {found[key]}; {fix} the pattern"
         else:
             found[key] = path
     if not found:
         alike = (path for path in root.rglob("*") if ending_of(path) and _fits_but_for_case(path, root, pattern))
         near = next(alike, None)
         hint = f"note that {near.name} differs in upper and lower case" if near else "check the file names"
-        raise InputError(f"{option} {pattern}: matches no NIfTI file in {root}; quote the pattern, and {hint}")
+        raise InputError(f"{option} {pattern}: matches no image in {root}; quote the pattern, and {hint}")
     return found
 
 

@@ -45,13 +45,3 @@ def parse_name(path: Path) -> Name | None:
 def parse_all(paths: Iterable[Path]) -> list[Name]:
     """Parse those NIfTI files that have a subject in their name, sorted by path; hidden files are ignored."""
     return [name for path in sorted(paths) if not path.name.startswith(".") and (name := parse_name(path))]
-
-
-def strongest_volume(image: Path) -> int | None:
-    """Index of the volume with the highest b-value, from the `.bval` file; None if it is not unique or the only one."""
-    bval = image.with_name(without_ending(image) + ".bval")
-    try:
-        values = [float(word) for word in bval.read_text(encoding="ascii").split()]
-    except (OSError, ValueError):
-        return None
-    return values.index(max(values)) if len(values) > 1 and values.count(max(values)) == 1 else None

@@ -26,3 +26,25 @@ def test_subjects_of_a_folder_are_told_by_their_names(touch):
     visits, left_out = name_visits(source.cases)
     assert [visit.name for visit in visits] == ["sub-p07_ses-early", "sub-p07_ses-late"]
     assert left_out == {}
+
+
+def test_patterns_for_any_ending(touch):
+    root = touch("p1_dwi.nii.gz", "p2_dwi.nii", "p3_dwi.mgz", "p3_dwi.json", "p4_dwi.hdr", "p4_dwi.img")
+    for pattern, names in (
+        ("*_dwi.*", ["p1", "p2", "p3", "p4"]),
+        ("*_dwi.nii.*", ["p1"]),
+        ("*_dwi.mgz", ["p3"]),
+        ("*_dwi*", ["p1", "p2", "p3", "p4"]),
+    ):
+        _, source = read_source(root, "folder", {"images": pattern})
+        assert ([case.name for case in source.cases], source.left_out) == (names, {})
+
+
+def test_several_matches_of_one_case_are_told_with_the_fix(touch):
+    root = touch("a/p1_dwi.nii.gz", "a/p1_dwi.nii", "b/p1_dwi.nii")
+    _, source = read_source(root, "folder", {"images": "*_dwi.*"})
+    first = root / "a/p1_dwi.nii"
+    assert source.left_out == {
+        str(root / "a/p1_dwi.nii.gz"): f"is a second file for 'p1' beside {first}; give the ending in the pattern",
+        str(root / "b/p1_dwi.nii"): f"is a second file for 'p1' beside {first}; add the folder to the pattern",
+    }

@@ -1,12 +1,10 @@
-"""BIDS-like names and b-values."""
+"""BIDS-like names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from strokereg.plugins.readers.names import parse_all, parse_name, strongest_volume
+from strokereg.plugins.readers.names import parse_all, parse_name
 
 
 def test_the_parts_of_a_name():
@@ -21,12 +19,3 @@ def test_the_parts_of_a_name():
 def test_hidden_files_are_ignored_and_the_rest_is_sorted():
     paths = [Path("b/sub-2_dwi.nii"), Path("a/sub-3_dwi.nii"), Path("a/._sub-1_dwi.nii"), Path("a/notes.nii")]
     assert [name.case for name in parse_all(paths)] == ["sub-3", "sub-2"]
-
-
-@pytest.mark.parametrize(
-    ("text", "volume"), [("0 500 1000", 2), ("0 1000 1000", None), ("1000", None), ("none", None), (None, None)]
-)
-def test_the_volume_with_the_highest_b_value(tmp_path, text, volume):
-    if text is not None:
-        (tmp_path / "sub-1_dwi.bval").write_text(text)
-    assert strongest_volume(tmp_path / "sub-1_dwi.nii.gz") == volume

@@ -19,7 +19,7 @@ from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
-_FORMAT = 3  # part of every key; raised whenever a rule changes
+_FORMAT = 4  # part of every key; raised whenever a rule changes
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ EDGES = (0.2, 10.0)
 #: Fluid is dark on DWI and bright on ADC: 95th percentile of the brain over its median is about 1.5 and 2.5.
 DWI_TAIL, ADC_TAIL = 2.0, 1.8
 
+#: Largest numbers of 10, 12, 14, 15 and 16 bits, and the share of the brain that may have one.
+FULL_SCALE, SATURATED = (1023, 4095, 16383, 32767, 65535), 0.001
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -58,6 +61,13 @@ def same_grid(parts: Parts) -> Iterator[Finding]:
             yield from parts.fail("same_grid", part, check_same_grid, dwi, volume)
 
 
+def notes(parts: Parts) -> Iterator[Finding]:
+    """Name, content and header of a file agree."""
+    for part, volume in parts.volumes.items():
+        for note in volume.notes:
+            yield parts.warn(note.rule, part, note.fault, note.fix)
+
+
 def placed(parts: Parts) -> Iterator[Finding]:
     """A sform or qform defines which side is left."""
     for part, volume in parts.volumes.items():
@@ -82,6 +92,17 @@ def not_constant(parts: Parts) -> Iterator[Finding]:
             fault = f"every voxel is {volume.data.flat[0]:g}"
             error = FileFault(volume.path, fault, "export the image again, or remove the case")
             yield finding_of("not_constant", parts.case, part, error)
+
+
+def saturated(parts: Parts) -> Iterator[Finding]:
+    """Bright voxels of a DWI are not cut off at the largest number of the scanner."""
+    dwi = parts.volumes.get("dwi")
+    if dwi is None or _is_constant(dwi.data) or (top := float(dwi.data.max())) not in FULL_SCALE:
+        return
+    share = float(np.mean(dwi.data[foreground(dwi.data)] == top))
+    if share > SATURATED:
+        fault = f"{share:.1%} of the brain has the value {top:g}, so bright voxels are cut off"
+        yield parts.warn("saturated", "dwi", fault, "convert the scan again without clipping")
 
 
 def binary_mask(parts: Parts) -> Iterator[Finding]:
@@ -144,9 +165,11 @@ def _tail(image: np.ndarray) -> float:
 
 RULES: tuple[Callable[[Parts], Iterator[Finding]], ...] = (
     same_grid,
+    notes,
     placed,
     voxel_size,
     not_constant,
+    saturated,
     binary_mask,
     known_labels,
     lesion_in_brain,

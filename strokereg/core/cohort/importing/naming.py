@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.registry.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,26 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
 
     Returns:
         Visits in order, and cases left out → why: two of one name, or a name without letter or digit.
+
+    Raises:
+        InputError: two subjects differ only in upper and lower case or in the Unicode form of a letter, which are one
+            folder on some systems.
     """
     visits: dict[str, Visit] = {}
     left_out: dict[str, str] = {}
+    subjects: dict[str, str] = {}
     for files in cases:
         subject = _label(files.subject.removeprefix("sub-"))
         session = _label(files.name.replace(files.subject, "", 1).removeprefix("_ses-"))
         if not subject:
             left_out[files.name] = "its name holds no letter or digit; rename its files"
             continue
+        known = subjects.setdefault(subject.casefold(), files.subject)
+        if known != files.subject and _fold(known) == _fold(files.subject):
+            raise InputError(
+                f"{files.images['dwi']}: the subjects {known} and {files.subject} differ only in upper and lower case "
+                "or in the form of a letter, which are one folder on some systems; rename one of the two"
+            )
         visit = Visit(files, f"sub-{subject}", f"ses-{session}" if session else None)
         duplicate = visits.setdefault(visit.name, visit)
         if duplicate is not visit:
@@ -58,4 +71,8 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
 
 
 def _label(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", text)
+    return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text))
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()

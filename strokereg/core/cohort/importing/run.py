@@ -26,6 +26,7 @@ from strokereg.core.cohort.importing.transfer import ImportSettings, transfer
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.open import read_source
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.bvalues import read_bvalues
 from strokereg.core.scan.nifti import without_ending
 from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault, InputError
@@ -80,8 +81,8 @@ def import_data(
         on_case: called with (finished, total) after each case.
 
     Raises:
-        InputError: see `core.cohort.open.read_source`; no case in the source; an output folder that holds something
-            else, lies in the source or cannot be written.
+        InputError: see `core.cohort.open.read_source` and `name_visits`; no case in the source; an output folder that
+            holds something else, lies in the source or cannot be written.
     """
     root, out, settings = Path(folder), Path(out), settings or ImportSettings()
     reader, source = read_source(root, settings.reader, settings.options)
@@ -120,7 +121,10 @@ def import_data(
         imported=tuple(imported),
         found=tuple(visit.name for visit in found),
         left_out=unnamed | left_out | source.left_out | failed,
-        warnings=tuple(finding for findings in imported.values() for finding in findings),
+        warnings=(
+            *(Finding("conversion", "", "", file, fault, fix, False) for file, (fault, fix) in source.warnings.items()),
+            *(finding for findings in imported.values() for finding in findings),
+        ),
     )
 
 
@@ -165,7 +169,8 @@ def _transfer_one(
         for finding in inspect_case(files, table).findings
     ]
     if errors := [finding for finding in findings if finding.severe]:
-        fix = "import with --resample" if errors[0].rule == "same_grid" else errors[0].fix
+        resampled = errors[0].rule == "same_grid" and "--" not in errors[0].fix
+        fix = "import with --resample" if resampled else errors[0].fix
         raise FileFault(errors[0].file, errors[0].fault, fix)
     _copy_sidecars(visit, raw)
     if any(derived.iterdir()):
@@ -189,10 +194,10 @@ def _only_import(out: Path) -> Iterator[None]:
 
 
 def _copy_sidecars(visit: Visit, raw: Path) -> None:
-    """Copy the `.json` beside each image, and `.bval` and `.bvec` of a 3D image."""
+    """Copy the `.json` beside each image, and `.bval` and `.bvec` of one volume."""
     for part, path in visit.files.images.items():
         stem = without_ending(path)
-        for ending in (".json", *(() if part in visit.files.volumes else (".bval", ".bvec"))):
+        for ending in (".json", *((".bval", ".bvec") if len(read_bvalues(path)) == 1 else ())):
             beside = path.with_name(stem + ending)
             if beside.is_file():
                 shutil.copyfile(beside, raw / f"{visit.name}_{part}{ending}")

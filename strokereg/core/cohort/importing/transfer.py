@@ -6,18 +6,20 @@ import errno
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
+from strokereg.core.scan.bvalues import DIRECTIONS, highest_shell, read_bvalues
+from strokereg.core.scan.content import open_image
 from strokereg.core.scan.grid import brain_median
-from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, read_volume, write_volume
+from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
+from strokereg.core.scan.placement import Form
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.registry.errors import FileFault
 
@@ -33,6 +35,9 @@ class ImportSettings:
         convert_adc: convert ADC maps of another known unit to 10⁻³ mm²/s.
         resample: resample masks, label maps and ADC onto the grid of the DWI where they lie on another one.
         lesion_label: the value that means lesion in the masks; None if they hold 0 and 1.
+        prefer: the form of the header that is right where sform and qform contradict.
+        trust_shape: give masks, label maps and ADC without an affine of their own that of a DWI of the same shape.
+        average_directions: import a diffusion series of several directions as their geometric mean.
     """
 
     reader: str | None = None
@@ -41,6 +46,9 @@ class ImportSettings:
     convert_adc: bool = False
     resample: bool = False
     lesion_label: int | None = None
+    prefer: Form = "sform"
+    trust_shape: bool = False
+    average_directions: bool = False
 
     def plain(self) -> dict[str, Any]:
         """The settings that decide what is in the cohort: all but `link`."""
@@ -51,8 +59,8 @@ class ImportSettings:
 def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, labels: bool) -> CaseFiles:
     """Put the files of a visit into two existing folders: images into `raw`, mask and label map into `derived`.
 
-    A file is copied or linked byte for byte. It is rewritten if it is one volume of a 4D file, or if a conversion that
-    `settings` asks for is needed. Rewritten masks are uint8.
+    A file is copied or linked byte for byte. It is rewritten if it is one volume of a 4D file or no NIfTI file, or if a
+    conversion that `settings` asks for is needed. Rewritten masks are uint8.
 
     Args:
         labels: transfer the label map too.
@@ -61,24 +69,21 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
         FileFault: a file that cannot be read, or that needs a conversion that was not asked for.
     """
     files, images = visit.files, {}
-    dwi = read_volume(files.images["dwi"], files.volumes.get("dwi"))
+    dwi = _read_image("dwi", visit, settings)
     for part, path in files.images.items():
-        volume = dwi if part == "dwi" else read_volume(path, files.volumes.get(part))
+        volume = dwi if part == "dwi" else _read_image(part, visit, settings)
         rewritten = _convert_image(part, volume, dwi, settings)
-        if rewritten is None and _is_4d(path):
-            rewritten = volume.data
-        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten, dwi.affine, settings.link)
+        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten or _renew(volume), settings)
     mask = dseg = None
     if files.mask is not None:
-        volume = read_volume(files.mask)
-        rewritten = _convert_mask(volume, dwi, settings)
-        if rewritten is None and _is_4d(files.mask):
-            rewritten = volume.data.astype(np.uint8)
-        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, dwi.affine, settings.link)
+        volume = read_volume(files.mask, prefer=settings.prefer)
+        rewritten = _convert_mask(volume, dwi, settings) or _renew(volume, np.uint8)
+        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, settings)
     if files.dseg is not None and labels:
-        volume = read_volume(files.dseg)
-        rewritten = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _off_grid(volume, dwi) else None
-        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, dwi.affine, settings.link)
+        volume = read_volume(files.dseg, prefer=settings.prefer)
+        moved = _onto_grid(volume, dwi, 0, settings)
+        rewritten = _typed(moved, np.uint16) if moved else _renew(volume, np.uint16)
+        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, settings)
     return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
 
@@ -94,28 +99,76 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
     )
 
 
-def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
-    """The converted image; None if the file stays as it is."""
-    data = onto(volume, dwi, 1) if settings.resample and _off_grid(volume, dwi) else None
+def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
+    """Read an image: one volume of a 4D file, or the mean of the diffusion directions in it."""
+    path, wanted = visit.files.images[part], visit.files.volumes.get(part)
+    if part != "dwi" or wanted is not None:
+        return read_volume(path, wanted, settings.prefer)
+    values = read_bvalues(path)
+    highest = highest_shell(values)
+    if len(highest) < DIRECTIONS:
+        return read_volume(path, prefer=settings.prefer)
+    if not settings.average_directions:
+        fault = f"holds {len(highest)} directions of b = {max(values):g} s/mm²"
+        raise FileFault(path, fault, "import with --average-directions to use their geometric mean as the trace image")
+    shape = open_image(path).image.shape
+    if len(shape) < 4 or shape[3] != len(values):
+        fault = f"its .bval file has {len(values)} values, but its shape is {tuple(shape)}"
+        raise FileFault(path, fault, "convert the series again")
+    return read_volume(path, highest, settings.prefer)
+
+
+def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> Volume | None:
+    """The converted image; None if no conversion is needed."""
+    moved = None if part == "dwi" else _onto_grid(volume, dwi, 1, settings)
     if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
             raise FileFault(volume.path, f"its values fit none of the ADC units {known}", "leave --convert-adc out")
-        data = (volume.data if data is None else data) * np.float32(UNITS[unit])
-    return data
+        source = moved or volume
+        return replace(source, data=source.data * np.float32(UNITS[unit]))
+    return moved
 
 
-def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
-    """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if the file stays as it is."""
+def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> Volume | None:
+    """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if no conversion is needed."""
     label = settings.lesion_label
     if label is not None:
-        volume = Volume((volume.data == label).astype(np.float32), volume.affine, volume.path, volume.placed)
+        volume = replace(volume, data=(volume.data == label).astype(np.float32))
     elif volume.data.max() not in (0, 1) and np.unique(volume.data).size == 2 and volume.data.min() == 0:
         high = volume.data.max()
         raise FileFault(volume.path, f"holds 0 and {high:g}", f"give --lesion-label {high:g} if that is the lesion")
-    if settings.resample and _off_grid(volume, dwi):
-        return (onto(volume, dwi, 1) >= 0.5).astype(np.uint8)
-    return volume.data.astype(np.uint8) if label is not None else None
+    moved = _onto_grid(volume, dwi, 1, settings)
+    if moved is not None:
+        # Only values between 0 and 1 are cut: others are a fault, which the checks report.
+        binary = np.isin(volume.data, (0, 1)).all()
+        return replace(moved, data=(moved.data >= 0.5).astype(np.uint8)) if binary else moved
+    return _typed(volume, np.uint8) if label is not None else None
+
+
+def _onto_grid(volume: Volume, dwi: Volume, order: int, settings: ImportSettings) -> Volume | None:
+    """The volume on the grid of the DWI, if it lies on another one and the settings allow to bring it there."""
+    if settings.trust_shape and lost_header(dwi, volume):
+        return replace(volume, affine=dwi.affine)
+    if not settings.resample or not _off_grid(volume, dwi):
+        return None
+    if lost_header(dwi, volume):  # resampled from a place where it never was, it would be empty
+        check_same_grid(dwi, volume)
+    return replace(volume, data=onto(volume, dwi, order), affine=dwi.affine)
+
+
+def _renew(volume: Volume, kind: type = np.float32) -> Volume | None:
+    """The volume if its file cannot stay: 4D, of another format, or with the form of the header that is wrong."""
+    if volume.path.suffix.lower() not in (".gz", ".nii") or len(open_image(volume.path).image.shape) > 3:
+        return _typed(volume, kind)
+    wrong = any(note.rule == "forms" and "the qform is used" in note.fault for note in volume.notes)
+    return _typed(volume, kind) if wrong else None
+
+
+def _typed(volume: Volume, kind: type) -> Volume:
+    """The volume in another type, unless that would change its values, so that the checks still see them."""
+    data: np.ndarray = volume.data.astype(kind)
+    return replace(volume, data=data if np.array_equal(data, volume.data) else volume.data)
 
 
 def _off_grid(volume: Volume, grid: Volume) -> bool:
@@ -126,18 +179,14 @@ def _off_grid(volume: Volume, grid: Volume) -> bool:
     return False
 
 
-def _is_4d(path: Path) -> bool:
-    return len(nib.load(path).shape) > 3  # type: ignore[attr-defined]
-
-
-def _put(source: Path, stem: Path, rewritten: np.ndarray | None, affine: np.ndarray, link: bool) -> Path:
+def _put(source: Path, stem: Path, rewritten: Volume | None, settings: ImportSettings) -> Path:
     """Put a file under its new name: with its own ending, or `.nii.gz` if it is rewritten."""
     if rewritten is not None:
-        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten, affine)
+        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten.data, rewritten.affine)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
     source = source.resolve()
     try:
-        if not link:
+        if not settings.link:
             shutil.copyfile(source, target)
             return target
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import nibabel as nib
@@ -65,6 +66,39 @@ def large_voxels(real, part):
     real.save(part, affine=real.affine @ np.diag([20, 20, 20, 1]))
 
 
+def shifted(affine):
+    moved = affine.copy()
+    moved[:3, 3] += 0.01
+    return moved
+
+
+def without_header(real):
+    real.save("mask", affine=np.eye(4))
+
+
+def saturated(real):
+    real.save("dwi", np.minimum(real.volumes["dwi"] * 20, 4095).astype(np.int16))
+
+
+def mirrored_qform(real):
+    image = nib.load(real.path("dwi"))
+    mirrored = image.affine @ np.diag([-1.0, 1, 1, 1])
+    image.set_sform(image.affine, 1)
+    image.set_qform(mirrored, 1)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), real.path("dwi"))
+
+
+def sheared(real, part):
+    affine = real.affine.copy()
+    affine[:3, 0] += 0.05 * affine[:3, 1]
+    real.save(part, affine=affine)
+
+
+def not_compressed(real):
+    path = real.path("mask")
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+
+
 def upside_down(real):
     """A lesion at the border of the field, where there is no brain."""
     mask = np.zeros_like(real.volumes["mask"])
@@ -96,8 +130,16 @@ FAULTS = {
         lambda r: r.save("mask", r.volumes["mask"][:-1]), True, "mask", "another grid than .*shape", "resample",
     ),
     "same_grid: affine": (
-        lambda r: r.save("dseg", affine=r.affine + 0.01), True, "dseg", r"another grid .*by up to 0\.01 mm", "resample",
+        lambda r: r.save("dseg", affine=shifted(r.affine)), True, "dseg", r"another grid .*by up to 0\.01 mm", "resample",
     ),
+    "same_grid: header": (without_header, True, "mask", "no affine of its own, so its header may be lost", "--trust"),
+    "saturated": (saturated, False, "dwi", "of the brain has the value 4095, so bright voxels", "clipping"),
+    "forms": (
+        mirrored_qform, False, "dwi", "one is mirrored, the sform has the axes LAS and the qform RAS; the sform is used",
+        "import with --prefer qform",
+    ),
+    "sheared": (all_parts(sheared), False, "adc", "its affine is sheared", "resample it"),
+    "ending": (not_compressed, False, "mask", "is not compressed, although its name ends in .nii.gz", "rename"),
     "binary_mask": (with_voxel("mask", 0.5), True, "mask", r"0 and 1 only, this one 0, 0\.5, 1", "threshold"),
     "known_labels: outside": (stray_label, True, "dseg", "value 41, but the label table ends at 6", "add the label"),
     "known_labels: fractions": (with_voxel("dseg", 2.5), True, "dseg", "whole numbers only", "nearest"),

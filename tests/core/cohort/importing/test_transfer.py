@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.importing.run import import_data
 from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.scan.nifti import read_volume
 
@@ -72,4 +73,100 @@ def test_settings_that_decide_the_content_are_plain():
         "convert_adc": False,
         "resample": False,
         "lesion_label": 2,
+        "prefer": "sform",
+        "trust_shape": False,
+        "average_directions": False,
     }
+
+
+def test_the_form_that_is_preferred_is_the_only_one_in_the_cohort(bring, save, source, tmp_path):
+    data = np.asarray(nib.load(source / "Pat_1_dwi.nii.gz").dataobj)
+    right, wrong = nib.load(source / "Pat_1_dwi.nii.gz").affine, np.diag([2.0, 2, 3, 1])
+    image = nib.Nifti1Image(data, right)
+    image.set_sform(wrong, 1)
+    image.set_qform(right, 1)
+    nib.save(image, source / "Pat_1_dwi.nii.gz")
+    assert "another grid" in bring(source, tmp_path / "as-it-is").left_out["Pat_1"]
+    done = bring(source, tmp_path / "out", prefer="qform")
+    assert (done.left_out, done.warnings) == ({}, ())
+    case = open_cohort(tmp_path / "out").cases[0]
+    volume = read_volume(case.images["dwi"])
+    np.testing.assert_allclose(volume.affine, right)
+    assert volume.notes == ()
+
+
+def test_a_mask_that_lost_its_header_is_placed_only_on_request(bring, save, source, tmp_path):
+    mask = np.asarray(nib.load(source / "Pat_1_lesion.nii.gz").dataobj)
+    save(source / "Pat_1_lesion.nii.gz", mask, np.eye(4))
+    for number, settings in enumerate(({}, {"resample": True})):  # resampled, it would be empty
+        left_out = bring(source, tmp_path / f"no-{number}", **settings).left_out["Pat_1"]
+        assert "no affine of its own, so its header may be lost; import it with --trust-shape" in left_out
+    assert bring(source, tmp_path / "out", trust_shape=True).left_out == {}
+    case = open_cohort(tmp_path / "out").cases[0]
+    volume = read_volume(case.mask)
+    np.testing.assert_array_equal(volume.data, mask)
+    np.testing.assert_allclose(volume.affine, read_volume(case.images["dwi"]).affine)
+
+
+@pytest.mark.parametrize("part", ["adc", "lesion"])
+def test_a_conversion_does_not_hide_another_grid(bring, save, source, tmp_path, part):
+    """A part that is rewritten keeps its own affine: the DWI's would put it where it never was."""
+    path = source / f"Pat_1_{part}.nii.gz"
+    image = nib.load(path)
+    data = np.asarray(image.dataobj)
+    moved = image.affine.copy()
+    moved[0, 3] += 10
+    save(path, data * (np.float32(1e3) if part == "adc" else np.uint8(1)), moved)
+    done = bring(source, tmp_path / "out", convert_adc=True, lesion_label=1)
+    assert "lies on another grid" in done.left_out["Pat_1"]
+
+
+def series(source, values, directions):
+    """A diffusion series as Pat_1: the attenuation of its directions multiplies to that of its trace."""
+    image = nib.load(source / "Pat_1_dwi.nii.gz")
+    trace = np.asarray(image.dataobj)
+    factors = [2.0, 0.5, 1.0][:directions] if directions == 3 else [1.0] * directions
+    data = np.stack([trace * 3, *(trace * factor for factor in factors)], -1).astype(np.float32)
+    nib.save(nib.Nifti1Image(data, image.affine), source / "Pat_1_dwi.nii.gz")
+    (source / "Pat_1_dwi.bval").write_text(values)
+    return trace
+
+
+def test_directions_become_their_trace_only_on_request(bring, source, tmp_path):
+    trace = series(source, "0 995 1000 1005", 3)
+    left_out = bring(source, tmp_path / "as-it-is").left_out["Pat_1"]
+    assert "holds 3 directions of b = 1005 s/mm²; import with --average-directions" in left_out
+    assert bring(source, tmp_path / "out", average_directions=True).left_out == {}
+    case = open_cohort(tmp_path / "out").cases[0]
+    np.testing.assert_allclose(read_volume(case.images["dwi"]).data, trace, rtol=1e-4)
+    assert not list((tmp_path / "out").rglob("*.bval"))
+
+
+def test_b_values_of_another_number_of_volumes_are_refused(bring, source, tmp_path):
+    series(source, "0 1000 1000 1000 1000", 3)
+    left_out = bring(source, tmp_path / "out", average_directions=True).left_out["Pat_1"]
+    assert "its .bval file has 5 values, but its shape is (12, 14, 6, 4)" in left_out
+
+
+def test_other_formats_become_nifti(save, source, tmp_path):
+    mask = np.asarray(nib.load(source / "Pat_1_lesion.nii.gz").dataobj)
+    affine = nib.load(source / "Pat_1_lesion.nii.gz").affine
+    for number in (1, 2, 3):
+        (source / f"Pat_{number}_lesion.nii.gz").unlink()
+    nib.save(nib.MGHImage(mask.astype(np.int32), affine), source / "Pat_1_lesion.mgz")
+    nib.save(nib.Nifti1Pair(mask, affine), source / "Pat_2_lesion.hdr")
+    patterns = {"images": "*_dwi.*", "masks": "*_lesion.*"}
+    done = import_data(source, tmp_path / "out", ImportSettings("folder", patterns))
+    assert (done.left_out, done.warnings) == ({}, ())
+    for case in open_cohort(tmp_path / "out").cases[:2]:
+        assert case.mask.name.endswith("_mask.nii.gz")
+        assert nib.load(case.mask).get_data_dtype() == np.uint8
+        np.testing.assert_array_equal(read_volume(case.mask).data, mask)
+
+
+def test_resampling_does_not_make_a_mask_of_a_label_map(bring, save, source, tmp_path):
+    mask = np.asarray(nib.load(source / "Pat_1_lesion.nii.gz").dataobj).copy()
+    mask[0, 0, 0], mask[0, 0, 1] = 2, 3
+    affine = nib.load(source / "Pat_1_lesion.nii.gz").affine
+    save(source / "Pat_1_lesion.nii.gz", np.pad(mask, 1), affine @ nib.affines.from_matvec(np.eye(3), [-1, -1, -1]))
+    assert "holds 0 and 1 only" in bring(source, tmp_path / "out", resample=True).left_out["Pat_1"]
