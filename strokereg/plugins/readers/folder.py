@@ -17,7 +17,6 @@ from strokereg.plugins.readers.names import parse_name
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
-
 #: The end of a pattern that stands for the ending of the file.
 _ENDING = re.compile(r"\.(nii(\*|\.\*|\.gz)?|mg[zh]|hdr|mh[ad]|nrrd|\*)$", re.IGNORECASE)
 
@@ -107,7 +106,7 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
     for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
         name = without_ending(path) if anywhere else path.relative_to(root).with_name(without_ending(path)).as_posix()
         fit = expression.fullmatch(name)
-        if fit is None or ending_of(path) is None or path.is_dir():
+        if fit is None or ending_of(path) is None or path.is_dir() or path.name.startswith("."):
             continue
         key = "-".join(word for word in fit.groups() if word) or path.parent.name
         if key in found:

@@ -40,7 +40,7 @@ class NnunetReader:
         images: dict[str, dict[int, Path]] = {}
         for path in sorted(root.glob("imagesTr/*.nii*")):
             fit = _CHANNEL.fullmatch(path.name.removesuffix(ending_of(path) or ""))
-            if fit:
+            if fit and not path.name.startswith("."):  # macOS leaves ._ files
                 images.setdefault(fit["case"], {})[int(fit["channel"])] = path
         cases, left_out = [], {}
         for case, found in sorted(images.items()):

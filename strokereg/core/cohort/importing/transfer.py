@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
-from strokereg.core.scan.bvalues import DIRECTIONS, highest_shell, read_bvalues
+from strokereg.core.scan.bvalues import DIRECTIONS, highest_shell, read_bvalues, strongest_volume
 from strokereg.core.scan.content import open_image
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
@@ -107,7 +107,7 @@ def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
     values = read_bvalues(path)
     highest = highest_shell(values)
     if len(highest) < DIRECTIONS:
-        return read_volume(path, prefer=settings.prefer)
+        return read_volume(path, strongest_volume(path), settings.prefer)
     if not settings.average_directions:
         fault = f"holds {len(highest)} directions of b = {max(values):g} s/mm²"
         raise FileFault(path, fault, "import with --average-directions to use their geometric mean as the trace image")

@@ -130,13 +130,14 @@ FAULTS = {
         lambda r: r.save("mask", r.volumes["mask"][:-1]), True, "mask", "another grid than .*shape", "resample",
     ),
     "same_grid: affine": (
-        lambda r: r.save("dseg", affine=shifted(r.affine)), True, "dseg", r"another grid .*by up to 0\.01 mm", "resample",
+        lambda r: r.save("dseg", affine=shifted(r.affine)),
+        True, "dseg", r"another grid .*by up to 0\.01 mm", "resample",
     ),
     "same_grid: header": (without_header, True, "mask", "no affine of its own, so its header may be lost", "--trust"),
     "saturated": (saturated, False, "dwi", "of the brain has the value 4095, so bright voxels", "clipping"),
     "forms": (
-        mirrored_qform, False, "dwi", "one is mirrored, the sform has the axes LAS and the qform RAS; the sform is used",
-        "import with --prefer qform",
+        mirrored_qform,
+        False, "dwi", "one is mirrored, the sform has the axes LAS and the qform RAS; the sform is used", "import with --prefer qform",
     ),
     "sheared": (all_parts(sheared), False, "adc", "its affine is sheared", "resample it"),
     "ending": (not_compressed, False, "mask", "is not compressed, although its name ends in .nii.gz", "rename"),
