@@ -187,9 +187,11 @@ def test_the_page_of_cohorts_names_every_reader_and_check():
     page = DOCS / "reference" / "cohorts.md"
     readers = Catalogue(roles=READERS).available("strokereg:*")
     assert {name.rpartition(":")[2] for name in readers} == set(re.findall(r"\*\*([a-z0-9-]+)\*\*", text_of(page)))
-    code = "".join(map(text_of, (ROOT / "strokereg" / "core" / "cohort" / "checks").glob("*.py")))
+    core = ROOT / "strokereg" / "core"
+    code = "".join(map(text_of, [*core.glob("cohort/checks/*.py"), *core.glob("cohort/importing/*.py")]))
+    code += text_of(core / "scan" / "content.py") + text_of(core / "scan" / "placement.py")
     checks = [row[0].strip("`") for row in rows_of(page, "check")]
-    assert len(checks) == 13
+    assert len(checks) == 19
     assert [name for name in checks if not re.search(rf"\b{name}\b", code)] == []
 
 

@@ -230,7 +230,7 @@ REPORTS = {
         lambda lab: lab.save("lesion", lab.mask * (lab.dwi / 120)), "holds 0 and 1 only",
     ),
     "drifted-mask": Report(
-        "nipy/nibabel#1001", "0.99998 instead of 1 after saving with a slope again and again", "refuse, offer the value",
+        "nipy/nibabel#1001", "0.99998 instead of 1 after saving with a slope again", "refuse, offer the value",
         values(np.float32(0.99998)), "holds 0 and 0.99998",
     ),
     "fractional-labels": Report(

@@ -98,3 +98,24 @@ def test_the_real_case_comes_back_to_the_voxel(real_data):
     assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=1e-3)
     frame = frame_of(case.dwi, Preparation(spacing=(2.0, 2.0, 2.0)))
     assert np.array_equal(frame.back(frame.image(case.mask)) > 0.5, case.mask)
+
+
+@pytest.mark.parametrize("rest", [1e-21, -3.0])
+def test_a_background_that_is_not_quite_empty_is_no_brain(rest):
+    data, _, _ = head()
+    noisy = np.where(data == 0, np.float32(rest), data)
+    np.testing.assert_array_equal(foreground(noisy), data > 0)
+    assert brain_median(noisy) == brain_median(data)
+
+
+@pytest.mark.parametrize(
+    ("slices", "spacing"), [(1, (2.0, 2.0, 5.0)), (2, (2.0, 2.0, 5.0)), (20, (0.9, 0.9, 6.5))], ids=str
+)
+def test_few_and_thick_slices_go_to_the_network_grid_and_back(slices, spacing):
+    data = np.zeros((60, 70, slices), np.float32)
+    data[10:50, 12:60] = 100
+    affine = np.diag([*spacing, 1.0])
+    frame = frame_of(Volume(data, affine, Path("scan.nii")), Preparation(spacing=(2.0, 2.0, spacing[2])))
+    there = frame.image(data)
+    assert there.shape == frame.shape
+    assert (frame.back(there) > 50).mean() == pytest.approx((data > 50).mean(), rel=0.05)

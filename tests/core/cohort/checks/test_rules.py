@@ -137,7 +137,7 @@ FAULTS = {
     "saturated": (saturated, False, "dwi", "of the brain has the value 4095, so bright voxels", "clipping"),
     "forms": (
         mirrored_qform,
-        False, "dwi", "one is mirrored, the sform has the axes LAS and the qform RAS; the sform is used", "import with --prefer qform",
+        False, "dwi", "one is mirrored, the sform has the axes LAS and the qform RAS; the sform is used", "--prefer",
     ),
     "sheared": (all_parts(sheared), False, "adc", "its affine is sheared", "resample it"),
     "ending": (not_compressed, False, "mask", "is not compressed, although its name ends in .nii.gz", "rename"),
