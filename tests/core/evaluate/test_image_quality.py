@@ -35,7 +35,7 @@ def look(images, brain):
 
 
 def test_the_truth_is_like_itself(cases):
-    like = ImageComparison(cases, 2, look).painted([view.image for view in cases])
+    like = ImageComparison(cases, 2, look).translated([view.image for view in cases])
     assert like.ssim.value == pytest.approx(1.0)
     assert like.frechet.value == pytest.approx(0.0, abs=1e-6)
     assert (like.precision, like.recall) == (1.0, 1.0)
@@ -44,7 +44,7 @@ def test_the_truth_is_like_itself(cases):
 def test_noise_is_worse_than_other_cases(cases):
     rng = np.random.default_rng(1)
     measures = ImageComparison(cases[:4], 2, look)
-    noisy = measures.painted(
+    noisy = measures.translated(
         [np.clip(v.image + 0.5 * rng.standard_normal(v.image.shape), -1, 1).astype(np.float32) for v in cases[:4]]
     )
     others = measures.other_cases(cases[4:])
@@ -56,7 +56,7 @@ def test_noise_is_worse_than_other_cases(cases):
 
 
 def test_intervals_hold_their_values(cases):
-    like = ImageComparison(cases, 2, look).painted([v.image * 0.9 for v in cases])
+    like = ImageComparison(cases, 2, look).translated([v.image * 0.9 for v in cases])
     for interval in (like.ssim, like.psnr, like.frechet, like.kernel, like.contrast):
         assert interval.low <= interval.value <= interval.high
 
@@ -104,7 +104,7 @@ def test_how_much_brain_an_image_shows_drowns_no_difference(dims):
     equal = measures.other_cases(heads(dims, 12, seed=1))
     brighter = [np.where(view.labels[:, None] > 0, view.image + 0.15, -1.0).astype(np.float32) for view in truth]
     for planted in ([blurred(view) for view in truth], brighter):
-        found = measures.painted(planted)
+        found = measures.translated(planted)
         # Few of these brains share a part of the volume, so in 3D equal sets lie further apart.
         assert found.frechet.value > {2: 5, 3: 2}[dims] * equal.frechet.value
         assert found.kernel.value > 3 * max(equal.kernel.value, 0.0)
@@ -125,5 +125,5 @@ def test_places_are_held_against_themselves_and_only_where_half_of_the_cases_are
         return Features(np.array(rows), np.arange(len(rows)))
 
     measures = ImageComparison(blank, 2, look)
-    assert measures.painted([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
-    assert measures.painted([view.image + 0.5 for view in blank]).frechet.value > 0.5
+    assert measures.translated([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
+    assert measures.translated([view.image + 0.5 for view in blank]).frechet.value > 0.5
