@@ -277,7 +277,7 @@ def test_the_viewer_draws_and_counts(results: Results, volumes: list[ViewerScan]
     page = write_report(tmp_path, results, volumes=volumes)
     dom, said = load(page, tmp_path / "profile")
     assert said == []
-    shown = re.findall(r'data-part="said"[^>]*>([^<]*)<', dom)
+    shown = re.findall(r'data-part="status"[^>]*>([^<]*)<', dom)
     voxels = 5 * 3 * 2 * 2 * 4 / 1000
     # Of 9 slices, what is black at both ends is cut but for a margin of two: none here.
     assert shown == [f"slice 3 of 9 · true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml"] * 2
