@@ -113,7 +113,7 @@ class Wrong(Witness):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (lambda host: replace(host, image=host.image[:, :2]), r"Wrong: mix\(\) gave an image \(1, 2, 8, 8\)"),
+        (lambda host: replace(host, image=host.image[:, :2]), r"Wrong: mix\(\) returned an image \(1, 2, 8, 8\)"),
         (lambda host: replace(host, image=host.image * 40), r"outside \[-1, 1\]"),
         (lambda host: replace(host, image=host.image * np.nan), r"outside \[-1, 1\]"),
     ],
