@@ -96,8 +96,8 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
-    simulates a cohort; the numbers are then not clinical ones.
+    The command prints a table and writes a report. Run it again to continue an interrupted study. Without --data, it
+    simulates a cohort, so the numbers are not clinical ones.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -119,7 +119,7 @@ def compare(
     }
     asked = merge(kept, given, flags)
     if "models" not in asked:
-        raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
+        raise InputError("--models: name what to compare, for example --models pix2pix,spade, here or in --study FILE")
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
         click.echo(describe_study(**asked), nl=False)

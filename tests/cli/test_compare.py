@@ -221,7 +221,7 @@ def test_models_must_be_named_somewhere(tmp_path, capsys):
     study = tmp_path / "study.toml"
     study.write_text('preset = "smoke"')
     assert main(["compare", "--study", str(study), "--print-study"]) == 2
-    assert "--models: say what to compare" in capsys.readouterr().err
+    assert "--models: name what to compare" in capsys.readouterr().err
     assert main(["compare", "--study", "nowhere.toml"]) == 2
     assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
 
