@@ -228,7 +228,7 @@ def test_one_training_is_never_called_a_gain(build_results: Callable[..., Result
     assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 
-def test_another_augmentation_is_told(results: Results, tmp_path: Path) -> None:
+def test_another_augmentation_is_reported(results: Results, tmp_path: Path) -> None:
     assert "Augmentation" not in write_report(tmp_path / "usual.html", results).read_text(encoding="utf-8")
     study = results.study.model_copy(update={"augment": {"segmenter": {"motion": 0.1, "noise": 0.0}}})
     page = write_report(tmp_path / "other.html", results.model_copy(update={"study": study}))
