@@ -96,8 +96,8 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    The command prints a table and writes a report. Run it again to continue an interrupted study. Without --data, it
-    simulates a cohort, so the numbers are not clinical ones.
+    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
+    simulates a cohort; the numbers are then not clinical ones.
     """
     from rich.console import Console
     from rich.markup import escape

@@ -93,11 +93,11 @@ def _scan(case: PreparedCase, table: LabelTable) -> Sample:
     return Sample(case.image, case.labels, table.parenchyma)
 
 
-def _check(mixed: Sample, host: Sample, who: str) -> None:
+def _check(mixed: Sample, host: Sample, name: str) -> None:
     if mixed.image.shape != host.image.shape or mixed.labels.shape != host.labels.shape:
         raise StrokeregError(
-            f"{who}: mix() returned an image {mixed.image.shape} with labels {mixed.labels.shape}; "
+            f"{name}: mix() returned an image {mixed.image.shape} with labels {mixed.labels.shape}; "
             f"its host has {host.image.shape} and {host.labels.shape}"
         )
     if not np.isfinite(mixed.image).all() or np.abs(mixed.image).max() > 1.0:
-        raise StrokeregError(f"{who}: mix() returned intensities outside [-1, 1]; clip them")
+        raise StrokeregError(f"{name}: mix() returned intensities outside [-1, 1]; clip them")
