@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from strokereg.core.roles import Batch
+from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
@@ -76,7 +76,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
             record.write(folder)
             group.wait()
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
-            weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+            weights = {name: value.detach().cpu().contiguous() for name, value in delivered_weights(model).items()}
             # Written by Python: files that safetensors writes are readable by their owner only.
             with replacing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
@@ -121,7 +121,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise InputError(f"{path}: no such file; train the run again")
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in delivered_weights(model).items()}
     try:
         with safe_open(path, framework="pt") as file:
             # Shapes are read from the header first, so weights that are too large are refused without being loaded.
@@ -136,7 +136,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
             found = {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
         raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
-    model.load_state_dict(found)
+    model.load_state_dict(found, strict=False)  # every name was compared above
 
 
 def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:

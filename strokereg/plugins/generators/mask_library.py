@@ -58,7 +58,7 @@ class MaskLibrary(MaskBank):
         self.looked += 1
         if int(self.looked) == self.looks:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
-            points = self._mni_points(self.boxes.double().mean(0).cpu().numpy())
+            points = self._mni_points(self.boxes.cpu().double().mean(0).numpy())
             for number in rng.permutation(len(files))[: len(self.masks)]:
                 mask = self._bring(rng, load_lesion(files[number]), points)
                 self.keep(mask.to(self.masks.device))
