@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,12 @@ from strokereg.testing.pretend import PretendedDevice, Unknown, why_not
 from strokereg.testing.subject import Subject
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_STEPS: tuple[tuple[Literal["cuda", "meta"], str], ...] = (
+    ("cuda", "fp32"),
+    ("cuda", "bf16"),
+    ("cuda", "fp16"),
+    ("meta", "fp32"),  # with a backward pass, and without float64
+)
 _reason = functools.cache(why_not)
 
 
@@ -33,7 +40,7 @@ def stays_on_its_device(subject: Subject) -> str:
         "the network has no parameter and no buffer, so its device is not known and it always runs on the CPU",
     )
     waits: list[Counter[str]] = []
-    for kind, precision in (("cuda", "fp32"), ("cuda", "bf16"), ("cuda", "fp16"), ("meta", "fp32")):
+    for kind, precision in _STEPS:
         if precision != "fp32" and not subject.spec.bf16:
             continue
         device = PretendedDevice(kind)

@@ -13,7 +13,7 @@ import contextlib
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import torch
@@ -34,6 +34,7 @@ except ImportError as error:  # pragma: no cover (another torch)
     _MISSING = str(error)
 
 _aten = torch.ops.aten
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _MASKS = (torch.bool, torch.uint8)
 
 
@@ -49,16 +50,16 @@ class PretendedDevice(TorchDispatchMode):
     """A device of the given type that does not exist. Use it as a context around the code.
 
     Args:
-        kind: cuda; mps, without gradients; or meta, which is torch's own and the only one that runs a backward pass.
+        kind: cuda; or meta, which is torch's own, runs a backward pass too, and here has no float64, as MPS.
 
     Attributes:
         reads: operation → how often it waited for a value of the device.
         copies: how often it waited for a value to be copied to the device.
     """
 
-    def __init__(self, kind: str = "cuda"):
+    def __init__(self, kind: Literal["cuda", "meta"] = "cuda"):
         super().__init__()
-        self.device = torch.device(kind if kind == "meta" else f"{kind}:0")
+        self.device = torch.device("cuda:0" if kind == "cuda" else "meta")
         self.reads: Counter[str] = Counter()
         self.copies = 0
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -119,11 +120,15 @@ class PretendedDevice(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
-        target = kwargs.get("device")
+        target = next((value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.device)), None)
         there = any(self.owns(value) for value in given)
-        if not there and (target is None or torch.device(target).type != self.device.type):
+        if not there and (target is None or target.type != self.device.type):
             with unset_fake_temporarily():
                 return func(*args, **kwargs)
+        composite = func.namespace == "aten" and func.has_kernel_for_dispatch_key(_COMPOSITE)
+        if composite and torch.is_inference_mode_enabled():
+            with self._again():  # in parts, as they arrive outside of inference mode
+                return func.decompose(*args, **kwargs)
         for value in tree_leaves((args, kwargs)):
             if isinstance(value, torch.Generator) and value.device.type != self.device.type:
                 raise Refused(f"{func}: expected a generator on {self.device.type}, but found one on the CPU")
@@ -141,8 +146,17 @@ class PretendedDevice(TorchDispatchMode):
             raise Unknown(f"{func}: the size of its output depends on values, so the host waits for them") from error
         return tree_map(self._checked, found)
 
+    @contextlib.contextmanager
+    def _again(self) -> Iterator[None]:
+        """The mode for what a dispatched operation calls in turn."""
+        super().__enter__()
+        try:
+            yield
+        finally:
+            super().__exit__(None, None, None)
+
     def _checked(self, value: Any) -> Any:
-        if self.device.type != "cuda" and self.owns(value) and value.dtype == torch.float64:
+        if self.device.type == "meta" and self.owns(value) and value.dtype == torch.float64:
             raise Refused("float64 is used on the device, but MPS has none")
         return value
 
@@ -208,7 +222,7 @@ def _leaves(func: Any, target: Any, args: Any) -> bool:
     """Whether an operation copies a tensor from the device to the CPU."""
     if func is _aten.copy_.default:
         return args[0].device.type == "cpu" and args[1].device.type != "cpu"
-    return func is _aten._to_copy.default and target is not None and torch.device(target).type == "cpu"
+    return func is _aten._to_copy.default and target is not None and target.type == "cpu"
 
 
 def _one(dtype: torch.dtype) -> float | int | bool:

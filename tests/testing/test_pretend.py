@@ -122,15 +122,24 @@ def test_a_network_moves_with_its_buffers_and_keeps_its_own_references(device):
     assert not device.owns(network.weight)
 
 
-@pytest.mark.parametrize("kind", ["meta", "mps"])
-def test_no_float64_where_mps_would_have_none(kind):
-    with PretendedDevice(kind) as device, torch.no_grad():
+def test_no_float64_on_meta_as_on_mps():
+    with PretendedDevice("meta") as device:
         x = device.tensor(torch.ones(2))
         assert device.owns(x + 1)
         with pytest.raises(Refused, match="float64"):
             x.double()
         with pytest.raises(Refused, match="float64"):
             device.tensor(torch.ones(2, dtype=torch.float64))
+
+
+@torch.inference_mode()
+def test_in_inference_mode_too():
+    with PretendedDevice() as device:
+        x = torch.ones(2, 2).to(device.device)
+        assert device.owns(nn.functional.adaptive_avg_pool2d(x[None], 1))
+        assert float(x.sum().item()) == 1.0
+        assert x[x > 0].cpu().tolist() == [1.0] * 4
+    assert (device.copies, device.reads) == (1, {"item": 1, "index with a mask": 1, "cpu": 1})
 
 
 def test_backward_runs_on_meta():

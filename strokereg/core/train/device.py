@@ -1,10 +1,11 @@
-"""Device, precision and seeds."""
+"""Device, precision, compilation and seeds."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -53,6 +54,26 @@ def choose_precision(name: str, device: torch.device) -> str:
         tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
         return "bf16" if tiles else "fp32"
     return "fp32"
+
+
+def units_at_once(size: Sequence[int]) -> int:
+    """How many images of this spatial size go through a network together: at most 16, and 2^20 voxels or one image."""
+    return max(1, min(16, 2**20 // math.prod(size)))
+
+
+def compile_networks(model: nn.Module) -> None:
+    """Run a model and each of its networks through torch.compile at their first call.
+
+    `moves` may call the networks without the model's own `forward`, which alone would leave them as they are.
+    """
+    model.compile()
+    parts = list(model.children())
+    while parts:
+        part = parts.pop()
+        if isinstance(part, (nn.ModuleList, nn.ModuleDict)):  # these are never called
+            parts += part.children()
+        else:
+            part.compile()
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
         on_step: called after each step with its number and its losses.
 
     Returns:
-        The trained network in eval mode.
+        The trained network in eval mode, on the device of the training.
 
     Raises:
         InputError: the folder holds another run, contains a link that leads out of it, or is in use by another process.
@@ -71,7 +71,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
                     )
                 if before.done:
                     group.wait()
-                    return load_model(folder)[1]
+                    return load_model(folder)[1].to(choose_device(settings.device))
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
             group.wait()
@@ -92,7 +92,7 @@ def _train_without_writing(folder: Path, trainer: Trainer, group: ProcessGroup) 
     """Train along in a process that is not the main one."""
     group.wait()  # until the main process has read or written the record
     if Record.read(folder).done:
-        return load_model(folder)[1]
+        return load_model(folder)[1].to(trainer.device)
     model = trainer.fit()
     group.wait()
     return model

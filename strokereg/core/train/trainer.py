@@ -19,7 +19,7 @@ from torch import nn
 
 from strokereg.core.roles import Batch, Player
 from strokereg.core.train.checkpoint import load_tree, save_tree
-from strokereg.core.train.device import choose_device, choose_precision, seed_everything, sound_bf16
+from strokereg.core.train.device import choose_device, choose_precision, compile_networks, seed_everything, sound_bf16
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY
 from strokereg.core.train.tracking import History
@@ -39,7 +39,7 @@ class TrainerSettings(Augmented):
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, fp32, bf16 or fp16 (with one loss scaler for each player).
         average: decay of the moving average of the weights, which is the result; 0 gives the last weights.
-        compile: run the network through torch.compile.
+        compile: run the networks through torch.compile.
         threads: torch threads on a CPU (affects results, because sums over threads round differently).
         checkpoint_every: steps between checkpoints.
         augment: changes to the augmentation of the role; see `registry.options.Augmented`.
@@ -84,7 +84,7 @@ class Trainer:
             torch.set_num_threads(settings.threads)
         self.model = model.to(self.device).train()
         if settings.compile:
-            self.model.compile()
+            compile_networks(self.model)
         self.players: dict[str, Player] = model.players()  # type: ignore[operator]
         self.optimisers = {player: _optimiser(p) for player, p in self.players.items()}
         # bf16 has the range of fp32 and needs no scaler.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from strokereg.core.cohort.labels import TISSUES
@@ -47,6 +47,53 @@ def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
         assert torch.equal(a, b)
     assert Record.read(tmp_path).done
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_run_that_is_loaded_again_is_on_the_device_of_the_training(tmp_path, monkeypatch):
+    train_run(tmp_path, record(), draw)
+    monkeypatch.setattr(runs, "choose_device", lambda name: torch.device("meta"))  # as a GPU would be
+    assert next(train_run(tmp_path, record(), draw).parameters()).device.type == "meta"
+
+
+def test_what_only_the_training_needs_is_not_delivered(tmp_path, monkeypatch):
+    """It is in the checkpoint, from which an interrupted training goes on, and not in the weights."""
+
+    class Pool(nn.Module):
+        training_only = True
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("items", torch.zeros(1000))
+
+    class WithPool(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unet, self.pool = build("unet", PROBLEM, {"widths": (4, 8)}), Pool()
+
+        def players(self):
+            return self.unet.players()
+
+        def moves(self, batch):
+            self.pool.items += 1
+            yield from self.unet.moves(batch)
+
+    monkeypatch.setattr(runs, "build", lambda *_: WithPool())
+    seen = []
+
+    def stop(step, losses):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path, record(), draw, stop)
+    trained = train_run(tmp_path, record(), draw, lambda step, losses: seen.append(step))
+    assert seen == [5, 6]
+    assert (trained.pool.items == 6).all()
+    assert not any(name.startswith("pool.") for name in load_file(tmp_path / WEIGHTS))
+    loaded = load_model(tmp_path)[1]
+    assert not loaded.pool.items.any()
+    for a, b in zip(trained.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
