@@ -104,9 +104,14 @@ def sound_bf16(model: nn.Module) -> Iterator[None]:
             del module.forward
 
 
+def seed_of(*parts: int) -> int:
+    """One seed of 63 bits from several integers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
+
+
 def seed_everything(*parts: int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python from integers."""
-    seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
+    seed = seed_of(*parts)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
