@@ -56,7 +56,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     begun = any(own_file(folder, name).is_file() for name in (WEIGHTS, CHECKPOINT))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
-    group = join_process_group()
+    group = join_process_group(settings.device)
     if not group.is_main:
         return _train_without_writing(folder, Trainer(model, record.architecture, draw, settings, folder), group)
     lock = FileLock(folder / ".lock", timeout=5)
@@ -153,8 +153,11 @@ def versions() -> dict[str, str]:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """What makes two runs the same training: everything but the outcome and the place of the cohort."""
-    return record.model_dump(
+    """What makes two runs the same training: everything but the outcome and the place of the cohort.
+
+    Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
+    """
+    identity = record.model_dump(
         mode="json",
         exclude={
             "done": True,
@@ -162,5 +165,9 @@ def _identity(record: Record) -> dict[str, Any]:
             "versions": True,
             "validation": True,
             "cohort": {"path", "name"},
+            "trainer": {"checkpoint_seconds"},
         },
     )
+    if "device" in identity["trainer"]:
+        identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
+    return identity

@@ -27,7 +27,7 @@ PROBLEM = Problem(size=(16, 16))
 
 
 def record(**changes):
-    settings = {"steps": 6, "checkpoint_every": 2, "device": "cpu", "precision": "fp32"}
+    settings = {"steps": 6, "checkpoint_seconds": 0, "device": "cpu", "precision": "fp32"}
     plain = {"architecture": "unet", "role": "segmenter", "problem": PROBLEM, "preparation": Preparation()}
     whole = Record(**plain, options={"widths": (4, 8)}, labels=TISSUES.names, trainer=settings)
     return whole.model_copy(update=changes)
@@ -114,6 +114,20 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
         assert torch.equal(a, b)
     histories = [(tmp_path / run / "history.csv").read_bytes() for run in ("whole", "cut")]
     assert histories[0] == histories[1]
+
+
+def test_the_kind_of_device_and_the_precision_make_another_run(tmp_path, monkeypatch):
+    """A run of an earlier call was made on a GPU, and is not taken for one in fp32 on the CPU."""
+    train_run(tmp_path, record(), draw)
+    done = Record.read(tmp_path)
+    monkeypatch.setattr(runs, "choose_device", lambda name: torch.device("cpu"))
+    for device, precision in (("cpu", "bf16"), ("cuda", "fp32")):
+        other = {**done.trainer, "device": device, "precision": precision}
+        with pytest.raises(InputError, match="holds another run"):
+            train_run(tmp_path, record(trainer=other), draw)
+    on_gpu = {**done.trainer, "device": "cuda:1"}
+    done.model_copy(update={"trainer": on_gpu}).write(tmp_path)
+    train_run(tmp_path, record(trainer={**on_gpu, "device": "cuda:0"}), draw)  # loads it
 
 
 def test_another_run_in_the_folder_is_refused(tmp_path):

@@ -62,7 +62,7 @@ def test_volumes_are_counted_once_each_and_survive_a_resume(tmp_path):
             raise KeyboardInterrupt
 
     (tmp_path / "cut").mkdir()
-    settings = TrainerSettings(steps=4, precision="fp32", checkpoint_every=2)
+    settings = TrainerSettings(steps=4, precision="fp32", checkpoint_seconds=0)
     for on_step in (stop, lambda step, losses: None):
         trainer = Trainer(
             build(volume=True), "mask-gan", lambda step, *_: squares(2, 16, step), settings, tmp_path / "cut", on_step
