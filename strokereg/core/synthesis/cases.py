@@ -5,7 +5,9 @@ As in the paper (arXiv 2010.02745), annotations come for free: the mask that wen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from strokereg.registry.problem import Problem
 _TRIES = 10  # draws of a mask and of its place before a slice stays without lesion
 _UNITS = 16  # noise vectors drawn at a time
 _TOGETHER = 4  # cases of slices that are made together; of volumes it depends on their size
+_WRITERS = 2  # threads that write cases while the next are made
 _KEPT = 2**30  # bytes of label maps without lesions to keep
 
 
@@ -232,6 +235,33 @@ class CaseMaker:
         return tissue
 
 
+def write_cases(
+    cases: Iterable[tuple[int, tuple[np.ndarray, np.ndarray] | None]],
+    write: Callable[[int, np.ndarray, np.ndarray], object],
+) -> Iterator[int]:
+    """Write cases in threads while the next ones are made. Yields the number of each once it exists, in order.
+
+    Args:
+        cases: see `CaseMaker.cases`.
+        write: called with number, image and labels, in a thread.
+    """
+    pending = deque[tuple[int, Future[object] | None]]()
+    with ThreadPoolExecutor(_WRITERS) as writers:
+
+        def finish() -> int:
+            index, writing = pending.popleft()
+            if writing is not None:
+                writing.result()
+            return index
+
+        for index, made in cases:
+            pending.append((index, None if made is None else writers.submit(write, index, *made)))
+            if len(pending) > 2 * _WRITERS:
+                yield finish()
+        while pending:
+            yield finish()
+
+
 def write_database(
     folder: Path,
     anatomies: Sequence[PreparedCase],
@@ -249,10 +279,14 @@ def write_database(
         The tally over all cases.
     """
     maker = CaseMaker(anatomies, settings, count, seed)
-    for index, made in maker.cases(lambda index: (folder / f"{index:04d}").is_dir(), recount=True):
-        if made is not None:
-            place = folder / f"{index:04d}"
-            write_prepared(place, place.name, *made, settings.table.lesion)
+
+    def place(index: int) -> Path:
+        return folder / f"{index:04d}"
+
+    def write(index: int, image: np.ndarray, labels: np.ndarray) -> None:
+        write_prepared(place(index), place(index).name, image, labels, settings.table.lesion)
+
+    for index in write_cases(maker.cases(lambda index: place(index).is_dir(), recount=True), write):
         on_case(index + 1)
     return maker.tally
 

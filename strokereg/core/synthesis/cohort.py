@@ -20,7 +20,7 @@ from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
 from strokereg.core.storage.files import write_json
-from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings, Tally
+from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings, Tally, write_cases
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
@@ -121,11 +121,13 @@ def write_synthesis(
     width = max(4, len(str(count)))
     names = [f"sub-{index + 1:0{width}d}" for index in range(count)]
     maker = CaseMaker(anatomies, synthesis, count, settings.seed)
-    for index, made in maker.cases(lambda index: _sidecar(out, names[index]).is_file()):
-        if made is not None:
-            makers = {"translator": translator.facts, "generator": generator.facts}
-            facts = {"anatomy": maker.anatomy(index).name, "seed": [settings.seed, index], **makers}
-            _write_case(out, names[index], *made, table, translator.record.preparation, facts)
+
+    def write(index: int, image: np.ndarray, labels: np.ndarray) -> None:
+        makers = {"translator": translator.facts, "generator": generator.facts}
+        facts = {"anatomy": maker.anatomy(index).name, "seed": [settings.seed, index], **makers}
+        _write_case(out, names[index], image, labels, table, translator.record.preparation, facts)
+
+    for index in write_cases(maker.cases(lambda index: _sidecar(out, names[index]).is_file()), write):
         on_progress(index + 1, count)
     _close(out, names, table, description)
     return maker.tally

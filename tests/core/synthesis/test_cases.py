@@ -20,6 +20,7 @@ from strokereg.core.synthesis.cases import (
     remove_lesion,
     render,
     render_drafts,
+    write_cases,
     write_database,
 )
 from strokereg.core.synthesis.placement import Prior, learn_prior
@@ -236,6 +237,20 @@ def test_the_lesion_of_an_anatomy_is_removed_once(anatomy, tmp_path, monkeypatch
     assert len(removed) == 2 + 9
     for a, b in zip(read_database(tmp_path / "made", 3), read_database(tmp_path / "again", 3), strict=True):
         assert np.array_equal(a.image, b.image)
+
+
+def test_a_case_that_cannot_be_written_ends_the_synthesis(anatomy):
+    def write(index, image, labels):
+        written.append(index)
+        if index == 3:
+            raise OSError("the disk is full")
+
+    written, done, maker = [], [], CaseMaker([anatomy], settings_of(anatomy), 9, 0)
+    with pytest.raises(OSError, match="the disk is full"):
+        done.extend(write_cases(maker.cases(lambda index: index == 1), write))
+    assert done == [0, 1, 2]
+    assert {0, 2, 3} <= set(written)
+    assert 1 not in written
 
 
 def test_only_what_is_missing_is_made_again_with_the_same_voxels(anatomy):
