@@ -54,6 +54,7 @@ from strokereg.cli.values import (
     "--all-for-synthesis", is_flag=True, help="Train generator and translators on all training cases, as in the paper."
 )
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
+@click.option("--patience", type=click.IntRange(0), help="Stop a segmenter after so many validations without a gain.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
@@ -83,6 +84,7 @@ def compare(
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
+    patience: int | None,
     spacing: float | None,
     all_for_synthesis: bool,
     mixed_only: bool,
@@ -114,6 +116,7 @@ def compare(
     example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
     flags = {
         "options": split_options(dict(options), example),
+        "budgets": None if patience is None else {"segmenter": {"patience": patience}},
         "spacing": None if spacing is None else (spacing,) * 3,
         "all_for_synthesis": all_for_synthesis or None,
         "mixed_only": mixed_only or None,

@@ -170,15 +170,16 @@ def _identity(record: Record) -> dict[str, Any]:
 
     Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
     """
+    unused = {} if record.role is Role.SEGMENTER else {"validation": True}  # a segmenter chooses its weights on them
     identity = record.model_dump(
         mode="json",
-        exclude={
+        exclude=unused
+        | {
             "done": True,
             "postprocessing": True,
             "chosen_step": True,
             "validation_dice": True,
             "versions": True,
-            "validation": record.role is not Role.SEGMENTER,  # which chooses its weights on them
             "cohort": {"path", "name"},
             "trainer": {"checkpoint_seconds"},
         },
