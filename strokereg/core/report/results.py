@@ -62,9 +62,10 @@ class Study(_Part):
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: every arm is trained once with each.
-        steps: optimiser steps by role; the same for every arm.
-        augment: changes to the default augmentation, by role; a role without changes is left out.
-        spacing: voxel size of the network grid in mm along R, A, S.
+    validation_cases: number of cases that weights and postprocessing were chosen on.
+    steps: optimiser steps by role; the same for every arm.
+    augment: changes to the default augmentation, by role; a role without changes is left out.
+    spacing: voxel size of the network grid in mm along R, A, S.
         synthesis_saw: clinical cases that generator and translator were trained on: the arm's own, or all
             training cases as in the paper.
     """
@@ -77,6 +78,7 @@ class Study(_Part):
     preset: str
     cases: list[int]
     seeds: list[int]
+    validation_cases: int = 0
     steps: dict[str, int]
     augment: dict[str, dict[str, float]] = {}
     spacing: tuple[float, float, float]
@@ -191,8 +193,10 @@ class Run(_Part):
 
     Attributes:
         folder: name of its run folder in `runs`, for `strokereg export`.
-        steps: number of optimiser steps; 0 for an untrained method.
-        losses: the last logged losses.
+    steps: number of optimiser steps; 0 for an untrained method.
+    losses: the last logged losses.
+    chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were evaluated.
+    validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases.
     """
 
     folder: str = ""
@@ -202,6 +206,8 @@ class Run(_Part):
     cases: int
     steps: int
     losses: dict[str, float] = {}
+    chosen_step: int | None = None
+    validation_dice: float | None = None
 
 
 class Provenance(_Part):

@@ -82,7 +82,7 @@ class Finished:
 
 
 def compare(
-    models: Sequence[str],
+    models: Sequence[str] = (),
     data: Path | str | None = None,
     out: Path | str = OUT,
     preset: str = "quick",
@@ -94,7 +94,7 @@ def compare(
     Called again with the same arguments, it continues where it stopped.
 
     Args:
-        models: translators and mixers to compare.
+        models: translators and mixers to compare; none for clinical only.
         data: cohort folder; None makes and caches a simulated one.
         out: folder of the study.
         preset, **changes: see `study_settings`.

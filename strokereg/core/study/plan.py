@@ -345,6 +345,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
     if kind is not TaskKind.SEGMENTER:
         return plan.add(replace(draft, key=digest(content)))
+    content += [context.key_of(context.dataset.validation_files), context.settings.flips]  # they choose the weights
     parts = [
         context.key_of(context.dataset.validation_files),
         context.key_of(context.dataset.test_files),

@@ -23,22 +23,31 @@ from strokereg.core.train.device import choose_device, choose_precision, seed_ev
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
+from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 Draw = Callable[[int, torch.device, float], Batch]
 
 _FIRST_WEIGHTS = 2**32 - 1  # takes the place of the step in the seed of the first weights
 
 
-def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda step, losses: None) -> nn.Module:
+def train_run(
+    folder: Path,
+    record: Record,
+    draw: Draw,
+    on_step: OnStep = lambda step, losses: None,
+    validator: Validator | None = None,
+) -> nn.Module:
     """Train into a run folder. An interrupted run is resumed; a finished run is loaded.
 
     Args:
         folder: created if missing.
         record: what to train; `record.trainer` holds the trainer's settings.
         draw: `(step, device, progress) -> Batch`.
-        on_step: called after each step with its number and its losses.
+        on_step: see `Trainer`.
+        validator: of a segmenter; its best averaged weights are then delivered.
 
     Returns:
         The trained network in eval mode, on the device of the training.
@@ -58,7 +67,9 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     make_folder(folder)
     group = join_process_group(settings.device)
     if not group.is_main:
-        return _train_without_writing(folder, Trainer(model, record.architecture, draw, settings, folder), group)
+        return _train_without_writing(
+            folder, Trainer(model, record.architecture, draw, settings, folder, validator=validator), group
+        )
     lock = FileLock(folder / ".lock", timeout=5)
     try:
         with lock:
@@ -75,12 +86,14 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
             group.wait()
-            model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
+            trainer = Trainer(model, record.architecture, draw, settings, folder, on_step, validator)
+            model = trainer.fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in delivered_weights(model).items()}
             # Written by Python: files that safetensors writes are readable by their owner only.
             with replacing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
-            record.model_copy(update={"done": True}).write(folder)
+            chosen = trainer.best.step if trainer.best else None
+            record.model_copy(update={"done": True, "chosen_step": chosen}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             group.wait()
             return model
@@ -157,13 +170,16 @@ def _identity(record: Record) -> dict[str, Any]:
 
     Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
     """
+    unused = {} if record.role is Role.SEGMENTER else {"validation": True}  # a segmenter chooses its weights on them
     identity = record.model_dump(
         mode="json",
-        exclude={
+        exclude=unused
+        | {
             "done": True,
             "postprocessing": True,
+            "chosen_step": True,
+            "validation_dice": True,
             "versions": True,
-            "validation": True,
             "cohort": {"path", "name"},
             "trainer": {"checkpoint_seconds"},
         },

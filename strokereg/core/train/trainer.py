@@ -14,6 +14,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,8 @@ from strokereg.core.train.device import (
 )
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY
-from strokereg.core.train.tracking import History
+from strokereg.core.train.tracking import VALIDATION_DICE, History
+from strokereg.core.train.validation import Validator
 from strokereg.registry.errors import RunFailed, StrokeregError
 from strokereg.registry.options import Augmented
 
@@ -42,6 +44,9 @@ OnStep = Callable[[int, dict[str, float]], None]
 
 #: Steps between two readings of the losses on a GPU. On a CPU they are read in every step.
 READ_EVERY = 20
+#: Largest share of a training's time that evaluations on validation cases should take.
+SHARE = 0.15
+_PASSES = 4  # forward passes that cost as much as one training sample with its gradient and augmentation
 
 
 class TrainerSettings(Augmented):
@@ -59,6 +64,9 @@ class TrainerSettings(Augmented):
         compile: run the networks through torch.compile.
         threads: torch threads (affects results on a CPU, because sums over threads round differently).
         checkpoint_seconds: time between checkpoints; 0 writes one at every reading of the losses.
+        evaluations: times that a segmenter is evaluated on the validation cases during training, at equal distances
+            and at most as often as `SHARE` allows. The best averaged weights are delivered; 0 delivers the last ones.
+        patience: stop after so many evaluations without a better one; 0 never stops early.
         augment: changes to the augmentation of the role; see `registry.options.Augmented`.
     """
 
@@ -72,6 +80,28 @@ class TrainerSettings(Augmented):
     compile: bool = False
     threads: int = Field(default=1, ge=1)
     checkpoint_seconds: float = Field(default=60.0, ge=0)
+    evaluations: int = Field(default=20, ge=0)
+    patience: int = Field(default=0, ge=0)
+
+    def evaluation_interval(self, samples: int) -> int:
+        """Steps between two evaluations on validation cases, so that these take at most `SHARE` of the time.
+
+        It is derived from numbers of samples and not from a clock, so that every machine evaluates at the same steps.
+
+        Args:
+            samples: see `Validator.samples`.
+        """
+        most = int(SHARE * _PASSES * self.steps * self.batch_size / max(samples, 1))
+        return math.ceil(self.steps / max(1, min(self.evaluations, most)))
+
+
+@dataclass
+class Best:
+    """The best averaged weights so far, on the CPU, with the step and the validation Dice (0 … 1) that they have."""
+
+    step: int
+    dice: float
+    weights: dict[str, torch.Tensor]
 
 
 class Trainer:
@@ -82,7 +112,9 @@ class Trainer:
         name: name of the architecture, for messages.
         draw: `(step, device, progress) -> Batch`; under torchrun, the part of this process.
         folder: where the checkpoint and the history are kept.
-        on_step: called with the number and the named losses of each step, once they are read.
+        on_step: called with the number and the named losses of each step, once they are read. After an evaluation it is
+            called again with the Dice as `VALIDATION_DICE`.
+        validator: evaluates the model on validation cases; None for all but segmenters.
     """
 
     def __init__(
@@ -93,6 +125,7 @@ class Trainer:
         settings: TrainerSettings,
         folder: Path,
         on_step: OnStep = lambda step, losses: None,
+        validator: Validator | None = None,
     ):
         self.settings, self.name, self.draw, self.on_step = settings, name, draw, on_step
         self.group = join_process_group(settings.device)
@@ -120,12 +153,15 @@ class Trainer:
         self.read_every = 1 if self.device.type == "cpu" else READ_EVERY
         self._unread: list[tuple[int, list[str], list[torch.Tensor]]] = []  # steps, names and values of their losses
         self._saved = time.monotonic()
+        self.validator = validator if settings.evaluations else None
+        self.every = settings.evaluation_interval(validator.samples) if self.validator and validator else 0
+        self.best: Best | None = None
 
     def fit(self) -> nn.Module:
         """Train to the last step, starting from the checkpoint if there is one.
 
         Returns:
-            The model with its averaged weights, in eval mode.
+            The model in eval mode, with its best averaged weights if it was validated, else with the last ones.
 
         Raises:
             RunFailed: a loss is NaN or infinite, and the last checkpoint is kept; or an operation of a deterministic
@@ -142,13 +178,14 @@ class Trainer:
             if self.precision == "bf16":
                 stack.enter_context(sound_bf16(self.model))
             self._advance(steps, stack.enter_context(BackgroundWriter()))
-        for player, average in self.averages.items():
-            with torch.no_grad():
-                torch._foreach_copy_(list[torch.Tensor](self.players[player].parameters), average)
+        if self.best:
+            self.model.load_state_dict(self.best.weights)
+        else:
+            self._swap_averages()
         return self.model.eval()
 
     def _advance(self, steps: int, writer: BackgroundWriter) -> None:
-        while self.step < steps:
+        while self.step < steps and not self._has_stopped():
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
             batch = self.draw(self.step, self.device, progress)
@@ -157,14 +194,45 @@ class Trainer:
             losses = self._play(batch, progress)
             self.step += 1
             self._unread.append((self.step, list(losses), list(losses.values())))
+            validate = bool(self.every) and (self.step % self.every == 0 or self.step == steps)
             # All processes read at the same steps, because they average what they read.
-            if self.step % self.read_every == 0 or self.step == steps:
+            if self.step % self.read_every == 0 or self.step == steps or validate:
                 self._read()
+                if validate:
+                    self._validate()
                 due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds or self.step == steps
                 if due and self.group.is_main:
                     self.history.flush()
                     writer.save(self.checkpoint, self._state())
                     self._saved = time.monotonic()
+
+    def _validate(self) -> None:
+        """Evaluate the averaged weights, and keep them if they are the best; of equals, the earlier ones."""
+        assert self.validator
+        self._swap_averages()
+        # The mean over processes is the same number everywhere, so that all of them stop at the same step.
+        dice = float(self.group.mean(torch.tensor([self.validator(self.model.eval())], device=self.device)))
+        if self.best is None or dice > self.best.dice:
+            weights = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
+            self.best = Best(self.step, dice, weights)
+        self._swap_averages()
+        self.model.train()
+        self.history.add(self.step, {VALIDATION_DICE: dice})
+        self.on_step(self.step, {VALIDATION_DICE: dice})
+
+    def _has_stopped(self) -> bool:
+        """Whether the last `patience` evaluations found nothing better."""
+        patience = self.settings.patience
+        return bool(patience and self.best and self.step // self.every - self.best.step // self.every >= patience)
+
+    def _swap_averages(self) -> None:
+        """Exchange the weights and their averages."""
+        with torch.no_grad():
+            for player, average in self.averages.items():
+                weights = list[torch.Tensor](self.players[player].parameters)
+                kept = [weight.clone() for weight in weights]
+                torch._foreach_copy_(weights, average)
+                torch._foreach_copy_(average, kept)
 
     def _play(self, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
         """Run all moves of one step. Each move is computed under its own autocast; backward runs outside of it.
@@ -236,6 +304,7 @@ class Trainer:
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
             "averages": self.averages,
+            "best": vars(self.best) if self.best else None,
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -248,6 +317,7 @@ class Trainer:
         # In place: the optimisers and averages stay on their devices, and step counters stay on the CPU.
         for name, average in self.averages.items():
             torch._foreach_copy_(average, state["averages"][name])
+        self.best = Best(**state["best"]) if state["best"] else None
 
 
 _DTYPES = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -19,7 +19,7 @@ from strokereg.core.train.runs import train_run
 from strokereg.core.train.sampler import Prefetcher, sampler_of
 from strokereg.core.train.tracking import open_tracking
 from strokereg.core.train.trainer import TrainerSettings
-from strokereg.core.train.validation import choose_postprocessing
+from strokereg.core.train.validation import Validator, choose_postprocessing
 from strokereg.registry.catalogue import find, spec_of
 from strokereg.registry.errors import InputError
 from strokereg.registry.factory import read_options
@@ -75,7 +75,8 @@ def train(
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort. An interrupted training is resumed by the same call.
 
-    The postprocessing of a segmenter (threshold and smallest lesion) is chosen on the validation cases.
+    A segmenter is evaluated on the validation cases during training, and its best averaged weights are kept. Its
+    postprocessing (threshold and smallest lesion) is chosen on the same cases.
 
     Args:
         name: a registered architecture of any role but mixer.
@@ -134,15 +135,17 @@ def train(
         tracking.step(folder.name, step, losses)
 
     sampler = sampler_of(spec, dataset.problem, trainer, dataset.train[:cases])
+    is_segmenter = spec.role is Role.SEGMENTER
+    validator = Validator(dataset.validation, dataset.problem.size, settings.flips) if is_segmenter else None
     try:
         with Prefetcher(sampler, settings.workers) as prefetcher:
-            model = train_run(folder, record, prefetcher.batch, on_step)
+            model = train_run(folder, record, prefetcher.batch, on_step, validator)
         tracking.end(folder.name)
     finally:
         tracking.close()
-    if spec.role is Role.SEGMENTER and is_main:
-        postprocessing, _ = choose_postprocessing(
+    if is_segmenter and is_main:
+        postprocessing, dice = choose_postprocessing(
             model, dataset.validation_files, dataset.preparation, dataset.problem.size, settings.flips
         )
-        Record.read(folder).model_copy(update={"postprocessing": postprocessing}).write(folder)
+        Record.read(folder).model_copy(update={"postprocessing": postprocessing, "validation_dice": dice}).write(folder)
     return folder, Record.read(folder)

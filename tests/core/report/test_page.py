@@ -102,7 +102,7 @@ def test_every_section_is_there(whole: Path, results: Results) -> None:
     assert {attrs["href"] for attrs in outline.all("a")} == {f"#{name}" for name in sections}
     for arm in results.arms:
         assert arm.name in page
-    for words in ("Simulated cohort: these are not clinical numbers", "A gain without its interval", "Headroom"):
+    for words in ("Simulated cohort: these are not clinical numbers", "A gain is reported only if", "Headroom"):
         assert words in page
     assert results.provenance.command in page
     assert "12 min 2 s of computing in 2 tasks" in page

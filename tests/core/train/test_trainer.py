@@ -273,3 +273,79 @@ def test_fp32_is_exact_and_tf32_is_a_precision_of_its_own(tmp_path, monkeypatch,
 )
 def test_schedules(schedule, values):
     assert [_rate(schedule, p) for p in (0.0, 0.5, 0.99)] == pytest.approx(values, abs=1e-3)
+
+
+class Scores:
+    """Stands for a validator: gives these scores in turn, and notes which weights it saw."""
+
+    samples = 1
+
+    def __init__(self, *scores):
+        self.left, self.seen = list(scores), []
+
+    def __call__(self, model):
+        assert not model.training
+        self.seen.append(model.first.detach().clone())
+        return self.left.pop(0)
+
+
+def validated(folder, validator, **settings):
+    how = TrainerSettings(steps=40, checkpoint_seconds=0, evaluations=4, batch_size=64, **settings)
+    return Trainer(Line(), "line", draw, how, folder, validator=validator)
+
+
+def test_the_best_averaged_weights_are_delivered_and_of_equals_the_earlier(tmp_path):
+    scores = Scores(0.25, 0.75, 0.75, 0.5)
+    trained = validated(tmp_path, scores)
+    model = trained.fit()
+    assert (trained.best.step, trained.best.dice) == (20, 0.75)
+    assert torch.equal(model.first.detach(), scores.seen[1])
+    assert series(tmp_path / "history.csv")["validation/dice"] == [(10, 0.25), (20, 0.75), (30, 0.75), (40, 0.5)]
+
+
+def test_validation_does_not_change_the_training(tmp_path):
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    watched = validated(tmp_path / "with", Scores(0.1, 0.2, 0.3, 0.4)).fit()
+    alone = validated(tmp_path / "without", None).fit()
+    assert torch.equal(watched.first, alone.first)
+    assert torch.equal(watched.second, alone.second)
+
+
+@pytest.mark.parametrize(("patience", "last"), [(0, 40), (1, 20), (2, 30)])
+def test_patience_ends_a_training_that_no_longer_gains(tmp_path, patience, last):
+    trained = validated(tmp_path, Scores(0.5, 0.25, 0.25, 0.25), patience=patience)
+    trained.fit()
+    assert (trained.step, trained.best.step) == (last, 10)
+    again = validated(tmp_path, Scores(), patience=patience)  # from the last checkpoint: nothing is left to do
+    again.fit()
+    assert (again.step, again.best.step) == (last, 10)
+
+
+@pytest.mark.parametrize("stop", [9, 10, 25])
+def test_an_interrupted_validated_training_gives_the_same(tmp_path, stop):
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    whole.mkdir()
+    part.mkdir()
+    expected = validated(whole, Scores(0.5, 0.75, 0.25, 0.25)).fit()
+
+    def interrupt(step, losses):
+        if step == stop and "validation/dice" not in losses:
+            raise KeyboardInterrupt
+
+    first = validated(part, Scores(0.5, 0.75, 0.25, 0.25))
+    first.on_step = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    left = (0.5, 0.75, 0.25, 0.25)[(stop - 1) // 10 :]
+    resumed = validated(part, Scores(*left)).fit()
+    assert torch.equal(resumed.first, expected.first)
+    assert series(part / "history.csv") == series(whole / "history.csv")
+
+
+@pytest.mark.parametrize(
+    ("samples", "interval"),
+    [(1, 50), (100, 50), (1000, 250), (1e9, 1000)],  # 20 times; as often as 15 % of the time allow; once at the end
+)
+def test_evaluations_are_spread_evenly_and_limited_by_their_cost(samples, interval):
+    assert TrainerSettings(steps=1000, batch_size=8).evaluation_interval(samples) == interval
