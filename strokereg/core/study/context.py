@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
@@ -15,7 +15,7 @@ from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
 from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
-from strokereg.core.train.device import choose_device, choose_precision
+from strokereg.core.train.device import resolve
 from strokereg.core.train.prepared import check_cases
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError
@@ -76,7 +76,9 @@ def make_context(
             that cannot be built as asked.
     """
     cache = cache_folder().absolute() / "prepared"
-    choose_precision(settings.precision, choose_device(settings.device))
+    if "auto" in (settings.device, settings.precision):  # keys of trainings name what is used
+        device, precision = resolve(settings.device, settings.precision)
+        settings = settings.model_copy(update={"device": device.partition(":")[0], "precision": precision})
     external_cases = external.cases if external else ()
     for case in external_cases:
         if external and case.mask is None:
@@ -95,6 +97,7 @@ def make_context(
         training = {"training": dataset.train_files, "validation": dataset.validation_files}
         tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
         refuse_leaks({**training, "external": external_cases}, tables, cache)
+    dataset = _with_validation_cases(dataset, settings.validation_cases)
     public = gather_public(
         settings.anatomies, settings.mask_library, cohort, dataset.table, dataset.preparation, cache, on_progress
     )
@@ -131,3 +134,12 @@ def make_context(
             cases=len(external_cases),
         ),
     )
+
+
+def _with_validation_cases(dataset: PreparedDataset, count: int) -> PreparedDataset:
+    """The dataset with the first `count` validation cases; 0 stands for all."""
+    available = len(dataset.validation)
+    if count > available:
+        raise InputError(f"--validation-cases {count}: there are {available}; ask for that many at most")
+    keep = slice(count or available)
+    return replace(dataset, validation=dataset.validation[keep], validation_files=dataset.validation_files[keep])

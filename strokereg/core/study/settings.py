@@ -28,11 +28,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Budget(Augmented):
-    """Optimiser steps, batch size and, with `augment`, changes to the augmentation of one role."""
+    """How one role is trained; see `core.train.trainer.TrainerSettings`. Evaluations are those of segmenters."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     average: float = Field(default=0.99, ge=0, lt=1)
+    evaluations: int = Field(default=20, ge=0)
+    patience: int = Field(default=0, ge=0)
 
 
 class Embedded(Options):
@@ -56,6 +58,8 @@ class StudySettings(Options):
         generators: who makes the masks for the translators.
         segmenters: who is trained on the arms.
         cases: numbers of clinical training cases; 0 stands for all.
+        validation_cases: number of validation cases that choose weights and postprocessing, the first of the split; 0
+            stands for all.
         seeds: one training of every arm for each.
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts.
@@ -75,7 +79,7 @@ class StudySettings(Options):
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
-        device, precision, threads: see `core.train.trainer.TrainerSettings`.
+        device, precision, deterministic, threads: see `core.train.trainer.TrainerSettings`.
     """
 
     models: tuple[str, ...]
@@ -83,6 +87,7 @@ class StudySettings(Options):
     generators: tuple[str, ...] = Field(default=("mask-gan",), min_length=1)
     segmenters: tuple[str, ...] = Field(default=("unet",), min_length=1)
     cases: tuple[int, ...] = Field(default=(10,), min_length=1)
+    validation_cases: int = Field(default=0, ge=0)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     headroom: bool = True
     channels: tuple[str, ...] = ("dwi",)
@@ -104,7 +109,8 @@ class StudySettings(Options):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     embedded: Embedded
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    deterministic: bool = False
     threads: int = Field(default=1, ge=1)
 
     @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")

@@ -22,7 +22,10 @@ def test_headroom_comes_first_and_limits_last(results: Results) -> None:
     assert lines[0].startswith("Headroom, clinical only, all 36 cases compared with 10: +")
     assert "Simulated cohort: these are not clinical numbers" in lines[-4]
     assert lines[-3].startswith("External: 1 real case of elsewhere")
-    assert lines[-1] == "A gain without its interval is not reported as a gain."
+    assert (
+        lines[-1]
+        == "A gain is reported only if its 95 % interval is above 0 and p, adjusted for all arms, is below 0.05."
+    )
 
 
 def test_one_row_per_arm_as_the_paper_prints_it(results: Results) -> None:
