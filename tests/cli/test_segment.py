@@ -152,3 +152,17 @@ def test_an_earlier_mask_is_replaced_and_a_corrected_one_only_with_overwrite(exp
     assert mask.read_bytes() == b"corrected"
     assert segment(exported["onnx"], scan, "--out", tmp_path, "--overwrite") == 0
     assert np.asarray(nib.load(mask).dataobj).any()
+
+
+def test_the_device_is_chosen_and_one_that_is_not_there_is_refused(exported, scan, tmp_path, capsys, monkeypatch):
+    assert segment(exported["onnx"], scan, "--device", "cpu") == 0
+    assert "unet on CPU" in capsys.readouterr().err
+    monkeypatch.setattr("strokereg.export.runtime.devices.count_gpus", lambda: 0)
+    out = tmp_path / "mask.nii.gz"
+    message = refused(capsys, exported["onnx"], scan, "--device", "cuda", "--out", out)
+    assert "--device cuda: " in message
+    assert "or give --device cpu" in message
+    assert "--device mps: exported models do not run there" in refused(
+        capsys, exported["onnx"], scan, "--device", "mps"
+    )
+    assert not out.exists()
