@@ -6,9 +6,11 @@ There are two engines: onnxruntime with its providers, and OpenVINO's own packag
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +20,8 @@ import numpy as np
 
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.devices import Device
-from strokereg.export.runtime.onnx_header import read_header
+from strokereg.export.runtime.external_data import check_external_data
+from strokereg.export.runtime.onnx_header import Header, read_header
 from strokereg.export.runtime.providers import GPU, load_libraries, provider_options, short_name, usable_providers
 from strokereg.export.runtime.window_shapes import window_shapes
 from strokereg.registry.errors import InputError, first_line
@@ -206,6 +209,7 @@ def open_file(path: Path, settings: EngineSettings | None = None, role: str | No
             f"{path}: takes whole scans, for programs that work without strokereg; "
             "give the network alone, which 'strokereg export RUN --format onnx' writes"
         )
+    check_external_data(path)
     engine = "onnxruntime" if bundle.is_scan_graph else choose_backend(settings, bundle.precision)
     try:
         session = _start(engine, path, bundle, settings)
@@ -219,16 +223,31 @@ def open_file(path: Path, settings: EngineSettings | None = None, role: str | No
                 f"{path}: holds operators that only onnxruntime has; leave --backend {settings.backend} out, or give "
                 "the file of a lower precision"
             ) from error
-        if "opset" in str(error).lower():
-            raise InputError(
-                f"{path}: is of ONNX opset {header.opset}, which this {engine} does not know; "
-                "update it, or export the run again"
-            ) from error
+        if newer := _newer(str(error), header, engine):
+            raise InputError(f"{path}: {newer}") from error
         raise InputError(
             f"{path}: not a model that {engine} can open ({first_line(error)}); export the run again"
         ) from error
     check_graph(path, session, bundle)
     return session, bundle
+
+
+def _newer(text: str, header: Header, engine: str) -> str:
+    """What a file needs that is too new for an engine, from the engine's error; empty if that is not the fault."""
+    name = f"{engine} {importlib.metadata.version(_package(engine))}"
+    fix = f"update {engine}, or export the run again"
+    if most := re.search(r"max supported IR version: (\d+)", text):
+        return f"is of ONNX IR version {header.ir}, and {name} reads up to {most[1]}; {fix}"
+    if "opset" in text.lower():
+        most = re.search(r"is till opset (\d+)", text)
+        known = f"knows up to {most[1]}" if most else "does not know it"
+        return f"is of ONNX opset {header.opset}, and {name} {known}; {fix}"
+    return ""
+
+
+def _package(engine: str) -> str:
+    """Distribution that provides an engine."""
+    return importlib.metadata.packages_distributions().get(engine, [engine])[0]
 
 
 def _start(engine: str, path: Path, bundle: Bundle, settings: EngineSettings) -> Session:
