@@ -1,12 +1,15 @@
 """Checkpoints: any tree of tensors and plain values in one safetensors file. Nothing is unpickled.
 
 Tensors are stored under their path in the tree; the tree itself is JSON in the file's metadata. The file is written
-under a temporary name and renamed, so a crash never leaves a damaged checkpoint.
+under a temporary name and renamed, so a crash never leaves a damaged checkpoint. The one before it is kept, in case the
+disk damages the last.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from strokereg.core.storage.files import replacing
-from strokereg.registry.errors import InputError
+from strokereg.core.train.record import PREVIOUS
+from strokereg.registry.errors import InputError, OutputFailed, first_line
+
+log = logging.getLogger(__name__)
 
 _TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
@@ -26,6 +32,53 @@ def save_tree(path: Path, tree: Any) -> None:
     plain = json.dumps(_split(tree, "", tensors))
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"tree": plain})
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # or a power failure could leave the new name with nothing in it
+
+
+def save_checkpoint(path: Path, tree: Any) -> None:
+    """Write a checkpoint with `save_tree`, and keep the one before it.
+
+    Raises:
+        OutputFailed: the disk is full or cannot be written; the earlier checkpoints are kept.
+    """
+    try:
+        with replacing(path) as temporary:
+            save_tree(temporary, tree)
+            if path.is_file():
+                os.replace(path, path.with_name(PREVIOUS))
+    except (SafetensorError, OSError) as error:
+        raise OutputFailed(
+            f"{path}: cannot be written ({first_line(error)}); make room and run the same command again, which goes on "
+            "from the checkpoint before"
+        ) from error
+
+
+def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Any:
+    """Read the last undamaged checkpoint, and log a warning where it is not the last one.
+
+    Returns:
+        What `save_checkpoint` wrote; None if there is no checkpoint or all are damaged.
+    """
+    previous = path.with_name(PREVIOUS)
+    for place in (path, previous):
+        if not place.is_file():
+            continue
+        try:
+            return load_tree(place, device)
+        except InputError:
+            then = "goes on from the checkpoint before it" if place == path and previous.is_file() else "starts again"
+            log.warning("%s: is damaged, so the training %s", place, then)
+    return None
+
+
+def is_complete(path: Path) -> bool:
+    """True for a safetensors file that is there and not cut short."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:

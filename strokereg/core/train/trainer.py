@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.checkpoint import load_tree, save_tree
+from strokereg.core.train.checkpoint import load_checkpoint, save_checkpoint
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything, sound_bf16
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY
@@ -107,11 +107,12 @@ class Trainer:
 
         Raises:
             RunFailed: a loss is NaN or infinite; the last checkpoint is kept.
+            OutputFailed: a checkpoint cannot be written, for example because the disk is full; the last one is kept.
         """
         # An untrained method has no players, but may see `looks` batches to fill its buffers.
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
-        if self.checkpoint.is_file():
-            self._restore(load_tree(self.checkpoint, self.device))
+        if (state := load_checkpoint(self.checkpoint, self.device)) is not None:
+            self._restore(state)
         if self.group.is_main:
             self.history.cut(self.step)
         with sound_bf16(self.model) if self.precision == "bf16" else contextlib.nullcontext():
@@ -135,7 +136,7 @@ class Trainer:
             due = self.step % self.settings.checkpoint_every == 0 or self.step == steps
             if due and self.group.is_main:
                 self.history.flush()
-                save_tree(self.checkpoint, self._state())
+                save_checkpoint(self.checkpoint, self._state())
 
     def _play(self, batch: Batch, progress: float) -> dict[str, float]:
         """Run all moves of one step. Each move is computed under its own autocast; backward runs outside of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from strokereg.core.train.checkpoint import load_tree, save_tree
+from strokereg.core.train.checkpoint import is_complete, load_checkpoint, load_tree, save_checkpoint, save_tree
 from strokereg.registry.errors import InputError
 
 TREE = {
@@ -50,3 +50,23 @@ def test_a_truncated_file_is_one_sentence(tmp_path, keep):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_tree(tmp_path / "c.safetensors")
+
+
+def test_the_checkpoint_before_is_kept_and_used_where_the_last_one_is_lost(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    assert load_checkpoint(path) is None
+    for step in (1, 2, 3):
+        save_checkpoint(path, TREE | {"step": step})
+    assert load_checkpoint(path)["step"] == 3
+    assert len(list(tmp_path.iterdir())) == 2
+    path.unlink()  # as after a crash between two renames
+    assert load_checkpoint(path)["step"] == 2
+
+
+def test_a_complete_file_is_told_from_others(tmp_path):
+    path = tmp_path / "c.safetensors"
+    assert not is_complete(path)
+    save_tree(path, TREE)
+    assert is_complete(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not is_complete(path)
