@@ -20,18 +20,13 @@ from typing import Any
 
 import torch
 
-from strokereg.core.storage.workers import end_with_parent
+from strokereg.core.storage.workers import NO_START, end_with_parent
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.executor import DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import perform
 
 _ATTEMPTS = 2  # workers that a task may lose until it counts as failed
-
-_NO_START = (
-    "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
-    "if __name__ == '__main__':, because each worker imports the script"
-)
 
 
 def default_workers(device: torch.device) -> int:
@@ -138,7 +133,7 @@ class _Worker:
         except (EOFError, OSError):
             self._process.join(5.0)
             if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
-                return Message("wrong input", _NO_START)
+                return Message("wrong input", NO_START)
             return Message("died")
 
     def end(self) -> None:
