@@ -60,10 +60,11 @@ from strokereg.registry.errors import InputError
 @image_options
 @click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--flips", is_flag=True, help="Average predictions over the image and its mirror image (twice the time).")
-@click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--device", help="auto, cpu, cuda (all GPUs), cuda:N or mps.")
+@click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.")
+@click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads per worker (affects results).  [default: 1]")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, more with GPUs]")
 @click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
@@ -85,6 +86,7 @@ def compare(
     all_for_synthesis: bool,
     mixed_only: bool,
     flips: bool,
+    deterministic: bool,
     workers: int | None,
     executor: str,
     step_limit: int | None,
@@ -116,6 +118,7 @@ def compare(
         "all_for_synthesis": all_for_synthesis or None,
         "mixed_only": mixed_only or None,
         "flips": flips or None,
+        "deterministic": deterministic or None,
     }
     asked = merge(kept, given, flags)
     if "models" not in asked:

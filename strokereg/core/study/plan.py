@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
@@ -216,6 +217,7 @@ def record_of(context: StudyContext, task: Task) -> Record:
             seed=task.seed,
             device=context.settings.device,
             precision=context.settings.precision,
+            deterministic=context.settings.deterministic,
             threads=context.settings.threads,
         ).model_dump(),
     )
@@ -335,7 +337,9 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     )
     record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
-    described = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
+    unused: dict[str, Any] = {"validation": True, "trainer": {"checkpoint_seconds"}}
+    unused["cohort"] = {"path", "name", "key", "fold"}
+    described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
     if architecture == LIBRARY:
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it

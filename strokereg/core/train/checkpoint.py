@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,63 @@ _TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
 def save_tree(path: Path, tree: Any) -> None:
     """Write nested dicts and lists of tensors, numbers, strings, booleans and None."""
+    _write(path, *_copied(tree))
+
+
+class BackgroundWriter:
+    """Writes checkpoints in a thread, one at a time. Used as a context, it waits for the last one at the end."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
+
+    def save(self, path: Path, tree: Any) -> None:
+        """Copy a tree now and write it while the caller goes on; waits for an earlier one.
+
+        The checkpoint that is at `path` is kept under the name `PREVIOUS`.
+
+        Raises:
+            OutputFailed: an earlier tree could not be written; the checkpoints before it are kept.
+        """
+        copied = _copied(tree)
+        self.wait()
+        self._writing = self._thread.submit(_write_and_keep, path, *copied)
+
+    def wait(self) -> None:
+        """Wait until the last tree is on disk.
+
+        Raises:
+            OutputFailed: it could not be written, for example because the disk is full.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def __enter__(self) -> BackgroundWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._thread.shutdown(wait=True)
+        if kind is None:  # an error of its own must not hide another one
+            self.wait()
+
+
+def _copied(tree: Any) -> tuple[str, dict[str, torch.Tensor]]:
     tensors: dict[str, torch.Tensor] = {}
-    plain = json.dumps(_split(tree, "", tensors))
+    return json.dumps(_split(tree, "", tensors)), tensors
+
+
+def _write(path: Path, plain: str, tensors: dict[str, torch.Tensor]) -> None:
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"tree": plain})
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # or a power failure could leave the new name with nothing in it
 
 
-def save_checkpoint(path: Path, tree: Any) -> None:
-    """Write a checkpoint with `save_tree`, and keep the one before it.
-
-    Raises:
-        OutputFailed: the disk is full or cannot be written; the earlier checkpoints are kept.
-    """
+def _write_and_keep(path: Path, plain: str, tensors: dict[str, torch.Tensor]) -> None:
     try:
         with replacing(path) as temporary:
-            save_tree(temporary, tree)
+            _write(temporary, plain, tensors)
             if path.is_file():
                 os.replace(path, path.with_name(PREVIOUS))
     except (SafetensorError, OSError) as error:
@@ -54,18 +95,18 @@ def save_checkpoint(path: Path, tree: Any) -> None:
         ) from error
 
 
-def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Any:
+def load_checkpoint(path: Path) -> Any:
     """Read the last undamaged checkpoint, and log a warning where it is not the last one.
 
     Returns:
-        What `save_checkpoint` wrote; None if there is no checkpoint or all are damaged.
+        What `BackgroundWriter` wrote, on the CPU; None if there is no checkpoint or all are damaged.
     """
     previous = path.with_name(PREVIOUS)
     for place in (path, previous):
         if not place.is_file():
             continue
         try:
-            return load_tree(place, device)
+            return load_tree(place)
         except InputError:
             then = "goes on from the checkpoint before it" if place == path and previous.is_file() else "starts again"
             log.warning("%s: is damaged, so the training %s", place, then)
@@ -81,14 +122,14 @@ def is_complete(path: Path) -> bool:
         return False
 
 
-def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
-    """Read what `save_tree` wrote.
+def load_tree(path: Path) -> Any:
+    """Read what `save_tree` wrote; tensors are on the CPU.
 
     Raises:
         InputError: a missing or damaged file, or one of another kind.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return _join(json.loads((file.metadata() or {})["tree"]), tensors)
     except FileNotFoundError as error:
@@ -99,7 +140,8 @@ def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
 
 def _split(tree: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(tree, torch.Tensor):
-        tensors[where] = tree.detach().contiguous().clone()
+        # Always a copy, and never on a GPU, whose memory it would take.
+        tensors[where] = tree.detach().to("cpu", copy=True).contiguous()
         return _TENSOR + where
     if isinstance(tree, dict):
         # JSON has string keys only, but optimisers number their parameters.

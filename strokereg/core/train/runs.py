@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from strokereg.core.roles import Batch
+from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.checkpoint import is_complete
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
@@ -47,7 +47,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
         on_step: called after each step with its number and its losses.
 
     Returns:
-        The trained network in eval mode.
+        The trained network in eval mode, on the device of the training.
 
     Raises:
         InputError: the folder holds another run, contains a link that leads out of it, or is in use by another process.
@@ -64,7 +64,7 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     begun = any(map(is_complete, states))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
-    group = join_process_group()
+    group = join_process_group(settings.device)
     if not group.is_main:
         return _train_without_writing(folder, Trainer(model, record.architecture, draw, settings, folder), group)
     lock = FileLock(folder / ".lock", timeout=5)
@@ -79,12 +79,12 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
                     )
                 if before.done and (trained := _trained(folder)) is not None:
                     group.wait()
-                    return trained
+                    return trained.to(choose_device(settings.device))
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
             group.wait()
             model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
-            weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+            weights = {name: value.detach().cpu().contiguous() for name, value in delivered_weights(model).items()}
             # Written by Python: files that safetensors writes are readable by their owner only.
             with _writing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
@@ -127,7 +127,7 @@ def _train_without_writing(folder: Path, trainer: Trainer, group: ProcessGroup) 
     """Train along in a process that is not the main one."""
     group.wait()  # until the main process has read or written the record
     if Record.read(folder).done:
-        return load_model(folder)[1]
+        return load_model(folder)[1].to(trainer.device)
     model = trainer.fit()
     group.wait()
     return model
@@ -156,7 +156,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise DamagedWeights(f"{path}: no such file; {_AGAIN}")
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in delivered_weights(model).items()}
     try:
         with safe_open(path, framework="pt") as file:
             # Shapes are read from the header first, so weights that are too large are refused without being loaded.
@@ -171,7 +171,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
             found = {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
         raise DamagedWeights(f"{path}: damaged weights ({error}); {_AGAIN}") from error
-    model.load_state_dict(found)
+    model.load_state_dict(found, strict=False)  # every name was compared above
 
 
 def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,8 +188,11 @@ def versions() -> dict[str, str]:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """What makes two runs the same training: everything but the outcome and the place of the cohort."""
-    return record.model_dump(
+    """What makes two runs the same training: everything but the outcome and the place of the cohort.
+
+    Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
+    """
+    identity = record.model_dump(
         mode="json",
         exclude={
             "done": True,
@@ -197,5 +200,9 @@ def _identity(record: Record) -> dict[str, Any]:
             "versions": True,
             "validation": True,
             "cohort": {"path", "name"},
+            "trainer": {"checkpoint_seconds"},
         },
     )
+    if "device" in identity["trainer"]:
+        identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
+    return identity

@@ -41,6 +41,17 @@ def test_finished_tasks_of_another_study_give_the_time(small_cohort, tmp_path, s
     assert found.unknown == ()
 
 
+def test_times_of_the_cpu_say_nothing_of_a_gpu(small_cohort, tmp_path, small_context, small_study, monkeypatch):
+    """Both are "auto" in the settings; a study that is moved to a GPU machine has no estimate before its first task."""
+    store = small_study.json.parent / "runs"
+    twice = {"steps": {"segmenter": 8, "generator": 2}, "models": ("carvemix",), "quality": False}
+    context = small_context(small_cohort, tmp_path / "store", **twice)
+    assert estimate_study(context, 1, [store]).seconds is not None
+    monkeypatch.setattr("strokereg.core.study.context.resolve", lambda device, precision: ("cuda", "fp32"))
+    moved = small_context(small_cohort, tmp_path / "store", **twice)
+    assert estimate_study(moved, 1, [store]).seconds is None
+
+
 def test_what_is_done_takes_no_time(small_cohort, small_context, small_study):
     found = estimate_study(small_context(small_cohort, small_study.json.parent / "runs"), workers=1)
     assert [arm.done for arm in found.arms] == [1] * 5
