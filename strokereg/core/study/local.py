@@ -25,7 +25,7 @@ import torch
 
 from strokereg.core.storage.workers import NO_START, end_with_parent
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import ATTEMPTS, DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
+from strokereg.core.study.executor import ATTEMPTS, DIED, KILLED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
 from strokereg.core.study.plan import Task
 from strokereg.core.study.slots import Slots, needs_device
 from strokereg.core.study.tasks import perform
@@ -84,7 +84,7 @@ class _Processes(Pool):
             worker = by_pipe[pipe]
             message = worker.listen()
             if message.kind in ("died", "out of memory"):
-                message = self._bury(worker, message.text or DIED)
+                message = self._bury(worker, message.text)
             elif message.kind not in ("started", "step"):
                 self.busy.remove(worker)
                 if message.kind == "done":
@@ -144,7 +144,8 @@ class _Worker:
             self._process.join(5.0)
             if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
                 return Message("wrong input", NO_START)
-            return Message("died")
+            killed = os.name != "nt" and self._process.exitcode == -signal.SIGKILL
+            return Message("died", KILLED if killed else DIED)
 
     def end(self) -> None:
         """End it at once. Nothing of value is lost: checkpoints are whole."""
