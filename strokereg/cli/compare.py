@@ -122,7 +122,7 @@ def compare(
     }
     asked = merge(kept, given, flags)
     if "models" not in asked:
-        raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
+        raise InputError("--models: name what to compare, for example --models pix2pix,spade, here or in --study FILE")
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
         click.echo(describe_study(**asked), nl=False)

@@ -30,7 +30,7 @@ def refused(capsys, model, *words) -> str:
     return err
 
 
-def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, capsys):
+def test_a_mask_is_written_and_the_numbers_are_printed(exported, scan, tmp_path, capsys):
     out = tmp_path / "mask.nii.gz"
     assert segment(exported["onnx"], scan, "--out", out, "--json") == 0
     printed = capsys.readouterr()

@@ -131,7 +131,7 @@ def privacy_sentences(results: Results) -> list[str]:
     sentences = []
     for quality in results.quality:
         found, name = quality.memorisation, quality_name(quality, results)
-        if not found.sees:
+        if not found.detects_copies:
             sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near

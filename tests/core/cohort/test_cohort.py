@@ -32,7 +32,7 @@ def change(path, function):
     write_volume(path, *function(volume.data, volume.affine))
 
 
-def test_a_whole_cohort_is_trainable(root):
+def test_a_complete_cohort_is_trainable(root):
     cohort = open_cohort(root)
     require_trainable(cohort)
     case = read_case(cohort.part("train")[0], ("dwi", "adc"), cohort.table)

@@ -81,7 +81,7 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     assert "trained on all training cases" in limits
 
 
-def test_what_the_intervals_do_not_hold_is_said(results: Results, build_results: Callable[..., Results]) -> None:
+def test_limits_of_the_intervals_are_reported(results: Results, build_results: Callable[..., Results]) -> None:
     said = "Each translator was trained once for all seeds"
     assert said in " ".join(text.limit_sentences(results))
     again = [run.model_copy(update={"seed": seed}) for run in results.runs for seed in range(5)]
