@@ -8,7 +8,6 @@ that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwar
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
 from strokereg.core.storage.cache import cache_folder, digest
+from strokereg.core.storage.files import parse_json
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
@@ -169,7 +169,7 @@ def _description(image: Path) -> str:
     """Description, protocol and image type of a series, from its sidecar."""
     sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return image.name
     if not isinstance(content, dict):
