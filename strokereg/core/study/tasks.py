@@ -46,6 +46,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 #: What every outcome says of the work itself, beside its results.
 SPENT = ("seconds", "steps", "cost")
 
+_LOCK = ".task.lock"  # in the folder of a task
 _SHOWN = 4  # cases in a picture sheet
 #: Part → cases of it whose predictions are kept whole, for the report's viewer: the first ones.
 KEPT = {"cases": 2, "external": 1}
@@ -86,17 +87,19 @@ def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: R
     with _alone(folder, lambda: report(0, task.steps, {})):
         if is_done(context, task):
             return
+        fresh = {path.name for path in folder.iterdir()} <= {_LOCK}
         begun = time.perf_counter()
         said = _WORK[task.kind](context, task, needs, folder, report)
         seconds = round(time.perf_counter() - begun, 2)
-        spent = {"seconds": seconds, "steps": task.steps, "cost": cost_of(context, task)}
+        # What continued an interrupted or a finished training says nothing about the time of a whole one.
+        spent = {"seconds": seconds, "steps": task.steps, "cost": cost_of(context, task) if fresh else None}
         write_json(outcome_path(context, task), {**said, **spent})
 
 
 @contextlib.contextmanager
 def _alone(folder: Path, alive: Callable[[], None]) -> Iterator[None]:
     """The only one at work in a folder; to wait for another study that is at it is no hanging."""
-    lock = FileLock(folder / ".task.lock")
+    lock = FileLock(folder / _LOCK)
     while not lock.is_locked:
         try:
             lock.acquire(timeout=1.0)

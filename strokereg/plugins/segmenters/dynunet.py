@@ -106,7 +106,7 @@ class DynUNet(nn.Module):
             weight, mask = 0.5**level / total, F.interpolate(batch.mask, size=logits.shape[2:])
             cross_entropy.append(weight * F.binary_cross_entropy_with_logits(logits.float(), mask))
             dice.append(weight * soft_dice(logits.float(), mask))
-        yield "segmenter", {"cross_entropy": torch.stack(cross_entropy).sum(), "dice": torch.stack(dice).sum()}
+        yield "segmenter", {"cross_entropy": torch.stack(cross_entropy).sum(), "dice_loss": torch.stack(dice).sum()}
 
 
 def plan(size: tuple[int, ...], most: int) -> list[tuple[int, ...]]:

@@ -78,4 +78,4 @@ class TimmUNet(nn.Module):
     def moves(self, batch: Batch) -> Iterator[Move]:
         logits = self(batch.image).float()
         cross_entropy = F.binary_cross_entropy_with_logits(logits, batch.mask)
-        yield "segmenter", {"cross_entropy": cross_entropy, "dice": soft_dice(logits, batch.mask)}
+        yield "segmenter", {"cross_entropy": cross_entropy, "dice_loss": soft_dice(logits, batch.mask)}

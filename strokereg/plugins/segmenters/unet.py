@@ -75,7 +75,7 @@ class UNet(nn.Module):
         logits = self(batch.image).float()
         losses = {"cross_entropy": F.binary_cross_entropy_with_logits(logits, batch.mask)}
         if self.options.dice:
-            losses["dice"] = self.options.dice * soft_dice(logits, batch.mask)
+            losses["dice_loss"] = self.options.dice * soft_dice(logits, batch.mask)
         yield "segmenter", losses
 
 

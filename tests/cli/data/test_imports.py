@@ -23,7 +23,7 @@ def test_import_tells_what_it_left_and_exits_1(phantom, tmp_path, capsys):
 
 def test_readers_are_listed(capsys):
     assert main(["data", "readers"]) == 0
-    assert "isles22\tpublic set of ISLES'22" in capsys.readouterr().out
+    assert "isles22\tpublic data set of ISLES'22" in capsys.readouterr().out
     assert main(["data", "readers", "--json"]) == 0
     assert {row["name"] for row in json.loads(capsys.readouterr().out)} >= {"bids", "folder", "nnunet", "dicom"}
 

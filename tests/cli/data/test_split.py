@@ -25,4 +25,4 @@ def test_a_split_is_written_once_in_the_parts_asked_for(phantom, tmp_path, capsy
         "split_fold-3.tsv",
     ]
     assert main(["data", "split", str(root), "--parts", "1,1"]) == 2
-    assert "give three numbers of at least 1" in capsys.readouterr().err
+    assert "give three whole numbers of at least 1" in capsys.readouterr().err

@@ -117,7 +117,7 @@ def make_results(train: int = 36, test: int = 40, seeds: int = 5, external: int 
     results.runs = [
         Run(role="generator", architecture="mask-gan", seed=0, cases=10, steps=800, losses={"critic": -0.31}),
         Run(role="translator", architecture="pix2pix", seed=0, cases=10, steps=1500, losses={"l1": 0.071, "gan": 0.4}),
-        Run(role="segmenter", architecture="unet", seed=0, cases=10, steps=2000, losses={"dice": 0.21}),
+        Run(role="segmenter", architecture="unet", seed=0, cases=10, steps=2000, losses={"dice_loss": 0.21}),
     ]
     results.failures = [Failure(what="spade + clinical, seed 9", reason="the loss 'gan' became NaN at step 120")]
     results.provenance = Provenance(

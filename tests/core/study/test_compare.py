@@ -64,7 +64,7 @@ FAULTS = {
     "raises": "RuntimeError: the plugin is broken",
     "refuses": "its sizes are multiples of 1000; choose --patch accordingly",
     "nan": "the loss 'l2' of 'painter' became nan",
-    "nan-painted": "the translator painted NaN or infinite values; look at its losses",
+    "nan-painted": "the translator returned NaN or infinite values; look at its losses",
     "hangs": "hung after step 4 of 6: no sign of life for 2 s",
     "dies-always": "died repeatedly",
 }

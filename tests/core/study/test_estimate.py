@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strokereg.core.study.estimate import estimate_study, span
-from strokereg.core.study.plan import Task, TaskKind
+from strokereg.core.study.plan import Task, TaskKind, make_plan
+from strokereg.core.study.tasks import outcome, perform
 
 
 def task(name, *needs):
@@ -44,3 +45,15 @@ def test_what_is_done_takes_no_time(small_cohort, small_context, small_study):
     found = estimate_study(small_context(small_cohort, small_study.json.parent / "runs"), workers=1)
     assert [arm.done for arm in found.arms] == [1] * 5
     assert found.seconds == 0.0
+
+
+@pytest.mark.parametrize("continued", [False, True])
+def test_only_an_uninterrupted_task_gives_a_time(small_cohort, tmp_path, small_context, continued):
+    """The seconds of a continued one are those of its last part, which would make the estimate too short."""
+    context = small_context(small_cohort, tmp_path / "store", models=("carvemix",), quality=False)
+    task = next(task for task in make_plan(context).tasks.values() if task.kind is TaskKind.SEGMENTER)
+    if continued:
+        (context.store / task.folder).mkdir(parents=True)
+        (context.store / task.folder / "history.csv").touch()
+    perform(context, task, {}, lambda *_: None)
+    assert (outcome(context, task)["cost"] is None) == continued

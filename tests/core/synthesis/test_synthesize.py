@@ -96,5 +96,5 @@ def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, p
     assert "not a run folder" in error(translator=tmp_path)
     assert "no split.tsv" in error(cohort=phantom)
     assert not (tmp_path / "out").exists()
-    assert "holds a cohort made with" in error(out=made)
+    assert "was made with cases 8 instead of 2" in error(out=made)
     assert "is not empty" in error(out=phantom.parent)

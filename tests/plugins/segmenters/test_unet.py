@@ -36,5 +36,5 @@ def test_the_dice_loss_has_a_weight_and_can_be_off(brains):
     [(_, double)] = network(dice=2.0).moves(batch)
     [(_, none)] = network(dice=0.0).moves(batch)
     assert player == "segmenter"
-    assert double["dice"].item() == pytest.approx(2 * full["dice"].item())
+    assert double["dice_loss"].item() == pytest.approx(2 * full["dice_loss"].item())
     assert list(none) == ["cross_entropy"]
