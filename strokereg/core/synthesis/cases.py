@@ -42,7 +42,7 @@ class SynthesisSettings:
     """What synthetic cases are made with.
 
     Attributes:
-        generator, translator: trained networks.
+        generator, translator: trained networks. Masks of a generator with a true `keeps_place` are not moved.
         stochastic: whether the translator takes noise too.
         table, problem: of both networks.
         prior: where lesions go; see `core.synthesis.placement`.
@@ -84,6 +84,7 @@ def synthesize_labels(case: PreparedCase, settings: SynthesisSettings, seed: Seq
     generator, table, problem, prior = settings.generator, settings.table, settings.problem, settings.prior
     rng = np.random.default_rng(list(seed))
     seed_everything(*seed)
+    stay = bool(getattr(generator, "keeps_place", False))
     tissue = remove_lesion(case.labels, table.lesion)
     if rng.random() < 0.5:
         tissue = tissue[:, :, ::-1]
@@ -101,7 +102,7 @@ def synthesize_labels(case: PreparedCase, settings: SynthesisSettings, seed: Seq
         drawn = _finite(generator(noise(generator, len(waiting))), "the generator returned")[:, 0].numpy() > 0
         missed = []
         for i, mask in zip(waiting, drawn, strict=True):
-            place = prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
+            place = None if stay else prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
             inside = place_mask(mask, room[i], None if place is None else place[-problem.dims :])
             if inside is None:
                 missed.append(i)
