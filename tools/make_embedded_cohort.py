@@ -1,7 +1,6 @@
 """Choose the embedded cohort and its mask library from SOOP FLAIR slices, and pack them into the package.
 
-Usage: strokereg data import ../shared/data/soop_flair --out cohorts/flair
-       python tools/make_embedded_cohort.py cohorts/flair
+Usage: python tools/make_embedded_cohort.py ../shared/data/soop_flair
 
 Cases that `strokereg data check` warns about are left out, as are lesions below 50 mm². The others are drawn by subject
 with a fixed seed: 50 for training, 30 for validation, 220 for test, and 300 whose masks make the library. The label
@@ -31,15 +30,15 @@ def main(folder: str) -> None:
     """Write the archive of the package from an imported cohort."""
     cohort = open_cohort(Path(folder))
     faulty = {finding.case for finding in check_data(cohort.root).findings if finding.case}
-    images, masks, names = [], [], []
+    images, names = [], []
     for files in cohort.cases:
-        case = read_case(files, tuple(files.images)[:1])
-        if case.name.split("_")[0] in faulty or case.name in faulty:
-            print(f"{case.name}: left out, see strokereg data check", file=sys.stderr)
+        if files.name in faulty:
+            print(f"{files.name}: left out, see strokereg data check", file=sys.stderr)
             continue
-        image = next(iter(case.images.values()))
-        assert image.data.shape[2] == 1 and image.affine[2, 3] == _HEIGHT
-        if case.mask is not None and case.mask.sum() * image.voxel_ml * 1000.0 >= _SMALLEST:
+        case = read_case(files)
+        if case.dwi.data.shape[2] != 1 or case.dwi.affine[2, 3] != _HEIGHT:
+            raise SystemExit(f"{case.dwi.path}: is not a slice at z = {_HEIGHT:g} mm")
+        if case.mask is not None and case.mask.sum() * case.dwi.voxel_ml * 1000.0 >= _SMALLEST:
             images.append(case)
             names.append(files.subject)
     order = np.random.default_rng(_SEED).permutation(np.argsort(names))
@@ -51,7 +50,7 @@ def main(folder: str) -> None:
     for case in chosen[: counts[-2]]:
         scan = take_scan(case)
         labels.append(scan.restore(classify_mixture(scan))[:, :, 0])
-    volumes = [next(iter(case.images.values())) for case in chosen]
+    volumes = [case.dwi for case in chosen]
     pack(
         ARCHIVE,
         [names[i] for i in order[: counts[-1]]],

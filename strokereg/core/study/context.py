@@ -9,8 +9,8 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.cohort import Cohort
-from strokereg.core.cohort.folder import about_embedded
 from strokereg.core.cohort.fingerprint import content_keys
+from strokereg.core.cohort.folder import about_embedded
 from strokereg.core.report.results import CohortFacts, ExternalFacts
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.study.settings import LIBRARY, StudySettings, architectures

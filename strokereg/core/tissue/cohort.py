@@ -139,11 +139,12 @@ def label_cohort(
 
 
 def _label_case(job: _Job) -> None:
-    case = read_case(job.case, tuple(name for name in ("dwi", "adc") if name in job.case.images))
+    first = next(iter(job.case.images))
+    case = read_case(job.case, (first, "adc") if first == "dwi" and "adc" in job.case.images else (first,))
     if job.other is not None:
         labels = merge_map(case, job.other, job.merge)
     else:
-        scan = take_scan(case, _b_value(job.case.images["dwi"]))
+        scan = take_scan(case, _b_value(job.case.images[first]))
         labels = scan.restore(CLASSIFIERS[job.method](scan))
     job.target.parent.mkdir(parents=True, exist_ok=True)
     write_volume(job.target, labels, case.dwi.affine)
@@ -187,10 +188,10 @@ def _check_cohort(cohort: Cohort, targets: dict[str, Path], table: LabelTable, o
 
 
 def _target(cohort: Cohort, case: CaseFiles) -> Path:
-    """Where the map of a case goes: the place of its DWI, below the derivatives folder."""
-    dwi = case.images["dwi"]
-    stem = dwi.name.split("_dwi.nii")[0]
-    return cohort.root / FOLDER / dwi.parent.relative_to(cohort.root) / f"{stem}_dseg.nii.gz"
+    """Where the map of a case goes: the place of its first image, below the derivatives folder."""
+    contrast, image = next(iter(case.images.items()))
+    stem = image.name.split(f"_{contrast}.nii")[0]
+    return cohort.root / FOLDER / image.parent.relative_to(cohort.root) / f"{stem}_dseg.nii.gz"
 
 
 def _b_value(dwi: Path) -> float:
