@@ -32,6 +32,10 @@ Preset = Literal["smoke", "quick", "full"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+#: Synthetic cases of the quick preset on the embedded cohort, whose cases are single slices.
+_SLICES = 400
+
+
 class Budget(Augmented):
     """Optimiser steps, batch size and, with `augment`, changes to the augmentation of one role."""
 
@@ -208,13 +212,16 @@ def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any
 def complete_settings(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:
     """Settings with typed options.
 
-    Without data, the embedded cohort gives the contrast and, for `mask-library`, the masks.
+    Without data, the embedded cohort gives the contrast and, for `mask-library`, the masks; the quick preset then
+    makes more synthetic cases, since each is a slice.
 
     Raises:
         InputError: unknown model, wrong options, a library that an augmentation needs is missing.
     """
     if data is None:
         changes["channels"] = changes.get("channels") or CONTRASTS
+        if preset == "quick" and not changes.get("synthetic_cases"):
+            changes["synthetic_cases"] = _SLICES
         if LIBRARY in (changes.get("generators") or ()) and not changes.get("mask_library"):
             changes["mask_library"] = unpack(cache_folder() / "cohorts").masks
     settings = study_settings(preset, models=tuple(models), **changes)
