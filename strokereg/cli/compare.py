@@ -25,7 +25,9 @@ from strokereg.cli.values import (
     "--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.  [default: clinical only]"
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Cohort folder, or simulated.  [default: embedded FLAIR slices of 300 patients]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: strokereg-study]"
@@ -102,8 +104,8 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
-    simulates a cohort; the numbers are then not clinical ones.
+    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data
+    it uses real patients of the SOOP data set, one FLAIR slice each; --data simulated makes a cohort of DWI volumes.
     """
     from rich.console import Console
     from rich.markup import escape

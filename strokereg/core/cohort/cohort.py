@@ -85,7 +85,9 @@ def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None =
         InputError: no cases, a damaged label table, a missing fold, or a split that does not fit the cases.
     """
     if not source.cases:
-        raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
+        raise InputError(
+            f"{root}: holds no sub-*/dwi/*_dwi.nii.gz and no sub-*/anat/*_FLAIR.nii.gz (or T1w, T2w); add the images"
+        )
     parts = read_split(root, source.cases, fold) if split else None
     if fold is not None and parts is None:
         raise InputError(
@@ -114,7 +116,7 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
     known = {case.subject for case in cases}
     stray = [s for part in PARTS for s in split.part(part) if s not in known]
     if stray:
-        raise FileFault(path, f"names {stray[0]}, which has no DWI in {root}", "correct the split")
+        raise FileFault(path, f"names {stray[0]}, which has no image in {root}", "correct the split")
     return split
 
 
