@@ -117,6 +117,16 @@ def test_the_public_layout_of_isles22(real_data):
         require_trainable(cohort)
 
 
+def test_commands_in_messages_can_be_typed_where_a_path_has_spaces(phantom, tmp_path):
+    root = tmp_path / "my scans Köln"
+    shutil.copytree(phantom, root)
+    with pytest.raises(InputError, match=r"write one with: strokereg data split '.*/my scans Köln'"):
+        require_trainable(open_cohort(root))
+    (root / "dataset_description.json").unlink()
+    with pytest.raises(InputError, match=r"with: strokereg data import '.*/my scans Köln' --out COHORT"):
+        open_cohort(root)
+
+
 def test_simulated_cohorts_say_so(small_cohort):
     assert open_cohort(small_cohort).simulated
     description = json.loads((small_cohort / "dataset_description.json").read_text())

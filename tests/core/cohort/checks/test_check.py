@@ -108,5 +108,5 @@ def test_before_a_training_other_errors_are_counted(train_on):
     for case in open_cohort(root).cases[:2]:
         mask = read_volume(case.mask)
         write_volume(case.mask, 2 * mask.data, mask.affine)
-    with pytest.raises(InputError, match=r"sub-01: .*\(and 1 more, see 'strokereg data check"):
+    with pytest.raises(InputError, match=r"sub-01: .*\(and 1 more: strokereg data check"):
         check("dwi")
