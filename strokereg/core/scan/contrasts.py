@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +16,14 @@ DIFFUSION = ("dwi", "trace", "adc")
 #: Anatomical images, which BIDS keeps in `anat/`.
 ANATOMICAL = ("FLAIR", "T1w", "T2w", "T2starw", "PDw", "swi", "T1map", "T2map", "UNIT1", "angio")
 CONTRASTS = (*DIFFUSION, *ANATOMICAL)
+#: Words of a sequence's name → contrast. The first that fits counts: a FLAIR may be called t2_flair, an ADC dwi_ADC.
+_SERIES = {
+    "FLAIR": "flair|dark.?fluid",
+    "adc": "adc|apparent.diffusion.*",
+    "dwi": "dwi|diff|trace[w]?|diffusion",
+    "T1w": "t1w?|mp2?rage|bravo",
+    "T2w": "t2w?",
+}
 _BY_LOWER = {name.lower(): name for name in CONTRASTS}
 
 
@@ -75,3 +85,19 @@ def space_of(path: Path) -> str | None:
     """The space that a file name says, with its key: `space-MNI152NLin6Asym`."""
     found = re.search(r"(?:^|_)(space-[A-Za-z0-9]+)", path.name)
     return found[1] if found else None
+
+
+def recognise(path: Path) -> str | None:
+    """The contrast of a scan by the suffix of its file name, else by the series description in its sidecar, or None."""
+    if contrast := contrast_of(path):
+        return contrast
+    content = None
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(path.with_name(f"{without_ending(path)}.json").read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        return None
+    text = " ".join(str(content.get(key, "")) for key in ("SeriesDescription", "ProtocolName"))
+    for contrast, words in _SERIES.items():
+        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", text, re.IGNORECASE):
+            return contrast
+    return None
