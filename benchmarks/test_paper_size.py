@@ -26,7 +26,7 @@ labels = torch.randint(40, (1, *size))
 batch = Batch(labels, torch.rand(1, 1, *size) * 2 - 1, (labels == 39).float()[:, None])
 ends = [time.perf_counter()]
 with tempfile.TemporaryDirectory() as folder:
-    settings = TrainerSettings(steps=3, precision=precision, threads=torch.get_num_threads(), checkpoint_every=100)
+    settings = TrainerSettings(steps=3, precision=precision, threads=torch.get_num_threads())
     losses = []
     def on_step(step, said):
         ends.append(time.perf_counter())

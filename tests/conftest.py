@@ -144,6 +144,7 @@ def make_run(tmp_path_factory, phantom):
     from safetensors.torch import save_file
 
     from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.roles import delivered_weights
     from strokereg.core.scan.grid import Preparation
     from strokereg.core.scan.postprocess import Postprocessing
     from strokereg.core.train.record import WEIGHTS, Record
@@ -170,7 +171,7 @@ def make_run(tmp_path_factory, phantom):
         model = build(name, record.problem, record.options)
         if fit is not None:
             fit(model, record)
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / WEIGHTS)
+        save_file({key: value.contiguous() for key, value in delivered_weights(model).items()}, folder / WEIGHTS)
         record.write(folder)
         return folder
 

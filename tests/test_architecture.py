@@ -100,6 +100,7 @@ UNMIRRORED: dict[str, str] = {
     "export/write/onnx_nodes.py": "builds nodes; export/write/test_exact_norm.py and scan/test_assemble.py run them",
     "export/write/program.py": "one call of torch.export; export/write/test_pt2_file.py and test_onnx_file.py read it",
     # testing
+    "testing/device_checks.py": "tests/testing/test_faults.py has planted faults for its check",
     "testing/export_checks.py": "tests/testing/test_faults.py has a planted fault for each of its checks",
     "testing/forward_checks.py": "tests/testing/test_faults.py has a planted fault for each of its checks",
     "testing/mixer_checks.py": "tests/testing/test_faults.py has a planted fault for each of its checks",

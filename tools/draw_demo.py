@@ -30,7 +30,8 @@ _SCALE = 4
 
 def main(study: Path, target: Path) -> None:
     """Validation cases through the first translator, and the first segmenter that was trained on its images."""
-    runs = [(path.parent, Record.read(path.parent)) for path in sorted(study.glob("runs/*/run.json"))]
+    found = [(path.parent, Record.read(path.parent)) for path in sorted(study.glob("runs/*/run.json"))]
+    runs = [(run, record) for run, record in found if record.done]
     painter = next(run for run, record in runs if record.role == Role.TRANSLATOR)
     segmenter = next(run for run, record in runs if record.role == Role.SEGMENTER and record.cohort.get("synthetic"))
     record, model = load_model(segmenter)

@@ -18,11 +18,12 @@ from strokereg.cli.values import (
     Shares,
     image_options,
 )
-from strokereg.registry.errors import InputError
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
-@click.option("--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.")
+@click.option(
+    "--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.  [default: clinical only]"
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -34,6 +35,7 @@ from strokereg.registry.errors import InputError
 @click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
 @click.option("--study", "file", type=click.Path(path_type=Path), help="Study file; command-line options override it.")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
+@click.option("--validation-cases", type=int, help="Validation cases that choose weights.  [default: all]")
 @click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
 @click.option(
     "--external", type=click.Path(path_type=Path), help="Second cohort, from elsewhere, to evaluate on as well."
@@ -120,8 +122,7 @@ def compare(
         "flips": flips or None,
     }
     asked = merge(kept, given, flags)
-    if "models" not in asked:
-        raise InputError("--models: say what to compare, for example --models pix2pix,spade, here or in --study FILE")
+    asked.setdefault("models", ("pix2pix", "spade") if asked.get("preset") == "smoke" else ())
     asked |= {"steps": dict(steps), "batch_sizes": dict(batches)}
     if print_study:
         click.echo(describe_study(**asked), nl=False)

@@ -32,9 +32,10 @@ from strokereg.core.scan import DEFAULT_SPACING
 )
 @image_options
 @click.option("--flips", is_flag=True, help="Average a segmenter over image and mirror image; takes twice the time.")
-@click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.  [default: auto]")
-@click.option("--threads", type=int, help="Torch threads on a CPU (affects results).  [default: 1]")
+@click.option("--device", help="auto, cpu, cuda, cuda:N or mps.  [default: auto]")
+@click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.  [default: auto]")
+@click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
+@click.option("--threads", type=int, help="Torch threads (affects results on a CPU).  [default: 1]")
 @click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment motion=0.1.")
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Threads that load batches.")
 @click.option("--compile", is_flag=True, help="Use torch.compile.")

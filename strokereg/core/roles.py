@@ -16,6 +16,9 @@ An untrained method has no players. It can collect facts about the training case
 weights: its attribute `looks: int` is the number of batches that it wants to see, and `moves` is called with each of
 them and yields nothing.
 
+A submodule with `training_only = True`, such as a pool of earlier images, is kept in checkpoints but not delivered: its
+buffers are left out of the weights of a finished run.
+
 A mixer is no network but a class with `mix(host, donor, rng)`, which makes one new `Sample` from two real ones in
 NumPy. It is neither trained nor exported.
 """
@@ -123,11 +126,18 @@ def device_of(model: nn.Module) -> torch.device:
     return next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
 
 
+def delivered_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The state of a model without that of its submodules with `training_only = True`."""
+    left_out = tuple(f"{name}." for name, part in model.named_modules() if getattr(part, "training_only", False))
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(left_out)}
+
+
 def noise(model: nn.Module, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normal noise [count, model.noise] on the model's device."""
+    """Standard normal noise [count, model.noise] on the model's device; drawn there, or where `generator` is."""
     device = device_of(model)
     width = int(model.noise)  # type: ignore[arg-type]
-    return torch.randn(count, width, generator=generator).to(device)
+    drawn_on = device if generator is None else generator.device
+    return torch.randn(count, width, generator=generator, device=drawn_on).to(device)
 
 
 def require_multiple(shape: Sequence[int], multiple: int, name: str) -> None:

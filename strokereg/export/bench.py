@@ -21,9 +21,9 @@ def bench(target: Path | str, settings: BenchSettings | None = None) -> Timings:
     """Time a network with every engine, in interleaved rounds.
 
     Args:
-        target: a run folder: the others are compared with eager PyTorch, and its `export` folder holds the files
-            (missing ONNX and TorchScript files are exported for the measurement only). Or an exported file: it is
-            timed with its siblings in the same folder, which are compared with it.
+        target: a run folder: the others are compared with eager PyTorch on the best device, and its `export` folder
+            holds the files (missing ONNX and TorchScript files are exported for the measurement only). Or an exported
+            file: it is timed with its siblings in the same folder, which are compared with it.
 
     Raises:
         InputError: no run folder and no exported file, or a size of the wrong number of edges.
@@ -66,27 +66,29 @@ def _of_run(folder: Path, spare: Path, ways: Ways, settings: BenchSettings) -> l
     """Add the ways of torch itself, and find or make the run's files."""
     import torch
 
+    from strokereg.core.train.device import choose_device
     from strokereg.export.exporter import ExportSettings, export_model
     from strokereg.export.graph import graph_of, run
     from strokereg.export.run import TrainedRun
 
-    trained = TrainedRun.read(folder)
-    graph = graph_of(trained.model, trained.record)
+    trained, device = TrainedRun.read(folder), choose_device()
+    graph = graph_of(trained.model, trained.record).to(device)
+    where = "" if device.type == "cpu" else f" on {device.type}"
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    ways["PyTorch, eager"] = lambda: lambda inputs: run(graph, inputs)
+    ways[f"PyTorch, eager{where}"] = lambda: lambda inputs: run(graph, inputs)
 
     def compiled() -> RunGraph:
         fast = torch.compile(graph)
 
         def call(inputs: Inputs):
             with torch.no_grad():
-                return fast(*(torch.from_numpy(inputs[name]) for name in graph.inputs)).numpy()
+                return fast(*(torch.from_numpy(inputs[name]).to(device) for name in graph.inputs)).cpu().numpy()
 
         return call
 
     if settings.compiled:
-        ways["PyTorch, compiled"] = compiled
+        ways[f"PyTorch, compiled{where}"] = compiled
     made = [path for path in sorted((folder / "export").glob("*")) if holds_network(path)]
     wanted = (Format.ONNX, Format.TORCHSCRIPT)
     missing = tuple(kind for kind in wanted if not any(path.suffix == kind.suffix for path in made))

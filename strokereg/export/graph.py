@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from strokereg.core.roles import device_of
 from strokereg.core.scan.scaling import normalise
 from strokereg.core.train.record import Record
 from strokereg.export.inputs import InputForm, Inputs
@@ -171,6 +172,7 @@ def fold(model: nn.Module) -> nn.Module:
 
 
 def run(graph: Graph, inputs: Inputs) -> np.ndarray:
-    """Run a graph on arrays."""
+    """Run a graph on arrays, on the device that the graph is on."""
+    device = device_of(graph)
     with torch.inference_mode():
-        return graph(*(torch.from_numpy(inputs[name]) for name in graph.inputs)).numpy()
+        return graph(*(torch.from_numpy(inputs[name]).to(device) for name in graph.inputs)).cpu().numpy()

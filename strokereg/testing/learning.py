@@ -57,7 +57,7 @@ def learn(subject: Subject) -> Learnt:
             if now[0] <= SHARE * start:
                 raise _Enough
 
-    settings = {"steps": steps, "checkpoint_every": steps}
+    settings = {"steps": steps, "checkpoint_seconds": 1e9}
     with temporary_folder() as folder:
         trainer = subject.trainer(folder, lambda *_: batch, on_step=on_step, **settings)
         for name, player in trainer.players.items():

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from strokereg.registry.errors import InputError, did_you_mean
-from strokereg.testing import export_checks, forward_checks, mixer_checks, spec_checks, training_checks
+from strokereg.testing import device_checks, export_checks, forward_checks, mixer_checks, spec_checks, training_checks
 from strokereg.testing.check import CHECKS, Broken, Check, Unfit, describe
 from strokereg.testing.subject import Subject
 
 #: Checks run in the order of these modules.
-MODULES = (spec_checks, forward_checks, training_checks, export_checks, mixer_checks)
+MODULES = (spec_checks, forward_checks, training_checks, device_checks, export_checks, mixer_checks)
 
 Status = Literal["passed", "failed", "skipped", "expected"]
 

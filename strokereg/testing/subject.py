@@ -122,7 +122,7 @@ class Subject:
             settings: of the trainer.
         """
         folder.mkdir(exist_ok=True)
-        plain = {"device": "cpu", "precision": "fp32", "steps": 4, "checkpoint_every": 2}
+        plain = {"device": "cpu", "precision": "fp32", "steps": 4, "checkpoint_seconds": 0}
         draw = draw or (lambda step, device, progress: self.batch(2, seed=step))
         typed = TrainerSettings.model_validate(plain | settings)
         return kind(self.build(seed), self.spec.name, draw, typed, folder, on_step)

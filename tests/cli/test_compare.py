@@ -217,11 +217,13 @@ def test_the_way_of_preparing_is_part_of_a_study(capsys):
     assert 'interpolation = "cubic"' in said
 
 
-def test_models_must_be_named_somewhere(tmp_path, capsys):
-    study = tmp_path / "study.toml"
-    study.write_text('preset = "smoke"')
-    assert main(["compare", "--study", str(study), "--print-study"]) == 2
-    assert "--models: say what to compare" in capsys.readouterr().err
+@pytest.mark.parametrize(("preset", "models"), [("smoke", '["pix2pix", "spade"]'), ("quick", "[]")])
+def test_without_models_a_study_is_clinical_only_and_a_smoke_test_has_two(capsys, preset, models):
+    assert main(["compare", "--preset", preset, "--print-study"]) == 0
+    assert f"models = {models}" in capsys.readouterr().out
+
+
+def test_a_study_file_that_is_not_there(capsys):
     assert main(["compare", "--study", "nowhere.toml"]) == 2
     assert "nowhere.toml: cannot be read (No such file or directory)" in capsys.readouterr().err
 

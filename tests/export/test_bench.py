@@ -2,11 +2,13 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
-from strokereg.export.bench import bench
+from strokereg.export.bench import Ways, _of_run, bench
 from strokereg.export.verify.timing import BenchSettings
 from strokereg.registry.errors import InputError
+from strokereg.testing.pretend import PretendedDevice
 
 FAST = BenchSettings(rounds=1, batch=2, threads=1)
 
@@ -24,6 +26,19 @@ def test_a_file_is_timed_with_those_of_the_same_network(exported, tmp_path):
         "OpenVINO, fp32",
     }
     assert (timings.ways[0].latency_ratio, timings.size, timings.batch) == (1.0, (32, 32), 2)
+
+
+def test_eager_pytorch_runs_on_the_best_device(unet_run, tmp_path, monkeypatch):
+    """On a GPU machine onnxruntime takes the GPU, so the torch that it is compared with does too."""
+    meta = PretendedDevice("meta")
+    monkeypatch.setattr("strokereg.core.train.device.choose_device", lambda name="auto": meta.device)
+    ways: Ways = {}
+    _of_run(unet_run, tmp_path, ways, FAST)
+    image, median = np.zeros((2, 1, 32, 32), np.float32), np.ones((2, 1), np.float32)
+    with meta:
+        out = ways["PyTorch, eager on meta"]()({"image": image, "median": median})
+    assert out.shape == (2, 1, 32, 32)
+    assert meta.reads == {"cpu": 1}
 
 
 def test_whole_scans_are_not_timed_whatever_their_name(exported, tmp_path):

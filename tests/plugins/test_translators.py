@@ -35,7 +35,7 @@ def test_dwi_and_adc_are_learnt_together(translator, brains, tmp_path):
         one = brains(2, 4)
         return Batch(one.labels, torch.cat([one.image, -one.image * (one.labels > 0)[:, None]], 1), one.mask)
 
-    settings = TrainerSettings(steps=120, precision="fp32", checkpoint_every=120)
+    settings = TrainerSettings(steps=120, precision="fp32")
     model = Trainer(model, translator.name, draw, settings, tmp_path).fit()
     batch = draw()
     image = image_of(model, batch.labels)

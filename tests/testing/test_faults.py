@@ -20,6 +20,12 @@ TRAINING = {
     "NotInBfloat": "bf16",
     "OneContrast": "two-channels",
     "DeafToNoise": "noise-counts",
+    "StrayConstant": "stays-on-its-device",
+    "NumpyOfTheLoss": "stays-on-its-device",
+    "OwnGenerator": "stays-on-its-device",
+    "NumberOfTheHost": "stays-on-its-device",
+    "DoubleLoss": "stays-on-its-device",
+    "OnTheCpu": "stays-on-its-device",
 }
 FORWARD = {
     "Sound": None,
@@ -78,6 +84,30 @@ def test_a_claim_not_to_export_is_tried(suite):
     assert failed(tried, "onnx-as-claimed")["torchscript-as-claimed"].count("torchscript=False, but the export passes")
     tried = suite("Branching", onnx=False)
     assert failed(tried) == {}
+
+
+def test_the_device_check_reports_what_waits(suite):
+    check = CHECKS["stays-on-its-device"]
+    assert suite("Sound").outcome(check).message == "a training step never waits for the device"
+    waiting = suite("Waiting").outcome(check).message
+    assert waiting == "a training step waits 3 times for the device: item 2, copies from the CPU 1"
+
+
+def test_the_device_check_refuses_a_network_without_a_device(suite):
+    outcome = suite("NoTensors").outcome(CHECKS["stays-on-its-device"])
+    assert "the network has no parameter and no buffer" in outcome.message
+
+
+def test_the_device_check_is_skipped_where_torch_cannot_pretend(suite, monkeypatch):
+    monkeypatch.setattr("strokereg.testing.device_checks._reason", lambda: "torch 9 cannot pretend a GPU")
+    outcome = suite("StrayConstant").outcome(CHECKS["stays-on-its-device"])
+    assert (outcome.status, outcome.message) == ("skipped", "torch 9 cannot pretend a GPU")
+
+
+def test_the_device_check_is_skipped_where_a_size_depends_on_values(suite):
+    outcome = suite("CountsValues").outcome(CHECKS["stays-on-its-device"])
+    assert outcome.status == "skipped"
+    assert "the size of its output depends on values" in outcome.message
 
 
 def test_every_check_has_a_fault(catalogue_of_heavy_hooks):

@@ -16,9 +16,9 @@ from scipy.spatial.distance import cdist
 from torch import nn
 
 from strokereg.core.roles import device_of
+from strokereg.core.train.device import units_at_once
 
 _RANGE = 2.0  # from -1 to 1
-_UNITS = 16  # a forward pass
 _PARTS = 4  # along each axis of a volume
 _LEAST_BRAIN = 0.25  # share of a part of a volume that must be brain
 
@@ -102,18 +102,25 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | 
     convolutions = [m for m in segmenter.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))]
     hooks = [module.register_forward_hook(watch) for module in convolutions]
     weights = np.ones((len(images), *images.shape[2:]), np.float32) if brain is None else brain.astype(np.float32)
-    pairs = (torch.from_numpy(np.array(each)).split(_UNITS) for each in (images, weights))  # copies: may be read-only
+    pairs = (
+        torch.from_numpy(np.array(each)).split(units_at_once(images.shape[2:])) for each in (images, weights)
+    )  # copies: may be read-only
     found = []
     try:
         for batch, weight in zip(*pairs, strict=True):
             seen.clear()
             coarser = False
             segmenter(batch.to(device_of(segmenter)))
-            found.append(_means(seen[0].double(), weight[:, None].to(seen[0].device), parted))
+            found.append(_means(seen[0].to(_exact(seen[0])), weight[:, None].to(seen[0].device), parted))
     finally:
         for hook in hooks:
             hook.remove()
     return Features(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def _exact(values: torch.Tensor) -> torch.dtype:
+    """The type to average in: float64 on the CPU only, since GPUs are slow with it and MPS has none."""
+    return torch.float64 if values.device.type == "cpu" else torch.float32
 
 
 def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Features:
@@ -124,7 +131,7 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Featur
         parted: in parts; those with little weight are left out.
     """
     pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
-    weight = pool(weight.double(), features.shape[2:])
+    weight = pool(weight.to(features.dtype), features.shape[2:])
     parts = tuple(min(_PARTS, n) for n in features.shape[2:]) if parted else (1,) * (features.ndim - 2)
     share = pool(weight, parts)
     means = pool(features * weight, parts) / share.clamp(min=1e-9)
@@ -132,7 +139,7 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Featur
     places = torch.arange(share[0].numel()).repeat(len(share))
     if not parted or not kept.any():
         kept = torch.ones_like(kept)
-    return Features(rows[kept].cpu().numpy(), places[kept.cpu()].numpy())
+    return Features(rows[kept].cpu().double().numpy(), places[kept.cpu()].numpy())
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -66,6 +66,7 @@ class Study(_Part):
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: one training of every arm for each.
+        validation_cases: how many chose weights and postprocessing.
         steps: optimiser steps per role; the same for every arm.
         augment: changes to the usual augmentation, by role; none is left out.
         spacing: grid that networks see, mm along R, A, S.
@@ -81,6 +82,7 @@ class Study(_Part):
     preset: str
     cases: list[int]
     seeds: list[int]
+    validation_cases: int = 0
     steps: dict[str, int]
     augment: dict[str, dict[str, float]] = {}
     spacing: tuple[float, float, float]
@@ -196,6 +198,8 @@ class Run(_Part):
         folder: its run folder below the study's `runs`, as `strokereg export` takes it.
         steps: optimiser steps that it took; 0 for an untrained method.
         losses: the last logged ones.
+        chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were evaluated.
+        validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases.
     """
 
     folder: str = ""
@@ -205,6 +209,8 @@ class Run(_Part):
     cases: int
     steps: int
     losses: dict[str, float] = {}
+    chosen_step: int | None = None
+    validation_dice: float | None = None
 
 
 class Provenance(_Part):

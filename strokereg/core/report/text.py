@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 
 from strokereg.core.report.results import Arm, Headroom, Quality, Results
 from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
 
-RULE = "A gain without its interval is not reported as a gain."
+#: Adjusted p values below this one count as significant.
+SIGNIFICANT = 0.05
+RULE = f"A gain is reported only if its 95 % interval is above 0 and its adjusted p is below {SIGNIFICANT}."
 
 
 def signed(value: float) -> str:
@@ -53,12 +56,20 @@ def interval(contrast: Contrast) -> str:
 
 
 def verdict(contrast: Contrast) -> str:
-    """One of `gain`, `loss`, `no difference shown`, `one training`, `too few cases`."""
+    """One of `gain`, `loss`, `no difference shown`, `not significant`, `one training`, `too few cases`.
+
+    A gain or a loss needs both: an interval that excludes 0 and an adjusted p below `SIGNIFICANT`.
+    """
     if contrast.low is None:
         return "too few cases"
     if contrast.over == "cases":
         return "one training"
-    return "gain" if contrast.above_zero else "loss" if contrast.below_zero else "no difference shown"
+    if not (contrast.above_zero or contrast.below_zero):
+        return "no difference shown"
+    p = contrast.p if contrast.adjusted_p is None else contrast.adjusted_p
+    if p is None or p >= SIGNIFICANT:
+        return "not significant"
+    return "gain" if contrast.above_zero else "loss"
 
 
 def headroom_sentences(results: Results) -> list[str]:
@@ -79,6 +90,8 @@ def arm_sentence(arm: Arm) -> str | None:
     closing = {
         "gain": "",
         "loss": "; a loss",
+        "not significant": "; the adjusted p is not below 0.05, so this is not called a "
+        + ("gain" if contrast.above_zero else "loss"),
         "no difference shown": "; the interval includes 0: no gain is shown",
         "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
         "too few cases": "; without an interval this is not called a gain",
@@ -180,7 +193,21 @@ def limit_sentences(results: Results) -> list[str]:
             "Each translator was trained once for all seeds. The intervals cover variation between trainings of the "
             "segmenter, but not of the translator."
         )
-    return [*lines, RULE]
+    return [*lines, *validation_sentences(results), RULE]
+
+
+def validation_sentences(results: Results) -> list[str]:
+    """Say at which steps the weights of the segmenters were chosen; empty if they were not chosen."""
+    steps = [run.chosen_step for run in results.runs if run.chosen_step is not None]
+    if not steps:
+        return []
+    count = _count(results.study.validation_cases, "validation case")
+    budget = results.study.steps["segmenter"]
+    sentence = (
+        f"Each segmenter has the averaged weights of its best evaluation on {count} during training: step "
+        f"{statistics.median_low(steps):,} of {budget:,} in the median ({min(steps):,} to {max(steps):,})."
+    )
+    return [sentence]
 
 
 def _shared_translators(results: Results) -> bool:

@@ -24,7 +24,7 @@ from strokereg.core.study.plan import Plan, Task, TaskKind
 from strokereg.core.study.tasks import SPENT, examples_path, is_done, outcome
 from strokereg.core.train.record import HISTORY
 from strokereg.core.train.runs import versions
-from strokereg.core.train.tracking import series
+from strokereg.core.train.tracking import VALIDATION_DICE, series
 from strokereg.registry.catalogue import find
 
 #: Loss name → (step, value) in order of steps.
@@ -67,7 +67,7 @@ def collect(
     results = summarise(_study(context), arms)
     results.synthesis = _synthesis(context, plan)
     results.quality = _quality(context, plan)
-    results.runs = [_run(plan.tasks[key], found) for key, found in curves.items()]
+    results.runs = [_run(plan.tasks[key], found, outcome(context, plan.tasks[key])) for key, found in curves.items()]
     results.failures = [
         Failure(what=task.title, reason=failures[key]) for key, task in plan.tasks.items() if key in failures
     ]
@@ -90,8 +90,12 @@ def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
     """Loss curves for the report, one training each, named as shortly as a small panel asks for."""
     shown: list[History] = []
     for key, found in curves.items():
+        dice = found.get(VALIDATION_DICE)
+        found = {name: points for name, points in found.items() if name != VALIDATION_DICE}
         if len({name.split("/")[0] for name in found}) == 1:  # one player needs no naming
             found = {name.split("/")[1].replace("_", " "): points for name, points in found.items()}
+        if dice:
+            found["validation Dice"] = dice
         task = plan.tasks[key]
         what = task.trained_on if task.kind is TaskKind.SEGMENTER else task.architecture
         shown.append({"title": f"{what} ({task.cases}), seed {task.seed}", "series": found})
@@ -124,6 +128,7 @@ def _study(context: StudyContext) -> Study:
         preset=settings.preset,
         cases=sorted({arm or len(context.dataset.train) for arm in settings.cases}),
         seeds=list(settings.seeds),
+        validation_cases=len(context.dataset.validation),
         steps={role: budget.steps for role, budget in settings.budgets.items()},
         augment={role: dict(budget.augment) for role, budget in settings.budgets.items() if budget.augment},
         spacing=settings.spacing,
@@ -154,7 +159,7 @@ def _quality(context: StudyContext, plan: Plan) -> list[Quality]:
     return found
 
 
-def _run(task: Task, curves: Curves) -> Run:
+def _run(task: Task, curves: Curves, said: Mapping[str, Any]) -> Run:
     return Run(
         folder=task.folder,
         role=task.kind,
@@ -162,7 +167,9 @@ def _run(task: Task, curves: Curves) -> Run:
         seed=task.seed,
         cases=task.cases,
         steps=max((points[-1][0] for points in curves.values()), default=0),
-        losses={name: points[-1][1] for name, points in curves.items()},
+        losses={name: points[-1][1] for name, points in curves.items() if name != VALIDATION_DICE},
+        chosen_step=said.get("chosen_step"),
+        validation_dice=said.get("validation_dice"),
     )
 
 

@@ -81,7 +81,7 @@ class Finished:
 
 
 def compare(
-    models: Sequence[str],
+    models: Sequence[str] = (),
     data: Path | str | None = None,
     out: Path | str = OUT,
     preset: str = "quick",
@@ -93,7 +93,7 @@ def compare(
     Called again with the same arguments, it continues where it stopped.
 
     Args:
-        models: translators and mixers to compare.
+        models: translators and mixers to compare; none for clinical only.
         data: cohort folder; None for the embedded cohort of real FLAIR slices; "simulated" makes a cohort, once.
         out: folder of the study.
         preset, **changes: see `study_settings`.

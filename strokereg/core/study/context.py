@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
@@ -96,6 +96,7 @@ def make_context(
         training = {"training": dataset.train_files, "validation": dataset.validation_files}
         tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
         refuse_leaks({**training, "external": external_cases}, tables, cache)
+    dataset = _with_validation_cases(dataset, settings.validation_cases)
     public = gather_public(
         settings.anatomies, settings.mask_library, cohort, dataset.table, dataset.preparation, cache, on_progress
     )
@@ -133,3 +134,12 @@ def make_context(
             cases=len(external_cases),
         ),
     )
+
+
+def _with_validation_cases(dataset: PreparedDataset, count: int) -> PreparedDataset:
+    """The dataset with the first `count` validation cases; 0 stands for all."""
+    available = len(dataset.validation)
+    if count > available:
+        raise InputError(f"--validation-cases {count}: there are {available}; ask for that many at most")
+    keep = slice(count or available)
+    return replace(dataset, validation=dataset.validation[keep], validation_files=dataset.validation_files[keep])

@@ -15,6 +15,7 @@ from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.settings import LIBRARY, StudySettings
+from strokereg.core.train.device import choose_device, choose_precision
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -341,6 +342,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
     if kind is not TaskKind.SEGMENTER:
         return plan.add(replace(draft, key=digest(content)))
+    content += [context.key_of(context.dataset.validation_files), context.settings.flips]  # they choose the weights
     parts = [
         context.key_of(context.dataset.validation_files),
         context.key_of(context.dataset.test_files),
@@ -353,9 +355,11 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
 def cost_of(context: StudyContext, task: Task) -> str:
     """Key of all that determines how long one step of a task takes on one machine."""
     settings, dataset = context.settings, context.dataset
+    device = choose_device(settings.device)  # that of an "auto" differs from machine to machine
     evaluated = [len(files) for files in (dataset.validation_files, dataset.test_files, context.external)]
     about: list[object] = [task.kind, task.architecture, dataset.problem.model_dump(), dataset.preparation.model_dump()]
-    about += [settings.options.get(task.architecture, {}), settings.device, settings.precision, settings.threads]
+    about += [settings.options.get(task.architecture, {}), device.type]
+    about += [choose_precision(settings.precision, device), settings.threads]
     match task.kind:
         case TaskKind.DATABASE:
             about += [task.public, settings.generators]

@@ -37,11 +37,13 @@ _SLICES = 400
 
 
 class Budget(Augmented):
-    """Optimiser steps, batch size and, with `augment`, changes to the augmentation of one role."""
+    """How one role is trained; see `core.train.trainer.TrainerSettings`. Evaluations are those of segmenters."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     average: float = Field(default=0.99, ge=0, lt=1)
+    evaluations: int = Field(default=20, ge=0)
+    patience: int = Field(default=0, ge=0)
 
 
 class Simulated(Options):
@@ -65,6 +67,8 @@ class StudySettings(Options):
         generators: who makes the masks for the translators.
         segmenters: who is trained on the arms.
         cases: numbers of clinical training cases; 0 stands for all.
+        validation_cases: number of validation cases that choose weights and postprocessing, the first of the split; 0
+            stands for all.
         seeds: one training of every arm for each.
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts; None for dwi, or for the only contrast of the cohort.
@@ -93,6 +97,7 @@ class StudySettings(Options):
     generators: tuple[str, ...] = Field(default=("mask-gan",), min_length=1)
     segmenters: tuple[str, ...] = Field(default=("unet",), min_length=1)
     cases: tuple[int, ...] = Field(default=(10,), min_length=1)
+    validation_cases: int = Field(default=0, ge=0)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     headroom: bool = True
     channels: Channels | None = None

@@ -35,7 +35,7 @@ from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.sampler import cut, sampler_of
 from strokereg.core.train.trainer import TrainerSettings
-from strokereg.core.train.validation import Prediction, choose_postprocessing, predict_case
+from strokereg.core.train.validation import Prediction, Validator, choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.problem import Problem
@@ -141,8 +141,13 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
         synthetic,
         task.share or 0.5,
     )
+    validator = None
+    if task.kind is TaskKind.SEGMENTER:
+        validator = Validator(context.dataset.validation, context.dataset.problem.size, context.settings.flips)
     with _of_the_architecture():
-        model = train_run(folder, record, sampler.batch, lambda step, losses: report(step, settings.steps, losses))
+        model = train_run(
+            folder, record, sampler.batch, lambda step, losses: report(step, settings.steps, losses), validator
+        )
     if task.kind is not TaskKind.SEGMENTER:
         return {}
 
@@ -153,8 +158,10 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
     postprocessing, dice = choose_postprocessing(
         model, validation, context.dataset.preparation, context.dataset.problem.size, context.settings.flips
     )
-    Record.read(folder).model_copy(update={"postprocessing": postprocessing}).write(folder)
-    return _judge(context, task, model, postprocessing, alive) | {"validation_dice": dice}
+    record = Record.read(folder).model_copy(update={"postprocessing": postprocessing, "validation_dice": dice})
+    record.write(folder)
+    chosen = {"validation_dice": dice, "chosen_step": record.chosen_step}
+    return _judge(context, task, model, postprocessing, alive) | chosen
 
 
 def _judge(

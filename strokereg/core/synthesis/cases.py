@@ -5,7 +5,9 @@ As in the paper (arXiv 2010.02745), annotations come for free: the mask that wen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +20,17 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.roles import device_of, noise
 from strokereg.core.scan.box import Box
 from strokereg.core.synthesis.placement import SMALLEST, Prior, place_mask
-from strokereg.core.train.device import seed_everything
+from strokereg.core.train.device import seed_of, units_at_once
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.core.train.sampler import cut
 from strokereg.registry.errors import RunFailed
 from strokereg.registry.problem import Problem
 
 _TRIES = 10  # draws of a mask and of its place before a slice stays without lesion
-_UNITS = 16  # slices a forward pass
+_UNITS = 16  # noise vectors drawn at a time
+_TOGETHER = 4  # cases of slices that are made together; of volumes it depends on their size
+_WRITERS = 2  # threads that write cases while the next are made
+_KEPT = 2**30  # bytes of label maps without lesions to keep
 
 
 @dataclass
@@ -69,48 +74,86 @@ def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
     return filled
 
 
+@dataclass
+class Draft:
+    """A synthetic case before its translation, with random numbers of its own.
+
+    Attributes:
+        labels: uint8 [units, *S]: axial slices with brain (2D) or one volume (3D).
+        room: bool [units, *S], where a lesion may lie.
+        heights: slice number of each unit in the volume (2D).
+        box: of the brain.
+        waiting: units that still get a lesion.
+    """
+
+    rng: np.random.Generator
+    noise: torch.Generator
+    labels: np.ndarray
+    room: np.ndarray
+    heights: np.ndarray
+    box: Box
+    waiting: list[int]
+
+    @classmethod
+    def begin(cls, tissue: np.ndarray, settings: SynthesisSettings, seed: Sequence[int]) -> Draft:
+        """Mirror a label map without lesions at random, and choose the units that get one."""
+        rng, problem = np.random.default_rng(list(seed)), settings.problem
+        if rng.random() < 0.5:
+            tissue = tissue[:, :, ::-1]
+        fitted = np.stack([_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None])])
+        heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
+        labels = fitted[heights]
+        room = np.isin(labels, settings.table.parenchyma)
+        share = settings.lesion_share
+        waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < share]
+        box = Box.around(fitted if problem.dims == 2 else fitted[0])
+        return cls(rng, torch.Generator().manual_seed(seed_of(*seed)), labels, room, heights, box, waiting)
+
+    def place(self, masks: np.ndarray, settings: SynthesisSettings) -> None:
+        """Put one drawn mask into each waiting unit; units where it does not fit go on waiting."""
+        missed, dims = [], settings.problem.dims
+        stay = bool(getattr(settings.generator, "keeps_place", False))
+        for i, mask in zip(self.waiting, masks, strict=True):
+            height = float(self.heights[i]) if dims == 2 else None
+            place = None if stay else settings.prior.draw(self.rng, self.box, height)
+            inside = place_mask(mask, self.room[i], None if place is None else place[-dims:])
+            if inside is None:
+                missed.append(i)
+            else:
+                self.labels[i][inside] = settings.table.lesion
+        self.waiting = missed
+
+
 @torch.inference_mode()
-def synthesize_labels(case: PreparedCase, settings: SynthesisSettings, seed: Sequence[int], tally: Tally) -> np.ndarray:
-    """Label maps with new lesions, uint8 [units, *S]: axial slices with brain (2D) or one volume (3D).
+def draw_labels(
+    tissues: Sequence[np.ndarray], settings: SynthesisSettings, seeds: Sequence[Sequence[int]], tally: Tally
+) -> list[Draft]:
+    """Put new lesions into label maps. The masks of all cases are drawn together.
 
     Args:
-        case: gives the anatomy, which is mirrored at random.
-        seed: of all random numbers drawn here.
+        tissues: label maps without lesions, uint8 [Z, Y, X].
+        seeds: of each case.
         tally: counts lesions, repeated draws and lesions that were given up.
 
     Raises:
         RunFailed: the generator returns NaN.
     """
-    generator, table, problem, prior = settings.generator, settings.table, settings.problem, settings.prior
-    rng = np.random.default_rng(list(seed))
-    seed_everything(*seed)
-    stay = bool(getattr(generator, "keeps_place", False))
-    tissue = remove_lesion(case.labels, table.lesion)
-    if rng.random() < 0.5:
-        tissue = tissue[:, :, ::-1]
-    fitted = np.stack([_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None])])
-    box = Box.around(fitted if problem.dims == 2 else fitted[0])
-    heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
-    labels = fitted[heights]
-    room = np.isin(labels, table.parenchyma)
-    waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < settings.lesion_share]
-    tally.lesions += len(waiting)
+    generator = settings.generator
+    drafts = [Draft.begin(tissue, settings, seed) for tissue, seed in zip(tissues, seeds, strict=True)]
+    tally.lesions += sum(len(draft.waiting) for draft in drafts)
     for attempt in range(_TRIES):
-        if not waiting:
+        asking = [draft for draft in drafts if draft.waiting]
+        if not asking:
             break
-        tally.redrawn += len(waiting) if attempt else 0
-        drawn = _finite(generator(noise(generator, len(waiting))), "the generator returned")[:, 0].numpy() > 0
-        missed = []
-        for i, mask in zip(waiting, drawn, strict=True):
-            place = None if stay else prior.draw(rng, box, float(heights[i]) if problem.dims == 2 else None)
-            inside = place_mask(mask, room[i], None if place is None else place[-problem.dims :])
-            if inside is None:
-                missed.append(i)
-            else:
-                labels[i][inside] = table.lesion
-        waiting = missed
-    tally.given_up += len(waiting)
-    return labels
+        counts = [len(draft.waiting) for draft in asking]
+        tally.redrawn += sum(counts) if attempt else 0
+        z = torch.cat([noise(generator, len(draft.waiting), draft.noise) for draft in asking])
+        parts = z.split(units_at_once(settings.problem.size))
+        masks = torch.cat([_finite(generator(part), "the generator returned")[:, 0] > 0 for part in parts]).numpy()
+        for draft, own in zip(asking, np.split(masks, np.cumsum(counts)[:-1]), strict=True):
+            draft.place(own, settings)
+    tally.given_up += sum(len(draft.waiting) for draft in drafts)
+    return drafts
 
 
 @torch.inference_mode()
@@ -120,19 +163,105 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
     Raises:
         RunFailed: NaN or infinite intensities, on which a segmenter would only fail later and for no reason of its own.
     """
-    device = device_of(translator)
-    parts = []
-    for part in torch.from_numpy(labels.astype(np.int64)).split(_UNITS):
-        extra = (noise(translator, len(part)),) if stochastic else ()
-        image = _finite(translator(part.to(device), *extra), "the translator returned")
-        parts.append(torch.where(part[:, None] == 0, -1.0, image))  # background is empty, as in the scans
-    return torch.cat(parts).clamp(-1.0, 1.0).numpy()
+    return _translate(translator, labels, _noise(translator, len(labels)) if stochastic else None)
 
 
-def render_case(settings: SynthesisSettings, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Label maps [units, *S] → image [C, Z, Y, X] and labels [Z, Y, X]; 2D units become the slices of a volume."""
-    image = render(settings.translator, labels, settings.stochastic)
-    return (image.transpose(1, 0, 2, 3), labels) if settings.problem.dims == 2 else (image[0], labels[0])
+@torch.inference_mode()
+def render_drafts(drafts: Sequence[Draft], settings: SynthesisSettings) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Translate all cases together: image [C, Z, Y, X] and labels [Z, Y, X] of each. 2D units become slices."""
+    translator = settings.translator
+    z = torch.cat([_noise(translator, len(d.labels), d.noise) for d in drafts]) if settings.stochastic else None
+    images = _translate(translator, np.concatenate([draft.labels for draft in drafts]), z)
+    made = []
+    for draft in drafts:
+        image, images = images[: len(draft.labels)], images[len(draft.labels) :]
+        flat = settings.problem.dims == 2
+        made.append((image.transpose(1, 0, 2, 3), draft.labels) if flat else (image[0], draft.labels[0]))
+    return made
+
+
+class CaseMaker:
+    """Makes `count` synthetic cases, several at a time.
+
+    Each case depends on its own seed. Which cases go through the networks together depends on `count` alone, so that an
+    interrupted synthesis goes on with the same voxels. Alone, a case differs by rounding (1e-5 in intensity), and a
+    voxel of its lesion where the generator's logit is that close to zero.
+
+    Args:
+        anatomies: give the tissues, each in turn.
+        seed: of all random numbers; that of a case is (seed, its number).
+
+    Attributes:
+        tally: how the drawing of lesions went so far.
+    """
+
+    def __init__(self, anatomies: Sequence[PreparedCase], settings: SynthesisSettings, count: int, seed: int):
+        self.anatomies, self.settings, self.count, self.seed = anatomies, settings, count, seed
+        self.tally = Tally()
+        self._tissues: dict[int, np.ndarray] = {}
+
+    def cases(
+        self, is_made: Callable[[int], bool], recount: bool = False
+    ) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray] | None]]:
+        """Yield (number, (image [C, Z, Y, X], labels [Z, Y, X])) for each case, and (number, None) if it is made.
+
+        Args:
+            is_made: whether the case with this number exists.
+            recount: draw the lesions of existing cases again, for the tally.
+        """
+        size = self.settings.problem.size
+        together = _TOGETHER if len(size) == 2 else units_at_once(size)
+        for start in range(0, self.count, together):
+            group = range(start, min(start + together, self.count))
+            missing = {index for index in group if not is_made(index)}
+            made: list[tuple[np.ndarray, np.ndarray]] = []
+            if missing or recount:
+                tissues = [self._tissue(index) for index in group]
+                drafts = draw_labels(tissues, self.settings, [(self.seed, index) for index in group], self.tally)
+                made = render_drafts(drafts, self.settings) if missing else []
+            for place, index in enumerate(group):
+                yield index, made[place] if index in missing else None
+
+    def anatomy(self, index: int) -> PreparedCase:
+        """The case that gives the tissues of this one."""
+        return self.anatomies[index % len(self.anatomies)]
+
+    def _tissue(self, index: int) -> np.ndarray:
+        """The label map of an anatomy without its lesion, found once as long as they fit into memory."""
+        place = index % len(self.anatomies)
+        if place in self._tissues:
+            return self._tissues[place]
+        tissue = remove_lesion(self.anatomies[place].labels, self.settings.table.lesion)
+        if sum(kept.nbytes for kept in self._tissues.values()) + tissue.nbytes <= _KEPT:
+            self._tissues[place] = tissue
+        return tissue
+
+
+def write_cases(
+    cases: Iterable[tuple[int, tuple[np.ndarray, np.ndarray] | None]],
+    write: Callable[[int, np.ndarray, np.ndarray], object],
+) -> Iterator[int]:
+    """Write cases in threads while the next ones are made. Yields the number of each once it exists, in order.
+
+    Args:
+        cases: see `CaseMaker.cases`.
+        write: called with number, image and labels, in a thread.
+    """
+    pending = deque[tuple[int, Future[object] | None]]()
+    with ThreadPoolExecutor(_WRITERS) as writers:
+
+        def finish() -> int:
+            index, writing = pending.popleft()
+            if writing is not None:
+                writing.result()
+            return index
+
+        for index, made in cases:
+            pending.append((index, None if made is None else writers.submit(write, index, *made)))
+            if len(pending) > 2 * _WRITERS:
+                yield finish()
+        while pending:
+            yield finish()
 
 
 def write_database(
@@ -151,15 +280,17 @@ def write_database(
     Returns:
         The tally over all cases.
     """
-    tally = Tally()
-    for index in range(count):
-        anatomy = anatomies[index % len(anatomies)]
-        labels = synthesize_labels(anatomy, settings, (seed, index), tally)
-        place = folder / f"{index:04d}"
-        if not place.is_dir():
-            write_prepared(place, place.name, *render_case(settings, labels), settings.table.lesion)
+    maker = CaseMaker(anatomies, settings, count, seed)
+
+    def place(index: int) -> Path:
+        return folder / f"{index:04d}"
+
+    def write(index: int, image: np.ndarray, labels: np.ndarray) -> None:
+        write_prepared(place(index), place(index).name, image, labels, settings.table.lesion)
+
+    for index in write_cases(maker.cases(lambda index: place(index).is_dir(), recount=True), write):
         on_case(index + 1)
-    return tally
+    return maker.tally
 
 
 def read_database(folder: Path, lesion: int) -> list[PreparedCase]:
@@ -167,10 +298,29 @@ def read_database(folder: Path, lesion: int) -> list[PreparedCase]:
     return [PreparedCase(place.name, place, lesion) for place in sorted(folder.glob("[0-9]*")) if place.is_dir()]
 
 
+def _noise(model: nn.Module, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Noise [count, Z], drawn for `_UNITS` rows at a time, which the numbers depend on."""
+    parts = [noise(model, min(_UNITS, count - start), generator) for start in range(0, count, _UNITS)]
+    return torch.cat(parts) if parts else noise(model, 0, generator)
+
+
+def _translate(translator: nn.Module, labels: np.ndarray, z: torch.Tensor | None) -> np.ndarray:
+    """Label maps [units, *S] and noise [units, Z] → images float32 [units, C, *S] in [-1, 1]."""
+    device, count = device_of(translator), units_at_once(labels.shape[1:])
+    images = []
+    for start in range(0, len(labels), count):
+        part = torch.from_numpy(labels[start : start + count].astype(np.uint8))
+        extra = () if z is None else (z[start : start + count],)
+        image = _finite(translator(part.to(device).long(), *extra), "the translator returned")
+        images.append(torch.where(part[:, None] == 0, -1.0, image))  # background is empty, as in the scans
+    return torch.cat(images).clamp(-1.0, 1.0).numpy()
+
+
 def _finite(output: torch.Tensor, who: str) -> torch.Tensor:
+    output = output.float().cpu()
     if not output.isfinite().all():
         raise RunFailed(f"{who} NaN or infinite values; look at its losses, lower its learning rate, or train in fp32")
-    return output.float().cpu()
+    return output
 
 
 def _fit(unit: np.ndarray, problem: Problem) -> np.ndarray:

@@ -21,7 +21,7 @@ from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
 from strokereg.core.storage.files import write_json
-from strokereg.core.synthesis.cases import SynthesisSettings, Tally, render_case, synthesize_labels
+from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings, Tally, write_cases
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
@@ -120,20 +120,21 @@ def write_synthesis(
         learn_prior(with_lesion, problem.dims),
         settings.lesion_share,
     )
-    count, seed, tally = settings.count, settings.seed, Tally()
+    count = settings.count
     width = max(4, len(str(count)))
-    channels = translator.record.preparation.channels
+    first = translator.record.preparation.channels[0]
     names = [f"sub-{index + 1:0{width}d}" for index in range(count)]
-    for index, name in enumerate(names):
-        if not _sidecar(out, name, channels[0]).is_file():
-            anatomy = anatomies[index % len(anatomies)]
-            image, labels = render_case(synthesis, synthesize_labels(anatomy, synthesis, (seed, index), tally))
-            makers = {"translator": translator.facts, "generator": generator.facts}
-            facts = {"anatomy": anatomy.name, "seed": [seed, index], **makers}
-            _write_case(out, name, image, labels, table, translator.record.preparation, facts)
+    maker = CaseMaker(anatomies, synthesis, count, settings.seed)
+
+    def write(index: int, image: np.ndarray, labels: np.ndarray) -> None:
+        makers = {"translator": translator.facts, "generator": generator.facts}
+        facts = {"anatomy": maker.anatomy(index).name, "seed": [settings.seed, index], **makers}
+        _write_case(out, names[index], image, labels, table, translator.record.preparation, facts)
+
+    for index in write_cases(maker.cases(lambda index: _sidecar(out, names[index], first).is_file()), write):
         on_progress(index + 1, count)
-    _close(out, names, channels[0], table, description)
-    return tally
+    _close(out, names, first, table, description)
+    return maker.tally
 
 
 def _sidecar(out: Path, name: str, first: str) -> Path:

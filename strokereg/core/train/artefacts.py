@@ -53,14 +53,19 @@ class Kind:
     change: Callable[[Tensor, np.random.Generator], Tensor]
 
 
-def add_artefacts(image: Tensor, how: Artefacts, generator: torch.Generator) -> Tensor:
-    """Add artefacts to some samples of a batch.
+def any_artefacts(how: Artefacts) -> bool:
+    """Whether any artefact is on."""
+    return any(getattr(how, name) for name in KINDS)
 
-    No random number is drawn if all are off. Background stays background, because scans are skull-stripped after the
-    acquisition.
+
+def add_artefacts(image: Tensor, how: Artefacts, seed: int) -> Tensor:
+    """Add artefacts to some samples of a batch on the CPU.
+
+    Background stays background, because scans are skull-stripped after the acquisition.
 
     Args:
         image: float32 [N, C, Y, X] or [N, C, Z, Y, X] in [-1, 1], -1 where there is no signal.
+        seed: of all random numbers.
 
     Returns:
         Image of the same shape and range.
@@ -68,7 +73,6 @@ def add_artefacts(image: Tensor, how: Artefacts, generator: torch.Generator) -> 
     shares = np.array([getattr(how, name) for name in KINDS])
     if not shares.any():
         return image
-    seed = int(torch.randint(2**62, (), generator=generator))
     chosen = np.random.default_rng(seed).random((len(image), len(KINDS))) < shares
     signal = (image + 1.0) / 2.0
     volumes = signal[:, :, None] if image.ndim == 4 else signal

@@ -7,6 +7,7 @@ under a temporary name and renamed, so a crash never leaves a damaged checkpoint
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,63 @@ _TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
 def save_tree(path: Path, tree: Any) -> None:
     """Write nested dicts and lists of tensors, numbers, strings, booleans and None."""
+    _write(path, *_copied(tree))
+
+
+class BackgroundWriter:
+    """Writes trees in a thread, one at a time. Used as a context, it waits for the last one at the end."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
+
+    def save(self, path: Path, tree: Any) -> None:
+        """Copy a tree now and write it while the caller goes on; waits for an earlier one.
+
+        Raises:
+            OSError, SafetensorError: an earlier tree could not be written.
+        """
+        copied = _copied(tree)
+        self.wait()
+        self._writing = self._thread.submit(_write, path, *copied)
+
+    def wait(self) -> None:
+        """Wait until the last tree is on disk.
+
+        Raises:
+            OSError, SafetensorError: it could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def __enter__(self) -> BackgroundWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._thread.shutdown(wait=True)
+        if kind is None:  # an error of its own must not hide another one
+            self.wait()
+
+
+def _copied(tree: Any) -> tuple[str, dict[str, torch.Tensor]]:
     tensors: dict[str, torch.Tensor] = {}
-    plain = json.dumps(_split(tree, "", tensors))
+    return json.dumps(_split(tree, "", tensors)), tensors
+
+
+def _write(path: Path, plain: str, tensors: dict[str, torch.Tensor]) -> None:
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"tree": plain})
 
 
-def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
-    """Read what `save_tree` wrote.
+def load_tree(path: Path) -> Any:
+    """Read what `save_tree` wrote; tensors are on the CPU.
 
     Raises:
         InputError: a missing or damaged file, or one of another kind.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return _join(json.loads((file.metadata() or {})["tree"]), tensors)
     except FileNotFoundError as error:
@@ -46,7 +90,8 @@ def load_tree(path: Path, device: str | torch.device = "cpu") -> Any:
 
 def _split(tree: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(tree, torch.Tensor):
-        tensors[where] = tree.detach().contiguous().clone()
+        # Always a copy, and never on a GPU, whose memory it would take.
+        tensors[where] = tree.detach().to("cpu", copy=True).contiguous()
         return _TENSOR + where
     if isinstance(tree, dict):
         # JSON has string keys only, but optimisers number their parameters.

@@ -1,24 +1,41 @@
-"""Device, precision and seeds."""
+"""Device, precision, compilation and seeds."""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, RunFailed
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device with this name; `auto` is CUDA if available, then MPS, then the CPU.
 
+    From then on, fp32 is fp32 on a CUDA GPU, as in exported files; see `allow_tf32`.
+
     Raises:
         InputError: this machine has no such device.
     """
+    device = _named(name)
+    if device.type == "cuda":
+        allow_tf32(False)
+    return device
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether a CUDA GPU may round the factors of fp32 products to TF32, which has 10 bits of mantissa."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _named(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -42,10 +59,10 @@ def choose_precision(name: str, device: torch.device) -> str:
     With AVX-512 alone it took 1.2 times as long.
 
     Raises:
-        InputError: fp16 without a GPU.
+        InputError: fp16 or tf32 without a GPU.
     """
-    if name == "fp16" and device.type != "cuda":
-        raise InputError(f"--precision fp16: needs a CUDA GPU, this run is on {device.type}; choose bf16 or fp32")
+    if name in ("fp16", "tf32") and device.type != "cuda":
+        raise InputError(f"--precision {name}: needs a CUDA GPU, this run is on {device.type}; choose bf16 or fp32")
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -54,6 +71,66 @@ def choose_precision(name: str, device: torch.device) -> str:
         units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return "bf16" if any(getattr(torch.cpu, unit, lambda: False)() for unit in units) else "fp32"
     return "fp32"
+
+
+def resolve(device: str, precision: str) -> tuple[str, str]:
+    """The names of the device and the precision that are used here, without `auto`.
+
+    Raises:
+        InputError: see `choose_device` and `choose_precision`.
+    """
+    chosen = choose_device(device)
+    return str(chosen), choose_precision(precision, chosen)
+
+
+@contextlib.contextmanager
+def repeatable(name: str, device: torch.device, deterministic: bool) -> Iterator[None]:
+    """Context of a training: deterministic algorithms only, or the fastest convolutions of a GPU.
+
+    A CPU computes the same numbers either way. On a GPU, deterministic algorithms can be slower. `name` is that of the
+    architecture, for the message.
+
+    Raises:
+        RunFailed: an operation of the network has no deterministic algorithm.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first use
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
+    try:
+        yield
+    except RuntimeError as error:
+        operation, found, _ = str(error).partition(" does not have a deterministic implementation")
+        if not found:
+            raise
+        raise RunFailed(
+            f"--deterministic: {name} uses {operation}, which has no deterministic algorithm on {device.type}; "
+            "train without --deterministic"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
+def units_at_once(size: Sequence[int]) -> int:
+    """How many images of this spatial size go through a network together: at most 16, and 2^20 voxels or one image."""
+    return max(1, min(16, 2**20 // math.prod(size)))
+
+
+def compile_networks(model: nn.Module) -> None:
+    """Run a model and each of its networks through torch.compile at their first call.
+
+    `moves` may call the networks without the model's own `forward`, which alone would leave them as they are.
+    """
+    model.compile()
+    parts = list(model.children())
+    while parts:
+        part = parts.pop()
+        if isinstance(part, (nn.ModuleList, nn.ModuleDict)):  # these are never called
+            parts += part.children()
+        else:
+            part.compile()
 
 
 @contextlib.contextmanager
@@ -84,9 +161,14 @@ def sound_bf16(model: nn.Module) -> Iterator[None]:
             del module.forward
 
 
+def seed_of(*parts: int) -> int:
+    """One seed of 63 bits from several integers."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
+
+
 def seed_everything(*parts: int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python from integers."""
-    seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
+    seed = seed_of(*parts)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

@@ -31,9 +31,12 @@ class Record(BaseModel):
         factory: the class of the architecture, for information only; it is never imported from here.
         labels: names of the label table, lesion last.
         cohort: name and content key of the cohort, whether it is simulated, and the fold if any.
-        validation: names of the cases that the postprocessing was chosen on; the weights were not trained on them.
+        validation: names of the cases that weights and postprocessing were chosen on; no weight was trained on them.
         trainer: the trainer's settings.
         postprocessing: of a segmenter, chosen on the validation cases.
+        chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were delivered.
+        validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases, with postprocessing, on the grids
+            of the scans.
         done: False until the weights are final.
         versions: of Python, torch and strokereg.
     """
@@ -54,6 +57,8 @@ class Record(BaseModel):
     validation: tuple[str, ...] = ()
     trainer: dict[str, Any] = {}
     postprocessing: Postprocessing | None = None
+    chosen_step: int | None = None
+    validation_dice: float | None = None
     done: bool = False
     versions: dict[str, str] = {}
 

@@ -17,31 +17,40 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from strokereg.core.roles import Batch
+from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
+from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 Draw = Callable[[int, torch.device, float], Batch]
 
 _FIRST_WEIGHTS = 2**32 - 1  # takes the place of the step in the seed of the first weights
 
 
-def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda step, losses: None) -> nn.Module:
+def train_run(
+    folder: Path,
+    record: Record,
+    draw: Draw,
+    on_step: OnStep = lambda step, losses: None,
+    validator: Validator | None = None,
+) -> nn.Module:
     """Train into a run folder. An interrupted run is resumed; a finished run is loaded.
 
     Args:
         folder: created if missing.
         record: what to train; `record.trainer` holds the trainer's settings.
         draw: `(step, device, progress) -> Batch`.
-        on_step: called after each step with its number and its losses.
+        on_step: see `Trainer`.
+        validator: of a segmenter; its best averaged weights are then delivered.
 
     Returns:
-        The trained network in eval mode.
+        The trained network in eval mode, on the device of the training.
 
     Raises:
         InputError: the folder holds another run, contains a link that leads out of it, or is in use by another process.
@@ -56,9 +65,11 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
     begun = any(own_file(folder, name).is_file() for name in (WEIGHTS, CHECKPOINT))
     model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
     make_folder(folder)
-    group = join_process_group()
+    group = join_process_group(settings.device)
     if not group.is_main:
-        return _train_without_writing(folder, Trainer(model, record.architecture, draw, settings, folder), group)
+        return _train_without_writing(
+            folder, Trainer(model, record.architecture, draw, settings, folder, validator=validator), group
+        )
     lock = FileLock(folder / ".lock", timeout=5)
     try:
         with lock:
@@ -71,16 +82,18 @@ def train_run(folder: Path, record: Record, draw: Draw, on_step: OnStep = lambda
                     )
                 if before.done:
                     group.wait()
-                    return load_model(folder)[1]
+                    return load_model(folder)[1].to(choose_device(settings.device))
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
             group.wait()
-            model = Trainer(model, record.architecture, draw, settings, folder, on_step).fit()
-            weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+            trainer = Trainer(model, record.architecture, draw, settings, folder, on_step, validator)
+            model = trainer.fit()
+            weights = {name: value.detach().cpu().contiguous() for name, value in delivered_weights(model).items()}
             # Written by Python: files that safetensors writes are readable by their owner only.
             with replacing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
-            record.model_copy(update={"done": True}).write(folder)
+            chosen = trainer.best.step if trainer.best else None
+            record.model_copy(update={"done": True, "chosen_step": chosen}).write(folder)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             group.wait()
             return model
@@ -92,7 +105,7 @@ def _train_without_writing(folder: Path, trainer: Trainer, group: ProcessGroup) 
     """Train along in a process that is not the main one."""
     group.wait()  # until the main process has read or written the record
     if Record.read(folder).done:
-        return load_model(folder)[1]
+        return load_model(folder)[1].to(trainer.device)
     model = trainer.fit()
     group.wait()
     return model
@@ -121,7 +134,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise InputError(f"{path}: no such file; train the run again")
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in delivered_weights(model).items()}
     try:
         with safe_open(path, framework="pt") as file:
             # Shapes are read from the header first, so weights that are too large are refused without being loaded.
@@ -136,7 +149,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
             found = {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
         raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
-    model.load_state_dict(found)
+    model.load_state_dict(found, strict=False)  # every name was compared above
 
 
 def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,14 +166,23 @@ def versions() -> dict[str, str]:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """What makes two runs the same training: everything but the outcome and the place of the cohort."""
-    return record.model_dump(
+    """What makes two runs the same training: everything but the outcome and the place of the cohort.
+
+    Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
+    """
+    identity = record.model_dump(
         mode="json",
         exclude={
             "done": True,
             "postprocessing": True,
+            "chosen_step": True,
+            "validation_dice": True,
             "versions": True,
-            "validation": True,
+            "validation": record.role is not Role.SEGMENTER,  # which chooses its weights on them
             "cohort": {"path", "name"},
+            "trainer": {"checkpoint_seconds"},
         },
     )
+    if "device" in identity["trainer"]:
+        identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
+    return identity

@@ -1,26 +1,40 @@
 """Training batches: slices or patches of prepared cases, drawn anew for every step and prefetched in threads.
 
-A batch is a pure function of (seed, step). A resumed run therefore needs no sampler state, and a batch does not depend
-on the number of steps, threads or processes.
+Cases are cut on the CPU, in threads. On a GPU, the batch is augmented there: images and uint8 labels are copied from
+pinned memory while the GPU computes, and masks are made on it. On a CPU, the threads augment too.
+
+A batch is a pure function of (seed, step) and the kind of device. A resumed run therefore needs no sampler state, and a
+batch does not depend on the number of steps, threads or processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from strokereg.core.roles import Batch
-from strokereg.core.train.augmentation import Augmentation, augment, augmentation_of
+from strokereg.core.train.artefacts import any_artefacts
+from strokereg.core.train.augmentation import (
+    Augmentation,
+    Changes,
+    apply_changes,
+    augmentation_of,
+    draw_changes,
+    move_labels,
+)
+from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.problem import Problem
 from strokereg.registry.specs import ArchitectureSpec, Role, TranslatorSpec
 
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
+_Place = tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # arguments of `cut`: image, labels, centre
 _PHASE = 2.0**0.5 - 1.0  # another irrational number: seeds start at different places
 
 #: Share of the samples that must show a lesion.
@@ -36,6 +50,23 @@ class CasePool:
     lesion_share: float = 0.5
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What is prepared of a batch on the CPU.
+
+    Attributes:
+        image: float32 [N, C, *S].
+        labels: uint8 [N, *S].
+        changes: how they are still to be augmented, on the device; None if they are augmented.
+        other: labels of other cases, for an unpaired translator, and how they are still to be moved.
+    """
+
+    image: Tensor
+    labels: Tensor
+    changes: Changes | None
+    other: tuple[Tensor, Changes | None] | None = None
+
+
 class Sampler:
     """Draws batches from one or several pools; every case of a pool is equally likely, whatever its size.
 
@@ -46,6 +77,7 @@ class Sampler:
         seed: seed of all random numbers.
         augmentation: None leaves the samples unchanged.
         paired: False draws the labels of a batch independently of its images (CycleGAN).
+        part: the samples of each batch that are drawn, for one of several processes.
     """
 
     def __init__(
@@ -56,8 +88,10 @@ class Sampler:
         seed: int,
         augmentation: Augmentation | None = None,
         paired: bool = True,
+        part: slice = slice(None),
     ):
-        self.problem, self.seed, self.augmentation, self.paired = problem, seed, augmentation, paired
+        self.problem, self.seed, self.augmentation = problem, seed, augmentation
+        self.paired, self.part = paired, part
         total = sum(pool.share for pool in pools)
         # Rounded, so that shares which divide the batch evenly do so in floating point too.
         self._edges = np.round(np.cumsum([pool.share / total for pool in pools]) * batch_size, 6)
@@ -65,27 +99,59 @@ class Sampler:
 
     def batch(self, step: int, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
         """The batch of a step, on the device."""
-        image, own_labels = self._draw(step, 0)
-        labels = own_labels if self.paired else self._draw(step, 1)[1]
-        return Batch(
-            labels=labels.to(device),
-            image=image.to(device),
-            mask=(own_labels == self.problem.lesion).float()[:, None].to(device),
-            progress=progress,
-        )
+        return self.finish(self.draft(step, device), device, progress)
 
-    def _draw(self, step: int, stream: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def draft(self, step: int, device: str | torch.device = "cpu") -> Draft:
+        """The part of `batch` that is done on the CPU, for a batch on this device."""
+        device, how = torch.device(device), self.augmentation
+        picked, changes = self._pick(step, 0)
+        # Artefacts are computed on the CPU, for whole batches.
+        whole = how is not None and any_artefacts(how)
+        image, labels = self._cut(picked if whole else picked[self.part])
+        if changes is not None and how is not None:
+            changes = changes if whole else changes.only(self.part)
+            if whole or device.type == "cpu":
+                image, labels = apply_changes(image, labels, how, changes)
+                changes = None
+            if whole:
+                image, labels = image[self.part], labels[self.part]
+        other = None if self.paired else self._other_labels(step, device)
+        return Draft(_pinned(image, device), _pinned(labels, device), changes, other)
+
+    def finish(self, draft: Draft, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
+        """The part of `batch` that is done on the device. It does not wait for the device."""
+        device = torch.device(device)
+        image, labels = (value.to(device, non_blocking=True) for value in (draft.image, draft.labels))
+        if draft.changes is not None and self.augmentation is not None:
+            image, labels = apply_changes(image, labels, self.augmentation, draft.changes.on(device))
+        mask = (labels == self.problem.lesion).float()[:, None]
+        if draft.other is not None:
+            other, changes = draft.other
+            labels = other.to(device, non_blocking=True)
+            labels = labels if changes is None else move_labels(labels, changes.on(device))
+        return Batch(labels=labels.long(), image=image, mask=mask, progress=progress)
+
+    def _other_labels(self, step: int, device: torch.device) -> tuple[Tensor, Changes | None]:
+        picked, changes = self._pick(step, 1)
+        _, labels = self._cut(picked[self.part])
+        changes = changes.only(self.part) if changes is not None else None
+        if changes is not None and device.type == "cpu":
+            return move_labels(labels, changes), None
+        return _pinned(labels, device), changes
+
+    def _pick(self, step: int, stream: int) -> tuple[list[_Place], Changes | None]:
+        """Choose the samples of a whole batch and their augmentation, without reading any voxel."""
         rng = np.random.default_rng([self.seed, step, stream])
-        samples = [
-            cut(*pool.pick(rng), self.problem.size)
-            for pool, count in zip(self._pools, self._counts(step), strict=True)
-            for _ in range(count)
-        ]
-        image = torch.from_numpy(np.stack([image for image, _ in samples]))
-        labels = torch.from_numpy(np.stack([labels for _, labels in samples]).astype(np.int64))
+        counts = self._counts(step)
+        picked = [pool.pick(rng) for pool, count in zip(self._pools, counts, strict=True) for _ in range(count)]
         if self.augmentation is None:
-            return image, labels
-        return augment(image, labels, self.augmentation, torch.Generator().manual_seed(int(rng.integers(2**62))))
+            return picked, None
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return picked, draw_changes(self.augmentation, (len(picked), *self.problem.size), generator)
+
+    def _cut(self, picked: Sequence[_Place]) -> tuple[Tensor, Tensor]:
+        samples = [cut(*place, self.problem.size) for place in picked]
+        return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))  # type: ignore[return-value]
 
     def _counts(self, step: int) -> np.ndarray:
         """Samples of each pool in this step. Where the shares do not divide the batch, they hold on average.
@@ -107,7 +173,7 @@ class _IndexedPool:
             self.brain = [np.flatnonzero(np.asarray(c.labels)) for c in self.cases]
             self.lesion = [np.flatnonzero(c.mask) for c in self.cases]
 
-    def pick(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    def pick(self, rng: np.random.Generator) -> _Place:
         """Draw an image [C, *S], its labels [*S] and the centre to cut around (empty for a slice)."""
         index = int(rng.integers(len(self.cases)))
         wants_lesion = rng.random() < self.lesion_share
@@ -159,39 +225,45 @@ def sampler_of(
         pools.append(CasePool(synthetic, synthetic_share if clinical else 1.0, lesion_share))
     paired = spec.paired if isinstance(spec, TranslatorSpec) else True
     augmentation = augmentation_of(spec.role, settings.augment)
-    return Sampler(pools, problem, settings.batch_size, settings.seed, augmentation, paired)
+    part = join_process_group(settings.device).part(settings.batch_size)
+    return Sampler(pools, problem, settings.batch_size, settings.seed, augmentation, paired, part)
 
 
 class Prefetcher:
-    """Draws the next batches in threads while the network works on the current one.
+    """Draws the next batches of a sampler in threads while the network works on the current one.
 
     Threads rather than processes: drawing is NumPy and torch, which release the interpreter lock, and nothing has to be
     copied between processes.
 
     Args:
-        draw: `(step) -> Batch` on the CPU, a function of the step alone, such as `Sampler.batch`.
+        sampler: draws and finishes the batches.
         workers: number of threads; 0 draws each batch when it is asked for.
     """
 
-    def __init__(self, draw: Callable[[int], Batch], workers: int = 1):
-        self.draw, self.workers = draw, workers
+    def __init__(self, sampler: Sampler, workers: int = 1):
+        self.sampler, self.workers = sampler, workers
         self._pool = ThreadPoolExecutor(workers, "batches") if workers else None
-        self._coming: dict[int, Future[Batch]] = {}
+        self._coming: dict[int, Future[Draft]] = {}
 
     def batch(self, step: int, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
         """The batch of a step, on the device."""
         if self._pool is None:
-            batch = self.draw(step)
-        else:
-            wanted = range(step, step + self.workers + 1)
-            # After a jump, as on resuming, batches of other steps are dropped.
-            self._coming = {s: self._coming.get(s) or self._pool.submit(self.draw, s) for s in wanted}
-            batch = self._coming[step].result()
-        moved = {name: getattr(batch, name).to(device) for name in ("labels", "image", "mask")}
-        return replace(batch, **moved, progress=progress)
+            return self.sampler.batch(step, device, progress)
+        wanted = range(step, step + self.workers + 1)
+        # After a jump, as on resuming, batches of other steps are dropped.
+        self._coming = {s: self._coming.get(s) or self._pool.submit(self.sampler.draft, s, device) for s in wanted}
+        return self.sampler.finish(self._coming[step].result(), device, progress)
 
-    def close(self) -> None:
+    def __enter__(self) -> Prefetcher:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Stop the threads; batches that are being drawn are finished first."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._coming.clear()
+
+
+def _pinned(value: Tensor, device: torch.device) -> Tensor:
+    """The same in pinned memory if it goes to a CUDA GPU, so that the copy can run beside the computation."""
+    return value.pin_memory() if device.type == "cuda" else value

@@ -19,10 +19,12 @@ from strokereg.registry.factory import build_tracker
 _COLUMNS = ("step", "loss", "value")
 #: Subfolder of a run or study in which each tracker has its own folder.
 FOLDER = "tracking"
+#: Name in the history of the mean Dice on validation cases during a training, which is no loss.
+VALIDATION_DICE = "validation/dice"
 
 
 class History:
-    """Appends losses to `history.csv`, one row a loss; a loss is named `player/loss`.
+    """Appends losses to `history.csv`, one row per loss, named `player/loss`; and the validation Dice of a segmenter.
 
     Rows stay in memory until `flush`, which the trainer calls with each checkpoint. After a crash, `cut` removes the
     rows that were written after the last checkpoint.

@@ -3,13 +3,18 @@
 The batch and all random numbers of a step depend only on (seed, step). A checkpoint therefore holds weights,
 optimisers, scalers and averages, but no generator states and no position in the data, and resuming is bit-exact on a
 CPU. For several processes under torchrun, see `core.train.distributed`.
+
+On a GPU, no step waits for the host: losses stay on the device and are read every `READ_EVERY` steps, and checkpoints
+are written in the background.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,15 +23,30 @@ from pydantic import Field
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.checkpoint import load_tree, save_tree
-from strokereg.core.train.device import choose_device, choose_precision, seed_everything, sound_bf16
+from strokereg.core.train.checkpoint import BackgroundWriter, load_tree
+from strokereg.core.train.device import (
+    allow_tf32,
+    choose_device,
+    choose_precision,
+    compile_networks,
+    repeatable,
+    seed_everything,
+    sound_bf16,
+)
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY
-from strokereg.core.train.tracking import History
+from strokereg.core.train.tracking import VALIDATION_DICE, History
+from strokereg.core.train.validation import Validator
 from strokereg.registry.errors import RunFailed, StrokeregError
 from strokereg.registry.options import Augmented
 
 OnStep = Callable[[int, dict[str, float]], None]
+
+#: Steps between two readings of the losses on a GPU. On a CPU they are read in every step.
+READ_EVERY = 20
+#: Largest share of a training's time that evaluations on validation cases should take.
+SHARE = 0.15
+_PASSES = 4  # forward passes that cost as much as one training sample with its gradient and augmentation
 
 
 class TrainerSettings(Augmented):
@@ -37,11 +57,16 @@ class TrainerSettings(Augmented):
         batch_size: samples a step.
         seed: seed of all random numbers.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: auto, fp32, bf16 or fp16 (with one loss scaler for each player).
+        precision: auto, fp32, tf32 (fp32 with faster products on a CUDA GPU), bf16, or fp16 (with one loss scaler for
+            each player).
+        deterministic: use deterministic algorithms only, so that a GPU repeats a training bit by bit; slower there.
         average: decay of the moving average of the weights, which is the result; 0 gives the last weights.
-        compile: run the network through torch.compile.
-        threads: torch threads on a CPU (affects results, because sums over threads round differently).
-        checkpoint_every: steps between checkpoints.
+        compile: run the networks through torch.compile.
+        threads: torch threads (affects results on a CPU, because sums over threads round differently).
+        checkpoint_seconds: time between checkpoints; 0 writes one at every reading of the losses.
+        evaluations: times that a segmenter is evaluated on the validation cases during training, at equal distances
+            and at most as often as `SHARE` allows. The best averaged weights are delivered; 0 delivers the last ones.
+        patience: stop after so many evaluations without a better one; 0 never stops early.
         augment: changes to the augmentation of the role; see `registry.options.Augmented`.
     """
 
@@ -49,11 +74,34 @@ class TrainerSettings(Augmented):
     batch_size: int = Field(default=16, ge=1)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    deterministic: bool = False
     average: float = Field(default=0.99, ge=0, lt=1)
     compile: bool = False
     threads: int = Field(default=1, ge=1)
-    checkpoint_every: int = Field(default=200, ge=1)
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
+    evaluations: int = Field(default=20, ge=0)
+    patience: int = Field(default=0, ge=0)
+
+    def evaluation_interval(self, samples: int) -> int:
+        """Steps between two evaluations on validation cases, so that these take at most `SHARE` of the time.
+
+        It is derived from numbers of samples and not from a clock, so that every machine evaluates at the same steps.
+
+        Args:
+            samples: see `Validator.samples`.
+        """
+        most = int(SHARE * _PASSES * self.steps * self.batch_size / max(samples, 1))
+        return math.ceil(self.steps / max(1, min(self.evaluations, most)))
+
+
+@dataclass
+class Best:
+    """The best averaged weights so far, on the CPU, with the step and the validation Dice (0 … 1) that they have."""
+
+    step: int
+    dice: float
+    weights: dict[str, torch.Tensor]
 
 
 class Trainer:
@@ -62,9 +110,11 @@ class Trainer:
     Args:
         model: a module with `players()` and `moves(batch)`; see `core.roles`.
         name: name of the architecture, for messages.
-        draw: `(step, device, progress) -> Batch`.
+        draw: `(step, device, progress) -> Batch`; under torchrun, the part of this process.
         folder: where the checkpoint and the history are kept.
-        on_step: called after each step with its number and its named losses.
+        on_step: called with the number and the named losses of each step, once they are read. After an evaluation it is
+            called again with the Dice as `VALIDATION_DICE`.
+        validator: evaluates the model on validation cases; None for all but segmenters.
     """
 
     def __init__(
@@ -75,18 +125,20 @@ class Trainer:
         settings: TrainerSettings,
         folder: Path,
         on_step: OnStep = lambda step, losses: None,
+        validator: Validator | None = None,
     ):
         self.settings, self.name, self.draw, self.on_step = settings, name, draw, on_step
-        self.group = join_process_group()
+        self.group = join_process_group(settings.device)
         self.device = choose_device(settings.device)
         self.precision = choose_precision(settings.precision, self.device)
-        if self.device.type == "cpu":
-            torch.set_num_threads(settings.threads)
+        if self.precision == "tf32":
+            allow_tf32(True)
+        torch.set_num_threads(settings.threads)
         self.model = model.to(self.device).train()
         if settings.compile:
-            self.model.compile()
+            compile_networks(self.model)
         self.players: dict[str, Player] = model.players()  # type: ignore[operator]
-        self.optimisers = {player: _optimiser(p) for player, p in self.players.items()}
+        self.optimisers = {player: _optimiser(p, self.device) for player, p in self.players.items()}
         # bf16 has the range of fp32 and needs no scaler.
         scaling = self.precision == "fp16"
         self.scalers = {player: torch.amp.GradScaler(self.device.type, enabled=scaling) for player in self.players}
@@ -98,70 +150,133 @@ class Trainer:
         self.checkpoint = folder / CHECKPOINT
         self.history = History(folder / HISTORY)
         self.step = 0
+        self.read_every = 1 if self.device.type == "cpu" else READ_EVERY
+        self._unread: list[tuple[int, list[str], list[torch.Tensor]]] = []  # steps, names and values of their losses
+        self._saved = time.monotonic()
+        self.validator = validator if settings.evaluations else None
+        self.every = settings.evaluation_interval(validator.samples) if self.validator and validator else 0
+        self.best: Best | None = None
 
     def fit(self) -> nn.Module:
         """Train to the last step, starting from the checkpoint if there is one.
 
         Returns:
-            The model with its averaged weights, in eval mode.
+            The model in eval mode, with its best averaged weights if it was validated, else with the last ones.
 
         Raises:
-            RunFailed: a loss is NaN or infinite; the last checkpoint is kept.
+            RunFailed: a loss is NaN or infinite, and the last checkpoint is kept; or an operation of a deterministic
+                training has no deterministic algorithm.
         """
         # An untrained method has no players, but may see `looks` batches to fill its buffers.
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
         if self.checkpoint.is_file():
-            self._restore(load_tree(self.checkpoint, self.device))
+            self._restore(load_tree(self.checkpoint))
         if self.group.is_main:
             self.history.cut(self.step)
-        with sound_bf16(self.model) if self.precision == "bf16" else contextlib.nullcontext():
-            self._advance(steps)
-        for player, average in self.averages.items():
-            with torch.no_grad():
-                torch._foreach_copy_(list[torch.Tensor](self.players[player].parameters), average)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(repeatable(self.name, self.device, self.settings.deterministic))
+            if self.precision == "bf16":
+                stack.enter_context(sound_bf16(self.model))
+            self._advance(steps, stack.enter_context(BackgroundWriter()))
+        if self.best:
+            self.model.load_state_dict(self.best.weights)
+        else:
+            self._swap_averages()
         return self.model.eval()
 
-    def _advance(self, steps: int) -> None:
-        while self.step < steps:
+    def _advance(self, steps: int, writer: BackgroundWriter) -> None:
+        while self.step < steps and not self._has_stopped():
             progress = self.step / steps
             seed_everything(self.settings.seed, self.step)
-            batch = self.group.part(self.draw(self.step, self.device, progress))
+            batch = self.draw(self.step, self.device, progress)
             if not self.group.is_main:  # so that processes draw different noise for their samples
                 seed_everything(self.settings.seed, self.step, self.group.rank)
             losses = self._play(batch, progress)
             self.step += 1
-            self.history.add(self.step, losses)
-            self.on_step(self.step, losses)
-            due = self.step % self.settings.checkpoint_every == 0 or self.step == steps
-            if due and self.group.is_main:
-                self.history.flush()
-                save_tree(self.checkpoint, self._state())
+            self._unread.append((self.step, list(losses), list(losses.values())))
+            validate = bool(self.every) and (self.step % self.every == 0 or self.step == steps)
+            # All processes read at the same steps, because they average what they read.
+            if self.step % self.read_every == 0 or self.step == steps or validate:
+                self._read()
+                if validate:
+                    self._validate()
+                due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds or self.step == steps
+                if due and self.group.is_main:
+                    self.history.flush()
+                    writer.save(self.checkpoint, self._state())
+                    self._saved = time.monotonic()
 
-    def _play(self, batch: Batch, progress: float) -> dict[str, float]:
-        """Run all moves of one step. Each move is computed under its own autocast; backward runs outside of it."""
+    def _validate(self) -> None:
+        """Evaluate the averaged weights, and keep them if they are the best; of equals, the earlier ones."""
+        assert self.validator
+        self._swap_averages()
+        # The mean over processes is the same number everywhere, so that all of them stop at the same step.
+        dice = float(self.group.mean(torch.tensor([self.validator(self.model.eval())], device=self.device)))
+        if self.best is None or dice > self.best.dice:
+            weights = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
+            self.best = Best(self.step, dice, weights)
+        self._swap_averages()
+        self.model.train()
+        self.history.add(self.step, {VALIDATION_DICE: dice})
+        self.on_step(self.step, {VALIDATION_DICE: dice})
+
+    def _has_stopped(self) -> bool:
+        """Whether the last `patience` evaluations found nothing better."""
+        patience = self.settings.patience
+        return bool(patience and self.best and self.step // self.every - self.best.step // self.every >= patience)
+
+    def _swap_averages(self) -> None:
+        """Exchange the weights and their averages."""
+        with torch.no_grad():
+            for player, average in self.averages.items():
+                weights = list[torch.Tensor](self.players[player].parameters)
+                kept = [weight.clone() for weight in weights]
+                torch._foreach_copy_(weights, average)
+                torch._foreach_copy_(average, kept)
+
+    def _play(self, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        """Run all moves of one step. Each move is computed under its own autocast; backward runs outside of it.
+
+        Returns:
+            The losses on the device, by `player/loss`; of a player that moves several times, those of its last move.
+        """
         moves = self.model.moves(batch)  # type: ignore[operator]
-        logged: dict[str, float] = {}
+        dtype, played = _DTYPES[self.precision], dict[str, torch.Tensor]()
         while True:
-            with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32"):
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 move = next(moves, None)
             if move is None:
-                return logged
+                return played
             name, losses = move
             if name not in self.players:
                 known = ", ".join(self.players)
                 raise StrokeregError(
                     f"{self.name}: moves() yields the player {name!r}, but players() has only: {known}"
                 )
-            values = {f"{name}/{loss}": self.group.agree(float(value.detach())) for loss, value in losses.items()}
-            for key, value in values.items():
+            values = torch.stack([value.float() for value in losses.values()])
+            self._move(name, values.sum(), progress)
+            played.update(zip((f"{name}/{loss}" for loss in losses), values.detach(), strict=True))
+
+    def _read(self) -> None:
+        """Read the losses of the last steps, in one copy from the device, and pass them on.
+
+        Raises:
+            RunFailed: one of them is NaN or infinite.
+        """
+        kept = [value for _, _, values in self._unread for value in values]
+        numbers = iter(self.group.mean(torch.stack(kept)).tolist() if kept else ())
+        unread, self._unread = self._unread, []
+        for step, names, _ in unread:
+            losses = {name: next(numbers) for name in names}
+            for key, value in losses.items():
                 if not math.isfinite(value):
+                    player, _, loss = key.partition("/")
                     raise RunFailed(
-                        f"{self.name}: the loss {key.split('/')[1]!r} of {name!r} became {value} at step {self.step}; "
+                        f"{self.name}: the loss {loss!r} of {player!r} became {value} at step {step - 1}; "
                         f"the last good checkpoint is kept; lower the learning rate or train in fp32"
                     )
-            self._move(name, torch.stack([value.float() for value in losses.values()]).sum(), progress)
-            # Of a player that moves several times in a step, the last move is logged.
-            logged.update(values)
+            self.history.add(step, losses)
+            self.on_step(step, losses)
 
     def _move(self, name: str, loss: torch.Tensor, progress: float) -> None:
         player, optimiser, scaler = self.players[name], self.optimisers[name], self.scalers[name]
@@ -189,6 +304,7 @@ class Trainer:
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
             "averages": self.averages,
+            "best": vars(self.best) if self.best else None,
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -196,16 +312,22 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for name in self.players:
             self.optimisers[name].load_state_dict(state["optimisers"][name])
-            self.scalers[name].load_state_dict(state["scalers"][name])
-        self.averages = state["averages"]
+            if state["scalers"][name]:  # of fp16; any other precision leaves none
+                self.scalers[name].load_state_dict(state["scalers"][name])
+        # In place: the optimisers and averages stay on their devices, and step counters stay on the CPU.
+        for name, average in self.averages.items():
+            torch._foreach_copy_(average, state["averages"][name])
+        self.best = Best(**state["best"]) if state["best"] else None
 
 
-_DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _optimiser(player: Player) -> torch.optim.Optimizer:
+def _optimiser(player: Player, device: torch.device) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if player.optimiser == "adamw" else torch.optim.Adam
-    return kind(player.parameters, lr=player.lr, betas=player.betas, weight_decay=player.weight_decay)
+    # Fused, it keeps its step counters on the GPU and never asks whether a scaled gradient overflowed.
+    fused = True if device.type == "cuda" else None
+    return kind(player.parameters, lr=player.lr, betas=player.betas, weight_decay=player.weight_decay, fused=fused)
 
 
 def _rate(schedule: str, progress: float) -> float:

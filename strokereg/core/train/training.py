@@ -12,13 +12,14 @@ from pydantic import Field
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
+from strokereg.core.train.device import resolve
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import train_run
 from strokereg.core.train.sampler import Prefetcher, sampler_of
 from strokereg.core.train.tracking import open_tracking
 from strokereg.core.train.trainer import TrainerSettings
-from strokereg.core.train.validation import choose_postprocessing
+from strokereg.core.train.validation import Validator, choose_postprocessing
 from strokereg.registry.catalogue import find, spec_of
 from strokereg.registry.errors import InputError
 from strokereg.registry.factory import read_options
@@ -74,7 +75,8 @@ def train(
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort. An interrupted training is resumed by the same call.
 
-    The postprocessing of a segmenter (threshold and smallest lesion) is chosen on the validation cases.
+    A segmenter is evaluated on the validation cases during training, and its best averaged weights are kept. Its
+    postprocessing (threshold and smallest lesion) is chosen on the same cases.
 
     Args:
         name: a registered architecture of any role but mixer.
@@ -106,6 +108,8 @@ def train(
     if not 1 <= cases <= len(dataset.train):
         raise InputError(f"--cases {cases}: {data} has {len(dataset.train)} training cases; ask for 1 to that many")
     folder = Path(out) if out else Path("runs") / name.replace(":", ".")
+    device, precision = resolve(settings.trainer.device, settings.trainer.precision)
+    trainer = settings.trainer.model_copy(update={"device": device, "precision": precision})
     record = Record(
         architecture=name,
         role=spec.role,
@@ -118,9 +122,9 @@ def train(
         labels=dataset.table.names,
         cohort={**dataset.facts, "training_cases": cases},
         validation=tuple(case.name for case in dataset.validation_files),
-        trainer=settings.trainer.model_dump(),
+        trainer=trainer.model_dump(),
     )
-    is_main = join_process_group().is_main
+    is_main = join_process_group(settings.trainer.device).is_main
     tracking = open_tracking(settings.track if is_main else (), folder, callbacks.on_warning)
     facts = {"title": folder.name, "role": spec.role, "architecture": name, "cases": cases}
     facts |= {"seed": settings.trainer.seed, "steps": settings.trainer.steps}
@@ -130,17 +134,18 @@ def train(
         tracking.begin(folder.name, facts)
         tracking.step(folder.name, step, losses)
 
-    sampler = sampler_of(spec, dataset.problem, settings.trainer, dataset.train[:cases])
-    prefetcher = Prefetcher(sampler.batch, settings.workers)
+    sampler = sampler_of(spec, dataset.problem, trainer, dataset.train[:cases])
+    is_segmenter = spec.role is Role.SEGMENTER
+    validator = Validator(dataset.validation, dataset.problem.size, settings.flips) if is_segmenter else None
     try:
-        model = train_run(folder, record, prefetcher.batch, on_step)
+        with Prefetcher(sampler, settings.workers) as prefetcher:
+            model = train_run(folder, record, prefetcher.batch, on_step, validator)
         tracking.end(folder.name)
     finally:
-        prefetcher.close()
         tracking.close()
-    if spec.role is Role.SEGMENTER and is_main:
-        postprocessing, _ = choose_postprocessing(
+    if is_segmenter and is_main:
+        postprocessing, dice = choose_postprocessing(
             model, dataset.validation_files, dataset.preparation, dataset.problem.size, settings.flips
         )
-        Record.read(folder).model_copy(update={"postprocessing": postprocessing}).write(folder)
+        Record.read(folder).model_copy(update={"postprocessing": postprocessing, "validation_dice": dice}).write(folder)
     return folder, Record.read(folder)

@@ -18,6 +18,7 @@ import torch
 from strokereg.export.graph import Graph
 from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import KEY
+from strokereg.export.write.any_device import free_program
 from strokereg.export.write.program import program_of, quiet
 from strokereg.registry.errors import InputError
 
@@ -37,6 +38,9 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
         # Stack traces carry paths of the exporting machine.
         node.meta = {name: value for name, value in node.meta.items() if name in ("val", "tensor_meta")}
     _save(program, path)
+    freed = _load(path)  # a copy, since the ONNX file is made from the program too
+    free_program(freed)
+    _save(freed, path)
     require_plain(path)
 
 

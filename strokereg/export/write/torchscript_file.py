@@ -13,6 +13,7 @@ from strokereg.export.graph import Graph
 from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import KEY, parse_bundle
 from strokereg.export.write import monai_metadata
+from strokereg.export.write.any_device import free_script
 
 EXTRA = f"{KEY}.json"
 
@@ -21,6 +22,7 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     """Trace a graph on an example and save it."""
     with _quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, tuple(torch.from_numpy(example[name]) for name in graph.inputs))
+        free_script(traced)
         _save(traced, path)
 
 

@@ -70,33 +70,47 @@ class PatchDiscriminator(nn.Module):
 class HistoryPool(nn.Module):
     """Pool of recent fakes (Shrivastava 2017): half of each batch for the discriminator is replaced by older fakes.
 
-    It is kept in buffers, so a checkpoint includes it and a resumed run is bit-exact.
+    It is kept in buffers, so a checkpoint includes it and a resumed run is bit-exact. It takes memory from the first
+    training step on, and is not delivered with the weights. A batch is exchanged at once and without waiting for a GPU,
+    so its items never replace each other.
     """
+
+    training_only = True
 
     def __init__(self, capacity: int, *shape: int):
         super().__init__()
         self.capacity = capacity
-        self.register_buffer("items", torch.zeros(capacity, *shape))
+        self.register_buffer("items", torch.zeros(0, *shape))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     def swap(self, fresh: Tensor) -> Tensor:
         """Return a batch [N, …] of which about half comes from the pool; the pool keeps the replaced items."""
         if self.capacity == 0:
             return fresh
-        out = []
-        for item in fresh.detach():
-            filled = int(self.filled)
-            if filled < self.capacity:
-                self.items[filled] = item
-                self.filled += 1
-                out.append(item)
-            elif torch.rand(()).item() < 0.5:
-                place = int(torch.randint(self.capacity, ()))
-                out.append(self.items[place].to(item.dtype, copy=True))
-                self.items[place] = item
-            else:
-                out.append(item)
-        return torch.stack(out)
+        if not len(self.items):
+            self.items = self.items.new_zeros(self.capacity, *self.items.shape[1:])
+        return torch.cat([self._exchange(part) for part in fresh.detach().split(self.capacity)])
+
+    def _exchange(self, fresh: Tensor) -> Tensor:
+        """`swap` for a batch that fits into the pool. Until the pool is full, it only takes items in."""
+        count, device = len(fresh), fresh.device
+        ones = (1,) * (fresh.ndim - 1)
+        slots = self.filled + torch.arange(count, device=device)
+        full = self.filled == self.capacity
+        chosen = torch.rand(self.capacity, device=device).argsort()[:count]  # each place at most once
+        places = torch.where(full, chosen, slots % self.capacity)
+        older = self.items[places]
+        swapped = (full & (torch.rand(count, device=device) < 0.5)).reshape(-1, *ones)
+        taken = swapped | (slots < self.capacity).reshape(-1, *ones)
+        self.items[places] = torch.where(taken, fresh.to(older.dtype), older)
+        self.filled.add_(count).clamp_(max=self.capacity)
+        return torch.where(swapped, older.to(fresh.dtype), fresh)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *words: object) -> None:
+        stored = state_dict.get(f"{prefix}items", self.items)
+        if len(stored) in (0, self.capacity):
+            self.items = self.items.new_zeros(len(stored), *self.items.shape[1:])
+        super()._load_from_state_dict(state_dict, prefix, *words)  # type: ignore[arg-type]
 
 
 def least_squares(logits: Tensor, target: float) -> Tensor:

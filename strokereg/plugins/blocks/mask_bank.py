@@ -64,13 +64,25 @@ class MaskBank(nn.Module):
         axes = torch.meshgrid(*(torch.arange(n) - (n - 1) / 2.0 for n in size), indexing="ij")
         self.register_buffer("places", torch.stack(axes[::-1]).reshape(dims, -1), persistent=False)
         self.register_buffer("edges", torch.tensor(size[::-1], dtype=torch.float32)[:, None], persistent=False)
+        # A rotation in the plane of two axes: identity + sin·skew + (cos - 1)·(the two axes).
+        self.register_buffer("identity", torch.eye(dims), persistent=False)
+        self.register_buffer("skews", torch.zeros(len(self.turns), dims, dims), persistent=False)
+        for skew, (a, b) in zip(self.skews, self.turns, strict=True):
+            skew[b, a], skew[a, b] = 1.0, -1.0
 
     @torch.no_grad()
     def keep(self, masks: Tensor) -> None:
         """Add the masks [N, 1, *S] that show a lesion, as long as there is room."""
-        fresh = masks[masks.flatten(1).any(1)][: len(self.masks) - int(self.held)]
-        self.masks[int(self.held) : int(self.held) + len(fresh)] = (fresh > 0.5).to(torch.uint8)
-        self.held += len(fresh)
+        for part in masks.split(len(self.masks)):
+            # Masks with a lesion first. How many there are stays on the device: reading it would wait for a GPU.
+            shows = part.flatten(1).any(1)
+            order = (~shows).to(torch.uint8).argsort(stable=True)
+            slots = self.held + torch.arange(len(part), device=part.device)
+            kept = shows[order] & (slots < len(self.masks))
+            places = slots % len(self.masks)
+            fresh = (part[order] > 0.5).to(torch.uint8)
+            self.masks[places] = torch.where(kept.reshape(-1, *(1,) * (part.ndim - 1)), fresh, self.masks[places])
+            self.held += kept.sum()
 
     def forward(self, z: Tensor) -> Tensor:
         o, dims = self.options, self.problem.dims
@@ -94,14 +106,13 @@ class MaskBank(nn.Module):
 
     def _rotation(self, angles: Tensor) -> Tensor:
         """[N, turns] in radians → [N, dims, dims]."""
-        identity = torch.eye(self.problem.dims, device=angles.device)
-        planes = []
-        for (a, b), angle in zip(self.turns, angles[:, :, None, None].unbind(1), strict=True):
-            # identity + sin·skew + (cos - 1)·(the two axes): a rotation in a plane without writing into a tensor.
-            skew = torch.zeros_like(identity)
-            skew[b, a], skew[a, b] = 1.0, -1.0
-            planes.append(identity + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew))
-        return reduce(torch.matmul, planes)
+        return reduce(
+            torch.matmul,
+            (
+                self.identity + angle.sin() * skew - (angle.cos() - 1.0) * (skew @ skew)
+                for skew, angle in zip(self.skews, angles[:, :, None, None].unbind(1), strict=True)
+            ),
+        )
 
 
 def _logits(share: Tensor, dims: int) -> Tensor:

@@ -74,8 +74,8 @@ class MaskGan(nn.Module):
         # A critic of binary masks rewards the right sign only, so logits are scaled up to be confident.
         self.sharpness = 1.0 if options.loss == "wasserstein" else 4.0
         if options.volume:
-            # Number of training masks seen, and sum and sum of squares of their log volumes.
-            self.register_buffer("volumes", torch.zeros(3, dtype=torch.float64))
+            # Of the training masks seen: their number, and the mean and variance of their log volumes.
+            self.register_buffer("volumes", torch.zeros(3))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.sharpness * self.generator(z)
@@ -111,8 +111,7 @@ class MaskGan(nn.Module):
     def moves(self, batch: Batch) -> Iterator[Move]:
         real = batch.mask * 2.0 - 1.0
         if self.options.volume:
-            logs = batch.mask.flatten(1).sum(1).double().log1p()
-            self.volumes += torch.stack([torch.ones_like(logs), logs, logs**2]).sum(1)
+            self.see_volumes(batch.mask)
         rounds = self.options.critic_moves if self.options.loss == "wasserstein" else 1
         for _ in range(rounds):
             with torch.no_grad():
@@ -145,12 +144,22 @@ class MaskGan(nn.Module):
         mean, spread = self._scale()
         return (voxels.log1p() - (mean + spread * asked)).square().mean()
 
+    def see_volumes(self, masks: Tensor) -> None:
+        """Update mean and variance of the log volumes by those of more masks [N, 1, *S] (Chan 1979).
+
+        Sums of squares would need float64, which MPS does not have.
+        """
+        logs = masks.flatten(1).sum(1).log1p()
+        seen, mean, variance = self.volumes
+        share, off = len(logs) / (seen + len(logs)), logs.mean() - mean
+        variance = variance + share * (logs.var(correction=0) - variance) + share * (1.0 - share) * off**2
+        self.volumes.copy_(torch.stack([seen + len(logs), mean + share * off, variance]))
+
     def _scale(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training masks' log(1 + voxels)."""
-        count, total, squares = self.volumes
-        mean = total / count
+        _, mean, variance = self.volumes
         # The standard deviation has a lower limit, since requested volumes are given in units of it.
-        return mean.float(), (squares / count - mean**2).clamp(min=0.01).sqrt().float()
+        return mean, variance.clamp(min=0.01).sqrt()
 
     def critic_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Losses of the critic."""

@@ -61,11 +61,12 @@ class MaskLibrary(MaskBank):
     def moves(self, batch: Batch) -> Iterator[Move]:
         listed = list_sources(self.folder, "mask-library: option folder")
         files = [path for path in listed if path.name not in self.options.without]
-        self.boxes[int(self.looked)] = torch.from_numpy(extent(batch.labels.cpu().numpy() > 0))
         self.looked += 1
-        if int(self.looked) == self.looks:
+        looked = int(self.looked)
+        self.boxes[looked - 1] = torch.from_numpy(extent(batch.labels.cpu().numpy() > 0))
+        if looked == self.looks:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
-            points = self._mni_points(self.boxes.double().mean(0).cpu().numpy())
+            points = self._mni_points(self.boxes.cpu().double().mean(0).numpy())
             lesions = [load_lesion(files[number]) for number in rng.permutation(len(files))[: len(self.masks)]]
             self.slices.fill_(all(lesion.is_slice for lesion in lesions))
             for lesion in lesions:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -136,10 +137,11 @@ def too_dark(fake: Tensor, lesion: Tensor, image: Tensor) -> Tensor:
         fake, image: [N, *S] in [-1, 1], of different cases.
         lesion: bool [N, *S], the lesions of `fake`; without any the difference is 0.
     """
-    count = int(lesion.sum())
-    if not count:
-        return fake.sum() * 0.0
-    return (fake[lesion].mean() - image.flatten().topk(count).values.mean()).abs()
+    # Means over a number of voxels that stays on the device; counting it here would wait for a GPU.
+    count = lesion.sum()
+    brightest = image.flatten().sort(descending=True).values
+    wanted = torch.where(torch.arange(len(brightest), device=image.device) < count, brightest, 0.0).sum()
+    return (torch.where(lesion, fake, 0.0).sum() - wanted).abs() / count.clamp(min=1)
 
 
 def _critic_loss(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

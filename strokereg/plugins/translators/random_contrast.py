@@ -53,6 +53,8 @@ class RandomContrast(nn.Module):
         labels, nodes = problem.labels, _NODES**problem.dims
         self.parts = [labels, labels, nodes, 1, 1, 1]  # how many components of z a channel uses for what
         self.noise = problem.channels * sum(self.parts)
+        # A buffer, which also gives a network without weights a device.
+        self.register_buffer("taps", torch.arange(-_TAPS, _TAPS + 1), persistent=False)
 
     def forward(self, labels: Tensor, z: Tensor) -> Tensor:
         o, shape = self.options, labels.shape[1:]
@@ -71,7 +73,7 @@ class RandomContrast(nn.Module):
         smooth = F.interpolate(nodes, size=shape, mode=mode, align_corners=True)
         image = image * (o.bias * _uniform(strength).reshape(*strength.shape[:2], *ones) * smooth).exp()
         image = image.clamp(min=1e-6) ** (o.gamma * gamma).exp().reshape(*gamma.shape[:2], *ones)
-        image = _blur(image * brain, 0.5 * o.blur * (1.0 + _uniform(width)))
+        image = _blur(image * brain, self.taps, 0.5 * o.blur * (1.0 + _uniform(width)))
         axes = tuple(range(2, image.ndim))
         mean = (image * brain).sum(axes, keepdim=True) / brain.sum(axes, keepdim=True).clamp(min=1.0)
         return (image * brain * (_BRAIN / mean.clamp(min=1e-6)) - 1.0).clamp(-1.0, 1.0)
@@ -94,10 +96,9 @@ def _value_of(values: Tensor, labels: Tensor) -> Tensor:
     return values.gather(2, flat).reshape(-1, values.shape[1], *labels.shape[1:])
 
 
-def _blur(image: Tensor, width: Tensor) -> Tensor:
+def _blur(image: Tensor, taps: Tensor, width: Tensor) -> Tensor:
     """Gaussian blur of an image [N, C, *S] with a standard deviation in voxels, [N, C, 1]."""
-    offsets = torch.arange(-_TAPS, _TAPS + 1, device=image.device)
-    weights = (-0.5 * (offsets / width.clamp(min=0.05)) ** 2).exp()
+    weights = (-0.5 * (taps / width.clamp(min=0.05)) ** 2).exp()
     weights = (weights / weights.sum(2, keepdim=True)).reshape(*weights.shape, *(1,) * (image.ndim - 2))
     for axis in range(2, image.ndim):
         around = [0, 0] * (image.ndim - 1 - axis) + [_TAPS, _TAPS]

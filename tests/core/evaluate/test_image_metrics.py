@@ -16,6 +16,7 @@ from strokereg.core.evaluate.image_metrics import (
     psnr,
     ssim,
 )
+from strokereg.testing.pretend import PretendedDevice
 
 
 @pytest.fixture
@@ -34,6 +35,25 @@ def test_pairs(scan):
     rng = np.random.default_rng(1)
     little, much = (truth + s * rng.standard_normal(truth.shape).astype(np.float32) for s in (0.1, 0.5))
     assert 1 > ssim(little, truth, brain) > ssim(much, truth, brain)
+
+
+def test_volumes_are_seen_one_by_one_where_they_are_large():
+    counts = []
+    network = nn.Sequential(nn.Conv3d(1, 2, 3, 2, 1))
+    network.register_forward_pre_hook(lambda module, given: counts.append(len(given[0])))
+    deep_features(network, np.zeros((3, 1, 64, 128, 128), np.float32))
+    deep_features(network, np.zeros((9, 1, 32, 64, 64), np.float32))
+    assert counts == [1, 1, 1, 8, 1]
+
+
+@pytest.mark.parametrize("kind", ["cuda", "meta"])
+def test_features_are_taken_on_the_device_without_float64_which_mps_has_not(kind):
+    with PretendedDevice(kind) as device, torch.no_grad():
+        network = device.put(nn.Sequential(nn.Conv2d(1, 3, 3, 2, 1)))
+        rows, places = deep_features(network, np.zeros((2, 1, 8, 8), np.float32), np.ones((2, 8, 8), bool))
+    assert rows.shape == (2, 3)
+    assert rows.dtype == np.float64
+    assert places.shape == (2,)
 
 
 def test_only_the_brain_counts(scan):

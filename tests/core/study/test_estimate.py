@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from strokereg.core.study.estimate import estimate_study, span
 from strokereg.core.study.plan import Task, TaskKind, make_plan
@@ -39,6 +40,17 @@ def test_finished_tasks_of_another_study_give_the_time(small_cohort, tmp_path, s
     assert 2 * min(taken) <= unet.seconds <= 2 * max(taken)
     assert found.seconds == pytest.approx(3 * unet.seconds)  # the database is there
     assert found.unknown == ()
+
+
+def test_times_of_the_cpu_say_nothing_of_a_gpu(small_cohort, tmp_path, small_context, small_study, monkeypatch):
+    """Both are "auto" in the settings; a study that is moved to a GPU machine has no estimate before its first task."""
+    store = small_study.json.parent / "runs"
+    twice = {"steps": {"segmenter": 8, "generator": 2}, "models": ("carvemix",), "quality": False}
+    context = small_context(small_cohort, tmp_path / "store", **twice)
+    assert estimate_study(context, 1, [store]).seconds is not None
+    monkeypatch.setattr("strokereg.core.study.plan.choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr("strokereg.core.study.plan.choose_precision", lambda name, device: "fp32")
+    assert estimate_study(context, 1, [store]).seconds is None
 
 
 def test_what_is_done_takes_no_time(small_cohort, small_context, small_study):

@@ -88,3 +88,12 @@ def test_what_is_wrong_is_named(write, text, said):
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"nowhere\.toml: cannot be read \(No such file or directory\)"):
         read_study("nowhere.toml")
+
+
+def test_a_simulated_cohort_is_a_name_and_not_a_folder(write, tmp_path):
+    printed = describe_study(("carvemix",), "simulated", "smoke")
+    assert 'data = "simulated"' in printed
+    kept = read_study(write(printed))
+    assert kept["data"] == "simulated"
+    assert describe_study(**kept) == printed
+    assert "data =" not in describe_study(("carvemix",), None, "smoke")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.synthesis import cases
 from strokereg.core.synthesis.cases import (
+    CaseMaker,
     SynthesisSettings,
     Tally,
+    draw_labels,
     read_database,
     remove_lesion,
     render,
-    synthesize_labels,
+    render_drafts,
+    write_cases,
     write_database,
 )
 from strokereg.core.synthesis.placement import Prior, learn_prior
 from strokereg.core.train.prepared import write_prepared
 from strokereg.registry.problem import Problem
+from strokereg.testing.pretend import PretendedDevice
 
 TABLE = LabelTable(("background", "csf", "white", "lesion"))
 
@@ -78,7 +85,8 @@ def compose(anatomy, generator, prior, seed=1):
     tally = Tally()
     problem = Problem(labels=4, size=(16, 16))
     settings = SynthesisSettings(generator, Plain(), False, TABLE, problem, prior, 1.0)
-    return synthesize_labels(anatomy, settings, (0, seed), tally), tally
+    (draft,) = draw_labels([remove_lesion(anatomy.labels, 3)], settings, [(0, seed)], tally)
+    return draft.labels, tally
 
 
 def test_lesions_lie_in_parenchyma_and_on_slices_with_brain(anatomy):
@@ -134,7 +142,7 @@ def test_a_volume_gets_one_lesion_at_a_place_of_the_prior(tmp_path):
     case = write_prepared(tmp_path / "case", "a", np.zeros((1, 16, 16, 16)), labels, 3)
     problem = Problem(dims=3, labels=4, size=(16, 16, 16))
     settings = SynthesisSettings(Ball(), Plain(), False, TABLE, problem, learn_prior([case], 3), 1.0)
-    made = synthesize_labels(case, settings, (0, 2), Tally())
+    made = draw_labels([remove_lesion(labels, 3)], settings, [(0, 2)], Tally())[0].labels
     z, y, x = np.argwhere(made[0] == 3).mean(axis=0)
     assert made.shape == (1, 16, 16, 16)
     assert (z, y) == (pytest.approx(3, abs=2), pytest.approx(4, abs=2))
@@ -172,3 +180,108 @@ def test_a_database_goes_on_where_it_stopped(anatomy, tmp_path):
     for a, b in pairs:
         assert np.array_equal(a.labels, b.labels)
         assert np.array_equal(a.image, b.image)
+
+
+class Network(nn.Module):
+    """A generator or translator with real layers, which notes how many rows it gets at a time."""
+
+    noise = 5
+
+    def __init__(self, dims=2, translates=False):
+        super().__init__()
+        torch.manual_seed(3)
+        self.dims, self.translates, self.rows = dims, translates, []
+        self.dense = nn.Linear(5, 16**dims)
+        self.conv = (nn.Conv2d if dims == 2 else nn.Conv3d)(1, 1, 3, padding=1)
+
+    def forward(self, *given):
+        *labels, z = given
+        self.rows.append(len(z))
+        out = self.conv(self.dense(z).reshape(-1, 1, *(16,) * self.dims))
+        return (out + labels[0][:, None]).tanh() if self.translates else 20 * out
+
+
+def settings_of(anatomy, dims=2):
+    problem = Problem(dims=dims, labels=4, size=(16,) * dims)
+    generator, translator = Network(dims).eval(), Network(dims, translates=True).eval()
+    return SynthesisSettings(generator, translator, True, TABLE, problem, learn_prior([anatomy], dims), 0.7)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_cases_that_are_made_together_are_those_that_are_made_alone(anatomy, dims):
+    settings = settings_of(anatomy, dims)
+    maker = CaseMaker([anatomy], settings, 6, 9)
+    together = [made for _, made in maker.cases(lambda index: False)]
+    tissue, tally = remove_lesion(anatomy.labels, 3), Tally()
+    for index, (image, labels) in enumerate(together):
+        drafts = draw_labels([tissue], settings, [(9, index)], tally)
+        [(own_image, own_labels)] = render_drafts(drafts, settings)
+        assert np.array_equal(labels, own_labels)
+        np.testing.assert_allclose(image, own_image, atol=1e-5)
+    assert maker.tally == tally
+    assert tally.lesions > 0
+
+
+def test_the_networks_get_full_batches(anatomy):
+    settings = settings_of(anatomy)
+    list(CaseMaker([anatomy], settings, 4, 0).cases(lambda index: False))
+    assert settings.translator.rows == [12]  # three slices with brain of each case
+    volumes = settings_of(anatomy, 3)
+    list(CaseMaker([anatomy], volumes, 17, 0).cases(lambda index: False))
+    assert volumes.translator.rows == [16, 1]
+
+
+def test_the_lesion_of_an_anatomy_is_removed_once(anatomy, tmp_path, monkeypatch):
+    removed = []
+
+    def watched(labels, lesion):
+        removed.append(labels)
+        return remove_lesion(labels, lesion)
+
+    monkeypatch.setattr(cases, "remove_lesion", watched)
+    write_database(tmp_path / "made", [anatomy, anatomy], settings_of(anatomy), 9, 0)
+    assert len(removed) == 2
+    monkeypatch.setattr(cases, "_KEPT", 0)  # no room for any
+    write_database(tmp_path / "again", [anatomy, anatomy], settings_of(anatomy), 9, 0)
+    assert len(removed) == 2 + 9
+    for a, b in zip(read_database(tmp_path / "made", 3), read_database(tmp_path / "again", 3), strict=True):
+        assert np.array_equal(a.image, b.image)
+
+
+def test_a_case_that_cannot_be_written_ends_the_synthesis(anatomy):
+    def write(index, image, labels):
+        written.append(index)
+        if index == 3:
+            raise OSError("the disk is full")
+
+    written, done, maker = [], [], CaseMaker([anatomy], settings_of(anatomy), 9, 0)
+    with pytest.raises(OSError, match="the disk is full"):
+        done.extend(write_cases(maker.cases(lambda index: index == 1), write))
+    assert done == [0, 1, 2]
+    assert {0, 2, 3} <= set(written)
+    assert 1 not in written
+
+
+def test_only_what_is_missing_is_made_again_with_the_same_voxels(anatomy):
+    settings = settings_of(anatomy)
+    everything = dict(CaseMaker([anatomy], settings, 9, 0).cases(lambda index: False))
+    maker = CaseMaker([anatomy], settings, 9, 0)
+    rest = dict(maker.cases(lambda index: index not in (2, 8)))
+    assert [index for index, made in rest.items() if made is not None] == [2, 8]
+    for index in (2, 8):
+        assert np.array_equal(rest[index][0], everything[index][0])
+        assert np.array_equal(rest[index][1], everything[index][1])
+
+
+def test_a_network_on_a_gpu_draws_what_it_draws_on_the_cpu(anatomy):
+    """Random numbers of a case come from the CPU, so its lesions do not depend on the device."""
+    settings = settings_of(anatomy)
+    with PretendedDevice() as device:
+        put = dataclasses.replace(
+            settings, generator=device.put(settings.generator), translator=device.put(settings.translator)
+        )
+        drafts = draw_labels([remove_lesion(anatomy.labels, 3)], put, [(0, 0)], Tally())
+        [(image, labels)] = render_drafts(drafts, put)
+    assert image.shape == (1, 3, 16, 16)
+    assert labels.shape == (3, 16, 16)
+    assert device.reads == {"cpu": 11}  # ten draws of masks, which read as ones and never fit, and the images

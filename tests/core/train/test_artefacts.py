@@ -30,16 +30,14 @@ def head(shape, count=4, channels=2):
 
 
 def apply(image, seed=0, **shares):
-    return add_artefacts(image, Artefacts(**shares), torch.Generator().manual_seed(seed))
+    return add_artefacts(image, Artefacts(**shares), seed)
 
 
 def test_every_option_is_a_kind_and_off_unless_asked_for():
     assert list(Artefacts.model_fields) == list(KINDS)
     assert not any(Artefacts().model_dump().values())
-    image, generator = head((8, 8)), torch.Generator().manual_seed(1)
-    before = generator.get_state()
-    assert add_artefacts(image, Artefacts(), generator) is image
-    assert torch.equal(generator.get_state(), before)  # the recipes draw what they drew
+    image = head((8, 8))
+    assert add_artefacts(image, Artefacts(), 1) is image
 
 
 @pytest.mark.parametrize("shape", SHAPES)

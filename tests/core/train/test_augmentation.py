@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from strokereg.core.train.artefacts import KINDS
-from strokereg.core.train.augmentation import FULL, MOVEMENTS, Augmentation, augment, augmentation_of
+from strokereg.core.train.augmentation import (
+    FULL,
+    MOVEMENTS,
+    Augmentation,
+    apply_changes,
+    augment,
+    augmentation_of,
+    draw_changes,
+)
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.errors import InputError
 
@@ -33,6 +42,38 @@ def test_the_recipes_give_what_they_gave(how, shape, mean, spread, voxels):
     assert float(image.mean()) == pytest.approx(mean, abs=1e-4)
     assert float(image.std()) == pytest.approx(spread, abs=1e-4)
     assert int((labels > 0).sum()) == pytest.approx(voxels, abs=2)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
+def test_only_chosen_samples_are_smoothed_and_to_the_bit(shape, monkeypatch):
+    image, labels = block(shape)
+    image = image + 0.1 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0)) * (image > -1)
+    pool, seen = getattr(F, f"avg_pool{len(shape)}d"), []
+    monkeypatch.setattr(F, pool.__name__, lambda signal, *how: seen.append(len(signal)) or pool(signal, *how))
+    still = dict.fromkeys((name for name in Augmentation.model_fields if name not in ("flip", "blur")), 0.0)
+    changes = draw_changes(Augmentation(flip=False, blur=0.5, **still), labels.shape, torch.Generator().manual_seed(1))
+    assert 0 < len(changes.blurred) < len(image)
+    changed, _ = apply_changes(image, labels, Augmentation(flip=False, blur=0.5, **still), changes)
+    assert seen == [len(changes.blurred)]
+    moved, _ = augment(image, labels, Augmentation(flip=False, **still, blur=0.0), torch.Generator())
+    signal, chosen = (moved + 1.0) / 2.0, torch.zeros(len(image), *[1] * (image.ndim - 1), dtype=torch.bool)
+    chosen[changes.blurred] = True
+    smooth = torch.where(chosen, 0.5 * (signal + pool(signal, 3, 1, 1)), signal)  # of the whole batch
+    wanted = torch.where(signal > 0.01, smooth.clamp(min=1e-6).pow(torch.ones(1)) * 2.0 - 1.0, -1.0).clamp(-1.0, 1.0)
+    assert torch.equal(changed, wanted)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
+def test_samples_are_changed_all_at_once_as_they_would_be_one_by_one(shape):
+    image, labels = block(shape)
+    quiet = FULL.model_copy(update={"noise": 0.0})
+    changes = draw_changes(quiet, labels.shape, torch.Generator().manual_seed(3))
+    together = apply_changes(image, labels, quiet, changes)
+    for sample in range(len(image)):
+        part = slice(sample, sample + 1)
+        alone = apply_changes(image[part], labels[part], quiet, changes.only(part))
+        torch.testing.assert_close(alone[0], together[0][part], atol=1e-4, rtol=0)
+        assert torch.equal(alone[1], together[1][part])
 
 
 def test_the_recipes_have_no_artefacts_and_leave_no_trace():

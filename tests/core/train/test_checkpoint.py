@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from safetensors import SafetensorError
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from strokereg.core.train.checkpoint import load_tree, save_tree
+from strokereg.core.train import checkpoint
+from strokereg.core.train.checkpoint import BackgroundWriter, load_tree, save_tree
 from strokereg.registry.errors import InputError
 
 TREE = {
@@ -50,3 +56,46 @@ def test_a_truncated_file_is_one_sentence(tmp_path, keep):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_tree(tmp_path / "c.safetensors")
+
+
+def test_a_copy_for_the_file_takes_no_memory_of_the_device():
+    """On a pretended GPU."""
+    places = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor) and not func.is_view:
+                places.append((str(func), made.device.type))
+            return made
+
+    with FakeTensorMode() as fake:
+        weight = fake.from_tensor(torch.ones(3, 4)).to("cuda").T
+        with Watch():
+            checkpoint._copied({"weight": weight, "parts": [weight[:2]]})
+    assert places
+    assert {place for name, place in places if "detach" not in name} == {"cpu"}, places
+
+
+def test_a_tree_is_written_in_the_background_as_it_was(tmp_path, monkeypatch):
+    go_on, write = threading.Event(), checkpoint.save_file
+
+    def slow(*arguments, **settings):
+        assert go_on.wait(60)
+        write(*arguments, **settings)
+
+    monkeypatch.setattr(checkpoint, "save_file", slow)
+    path, weight = tmp_path / "c.safetensors", torch.ones(3)
+    with BackgroundWriter() as writer:
+        writer.save(path, {"weight": weight})
+        assert not path.exists()
+        weight += 1  # the training goes on
+        go_on.set()
+        writer.save(tmp_path / "d.safetensors", {"weight": weight})
+    assert torch.equal(load_tree(path)["weight"], torch.ones(3))
+    assert torch.equal(load_tree(tmp_path / "d.safetensors")["weight"], torch.full((3,), 2.0))
+
+
+def test_a_tree_that_cannot_be_written_is_an_error_at_the_end(tmp_path):
+    with pytest.raises(SafetensorError, match="nowhere"), BackgroundWriter() as writer:
+        writer.save(tmp_path / "nowhere" / "c.safetensors", {"weight": torch.ones(3)})

@@ -10,13 +10,28 @@ import torch
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.device import choose_device, choose_precision, seed_everything
+from strokereg.core.train.device import (
+    choose_device,
+    choose_precision,
+    compile_networks,
+    seed_everything,
+    units_at_once,
+)
 from strokereg.core.train.trainer import Trainer, TrainerSettings
 from strokereg.registry.errors import InputError
 
 
 def draw(step, device, progress):
     return Batch(torch.zeros(1), torch.zeros(1), torch.zeros(1), progress)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx", "chosen"), [(False, False, "fp32"), (True, False, "bf16"), (False, True, "bf16")]
+)
+def test_auto_takes_bf16_on_cpus_that_compute_in_it(monkeypatch, amx, avx, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+    assert choose_precision("auto", torch.device("cpu")) == chosen
 
 
 def test_devices_and_precisions_that_are_not_there():
@@ -28,6 +43,27 @@ def test_devices_and_precisions_that_are_not_there():
         choose_device("abacus")
     with pytest.raises(InputError, match="not on this machine"):
         choose_device("cuda:63")
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [((64, 64), 16), ((256, 256), 16), ((512, 512), 4), ((32, 64, 64), 8), ((96, 128, 128), 1)]
+)
+def test_fewer_images_at_once_the_larger_they_are(size, count):
+    assert units_at_once(size) == count
+
+
+def test_every_network_is_compiled_that_moves_may_call(monkeypatch):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(1, 1))
+            self.heads = nn.ModuleList([nn.Linear(1, 1), nn.ModuleDict({"fine": nn.ReLU()})])
+
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    model = Two()
+    compile_networks(model)
+    assert set(compiled) == {model, model.body, model.heads[0], model.heads[1]["fine"]}
 
 
 def test_thin_volumes_train_soundly_in_bf16(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from strokereg.core.cohort.labels import TISSUES
@@ -27,7 +27,7 @@ PROBLEM = Problem(size=(16, 16))
 
 
 def record(**changes):
-    settings = {"steps": 6, "checkpoint_every": 2, "device": "cpu", "precision": "fp32"}
+    settings = {"steps": 6, "checkpoint_seconds": 0, "device": "cpu", "precision": "fp32"}
     plain = {"architecture": "unet", "role": "segmenter", "problem": PROBLEM, "preparation": Preparation()}
     whole = Record(**plain, options={"widths": (4, 8)}, labels=TISSUES.names, trainer=settings)
     return whole.model_copy(update=changes)
@@ -49,6 +49,53 @@ def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+def test_a_run_that_is_loaded_again_is_on_the_device_of_the_training(tmp_path, monkeypatch):
+    train_run(tmp_path, record(), draw)
+    monkeypatch.setattr(runs, "choose_device", lambda name: torch.device("meta"))  # as a GPU would be
+    assert next(train_run(tmp_path, record(), draw).parameters()).device.type == "meta"
+
+
+def test_what_only_the_training_needs_is_not_delivered(tmp_path, monkeypatch):
+    """It is in the checkpoint, from which an interrupted training goes on, and not in the weights."""
+
+    class Pool(nn.Module):
+        training_only = True
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("items", torch.zeros(1000))
+
+    class WithPool(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unet, self.pool = build("unet", PROBLEM, {"widths": (4, 8)}), Pool()
+
+        def players(self):
+            return self.unet.players()
+
+        def moves(self, batch):
+            self.pool.items += 1
+            yield from self.unet.moves(batch)
+
+    monkeypatch.setattr(runs, "build", lambda *_: WithPool())
+    seen = []
+
+    def stop(step, losses):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path, record(), draw, stop)
+    trained = train_run(tmp_path, record(), draw, lambda step, losses: seen.append(step))
+    assert seen == [5, 6]
+    assert (trained.pool.items == 6).all()
+    assert not any(name.startswith("pool.") for name in load_file(tmp_path / WEIGHTS))
+    loaded = load_model(tmp_path)[1]
+    assert not loaded.pool.items.any()
+    for a, b in zip(trained.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
     whole = train_run(tmp_path / "whole", record(), draw)
 
@@ -67,6 +114,20 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
         assert torch.equal(a, b)
     histories = [(tmp_path / run / "history.csv").read_bytes() for run in ("whole", "cut")]
     assert histories[0] == histories[1]
+
+
+def test_the_kind_of_device_and_the_precision_make_another_run(tmp_path, monkeypatch):
+    """A run of an earlier call was made on a GPU, and is not taken for one in fp32 on the CPU."""
+    train_run(tmp_path, record(), draw)
+    done = Record.read(tmp_path)
+    monkeypatch.setattr(runs, "choose_device", lambda name: torch.device("cpu"))
+    for device, precision in (("cpu", "bf16"), ("cuda", "fp32")):
+        other = {**done.trainer, "device": device, "precision": precision}
+        with pytest.raises(InputError, match="holds another run"):
+            train_run(tmp_path, record(trainer=other), draw)
+    on_gpu = {**done.trainer, "device": "cuda:1"}
+    done.model_copy(update={"trainer": on_gpu}).write(tmp_path)
+    train_run(tmp_path, record(trainer={**on_gpu, "device": "cuda:0"}), draw)  # loads it
 
 
 def test_another_run_in_the_folder_is_refused(tmp_path):

@@ -7,8 +7,12 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from strokereg.core.roles import Batch
+from strokereg.core.train import augmentation
+from strokereg.core.train import sampler as train_sampler
 from strokereg.core.train.artefacts import KINDS
 from strokereg.core.train.augmentation import FULL, Augmentation, augment
 from strokereg.core.train.prepared import write_prepared
@@ -168,36 +172,100 @@ def noisy(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_the_number_of_workers_changes_no_batch(noisy, workers):
-    ahead = Prefetcher(noisy.batch, workers)
-    for step in (0, 1, 2, 3, 10, 11, 4):  # a run, a jump forward and one back
-        drawn, wanted = ahead.batch(step, progress=step / 20), noisy.batch(step)
-        assert all(torch.equal(getattr(drawn, name), getattr(wanted, name)) for name in ("labels", "image", "mask"))
-        assert drawn.progress == step / 20
-    ahead.close()
+    with Prefetcher(noisy, workers) as ahead:
+        for step in (0, 1, 2, 3, 10, 11, 4):  # a run, a jump forward and one back
+            drawn = ahead.batch(step, progress=step / 20)
+            assert equal(drawn, noisy.batch(step))
+            assert drawn.progress == step / 20
+
+
+class Counted:
+    """A sampler of numbers that says which steps were drafted; step 8 fails."""
+
+    def __init__(self):
+        self.drafted = {step: threading.Event() for step in range(10)}
+
+    def draft(self, step, device):
+        if step == 8:
+            raise ValueError("no such slice")
+        self.drafted[step].set()
+        return step
+
+    def finish(self, draft, device, progress):
+        return Batch(torch.full((1,), draft), torch.zeros(1), torch.zeros(1))
 
 
 def test_the_next_batches_are_drawn_before_they_are_asked_for():
-    drawn = {step: threading.Event() for step in range(10)}
-
-    def draw(step):
-        drawn[step].set()
-        return Batch(torch.full((1,), step), torch.zeros(1), torch.zeros(1))
-
-    ahead = Prefetcher(draw, 2)
-    assert int(ahead.batch(0).labels) == 0
-    assert drawn[2].wait(10)
-    ahead.close()
-    assert not drawn[3].is_set()
+    counted = Counted()
+    with Prefetcher(counted, 2) as ahead:
+        assert int(ahead.batch(0).labels) == 0
+        assert counted.drafted[2].wait(10)
+    assert not counted.drafted[3].is_set()
 
 
 def test_a_fault_in_a_thread_is_raised_where_the_batch_is_asked_for():
-    def draw(step):
-        if step == 1:
-            raise ValueError("no such slice")
-        return Batch(torch.zeros(1), torch.zeros(1), torch.zeros(1))
+    with Prefetcher(Counted(), 1) as ahead:
+        ahead.batch(7)
+        with pytest.raises(ValueError, match="no such slice"):
+            ahead.batch(8)
 
-    ahead = Prefetcher(draw, 1)
-    ahead.batch(0)
-    with pytest.raises(ValueError, match="no such slice"):
-        ahead.batch(1)
-    ahead.close()
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("artefacts", [{}, {"bias_field": 0.5}])
+def test_processes_draw_their_parts_of_one_batch(cases, dims, paired, artefacts):
+    how = FULL.model_copy(update=artefacts)
+    size = (12, 10) if dims == 2 else (4, 8, 8)
+    whole, *parts = (
+        sampler([CasePool(cases)], dims, size, 6, augmentation=how, paired=paired, part=part).batch(3)
+        for part in (slice(None), slice(0, None, 2), slice(1, None, 2))
+    )
+    for rank, part in enumerate(parts):
+        for name in ("labels", "image", "mask"):
+            assert torch.equal(getattr(part, name), getattr(whole, name)[rank::2]), name
+
+
+def test_a_process_cuts_its_own_samples_only(cases, monkeypatch):
+    cuts = []
+    monkeypatch.setattr(train_sampler, "cut", lambda *place: cuts.append(1) or cut(*place))
+    sampler([CasePool(cases)], batch=8, augmentation=FULL, part=slice(1, None, 4)).batch(0)
+    assert len(cuts) == 2
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_on_a_gpu_the_batch_is_augmented_there_and_nothing_waits(cases, dims, paired, monkeypatch):
+    """On a pretended GPU: labels travel as bytes, the mask is made there, and no value is read back."""
+    draws = sampler([CasePool(cases)], dims, (12, 10) if dims == 2 else (4, 8, 8), 4, augmentation=FULL, paired=paired)
+    monkeypatch.setattr(train_sampler, "_pinned", lambda value, device: value)
+    monkeypatch.setattr(augmentation, "device_generator", lambda device, seed: None)
+    draft = draws.draft(0, "cuda")
+    assert draft.labels.dtype == torch.uint8
+    assert draft.changes is not None
+    with FakeTensorMode(allow_non_fake_inputs=True), HostReads() as host:
+        batch = draws.finish(draft, "cuda")
+    assert host.reads == []
+    assert {str(value.device) for value in (batch.labels, batch.image, batch.mask)} == {"cuda:0"}
+    assert (batch.labels.dtype, batch.mask.dtype) == (torch.int64, torch.float32)
+    on_cpu = draws.batch(0)
+    assert (batch.labels.shape, batch.image.shape, batch.mask.shape) == (
+        on_cpu.labels.shape,
+        on_cpu.image.shape,
+        on_cpu.mask.shape,
+    )
+
+
+class HostReads(TorchDispatchMode):
+    """Records operations that read a value of the device, or copy to it while the host waits."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if "_local_scalar_dense" in str(func) or "nonzero" in str(func):
+            self.reads.append(str(func))
+        if "_to_copy" in str(func) and kwargs.get("device") is not None and not kwargs.get("non_blocking"):
+            self.reads.append(str(func))
+        return func(*args, **kwargs)

@@ -31,6 +31,8 @@ def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
     assert steps == [1, 2, 3]
     assert record.done
     assert record.options == {"widths": [4, 8]}
+    assert record.trainer["device"] != "auto"
+    assert record.trainer["precision"] != "auto"
     assert record.postprocessing is not None
     assert (record.trainer["steps"], record.cohort["training_cases"]) == (3, 3)
     again, same = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)

@@ -1,4 +1,4 @@
-"""Judging: on the scan's own grid, with a rule chosen on validation cases."""
+"""Evaluation on the grid of the scan, with postprocessing chosen on validation cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
-from strokereg.core.train.validation import THRESHOLDS, choose_postprocessing, predict, predict_case
+from strokereg.core.train.prepared import PreparedCase
+from strokereg.core.train.validation import THRESHOLDS, Validator, choose_postprocessing, predict, predict_case
 from strokereg.registry.errors import InputError
 
 PREPARATION = Preparation(spacing=(3.0, 3.0, 3.0))
@@ -121,3 +122,26 @@ def test_flips_are_part_of_the_rule(files):
         assert dice == pytest.approx(np.mean([score_case(j, postprocessing).dice for j in evaluated]))
     plain, mean = (predict_case(model, files[0], PREPARATION, SIZE, flips).probability for flips in (False, True))
     assert not np.allclose(plain, mean)
+
+
+def test_a_validator_scores_whole_cases_at_the_best_threshold(tmp_path):
+    """Two cases: one is found exactly at a threshold of 0.5, in the other half of what is called is right."""
+
+    class Given(nn.Module):
+        def forward(self, image):
+            return image
+
+    def case(name, probability, truth):
+        folder = tmp_path / name
+        folder.mkdir()
+        np.save(folder / "image.npy", np.log(probability / (1 - probability))[None].astype(np.float32))
+        np.save(folder / "labels.npy", np.where(truth, 2, 1).astype(np.uint8))
+        return PreparedCase(name, folder, 2)
+
+    truth = np.zeros((3, 16, 32), bool)
+    truth[1, 4:8, 4:8] = True
+    wide = truth | np.roll(truth, 4, axis=2)
+    cases = [case("a", np.where(truth, 0.6, 0.4), truth), case("b", np.where(wide, 0.6, 0.4), truth)]
+    validator = Validator(cases, (16, 16))
+    assert validator(Given()) == pytest.approx((1 + 2 * 16 / (16 + 32)) / 2)
+    assert validator.samples == 2 * 3 * 2  # cases, slices, windows of a slice

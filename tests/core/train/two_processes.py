@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
@@ -37,19 +39,24 @@ class Pair(nn.Module):
 def draw(step, device, progress):
     generator = torch.Generator().manual_seed(step)
     image = torch.rand(8, 1, 12, 12, generator=generator)
-    return Batch(torch.zeros(8, 12, 12, dtype=torch.int64), image, (image > 0.5).float())
+    image = image[join_process_group("cpu").part(8)]
+    return Batch(torch.zeros(len(image), 12, 12, dtype=torch.int64), image, (image > 0.5).float())
 
 
 def train(folder: Path):
     torch.manual_seed(0)
     model = Pair()
-    settings = TrainerSettings(steps=20, batch_size=8, checkpoint_every=10, device="cpu")
-    return Trainer(model, "pair", draw, settings, folder).fit()
+    settings = TrainerSettings(steps=20, batch_size=8, checkpoint_seconds=0, device="cpu")
+    trainer = Trainer(model, "pair", draw, settings, folder)
+    trainer.read_every = 5
+    return trainer.fit()
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    trained = train(folder)
+    with mock.patch.object(dist, "all_reduce", wraps=dist.all_reduce) as reduced:
+        trained = train(folder)
+    (folder / "reduced").write_text(str(reduced.call_count))
     group = join_process_group()
     torch.save(trained.state_dict(), folder / f"rank{group.rank}.pt")
     group.wait()

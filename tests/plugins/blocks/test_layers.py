@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from strokereg.core.roles import delivered_weights
 from strokereg.plugins.blocks.layers import (
     HistoryPool,
     PatchDiscriminator,
@@ -56,6 +57,39 @@ def test_the_pool_travels_in_the_state():
     torch.manual_seed(5)
     assert torch.equal(first, other.swap(fresh))
     assert torch.equal(pool.items, other.items)
+
+
+def test_a_batch_is_exchanged_at_once():
+    """Each item is either new or one of those of before, none is lost and none is there twice."""
+    torch.manual_seed(0)
+    pool = HistoryPool(6, 1, 2, 2)
+    known = torch.arange(300.0).reshape(50, 6)
+    for batch in known:
+        before = pool.items[:, 0, 0, 0].tolist() if len(pool.items) else []
+        shown = pool.swap(batch.reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2))[:, 0, 0, 0].tolist()
+        after = pool.items[:, 0, 0, 0].tolist()
+        assert sorted(shown + after) == sorted(before + batch.tolist() if before else 2 * batch.tolist())
+        if before:
+            assert all(mine in (new, *before) for mine, new in zip(shown, batch.tolist(), strict=True))
+
+
+def test_a_pool_that_gets_full_within_a_batch_and_a_batch_larger_than_the_pool():
+    torch.manual_seed(0)
+    pool, batch = HistoryPool(4, 1, 2, 2), torch.arange(3.0).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
+    assert torch.equal(pool.swap(batch), batch)
+    assert torch.equal(pool.swap(batch + 3), batch + 3)
+    assert pool.items[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert int(pool.filled) == 4
+    shown = pool.swap(torch.arange(10.0, 110.0).reshape(100, 1, 1, 1).expand(100, 1, 2, 2))[:, 0, 0, 0].tolist()
+    assert sorted([*shown, *pool.items[:, 0, 0, 0].tolist()]) == [0, 1, 2, 3, *range(10, 110)]
+
+
+def test_a_pool_takes_no_memory_before_the_training_and_is_not_delivered():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), HistoryPool(50, 1, 64, 64))
+    assert network[1].items.numel() == 0
+    network[1].swap(torch.rand(1, 1, 64, 64))
+    assert network[1].items.shape == (50, 1, 64, 64)
+    assert set(delivered_weights(network)) == {"0.weight", "0.bias"}
 
 
 def test_a_pool_of_none_is_no_pool():

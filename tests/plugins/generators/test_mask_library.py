@@ -12,6 +12,7 @@ from strokereg.core.train.runs import load_model
 from strokereg.plugins.generators.mask_library import MaskLibrary, extent
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
+from strokereg.testing.pretend import PretendedDevice
 
 STILL = {"turn": 0.0, "shift": 0.0, "scale": 0.0, "elastic": 0.0}
 
@@ -48,6 +49,16 @@ def brain_batch(size, low, high):
     labels[(slice(None), *(slice(low, high + 1),) * len(size))] = 1
     empty = torch.zeros(2, 1, *size)
     return Batch(labels, empty, empty)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "meta"])
+def test_the_last_look_stays_on_the_device_and_needs_no_float64(kind, lesions):
+    model = MaskLibrary(Problem(size=(40, 40)), MaskLibrary.Options(folder=str(lesions), looks=1))
+    batch = brain_batch((40, 40), 4, 35)
+    with PretendedDevice(kind) as device:
+        put = device.put(model)
+        list(put.moves(Batch(*(device.tensor(value) for value in (batch.labels, batch.image, batch.mask)))))
+        assert device.owns(put.masks)
 
 
 @pytest.mark.parametrize("dims", [2, 3])

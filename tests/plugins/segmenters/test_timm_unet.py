@@ -43,7 +43,7 @@ def slices(count=8, seed=0):
 
 def trained(folder, batch_size, steps=60, **options):
     model = network(size=(32, 32), lr=0.03, **options)
-    settings = TrainerSettings(steps=steps, precision="fp32", checkpoint_every=1000)
+    settings = TrainerSettings(steps=steps, precision="fp32")
     return Trainer(model, "timm-unet", lambda step, *_: slices(batch_size, step), settings, folder).fit()
 
 

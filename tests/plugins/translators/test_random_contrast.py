@@ -72,7 +72,7 @@ def test_the_blur_is_that_of_scipy(dims):
     from scipy import ndimage
 
     image = torch.randn(2, 1, *(14,) * dims, generator=torch.Generator().manual_seed(0))
-    ours = _blur(image, torch.tensor([[[0.5]], [[0.9]]]))
+    ours = _blur(image, torch.arange(-3, 4), torch.tensor([[[0.5]], [[0.9]]]))
     for row, width in zip(range(2), (0.5, 0.9), strict=True):
         theirs = ndimage.gaussian_filter(image[row, 0].numpy(), width, mode="constant", radius=3)
         np.testing.assert_allclose(ours[row, 0].numpy(), theirs, atol=1e-5)
