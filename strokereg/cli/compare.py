@@ -56,6 +56,7 @@ from strokereg.cli.values import (
     "--all-for-synthesis", is_flag=True, help="Train generator and translators on all training cases, as in the paper."
 )
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
+@click.option("--patience", type=click.IntRange(0), help="Stop a segmenter after so many validations without a gain.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
@@ -64,10 +65,11 @@ from strokereg.cli.values import (
 @image_options
 @click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--flips", is_flag=True, help="Average predictions over the image and its mirror image (twice the time).")
-@click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--device", help="auto, cpu, cuda (all GPUs), cuda:N or mps.")
+@click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.")
+@click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads per worker (affects results).  [default: 1]")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, more with GPUs]")
 @click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
@@ -85,10 +87,12 @@ def compare(
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
+    patience: int | None,
     spacing: float | None,
     all_for_synthesis: bool,
     mixed_only: bool,
     flips: bool,
+    deterministic: bool,
     workers: int | None,
     executor: str,
     step_limit: int | None,
@@ -116,10 +120,12 @@ def compare(
     example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
     flags = {
         "options": split_options(dict(options), example),
+        "budgets": None if patience is None else {"segmenter": {"patience": patience}},
         "spacing": None if spacing is None else (spacing,) * 3,
         "all_for_synthesis": all_for_synthesis or None,
         "mixed_only": mixed_only or None,
         "flips": flips or None,
+        "deterministic": deterministic or None,
     }
     asked = merge(kept, given, flags)
     asked.setdefault("models", ("pix2pix", "spade") if asked.get("preset") == "smoke" else ())

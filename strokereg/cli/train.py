@@ -36,6 +36,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.  [default: auto]")
 @click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=int, help="Torch threads (affects results on a CPU).  [default: 1]")
+@click.option("--patience", type=click.IntRange(0), help="Stop after so many validations without a gain.")
 @click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment motion=0.1.")
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Threads that load batches.")
 @click.option("--compile", is_flag=True, help="Use torch.compile.")
@@ -78,8 +79,11 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
     ) as progress:
         bar = progress.add_task(f"preparing {data.name}", total=None, losses="")
 
+        latest: dict[str, float] = {}
+
         def on_step(step: int, losses: dict[str, float]) -> None:
-            text = "  ".join(f"{key} {value:.3g}" for key, value in losses.items())
+            latest.update(losses)
+            text = "  ".join(f"{key} {value:.3g}" for key, value in latest.items())
             progress.update(bar, description=f"training {name}", completed=step, total=trainer.steps, losses=text)
 
         callbacks = TrainingCallbacks(
@@ -95,8 +99,10 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
         return
     if record.postprocessing is not None:
         rule = record.postprocessing
+        step = "" if record.chosen_step is None else f"weights of step {record.chosen_step:,}, "
         console.print(
-            f"threshold {rule.threshold:g}, lesions from {rule.smallest_ml:g} ml (chosen on the validation cases)"
+            f"validation Dice {record.validation_dice:.3f}: {step}threshold {rule.threshold:g}, "
+            f"lesions from {rule.smallest_ml:g} ml (chosen on the validation cases)"
         )
     click.echo(str(folder))
 

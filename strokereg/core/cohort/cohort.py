@@ -13,7 +13,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.source import Source
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, split_file
 from strokereg.core.scan.contrasts import in_order, stem_of
-from strokereg.registry.errors import FileFault, InputError
+from strokereg.registry.errors import FileFault, InputError, command
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
     if not layout.recognises(root):
         raise InputError(
             f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
-            f"import a folder of another layout with 'strokereg data import {root} --out COHORT'"
+            f"import a folder of another layout with: {command('strokereg', 'data', 'import', root)} --out COHORT"
         )
     return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
 
@@ -149,7 +149,8 @@ def require_trainable(cohort: Cohort) -> None:
         InputError: no split, an empty part, or no label table, label maps or lesion masks.
     """
     if cohort.split is None:
-        raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with 'strokereg data split {cohort.root}'")
+        split = command("strokereg", "data", "split", cohort.root)
+        raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with: {split}")
     for part in PARTS:
         if not cohort.split.part(part):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Simulate a whole cohort: plan it, make its cases in parallel, continue where an earlier call stopped."""
+"""Simulate a cohort: plan it, make its cases in parallel, and continue where an earlier call stopped."""
 
 from __future__ import annotations
 

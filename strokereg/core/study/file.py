@@ -23,7 +23,7 @@ from strokereg.core.study.settings import (
     is_simulated_by_name,
     study_settings,
 )
-from strokereg.registry.errors import InputError, did_you_mean
+from strokereg.registry.errors import InputError, did_you_mean, first_line
 
 PATHS = ("data", "external", "anatomies", "mask_library")
 
@@ -41,12 +41,16 @@ def read_study(path: Path | str) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error}); see 'strokereg compare --print-study' for the form") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits are a ValueError, too
+        raise InputError(
+            f"{path}: not TOML ({first_line(error)}); see 'strokereg compare --print-study' for the form"
+        ) from error
     known = ("data", "external", *StudySettings.model_fields)
     for key in values:
         if key not in known:
             raise InputError(f"{path}: no key {key!r}{did_you_mean(key, known)}; the keys are: {', '.join(known)}")
+    if not isinstance(values.get("preset", ""), str):
+        raise InputError(f"{path}: preset = {values['preset']!r}; give its name in quotes")
     for key in TABLES:
         if not isinstance(values.get(key, {}), dict) or not all(
             isinstance(v, dict) for v in values.get(key, {}).values()

@@ -89,7 +89,7 @@ class StudySettings(Options):
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         simulated: the cohort of `--data simulated`; the network's grid is then no finer than it.
-        device, precision, threads: see `core.train.trainer.TrainerSettings`.
+        device, precision, deterministic, threads: see `core.train.trainer.TrainerSettings`.
     """
 
     models: tuple[str, ...]
@@ -119,7 +119,8 @@ class StudySettings(Options):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     simulated: Simulated
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    deterministic: bool = False
     threads: int = Field(default=1, ge=1)
 
     @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")

@@ -1,4 +1,4 @@
-"""A sheet for checking label maps by eye: scan and labels, half way up the brain and through the lesion."""
+"""A sheet for visual checks of label maps: scan and labels at half the height of the brain and through the lesion."""
 
 from __future__ import annotations
 

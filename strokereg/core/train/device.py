@@ -44,12 +44,23 @@ def _named(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"--device {name}: no such device; choose auto, cpu, cuda or mps") from error
-    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
-        device.type == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing or device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"--device {name}: not on this machine; choose auto or cpu")
+    if missing := _missing(device):
+        raise InputError(f"--device {name}: {missing}; choose auto or cpu")
     return device
+
+
+def _missing(device: torch.device) -> str:
+    """What a device lacks on this machine; empty if it can be used."""
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if torch.version.cuda is None and not count:
+            return "this torch was built without CUDA"
+        if not count:
+            return "the NVIDIA driver is not installed or finds no GPU"
+        return "" if (device.index or 0) < count else f"this machine has {count} GPU{'s' * (count > 1)}, counted from 0"
+    if device.type == "mps":
+        return "" if torch.backends.mps.is_available() else "this machine has no Apple GPU that torch can use"
+    return "" if device.type == "cpu" else "not supported"
 
 
 def choose_precision(name: str, device: torch.device) -> str:

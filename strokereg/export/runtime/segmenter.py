@@ -25,7 +25,7 @@ from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, refuse_other_contrast, stem
-from strokereg.export.runtime.session import Session, open_file
+from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
 
@@ -63,7 +63,7 @@ class Segmenter:
     Attributes:
         path: the file, or the address of a server that runs it.
         bundle: the file's metadata.
-        provider: engine that it runs on, such as `CPU`, `CUDA` or `OpenVINO`.
+        provider: engine that it runs on, such as `CPU`, `CUDA:0` or `OpenVINO`.
     """
 
     def __init__(self, path: Path | str, session: Session, bundle: Bundle) -> None:
@@ -213,17 +213,18 @@ class Segmenter:
         return paths
 
 
-def load(path: Path | str, backend: str = "auto") -> Segmenter:
+def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segmenter:
     """Open an exported segmenter (ONNX) on the best engine of this machine; the choice is logged.
 
     Args:
         backend: "onnxruntime", "openvino" or "auto"; see `export.runtime.session`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        InputError: no such file, not ONNX, no strokereg metadata, not a segmenter.
+        InputError: no such file, not ONNX, no strokereg metadata, not a segmenter, or no such device here.
     """
     path = Path(path)
-    session, bundle = open_file(path, backend, role=Role.SEGMENTER)
+    session, bundle = open_file(path, EngineSettings(backend, device), Role.SEGMENTER)
     log.info("%s runs on %s", path.name, session.provider)
     return Segmenter(path, session, bundle)
 
@@ -250,6 +251,7 @@ class SegmentSettings:
         qc: draw a picture of each scan with the lesion outlined.
         overwrite: replace files that are no unchanged output of strokereg, too.
         backend: "onnxruntime", "openvino" or "auto".
+        device: "auto", "cpu", "cuda" or "cuda:N".
     """
 
     images: Mapping[str, Path | str] = field(default_factory=dict)
@@ -257,6 +259,7 @@ class SegmentSettings:
     qc: bool = False
     overwrite: bool = False
     backend: str = "auto"
+    device: str = "auto"
 
 
 def segment(
@@ -278,7 +281,8 @@ def segment(
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
     bundle = parse_bundle(read_header(Path(model)).metadata.get(KEY), model)
     scans = _scans([Path(place) for place in places], settings.images, bundle, model)
-    segmenter = Segmenter(Path(model), *open_file(Path(model), settings.backend, role=Role.SEGMENTER, scans=len(scans)))
+    engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
+    segmenter = Segmenter(Path(model), *open_file(Path(model), engine, Role.SEGMENTER))
     callbacks.on_start(segmenter)
     rule = segmenter.postprocessing(settings.threshold)
     ending = ("_desc-lesion_mask.nii.gz",)

@@ -102,7 +102,7 @@ def test_another_grid_is_named(tmp_path, shape, shift, fault):
             check_same_grid(first, second)
 
 
-def test_an_ending_of_mixed_case_is_told_and_capitals_are_read(tmp_path):
+def test_an_ending_of_mixed_case_is_an_error_and_capitals_are_read(tmp_path):
     whole = save(tmp_path / "a.nii.gz", np.ones((3, 4, 5), np.float32))
     assert read_volume(whole.rename(tmp_path / "A.b.NII.GZ")).data.all()
     assert read_volume((tmp_path / "A.b.NII.GZ").rename(tmp_path / "A.b.nii.GZ")).data.all()

@@ -82,7 +82,7 @@ FAULTS = {
     "nan": "the loss 'l2' of 'painter' became nan",
     "nan-painted": "the translator returned NaN or infinite values; look at its losses",
     "hangs": "hung after step 4 of 6: no sign of life for 2 s",
-    "dies-always": "died repeatedly",
+    "dies-always": "was killed twice, most likely because memory ran out",
 }
 
 

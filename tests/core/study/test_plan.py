@@ -8,6 +8,7 @@ import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.study import context as context_module
 from strokereg.core.study.context import make_context
 from strokereg.core.study.plan import list_arms, make_plan, record_of
 from strokereg.core.study.settings import study_settings
@@ -185,3 +186,15 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
     with pytest.raises(InputError, match=fault):
         context_of(small_cohort, tmp_path / "store", **changes)
     assert not (tmp_path / "store").exists()
+
+
+def test_keys_name_the_device_and_the_precision_that_auto_stands_for(small_cohort, tmp_path, monkeypatch):
+    """A training in fp32 on a CPU is not taken for one in bf16 on a GPU."""
+    plans = {}
+    for device, precision in (("cpu", "fp32"), ("cpu", "bf16"), ("cuda:0", "fp32"), ("cuda:1", "fp32")):
+        monkeypatch.setattr(context_module, "resolve", lambda *asked, found=(device, precision): found)
+        context = context_of(small_cohort, tmp_path, models=("carvemix",), quality=False)
+        assert (context.settings.device, context.settings.precision) == (device.partition(":")[0], precision)
+        plans[device, precision] = {key for key, task in make_plan(context).tasks.items() if task.kind == "segmenter"}
+    assert not plans["cpu", "fp32"] & (plans["cpu", "bf16"] | plans["cuda:0", "fp32"])
+    assert plans["cuda:0", "fp32"] == plans["cuda:1", "fp32"]

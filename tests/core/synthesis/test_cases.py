@@ -51,7 +51,7 @@ class Everywhere(nn.Module):
 
 
 class Plain(nn.Module):
-    """A translator that paints labels as they are, background too."""
+    """A translator that returns the labels as intensities, including the background."""
 
     def __init__(self):
         super().__init__()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
+import nibabel as nib
+import numpy as np
 import pytest
 
 import strokereg
@@ -22,14 +26,18 @@ def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     progress, steps = [], []
     callbacks = TrainingCallbacks(
-        on_progress=lambda done, total: progress.append((done, total)), on_step=lambda step, losses: steps.append(step)
+        on_progress=lambda done, total: progress.append((done, total)),
+        on_step=lambda step, losses: steps.append((step, *losses)),
     )
     run, record = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
     assert str(run) == "runs/unet"
     assert progress[0] == (0, 7)
     assert sorted(progress)[-1] == (7, 7)
-    assert steps == [1, 2, 3]
+    assert [step for step, *_ in steps] == [1, 2, 3, 3]
+    assert steps[-1] == (3, "validation/dice")
     assert record.done
+    assert record.chosen_step == 3
+    assert 0 <= record.validation_dice <= 1
     assert record.options == {"widths": [4, 8]}
     assert record.trainer["device"] != "auto"
     assert record.trainer["precision"] != "auto"
@@ -37,7 +45,7 @@ def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
     assert (record.trainer["steps"], record.cohort["training_cases"]) == (3, 3)
     again, same = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
     assert (again, same) == (run, record)
-    assert steps == [1, 2, 3]
+    assert len(steps) == 4
 
 
 def test_settings_can_be_plain_values():
@@ -52,3 +60,16 @@ def test_settings_can_be_plain_values():
 def test_impossible_grids_are_one_sentence(changes, said):
     with pytest.raises(InputError, match=said):
         DatasetSettings(**changes)
+
+
+def test_a_label_beyond_the_table_is_refused_before_the_training(small_cohort, tmp_path):
+    root = tmp_path / "cohort"
+    shutil.copytree(small_cohort, root)
+    path = next(root.rglob("sub-*_dseg.nii.gz"))
+    labels = nib.load(path)
+    data = np.asarray(labels.dataobj, np.int16)
+    data[data == 5] = 300  # 44 if it were cut to eight bits
+    nib.save(nib.Nifti1Image(data, labels.affine), path)
+    with pytest.raises(InputError, match="holds the label value 300, but the label table ends at 6"):
+        strokereg.train("pix2pix", root, tmp_path / "run", TrainingSettings(dataset=SETTINGS.dataset))
+    assert not (tmp_path / "run").exists()
