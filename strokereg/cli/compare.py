@@ -25,7 +25,9 @@ from strokereg.cli.values import (
     "--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.  [default: clinical only]"
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Cohort folder, or simulated.  [default: embedded FLAIR slices of 300 patients]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: strokereg-study]"
@@ -57,7 +59,7 @@ from strokereg.cli.values import (
 @click.option("--patience", type=click.IntRange(0), help="Stop a segmenter after so many validations without a gain.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
-@click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
 @click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
 @click.option("--dims", type=click.IntRange(2, 3), help="2 for axial slices, 3 for volumes.  [default: 2]")
 @image_options
@@ -102,8 +104,8 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
-    simulates a cohort; the numbers are then not clinical ones.
+    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data
+    it uses real patients of the SOOP data set, one FLAIR slice each; --data simulated makes a cohort of DWI volumes.
     """
     from rich.console import Console
     from rich.markup import escape

@@ -13,7 +13,9 @@ from strokereg.cli.values import Cases, Names, Numbers, Seeds
 @click.command(epilog="Example: strokereg headroom --data cohorts/soop160 --cases 10 --steps 500,1000,2000,4000")
 @click.option("--steps", type=Numbers(), required=True, help="Optimiser steps of the segmenter: 500,1000,2000.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Cohort folder, or simulated.  [default: embedded FLAIR slices of 300 patients]",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the studies.  [default: strokereg-headroom]")
 @click.option("--study", "file", type=click.Path(path_type=Path), help="Study file with the other settings.")

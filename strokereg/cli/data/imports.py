@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Pairs, counted
+from strokereg.cli.values import Names, Pairs, counted
 from strokereg.registry.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to continue.")
 @click.option("--reader", help="Reader of FOLDER.  [default: the one that recognises its layout]")
+@click.option(
+    "--channels", type=Names(), help="Contrasts to import: dwi,FLAIR.  [default: dwi and adc; without DWI, all]"
+)
 @click.option("--images", help="Pattern of the images, for files with any names: '*_dwi.nii.gz'.")
 @click.option("--masks", help="Pattern of the lesion masks: '*_lesion.nii.gz'.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the reader: --set dwi=0.")
 @click.option("--link/--copy", default=False, help="Link or copy the files that stay unchanged.  [default: copy]")
 @click.option("--convert-adc", is_flag=True, help="Convert ADC in 10⁻⁶ mm²/s or mm²/s to 10⁻³ mm²/s.")
 @click.option(
-    "--resample", is_flag=True, help="Resample masks, label maps and ADC that lie on another grid than the DWI."
+    "--resample",
+    is_flag=True,
+    help="Resample images, masks and label maps onto the grid of the first image.",
 )
 @click.option(
     "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trust-shape",
     is_flag=True,
-    help="Give masks, label maps and ADC that lost their affine that of a DWI of the same shape.",
+    help="Give files that lost their affine that of the first image, if it has the same shape.",
 )
 @click.option(
     "--average-directions", is_flag=True, help="Use the geometric mean of several diffusion directions as the DWI."
@@ -54,6 +59,7 @@ def import_(
     folder: Path,
     out: Path,
     reader: str | None,
+    channels: tuple[str, ...] | None,
     images: str | None,
     masks: str | None,
     options: tuple[tuple[str, str], ...],
@@ -79,6 +85,7 @@ def import_(
     patterns = {name: pattern for name, pattern in (("images", images), ("masks", masks)) if pattern is not None}
     settings = ImportSettings(
         reader=reader or ("folder" if patterns else None),
+        channels=channels,
         options=dict(options) | patterns,
         link=link,
         convert_adc=convert_adc,

@@ -16,6 +16,8 @@ from strokereg.registry.errors import InputError
 
 #: Commands whose cohorts show no real patient.
 SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
+#: Maker of the cohort that the package brings.
+EMBEDDED = "strokereg embedded cohort"
 
 #: Name of the description until the last case is written, so that half a cohort is not taken for a cohort.
 UNFINISHED = ".unfinished.json"
@@ -68,6 +70,11 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
 def is_simulated(root: Path) -> bool:
     """True if the dataset's description says that no patient was scanned for the images."""
     return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in read_makers(root))
+
+
+def about_embedded(root: Path) -> str:
+    """What the embedded cohort says of its source; empty for any other cohort."""
+    return next((str(maker.get("Description", "")) for maker in read_makers(root) if maker.get("Name") == EMBEDDED), "")
 
 
 def open_folder(out: Path, description: Mapping[str, Any]) -> bool:

@@ -33,12 +33,17 @@ class _Part(BaseModel):
 
 
 class CohortFacts(_Part):
-    """The cohort that was evaluated on: name, content key, whether simulated, and cases per part of its split."""
+    """The cohort that was evaluated on: name, content key, whether simulated, and cases per part of its split.
+
+    Attributes:
+        about: what the embedded cohort is and where it comes from; empty for others.
+    """
 
     name: str
     fingerprint: str
     simulated: bool
     counts: dict[str, int]
+    about: str = ""
 
 
 class ExternalFacts(_Part):

@@ -174,7 +174,8 @@ def limit_sentences(results: Results) -> list[str]:
             "simulator; do not compare their scores with clinical ones."
         )
     else:
-        lines.append(f"Scores are on the test cases of {study.cohort.name}; they may differ on another cohort.")
+        about = f"{study.cohort.name}: {study.cohort.about} " if study.cohort.about else ""
+        lines.append(f"{about}Scores are on the test cases of {study.cohort.name}; they may differ on another cohort.")
     if study.external:
         count, kind = study.external.cases, "simulated" if study.external.simulated else "real"
         noun = "case" if count == 1 else "cases"

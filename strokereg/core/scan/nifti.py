@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from strokereg.core.scan.content import ITK, NIBABEL, Note, damaged, open_image
-from strokereg.core.scan.placement import Form, affine_of, is_sheared, nearest_rectangular
+from strokereg.core.scan.placement import MNI, Form, affine_of, is_mni, is_sheared, nearest_rectangular
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import FileFault, InputError
 
@@ -26,6 +26,7 @@ class Volume:
     Attributes:
         placed: the file has a sform or qform; without one the affine is a guess from the voxel size.
         notes: what the owner of the file should know, such as forms that contradict.
+        in_mni: the image is in MNI space, by its name (`space-MNI…`) or its header.
     """
 
     data: np.ndarray
@@ -33,6 +34,7 @@ class Volume:
     path: Path
     placed: bool = True
     notes: tuple[Note, ...] = ()
+    in_mni: bool = False
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -75,7 +77,8 @@ def read_volume(path: Path | str, volume: int | Sequence[int] | None = None, pre
     affine, placed, notes = affine_of(path, opened, prefer)
     if not np.isfinite(data).all():
         raise FileFault(path, "holds NaN or infinite voxels", "replace them before use")
-    return Volume(data.reshape(shape[:3]), affine, path, placed, (*opened.notes, *notes))
+    mni = is_mni(path, image, prefer)
+    return Volume(data.reshape(shape[:3]), affine, path, placed, (*opened.notes, *notes), mni)
 
 
 def _voxels(path: Path, image: Any, volume: int | Sequence[int] | None) -> np.ndarray:
@@ -104,10 +107,13 @@ def geometric_mean(volumes: Iterable[np.ndarray]) -> np.ndarray:
     return np.where(positive, np.exp(total / count), 0).astype(np.float32)
 
 
-def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path:
+def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray, in_mni: bool = False) -> Path:
     """Write [X, Y, Z] data with its affine as NIfTI, to a temporary file that is then renamed.
 
     The affine is written as sform and as qform; a qform cannot hold shear, so there the nearest one without is written.
+
+    Args:
+        in_mni: say in the header that the image is in MNI space.
 
     Raises:
         InputError: the folder is missing or cannot be written, or the disk is full.
@@ -117,8 +123,9 @@ def write_volume(path: Path | str, data: np.ndarray, affine: np.ndarray) -> Path
         raise InputError(f"{path}: the output must end in .nii or .nii.gz; rename it")
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call, attr-defined]
     image.header.set_xyzt_units("mm")
-    image.set_sform(affine, code=1)  # both, as programs differ in which they read
-    image.set_qform(nearest_rectangular(affine) if is_sheared(affine) else affine, code=1)
+    code = MNI if in_mni else 1
+    image.set_sform(affine, code)  # both, as programs differ in which they read
+    image.set_qform(nearest_rectangular(affine) if is_sheared(affine) else affine, code)
     try:
         with replacing(path) as temporary:
             nib.save(image, temporary)  # type: ignore[attr-defined]

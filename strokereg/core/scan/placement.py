@@ -14,6 +14,9 @@ from strokereg.registry.errors import FileFault
 
 Form = Literal["sform", "qform"]
 
+#: NIfTI's code for MNI152.
+MNI = 4
+
 #: Largest distance in voxels between the places that qform and sform give to a corner of the grid.
 FORM_TOLERANCE = 0.1
 #: Largest cosine between two axes of a grid that counts as rectangular, as in ITK.
@@ -32,8 +35,7 @@ def affine_of(path: Path, opened: Opened, prefer: Form = "sform") -> tuple[np.nd
     image = opened.image
     forms = _forms(image)
     notes = _sizes(path, opened, forms, prefer)
-    other = next((form for form in forms if form != prefer), None)
-    used = prefer if prefer in forms else other
+    used = _used(forms, prefer)
     affine = np.asarray(image.affine if used is None else forms[used], dtype=np.float64)
     with np.errstate(all="ignore"):
         sound = affine.shape == (4, 4) and np.isfinite(affine).all()
@@ -47,6 +49,12 @@ def affine_of(path: Path, opened: Opened, prefer: Form = "sform") -> tuple[np.nd
         fault = "its affine is sheared, which ITK refuses"
         notes += (Note("sheared", fault, "resample it onto a rectangular grid if another program needs it"),)
     return affine, _placed(image, forms), notes
+
+
+def is_mni(path: Path, image: Any, prefer: Form = "sform") -> bool:
+    """Whether an image is in MNI space, by its name (`space-MNI…`) or by the code of the form that is used."""
+    used = _used(_forms(image), prefer)
+    return "_space-mni" in path.name.lower() or (used is not None and int(image.header[f"{used}_code"]) == MNI)
 
 
 def contradiction(sform: np.ndarray, qform: np.ndarray, shape: tuple[int, ...]) -> str:
@@ -102,6 +110,11 @@ def _forms(image: Any) -> dict[str, np.ndarray]:
                 except (ValueError, nib.spatialimages.HeaderDataError):  # a quaternion that is none
                     continue
     return found
+
+
+def _used(forms: dict[str, np.ndarray], prefer: Form) -> str | None:
+    """The preferred form, or the only one."""
+    return prefer if prefer in forms else next(iter(forms), None)
 
 
 def _sizes(path: Path, opened: Opened, forms: dict[str, np.ndarray], prefer: Form) -> tuple[Note, ...]:

@@ -47,7 +47,7 @@ class SynthesisSettings:
     """Networks and settings of synthetic cases.
 
     Attributes:
-        generator, translator: trained networks.
+        generator, translator: trained networks. Masks of a generator with a true `keeps_place` are not moved.
         stochastic: whether the translator takes noise too.
         table, problem: of both networks.
         prior: where lesions go; see `core.synthesis.placement`.
@@ -112,8 +112,10 @@ class Draft:
     def place(self, masks: np.ndarray, settings: SynthesisSettings) -> None:
         """Put one drawn mask into each waiting unit; units where it does not fit go on waiting."""
         missed, dims = [], settings.problem.dims
+        stay = bool(getattr(settings.generator, "keeps_place", False))
         for i, mask in zip(self.waiting, masks, strict=True):
-            place = settings.prior.draw(self.rng, self.box, float(self.heights[i]) if dims == 2 else None)
+            height = float(self.heights[i]) if dims == 2 else None
+            place = None if stay else settings.prior.draw(self.rng, self.box, height)
             inside = place_mask(mask, self.room[i], None if place is None else place[-dims:])
             if inside is None:
                 missed.append(i)

@@ -56,7 +56,7 @@ FAULTS = {
     "0 and 1 only": faulty_mask(lambda d, a: (d * 0.7, a)),
     "has no split.tsv": lambda root: (root / "split.tsv").unlink(),
     "has no subject in 'val'": lambda root: Split(("sub-01", "sub-02"), (), ("sub-03",)).write(root / "split.tsv"),
-    "names sub-09, which has no DWI": lambda root: Split(("sub-01", "sub-09"), ("sub-02",), ("sub-03",)).write(
+    "names sub-09, which has no image": lambda root: Split(("sub-01", "sub-09"), ("sub-02",), ("sub-03",)).write(
         root / "split.tsv"
     ),
     "is in train and in test": lambda root: (root / "split.tsv").write_text(

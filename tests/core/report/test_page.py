@@ -102,7 +102,11 @@ def test_every_section_is_there(whole: Path, results: Results) -> None:
     assert {attrs["href"] for attrs in outline.all("a")} == {f"#{name}" for name in sections}
     for arm in results.arms:
         assert arm.name in page
-    for words in ("Simulated cohort: these are not clinical numbers", "A gain is reported only if", "Headroom"):
+    for words in (
+        "Simulated cohort: these are not clinical numbers",
+        "A gain is reported only if its 95 % interval is above 0",
+        "Headroom",
+    ):
         assert words in page
     assert results.provenance.command in page
     assert "12 min 2 s of computing in 2 tasks" in page
@@ -224,7 +228,7 @@ def test_one_training_is_never_called_a_gain(build_results: Callable[..., Result
     assert "This study is too small to show a gain or a loss." in page
     result = page[page.index('<section id="result">') : page.index("</section>")]
     assert "p &lt;" not in result
-    assert "adjusted p" not in result
+    assert "; adjusted p" not in result
     assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 

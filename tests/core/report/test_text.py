@@ -107,6 +107,14 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     assert "trained on all training cases" in limits
 
 
+def test_the_embedded_cohort_says_what_it_is(results: Results) -> None:
+    about = "Real patients, one axial FLAIR slice each."
+    cohort = results.study.cohort.model_copy(update={"simulated": False, "name": "soop-flair", "about": about})
+    study = results.study.model_copy(update={"cohort": cohort})
+    first = text.limit_sentences(results.model_copy(update={"study": study}))[0]
+    assert first.startswith(f"soop-flair: {about} Scores are on the test cases of soop-flair")
+
+
 def test_limits_of_the_intervals_are_reported(results: Results, build_results: Callable[..., Results]) -> None:
     said = "Each translator was trained once for all seeds"
     assert said in " ".join(text.limit_sentences(results))

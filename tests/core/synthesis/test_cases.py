@@ -113,6 +113,15 @@ def test_lesions_go_where_the_training_lesions_lie(anatomy):
     assert np.array_equal(again, labels)
 
 
+def test_masks_that_keep_their_place_are_not_moved(anatomy):
+    generator = Everywhere()
+    generator.keeps_place = True
+    labels, _ = compose(anatomy, generator, learn_prior([anatomy], 2))
+    for plane in labels:
+        assert np.argwhere(plane == 3).min() >= 4
+        assert np.argwhere(plane == 3).max() <= 7
+
+
 def test_lesions_that_never_fit_are_drawn_again_counted_and_given_up(anatomy):
     labels, tally = compose(anatomy, Everywhere(True), NOWHERE)
     assert (labels != 3).all()

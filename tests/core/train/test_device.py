@@ -25,6 +25,15 @@ def draw(step, device, progress):
     return Batch(torch.zeros(1), torch.zeros(1), torch.zeros(1), progress)
 
 
+@pytest.mark.parametrize(
+    ("amx", "avx", "chosen"), [(False, False, "fp32"), (True, False, "bf16"), (False, True, "bf16")]
+)
+def test_auto_takes_bf16_on_cpus_that_compute_in_it(monkeypatch, amx, avx, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+    assert choose_precision("auto", torch.device("cpu")) == chosen
+
+
 def test_devices_and_precisions_that_are_not_there():
     assert choose_device("cpu").type == "cpu"
     assert choose_precision("fp32", torch.device("cpu")) == "fp32"

@@ -7,13 +7,14 @@ Faults that prevent reading (truncated files, wrong dimensions, NaN, singular af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from strokereg.core.cohort.case import check_labels, check_mask
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.contrasts import ANATOMICAL
 from strokereg.core.scan.grid import brain_median, foreground
 from strokereg.core.scan.nifti import Volume, check_same_grid
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
@@ -30,7 +31,7 @@ FULL_SCALE, SATURATED = (1023, 4095, 16383, 32767, 65535), 0.001
 
 @dataclass(frozen=True)
 class Parts:
-    """The readable parts of a case: `dwi`, `adc`, `mask`, `dseg` → volume."""
+    """The readable parts of a case: contrasts, `mask`, `dseg` → volume."""
 
     case: str
     volumes: dict[str, Volume]
@@ -40,6 +41,11 @@ class Parts:
     def images(self) -> dict[str, Volume]:
         """The images, without mask and label map."""
         return {part: volume for part, volume in self.volumes.items() if part not in ("mask", "dseg")}
+
+    @property
+    def first(self) -> str | None:
+        """The contrast that defines the grid, as far as it is readable."""
+        return next(iter(self.images), None)
 
     def warn(self, rule: str, part: str, fault: str, fix: str) -> Finding:
         """A warning about one part."""
@@ -54,11 +60,11 @@ class Parts:
 
 
 def same_grid(parts: Parts) -> Iterator[Finding]:
-    """Every part lies on the grid of the DWI."""
-    dwi = parts.volumes.get("dwi")
+    """Every part lies on the grid of the first image. An anatomical image may not, as long as no training uses it."""
     for part, volume in parts.volumes.items():
-        if dwi is not None and part != "dwi":
-            yield from parts.fail("same_grid", part, check_same_grid, dwi, volume)
+        if parts.first is not None and part != parts.first:
+            for finding in parts.fail("same_grid", part, check_same_grid, parts.volumes[parts.first], volume):
+                yield replace(finding, severe=part not in ANATOMICAL)
 
 
 def notes(parts: Parts) -> Iterator[Finding]:
@@ -78,11 +84,10 @@ def placed(parts: Parts) -> Iterator[Finding]:
 
 def voxel_size(parts: Parts) -> Iterator[Finding]:
     """Voxels have the size of those in brain scans."""
-    dwi = parts.volumes.get("dwi")
-    if dwi is not None and not all(EDGES[0] <= edge <= EDGES[1] for edge in dwi.spacing):
-        edges = " × ".join(f"{edge:.3g}" for edge in dwi.spacing)
+    if parts.first is not None and not all(EDGES[0] <= edge <= EDGES[1] for edge in parts.images[parts.first].spacing):
+        edges = " × ".join(f"{edge:.3g}" for edge in parts.images[parts.first].spacing)
         fault = f"its voxels measure {edges} mm, unlike any brain scan"
-        yield parts.warn("voxel_size", "dwi", fault, "check that the header is in mm")
+        yield parts.warn("voxel_size", parts.first, fault, "check that the header is in mm")
 
 
 def not_constant(parts: Parts) -> Iterator[Finding]:
@@ -95,14 +100,14 @@ def not_constant(parts: Parts) -> Iterator[Finding]:
 
 
 def saturated(parts: Parts) -> Iterator[Finding]:
-    """Bright voxels of a DWI are not cut off at the largest number of the scanner."""
-    dwi = parts.volumes.get("dwi")
-    if dwi is None or _is_constant(dwi.data) or (top := float(dwi.data.max())) not in FULL_SCALE:
-        return
-    share = float(np.mean(dwi.data[foreground(dwi.data)] == top))
-    if share > SATURATED:
-        fault = f"{share:.1%} of the brain has the value {top:g}, so bright voxels are cut off"
-        yield parts.warn("saturated", "dwi", fault, "convert the scan again without clipping")
+    """Bright voxels of an image are not cut off at the largest number of the scanner."""
+    for part, volume in parts.images.items():
+        if part == "adc" or _is_constant(volume.data) or (top := float(volume.data.max())) not in FULL_SCALE:
+            continue
+        share = float(np.mean(volume.data[foreground(volume.data)] == top))
+        if share > SATURATED:
+            fault = f"{share:.1%} of the brain has the value {top:g}, so bright voxels are cut off"
+            yield parts.warn("saturated", part, fault, "convert the scan again without clipping")
 
 
 def binary_mask(parts: Parts) -> Iterator[Finding]:
@@ -120,10 +125,10 @@ def known_labels(parts: Parts) -> Iterator[Finding]:
 
 def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
     """The lesion lies inside the brain. A mask that is stored upside down does not."""
-    dwi, mask = parts.volumes.get("dwi"), parts.volumes.get("mask")
-    if dwi is None or mask is None or dwi.data.shape != mask.data.shape or not (mask.data > 0).any():
+    image, mask = parts.volumes.get(parts.first or ""), parts.volumes.get("mask")
+    if image is None or mask is None or image.data.shape != mask.data.shape or not (mask.data > 0).any():
         return
-    outside = float(np.mean(~foreground(dwi.data)[mask.data > 0]))
+    outside = float(np.mean(~foreground(image.data)[mask.data > 0]))
     if outside > 0.5:
         fault = f"{outside:.0%} of the lesion lies outside the brain"
         yield parts.warn("lesion_in_brain", "mask", fault, "check whether the mask is flipped or of another case")

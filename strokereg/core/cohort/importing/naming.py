@@ -10,6 +10,7 @@ from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.contrasts import contrast_of, folder_of, space_of
 from strokereg.registry.errors import InputError
 
 
@@ -23,17 +24,23 @@ class Visit:
 
     @property
     def name(self) -> str:
-        """The stem of its file names."""
+        """Subject and session, joined."""
         return f"{self.subject}_{self.session}" if self.session else self.subject
 
     @property
+    def stem(self) -> str:
+        """What its file names begin with: the name, and the space of the first image if its file name has one."""
+        space = space_of(self.files.images[self.files.first])
+        return f"{self.name}_{space}" if space else self.name
+
+    @property
     def folder(self) -> Path:
-        """Folder of its files, below the cohort and below each derivative."""
-        return layout.folder_of(self.subject, self.session)
+        """Folder of its first image, below the cohort, and of mask and label map, below each derivative."""
+        return layout.folder_of(self.subject, self.session, folder_of(self.files.first))
 
     def is_in(self, cohort: Path) -> bool:
-        """True if the cohort has its DWI, which is moved there last."""
-        return any((cohort / self.folder).glob(f"{self.name}_dwi.nii*"))
+        """True if the cohort has its first image, which is moved there last."""
+        return any(contrast_of(path) == self.files.first for path in (cohort / self.folder).glob(f"{self.stem}_*.nii*"))
 
 
 def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]]:
@@ -57,8 +64,9 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
             continue
         known = subjects.setdefault(subject.casefold(), files.subject)
         if known != files.subject and _fold(known) == _fold(files.subject):
+            first = files.images[files.first]
             raise InputError(
-                f"{files.images['dwi']}: the subjects {known} and {files.subject} differ only in upper and lower case "
+                f"{first}: the subjects {known} and {files.subject} differ only in upper and lower case "
                 "or in the form of a letter, which are one folder on some systems; rename one of the two"
             )
         visit = Visit(files, f"sub-{subject}", f"ses-{session}" if session else None)

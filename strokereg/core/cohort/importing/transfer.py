@@ -17,6 +17,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
 from strokereg.core.scan.bvalues import DIRECTIONS, highest_shell, read_bvalues, strongest_volume
 from strokereg.core.scan.content import open_image
+from strokereg.core.scan.contrasts import WEIGHTED, canonical_channels, folder_of
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
 from strokereg.core.scan.placement import Form
@@ -33,10 +34,13 @@ class ImportSettings:
         options: options of the reader.
         link: link the files that can stay as they are (hard links, or symbolic ones to another file system).
         convert_adc: convert ADC maps of another known unit to 10⁻³ mm²/s.
-        resample: resample masks, label maps and ADC onto the grid of the DWI where they lie on another one.
+        resample: resample images, masks and label maps onto the grid of the first image where they lie on another one.
         lesion_label: the value that means lesion in the masks; None if they hold 0 and 1.
+        channels: contrasts to import, the one that defines the grid first; None for the diffusion images, or for all
+            images of a case that has no DWI.
         prefer: the form of the header that is right where sform and qform contradict.
-        trust_shape: give masks, label maps and ADC without an affine of their own that of a DWI of the same shape.
+        trust_shape: give images, masks and label maps without an affine of their own that of a first image of the same
+            shape.
         average_directions: import a diffusion series of several directions as their geometric mean.
     """
 
@@ -46,9 +50,14 @@ class ImportSettings:
     convert_adc: bool = False
     resample: bool = False
     lesion_label: int | None = None
+    channels: tuple[str, ...] | None = None
     prefer: Form = "sform"
     trust_shape: bool = False
     average_directions: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channels is not None:
+            object.__setattr__(self, "channels", canonical_channels(self.channels))
 
     def plain(self) -> dict[str, Any]:
         """The settings that decide what is in the cohort: all but `link`."""
@@ -57,7 +66,8 @@ class ImportSettings:
 
 
 def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, labels: bool) -> CaseFiles:
-    """Put the files of a visit into two existing folders: images into `raw`, mask and label map into `derived`.
+    """Put the files of a visit into two existing folders: images into `raw/dwi` or `raw/anat`, mask and label
+    map into `derived`.
 
     A file is copied or linked byte for byte. It is rewritten if it is one volume of a 4D file or no NIfTI file, or if a
     conversion that `settings` asks for is needed. Rewritten masks are uint8.
@@ -69,21 +79,23 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
         FileFault: a file that cannot be read, or that needs a conversion that was not asked for.
     """
     files, images = visit.files, {}
-    dwi = _read_image("dwi", visit, settings)
+    grid = _read_image(files.first, visit, settings)
     for part, path in files.images.items():
-        volume = dwi if part == "dwi" else _read_image(part, visit, settings)
-        rewritten = _convert_image(part, volume, dwi, settings)
-        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten or _renew(volume), settings)
+        volume = grid if part == files.first else _read_image(part, visit, settings)
+        rewritten = _convert_image(part, volume, grid, settings) or _renew(volume)
+        folder = raw / folder_of(part)
+        folder.mkdir(exist_ok=True)
+        images[part] = _put(path, folder / f"{visit.stem}_{part}", rewritten, settings)
     mask = dseg = None
     if files.mask is not None:
         volume = read_volume(files.mask, prefer=settings.prefer)
-        rewritten = _convert_mask(volume, dwi, settings) or _renew(volume, np.uint8)
-        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, settings)
+        rewritten = _convert_mask(volume, grid, settings) or _renew(volume, np.uint8)
+        mask = _put(files.mask, derived / f"{visit.stem}_desc-lesion_mask", rewritten, settings)
     if files.dseg is not None and labels:
         volume = read_volume(files.dseg, prefer=settings.prefer)
-        moved = _onto_grid(volume, dwi, 0, settings)
+        moved = _onto_grid(volume, grid, 0, settings)
         rewritten = _typed(moved, np.uint16) if moved else _renew(volume, np.uint16)
-        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, settings)
+        dseg = _put(files.dseg, derived / f"{visit.stem}_dseg", rewritten, settings)
     return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
 
@@ -102,7 +114,7 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
 def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
     """Read an image: one volume of a 4D file, or the mean of the diffusion directions in it."""
     path, wanted = visit.files.images[part], visit.files.volumes.get(part)
-    if part != "dwi" or wanted is not None:
+    if part not in WEIGHTED or wanted is not None:
         return read_volume(path, wanted, settings.prefer)
     values = read_bvalues(path)
     highest = highest_shell(values)
@@ -118,9 +130,9 @@ def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
     return read_volume(path, highest, settings.prefer)
 
 
-def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> Volume | None:
+def _convert_image(part: str, volume: Volume, grid: Volume, settings: ImportSettings) -> Volume | None:
     """The converted image; None if no conversion is needed."""
-    moved = None if part == "dwi" else _onto_grid(volume, dwi, 1, settings)
+    moved = None if volume is grid else _onto_grid(volume, grid, 1, settings)
     if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
@@ -130,7 +142,7 @@ def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSetti
     return moved
 
 
-def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> Volume | None:
+def _convert_mask(volume: Volume, grid: Volume, settings: ImportSettings) -> Volume | None:
     """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if no conversion is needed."""
     label = settings.lesion_label
     if label is not None:
@@ -138,7 +150,7 @@ def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> Volu
     elif volume.data.max() not in (0, 1) and np.unique(volume.data).size == 2 and volume.data.min() == 0:
         high = volume.data.max()
         raise FileFault(volume.path, f"holds 0 and {high:g}", f"give --lesion-label {high:g} if that is the lesion")
-    moved = _onto_grid(volume, dwi, 1, settings)
+    moved = _onto_grid(volume, grid, 1, settings)
     if moved is not None:
         # Only values between 0 and 1 are cut: others are a fault, which the checks report.
         binary = np.isin(volume.data, (0, 1)).all()
@@ -146,15 +158,15 @@ def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> Volu
     return _typed(volume, np.uint8) if label is not None else None
 
 
-def _onto_grid(volume: Volume, dwi: Volume, order: int, settings: ImportSettings) -> Volume | None:
-    """The volume on the grid of the DWI, if it lies on another one and the settings allow to bring it there."""
-    if settings.trust_shape and lost_header(dwi, volume):
-        return replace(volume, affine=dwi.affine)
-    if not settings.resample or not _off_grid(volume, dwi):
+def _onto_grid(volume: Volume, grid: Volume, order: int, settings: ImportSettings) -> Volume | None:
+    """The volume on the grid of the first image, if it lies on another one and the settings allow to bring it there."""
+    if settings.trust_shape and lost_header(grid, volume):
+        return replace(volume, affine=grid.affine, in_mni=grid.in_mni)
+    if not settings.resample or not _off_grid(volume, grid):
         return None
-    if lost_header(dwi, volume):  # resampled from a place where it never was, it would be empty
-        check_same_grid(dwi, volume)
-    return replace(volume, data=onto(volume, dwi, order), affine=dwi.affine)
+    if lost_header(grid, volume):  # resampled from a place where it never was, it would be empty
+        check_same_grid(grid, volume)
+    return replace(volume, data=onto(volume, grid, order), affine=grid.affine)
 
 
 def _renew(volume: Volume, kind: type = np.float32) -> Volume | None:
@@ -182,7 +194,7 @@ def _off_grid(volume: Volume, grid: Volume) -> bool:
 def _put(source: Path, stem: Path, rewritten: Volume | None, settings: ImportSettings) -> Path:
     """Put a file under its new name: with its own ending, or `.nii.gz` if it is rewritten."""
     if rewritten is not None:
-        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten.data, rewritten.affine)
+        return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten.data, rewritten.affine, rewritten.in_mni)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
     source = source.resolve()
     try:

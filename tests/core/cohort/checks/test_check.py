@@ -34,7 +34,7 @@ def test_the_split_and_the_table_are_part_of_the_list(real):
     [finding] = check_data(real.root).errors
     assert str(finding) == f"{split}: sub-01 is in train and in test; keep it in one of them"
     split.write_text("participant_id\tsplit\nsub-07\ttrain\n")
-    assert "names sub-07, which has no DWI" in str(check_data(real.root).errors[0])
+    assert "names sub-07, which has no image" in str(check_data(real.root).errors[0])
     (real.root / "derivatives" / "truth" / "dseg.tsv").unlink()
     assert "add the label table" in " ".join(map(str, check_data(real.root).warnings))
 

@@ -73,10 +73,12 @@ def test_settings_that_decide_the_content_are_plain():
         "convert_adc": False,
         "resample": False,
         "lesion_label": 2,
+        "channels": None,
         "prefer": "sform",
         "trust_shape": False,
         "average_directions": False,
     }
+    assert ImportSettings(channels=("DWI", "flair")).plain()["channels"] == ("dwi", "FLAIR")
 
 
 def test_the_form_that_is_preferred_is_the_only_one_in_the_cohort(bring, save, source, tmp_path):
@@ -170,3 +172,42 @@ def test_resampling_does_not_make_a_mask_of_a_label_map(bring, save, source, tmp
     affine = nib.load(source / "Pat_1_lesion.nii.gz").affine
     save(source / "Pat_1_lesion.nii.gz", np.pad(mask, 1), affine @ nib.affines.from_matvec(np.eye(3), [-1, -1, -1]))
     assert "holds 0 and 1 only" in bring(source, tmp_path / "out", resample=True).left_out["Pat_1"]
+
+
+@pytest.fixture
+def anatomical(tmp_path, source):
+    """BIDS with a FLAIR as .mgz, a T1w as 4D file on another grid, and a mask without affine; header says MNI."""
+    image = nib.load(source / "Pat_1_dwi.nii.gz")
+    data, root = np.asarray(image.dataobj), tmp_path / "bids"
+    (root / "sub-1" / "anat").mkdir(parents=True)
+    (root / "derivatives" / "m" / "sub-1" / "anat").mkdir(parents=True)
+    (root / "dataset_description.json").write_text("{}")
+    nib.save(nib.MGHImage(data.astype(np.float32), image.affine), root / "sub-1" / "anat" / "sub-1_FLAIR.mgz")
+    moved = image.affine @ nib.affines.from_matvec(np.eye(3), [-1, -1, -1])
+    t1w = nib.Nifti1Image(np.pad(data, 1)[..., None], moved)
+    t1w.set_sform(moved, 4)
+    nib.save(t1w, root / "sub-1" / "anat" / "sub-1_T1w.nii.gz")
+    mask = nib.Nifti1Image(np.asarray(nib.load(source / "Pat_1_lesion.nii.gz").dataobj), np.eye(4))
+    nib.save(mask, root / "derivatives" / "m" / "sub-1" / "anat" / "sub-1_desc-lesion_mask.nii.gz")
+    return root
+
+
+def test_anatomical_images_are_read_and_placed_as_diffusion_images_are(anatomical, tmp_path):
+    def bring(out, **settings):
+        return import_data(anatomical, tmp_path / out, ImportSettings(**settings))
+
+    assert "import it with --trust-shape" in bring("a", channels=("FLAIR",)).left_out["sub-1"]
+    assert "import with --resample" in bring("b", trust_shape=True).left_out["sub-1"]
+    assert bring("c", trust_shape=True, resample=True).left_out == {}
+    case = open_cohort(tmp_path / "c").cases[0]
+    flair, t1w, mask = (read_volume(path) for path in (*case.images.values(), case.mask))
+    assert case.first == "FLAIR"
+    np.testing.assert_allclose(t1w.data, flair.data, rtol=1e-5)
+    np.testing.assert_allclose(mask.affine, flair.affine, atol=1e-5)
+
+
+def test_a_rewritten_image_stays_in_mni_space(anatomical, tmp_path):
+    (anatomical / "derivatives" / "m" / "sub-1" / "anat" / "sub-1_desc-lesion_mask.nii.gz").unlink()
+    assert import_data(anatomical, tmp_path / "out", ImportSettings(channels=("T1w",))).left_out == {}
+    volume = read_volume(open_cohort(tmp_path / "out").cases[0].images["T1w"])
+    assert (volume.in_mni, volume.data.ndim) == (True, 3)
