@@ -34,6 +34,7 @@ from strokereg.cli.values import (
 @click.option("--study", "file", type=click.Path(path_type=Path), help="Study file; command-line options override it.")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--validation-cases", type=int, help="Validation cases that choose weights.  [default: all]")
+@click.option("--patience", type=int, help="Stop a segmenter after so many evaluations without gain.  [default: never]")
 @click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
 @click.option(
     "--external", type=click.Path(path_type=Path), help="Second cohort, from elsewhere, to evaluate on as well."
@@ -62,10 +63,11 @@ from strokereg.cli.values import (
 @image_options
 @click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--flips", is_flag=True, help="Average predictions over the image and its mirror image (twice the time).")
-@click.option("--device", help="auto, cpu, cuda or mps.")
-@click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@click.option("--device", help="auto, cpu, cuda (all GPUs), cuda:N or mps.")
+@click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.")
+@click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads per worker (affects results).  [default: 1]")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, more with GPUs]")
 @click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
@@ -83,10 +85,12 @@ def compare(
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
+    patience: int | None,
     spacing: float | None,
     all_for_synthesis: bool,
     mixed_only: bool,
     flips: bool,
+    deterministic: bool,
     workers: int | None,
     executor: str,
     step_limit: int | None,
@@ -118,6 +122,8 @@ def compare(
         "all_for_synthesis": all_for_synthesis or None,
         "mixed_only": mixed_only or None,
         "flips": flips or None,
+        "budgets": None if patience is None else {"segmenter": {"patience": patience}},
+        "deterministic": deterministic or None,
     }
     asked = merge(kept, given, flags)
     asked.setdefault("models", ("pix2pix", "spade") if asked.get("preset") == "smoke" else ())

@@ -22,6 +22,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--batch-size", type=int, help="Samples in each step.  [default: 16]")
 @click.option("--cases", type=int, help="Use only the first training cases of the split.  [default: all]")
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
+@click.option("--patience", type=int, help="Stop a segmenter after so many evaluations without gain.  [default: never]")
 @click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option(
@@ -78,8 +79,11 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
     ) as progress:
         bar = progress.add_task(f"preparing {data.name}", total=None, losses="")
 
+        latest: dict[str, float] = {}  # keeps the validation Dice between evaluations
+
         def on_step(step: int, losses: dict[str, float]) -> None:
-            text = "  ".join(f"{key} {value:.3g}" for key, value in losses.items())
+            latest.update(losses)
+            text = "  ".join(f"{key} {value:.3g}" for key, value in latest.items())
             progress.update(bar, description=f"training {name}", completed=step, total=trainer.steps, losses=text)
 
         callbacks = TrainingCallbacks(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import DIED, STEP_LIMIT, Executor, Message, Pool, attempt
+from strokereg.core.study.executor import ATTEMPTS, DIED, STEP_LIMIT, Executor, Message, Pool, attempt, resolve_kind
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import perform
 from strokereg.registry.errors import InputError, RunFailed
@@ -39,6 +39,18 @@ class DaskExecutor(Executor):
         super().__init__(step_limit)
         self.address = address
 
+    def resolve(self, device: str, precision: str) -> tuple[str, str]:
+        """The kind of device and the precision that one of the workers would use; the others must have the same.
+
+        Raises:
+            InputError: no scheduler at the address, or a worker without that device.
+        """
+        with _connect(self.address) as client:
+            try:
+                return client.submit(resolve_kind, device, precision, pure=False).result(_ANSWER)
+            except TimeoutError as error:
+                raise InputError(f"--executor dask://{self.address}: it has no free worker; start one") from error
+
     @contextlib.contextmanager
     def open_pool(self, context: StudyContext) -> Iterator[Pool]:
         """Connect to the scheduler.
@@ -57,6 +69,7 @@ class _Cluster(Pool):
         self.client, self.context = client, context
         self.running = dict[str, Any]()  # task key → future
         self.places = dict[str, str]()  # task key → address of the worker that started it
+        self.shortages = dict[str, int]()  # task key → how often memory ran out
         self.heard: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
         client.subscribe_topic(_TOPIC, lambda event: self.heard.put((event[1][0], Message(*event[1][1]))))
 
@@ -89,6 +102,12 @@ class _Cluster(Pool):
             message = _outcome(self.running.pop(key))
             if message.kind == "wrong input":
                 self.client.cancel(list(self.running.values()))
+            elif message.kind in ("failed", "out of memory"):
+                self._renew(self.places.get(key, ""))  # a GPU may be of no use to its process any more
+            if message.kind == "out of memory":
+                self.shortages[key] = self.shortages.get(key, 0) + 1
+                again = self.shortages[key] < ATTEMPTS
+                message = Message("died") if again else Message("failed", message.text)
             yield key, message
 
     def give_up(self, key: str) -> bool:
@@ -96,9 +115,13 @@ class _Cluster(Pool):
         if self.running[key].key not in self.client.processing().get(place, ()):
             return False  # its worker died, and no other one has taken the task yet
         self.client.cancel([self.running.pop(key)])
+        self._renew(place)
+        return True
+
+    def _renew(self, place: str) -> None:
+        """Restart the process of a worker."""
         with contextlib.suppress(ValueError, TimeoutError):  # a worker without a nanny takes no other task
             self.client.restart_workers([place], timeout=_RESTART, raise_for_error=False)
-        return True
 
 
 def _connect(address: str) -> Client:

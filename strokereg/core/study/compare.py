@@ -23,10 +23,11 @@ from strokereg.core.study.collect import collect, examples, histories, read_curv
 from strokereg.core.study.context import StudyContext, make_context
 from strokereg.core.study.estimate import Estimate, estimate_study
 from strokereg.core.study.executor import STEP_LIMIT, Executor, NoCallbacks, StudyCallbacks, TrackedCallbacks
-from strokereg.core.study.local import LocalExecutor, default_workers
+from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings, complete_settings
+from strokereg.core.study.slots import count_cores, default_slots
 from strokereg.core.study.store import adopt, known_stores, note_study
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.tracking import open_tracking
@@ -46,7 +47,8 @@ class RunOptions:
         store: folder of trainings and databases; by default `runs` in the study's folder. Finished work of other
             studies on this machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
-        workers: processes; by default one per core, or one on a GPU.
+        workers: processes; by default one per core, and on GPUs also one for each training that fits; see
+            `core.study.slots`.
         step_limit: seconds without a step until a task counts as hung and its arm fails.
         track: names of experiment trackers, such as "tensorboard".
         callbacks: informed of the progress.
@@ -106,9 +108,9 @@ def compare(
     """
     out, address = Path(out), _scheduler(run.executor)
     settings = complete_settings(models, data, preset, **changes)
-    workers = _workers(settings, run)
+    executor = _executor(address, settings, run)
+    settings = _resolved(settings, executor)
     cohort, external = _open(settings, data, run)
-    executor = DaskExecutor(address, run.step_limit) if address else LocalExecutor(workers, run.step_limit)
     tracking = open_tracking(run.track, out, run.on_warning)
     try:
         context = make_context(settings, cohort, _store(out, run).absolute(), external, run.callbacks.preparing)
@@ -132,9 +134,12 @@ def estimate(
         InputError: see `compare`.
     """
     settings = complete_settings(models, data, preset, **changes)
+    slots = default_slots(choose_device(settings.device), run.workers)
+    executor = _executor(_scheduler(run.executor), settings, run)
+    settings = _resolved(settings, executor)
     cohort, external = _open(settings, data, run)
     context = make_context(settings, cohort, _store(Path(out), run), external, run.callbacks.preparing)
-    return estimate_study(context, _workers(settings, run), known_stores(cache_folder()))
+    return estimate_study(context, slots.trainings, known_stores(cache_folder()))
 
 
 def run_study(
@@ -190,8 +195,15 @@ def _scheduler(executor: str) -> str | None:
     return address
 
 
-def _workers(settings: StudySettings, run: RunOptions) -> int:
-    return run.workers or default_workers(choose_device(settings.device))
+def _executor(address: str | None, settings: StudySettings, run: RunOptions) -> Executor:
+    if address:
+        return DaskExecutor(address, run.step_limit)
+    return LocalExecutor(default_slots(choose_device(settings.device), run.workers), run.step_limit)
+
+
+def _resolved(settings: StudySettings, executor: Executor) -> StudySettings:
+    device, precision = executor.resolve(settings.device, settings.precision)
+    return settings.model_copy(update={"device": device, "precision": precision})
 
 
 def _store(out: Path, run: RunOptions) -> Path:
@@ -213,6 +225,6 @@ def _embedded(settings: StudySettings, run: RunOptions) -> Path:
     return simulate_cohort(
         cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
         Simulation(wanted.cases, shape=wanted.shape, spacing=wanted.spacing),
-        _workers(settings, run),
+        run.workers or count_cores(),
         on_progress=lambda done, total: run.callbacks.preparing("simulating the embedded cohort", done, total),
     )

@@ -15,7 +15,7 @@ from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
 from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
-from strokereg.core.train.device import choose_device, choose_precision
+from strokereg.core.train.device import resolve
 from strokereg.core.train.prepared import check_cases
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError
@@ -76,7 +76,9 @@ def make_context(
             that cannot be built as asked.
     """
     cache = cache_folder().absolute() / "prepared"
-    choose_precision(settings.precision, choose_device(settings.device))
+    if "auto" in (settings.device, settings.precision):  # keys of trainings name what is used
+        device, precision = resolve(settings.device, settings.precision)
+        settings = settings.model_copy(update={"device": device.partition(":")[0], "precision": precision})
     external_cases = external.cases if external else ()
     for case in external_cases:
         if external and case.mask is None:

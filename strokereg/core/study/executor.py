@@ -16,14 +16,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
+import torch
+
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task
 from strokereg.core.study.tasks import Report, is_done
+from strokereg.core.train.device import resolve
 from strokereg.core.train.tracking import Tracking
 from strokereg.registry.errors import InputError, StrokeregError
 
 #: Seconds without a sign of life until a task counts as hung: far beyond any step that is worth waiting for.
 STEP_LIMIT = 3600.0
+#: Workers that a task may lose until it counts as failed.
+ATTEMPTS = 2
 #: The reason given for a task that lost its worker too often.
 DIED = "its worker process died repeatedly; is there enough memory?"
 
@@ -88,7 +93,7 @@ _REPORT_EVERY = 1.0  # seconds after which a slow task reports a step that would
 class Message(NamedTuple):
     """What a worker reports: it has started, a step, and how its task ended."""
 
-    kind: Literal["started", "step", "done", "failed", "wrong input", "died"]
+    kind: Literal["started", "step", "done", "failed", "wrong input", "died", "out of memory"]
     text: str = ""
     step: int = 0
     total: int = 0
@@ -124,6 +129,10 @@ class Executor(ABC):
 
     def __init__(self, step_limit: float = STEP_LIMIT):
         self.step_limit = step_limit
+
+    def resolve(self, device: str, precision: str) -> tuple[str, str]:
+        """The kind of device and the precision that the workers use, without `auto`."""
+        return resolve_kind(device, precision)
 
     @abstractmethod
     def open_pool(self, context: StudyContext) -> AbstractContextManager[Pool]:
@@ -231,6 +240,12 @@ class Silence:
         )
 
 
+def resolve_kind(device: str, precision: str) -> tuple[str, str]:
+    """As `core.train.device.resolve`, without the number of a GPU: a worker sees only one."""
+    chosen, precision = resolve(device, precision)
+    return chosen.partition(":")[0], precision
+
+
 def attempt(
     context: StudyContext, task: Task, needs: dict[str, Task], perform: Perform, send: Callable[[Message], object]
 ) -> Message:
@@ -254,7 +269,21 @@ def attempt(
     except StrokeregError as error:
         return Message("failed", str(error))
     except Exception as error:  # a plugin may raise anything; its arm fails and the others go on
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error):
+            return Message("out of memory", _out_of_memory(context, task))
         return Message(
             "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
         )
     return Message("done")
+
+
+def _out_of_memory(context: StudyContext, task: Task) -> str:
+    device, budget = context.settings.device, context.settings.budgets.get(task.kind)
+    where, fix = "memory ran out", "use fewer --workers"
+    if device.startswith("cuda") and torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        where = f"the memory of the GPU ran out ({free / 1e9:.1f} of {total / 1e9:.1f} GB are free)"
+    if budget is not None:
+        where += f" with batches of {budget.batch_size}"
+        fix = f"lower --batch-size {task.kind}={budget.batch_size} or --patch, or {fix}"
+    return f"{where}, twice; {fix}"

@@ -2,7 +2,10 @@
 
 Every worker computes with a fixed number of threads, so results do not depend on how many workers there are. A worker
 that dies (killed, out of memory) costs its own task only. The task is tried once more, from its checkpoint, when no
-other task is running, in case they used the memory that it lacked.
+other task is running, in case they used the memory that it lacked. A worker whose task failed is ended, since a GPU
+may be of no use to its process any more.
+
+On a machine with GPUs, each worker sees one of them, or none for tasks without a network (see `core.study.slots`).
 
 Workers talk through pipes rather than `concurrent.futures`: a process pool does not say whose worker died, and may not
 notice while another one is busy.
@@ -22,11 +25,10 @@ import torch
 
 from strokereg.core.storage.workers import end_with_parent
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
+from strokereg.core.study.executor import ATTEMPTS, DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
 from strokereg.core.study.plan import Task
+from strokereg.core.study.slots import Slots, needs_device
 from strokereg.core.study.tasks import perform
-
-_ATTEMPTS = 2  # workers that a task may lose until it counts as failed
 
 _NO_START = (
     "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
@@ -34,28 +36,21 @@ _NO_START = (
 )
 
 
-def default_workers(device: torch.device) -> int:
-    """One process on a GPU; on a CPU one for each core that this process may use."""
-    if device.type != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class LocalExecutor(Executor):
     """Processes on this machine.
 
     Args:
-        workers: processes at a time.
+        slots: the places for processes; a number stands for as many processes without a GPU of their own.
         step_limit: see `Executor`.
     """
 
-    def __init__(self, workers: int, step_limit: float = STEP_LIMIT):
+    def __init__(self, slots: Slots | int, step_limit: float = STEP_LIMIT):
         super().__init__(step_limit)
-        self.workers = workers
+        self.slots = Slots(slots) if isinstance(slots, int) else slots
 
     @contextlib.contextmanager
     def open_pool(self, context: StudyContext) -> Iterator[Pool]:
-        pool = _Processes(context, self.workers)
+        pool = _Processes(context, self.slots)
         try:
             yield pool
         finally:
@@ -63,18 +58,25 @@ class LocalExecutor(Executor):
 
 
 class _Processes(Pool):
-    def __init__(self, context: StudyContext, workers: int):
-        self.context, self.workers = context, workers
+    def __init__(self, context: StudyContext, slots: Slots):
+        self.context, self.slots = context, slots
         self.busy, self.idle = list[_Worker](), list[_Worker]()
         self.deaths = dict[str, int]()
 
     def has_room(self, task: Task) -> bool:
         if task.key in self.deaths:  # what lost a worker before gets the machine to itself
             return not self.busy
-        return len(self.busy) < self.workers and not any(worker.key in self.deaths for worker in self.busy)
+        if any(worker.key in self.deaths for worker in self.busy):
+            return False
+        return self.slots.place([worker.gpu for worker in self.busy], needs_device(self.context, task)) is not None
 
     def start(self, task: Task, needs: dict[str, Task]) -> None:
-        worker = self.idle.pop() if self.idle else _Worker(self.context, perform)
+        gpu = self.slots.place([worker.gpu for worker in self.busy], needs_device(self.context, task))
+        assert gpu is not None
+        fitting = [worker for worker in self.idle if worker.gpu == gpu]
+        if fitting:
+            self.idle.remove(fitting[0])
+        worker = fitting[0] if fitting else _Worker(self.context, perform, gpu)
         self.busy.append(worker)
         worker.begin(task, needs)
 
@@ -86,11 +88,14 @@ class _Processes(Pool):
         for pipe in wait(by_pipe, seconds):
             worker = by_pipe[pipe]
             message = worker.listen()
-            if message.kind == "died":
-                message = self._bury(worker)
+            if message.kind in ("died", "out of memory"):
+                message = self._bury(worker, message.text or DIED)
             elif message.kind not in ("started", "step"):
                 self.busy.remove(worker)
-                self.idle.append(worker)
+                if message.kind == "done":
+                    self.idle.append(worker)
+                else:
+                    worker.end()
             yield worker.key, message
 
     def give_up(self, key: str) -> bool:
@@ -103,23 +108,28 @@ class _Processes(Pool):
         for worker in (*self.busy, *self.idle):
             worker.end()
 
-    def _bury(self, worker: _Worker) -> Message:
+    def _bury(self, worker: _Worker, reason: str) -> Message:
         self.busy.remove(worker)
         worker.end()
         self.deaths[worker.key] = self.deaths.get(worker.key, 0) + 1
-        return Message("died") if self.deaths[worker.key] < _ATTEMPTS else Message("failed", DIED)
+        return Message("died") if self.deaths[worker.key] < ATTEMPTS else Message("failed", reason)
 
 
 class _Worker:
-    """A process that does one task at a time and ends with the process that started it."""
+    """A process that does one task at a time and ends with the process that started it.
 
-    def __init__(self, context: StudyContext, perform: Perform):
+    Args:
+        gpu: the only GPU that it sees, as CUDA numbers or names it; "" for none.
+    """
+
+    def __init__(self, context: StudyContext, perform: Perform, gpu: str):
         spawn = multiprocessing.get_context("spawn")
+        self.gpu = gpu
         self.key = ""
         self.serves = False  # once it has started, which takes some seconds
         self.reused = False
         self.pipe, far_end = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(far_end, context, perform), daemon=True)
+        self._process = spawn.Process(target=_serve, args=(far_end, context, perform, gpu), daemon=True)
         self._process.start()
         far_end.close()  # so that reading fails once the worker is gone
 
@@ -148,7 +158,8 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, context: StudyContext, perform: Perform) -> None:
+def _serve(pipe: Connection, context: StudyContext, perform: Perform, gpu: str) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before anything here uses CUDA
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
     pipe.send(Message("started"))
@@ -158,3 +169,5 @@ def _serve(pipe: Connection, context: StudyContext, perform: Perform) -> None:
         except EOFError:
             return
         pipe.send(attempt(context, task, needs, perform, pipe.send))
+        if torch.cuda.is_initialized():  # others share the GPU
+            torch.cuda.empty_cache()

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.settings import LIBRARY, StudySettings
-from strokereg.core.train.device import choose_device, choose_precision
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -217,6 +217,7 @@ def record_of(context: StudyContext, task: Task) -> Record:
             seed=task.seed,
             device=context.settings.device,
             precision=context.settings.precision,
+            deterministic=context.settings.deterministic,
             threads=context.settings.threads,
         ).model_dump(),
     )
@@ -336,7 +337,9 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     )
     record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
-    described = record.model_dump(mode="json", exclude={"validation": True, "cohort": {"path", "name", "key", "fold"}})
+    unused: dict[str, Any] = {"validation": True, "trainer": {"checkpoint_seconds"}}
+    unused["cohort"] = {"path", "name", "key", "fold"}
+    described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
     if architecture == LIBRARY:
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
@@ -355,18 +358,17 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
 def cost_of(context: StudyContext, task: Task) -> str:
     """Key of all that determines how long one step of a task takes on one machine."""
     settings, dataset = context.settings, context.dataset
-    device = choose_device(settings.device)  # that of an "auto" differs from machine to machine
     evaluated = [len(files) for files in (dataset.validation_files, dataset.test_files, context.external)]
     about: list[object] = [task.kind, task.architecture, dataset.problem.model_dump(), dataset.preparation.model_dump()]
-    about += [settings.options.get(task.architecture, {}), device.type]
-    about += [choose_precision(settings.precision, device), settings.threads]
+    about += [settings.options.get(task.architecture, {}), settings.device, settings.precision, settings.threads]
     match task.kind:
         case TaskKind.DATABASE:
             about += [task.public, settings.generators]
         case TaskKind.QUALITY:
             about += [task.cases, settings.synthetic_cases, evaluated]
         case TaskKind.SEGMENTER:
-            about += [settings.budgets[task.kind].batch_size, settings.flips, evaluated]
+            budget = settings.budgets[task.kind]
+            about += [budget.batch_size, settings.flips, evaluated, budget.evaluations, budget.patience]
         case _:
             about += [settings.budgets[task.kind].batch_size]
     return digest(about)[:16]

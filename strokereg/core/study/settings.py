@@ -73,13 +73,14 @@ class StudySettings(Options):
         mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
-        fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
+        fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
+            otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
         quality: measure every synthetic database: image_quality to real images, and whether it copies training images.
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
         embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
-        device, precision, threads: see `core.train.trainer.TrainerSettings`.
+        device, precision, deterministic, threads: see `core.train.trainer.TrainerSettings`.
     """
 
     models: tuple[str, ...]
@@ -102,14 +103,15 @@ class StudySettings(Options):
     mask_library: Path | None = None
     flips: bool = False
     synthetic_cases: int = Field(default=40, ge=1)
-    fresh_translators: bool = False
+    fresh_translators: bool = True
     all_for_synthesis: bool = False
     quality: bool = True
     budgets: dict[str, Budget]
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     embedded: Embedded
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    deterministic: bool = False
     threads: int = Field(default=1, ge=1)
 
     @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")
@@ -167,7 +169,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seeds": (0, 1, 2, 3, 4),
         "spacing": (2.0, 2.0, 2.0),
         "synthetic_cases": 400,
-        "fresh_translators": True,
         "budgets": {
             "generator": {"steps": 20000, "batch_size": 32},
             "translator": {"steps": 20000, "batch_size": 16},

@@ -33,7 +33,7 @@ from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.device import choose_device, seed_everything
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
-from strokereg.core.train.sampler import cut, sampler_of
+from strokereg.core.train.sampler import Prefetcher, cut, sampler_of
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.core.train.validation import Prediction, Validator, choose_postprocessing, predict_case
 from strokereg.registry.catalogue import build, spec_of
@@ -82,6 +82,7 @@ def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: R
     Raises:
         StrokeregError: as training and reading raise them.
     """
+    torch.set_num_threads(context.settings.threads)
     folder = context.store / task.folder
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder, lambda: report(0, task.steps, {})):
@@ -144,10 +145,13 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
     validator = None
     if task.kind is TaskKind.SEGMENTER:
         validator = Validator(context.dataset.validation, context.dataset.problem.size, context.settings.flips)
-    with _of_the_architecture():
-        model = train_run(
-            folder, record, sampler.batch, lambda step, losses: report(step, settings.steps, losses), validator
-        )
+
+    def on_step(step: int, losses: dict[str, float]) -> None:
+        report(step, settings.steps, losses)
+
+    # Beside a GPU a thread draws ahead; on a CPU all cores are at work already.
+    with _of_the_architecture(), Prefetcher(sampler, workers=int(settings.device != "cpu")) as prefetcher:
+        model = train_run(folder, record, prefetcher.batch, on_step, validator)
     if task.kind is not TaskKind.SEGMENTER:
         return {}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.cohort.cohort import open_cohort
@@ -24,9 +25,10 @@ from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.compare import DEFAULTS, RunOptions
 from strokereg.core.study.context import StudyContext, make_context
-from strokereg.core.study.local import LocalExecutor, default_workers
+from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.plan import Plan, PlannedTraining, Task, TaskKind, plan_training
 from strokereg.core.study.settings import study_settings, typed_options
+from strokereg.core.study.slots import default_slots
 from strokereg.core.study.tasks import outcome
 from strokereg.core.synthesis.cases import render
 from strokereg.core.train.device import choose_device, seed_everything
@@ -113,7 +115,10 @@ def evaluate_translators(
         if name not in known:
             raise InputError(f"--set {name}.…: {name} is not among the models; name it with --models")
     settings = typed_options(settings, known)
-    executor = LocalExecutor(run.workers or default_workers(choose_device(settings.device)))
+    here = choose_device(settings.device)
+    executor = LocalExecutor(default_slots(here, run.workers))
+    device, precision = executor.resolve(settings.device, settings.precision)
+    settings = settings.model_copy(update={"device": device, "precision": precision})
     cohort = open_cohort(Path(data))
     context = make_context(settings, cohort, out / "runs", None, run.callbacks.preparing)
     make_folder(out)
@@ -136,9 +141,11 @@ def evaluate_translators(
     )
     cases = [*context.dataset.validation, *tested]
     truth = [view_case(case, context.dataset.problem) for case in cases]
-    segmenter = load_model(context.store / feature_network.folder)[1].to(choose_device(settings.device))
+    segmenter = load_model(context.store / feature_network.folder)[1].to(here)
     measures = ImageComparison(truth, context.dataset.table.lesion, partial(deep_features, segmenter))
-    translated = {task.architecture: _translate(context, task, truth) for task in tasks if task.key not in failures}
+    translated = {
+        task.architecture: _translate(context, task, truth, here) for task in tasks if task.key not in failures
+    }
     evaluated = TranslatorEvaluation(
         cohort=cohort.name,
         simulated=cohort.simulated,
@@ -170,9 +177,9 @@ def evaluate_translators(
     return evaluated
 
 
-def _translate(context: StudyContext, task: Task, views: Sequence[View]) -> list[np.ndarray]:
+def _translate(context: StudyContext, task: Task, views: Sequence[View], here: torch.device) -> list[np.ndarray]:
     """A translator's images of the same label maps, one noise vector a slice or volume."""
-    model = load_model(context.store / task.folder)[1].to(choose_device(context.settings.device))
+    model = load_model(context.store / task.folder)[1].to(here)
     seed_everything(task.seed)
     stochastic = spec_of(task.architecture).stochastic
     return [render(model, view.labels, stochastic) for view in views]

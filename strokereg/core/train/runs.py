@@ -178,11 +178,12 @@ def _identity(record: Record) -> dict[str, Any]:
             "chosen_step": True,
             "validation_dice": True,
             "versions": True,
-            "validation": record.role is not Role.SEGMENTER,  # which chooses its weights on them
             "cohort": {"path", "name"},
             "trainer": {"checkpoint_seconds"},
         },
     )
+    if record.role is not Role.SEGMENTER:  # which chooses its weights on them
+        del identity["validation"]
     if "device" in identity["trainer"]:
         identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
     return identity

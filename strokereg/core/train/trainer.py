@@ -253,7 +253,7 @@ class Trainer:
                 raise StrokeregError(
                     f"{self.name}: moves() yields the player {name!r}, but players() has only: {known}"
                 )
-            values = torch.stack([value.float() for value in losses.values()])
+            values = torch.stack([value.float().reshape(()) for value in losses.values()])
             self._move(name, values.sum(), progress)
             played.update(zip((f"{name}/{loss}" for loss in losses), values.detach(), strict=True))
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from strokereg.core.report.results import Results
 from strokereg.core.report.table import print_table, write_csv
+from strokereg.core.report.text import RULE
 
 
 def printed(results: Results, width: int = 120) -> str:
@@ -22,7 +23,7 @@ def test_headroom_comes_first_and_limits_last(results: Results) -> None:
     assert lines[0].startswith("Headroom, clinical only, all 36 cases compared with 10: +")
     assert "Simulated cohort: these are not clinical numbers" in lines[-4]
     assert lines[-3].startswith("External: 1 real case of elsewhere")
-    assert lines[-1] == "A gain without its interval is not reported as a gain."
+    assert lines[-1] == RULE
 
 
 def test_one_row_per_arm_as_the_paper_prints_it(results: Results) -> None:
@@ -40,7 +41,7 @@ def test_one_seed_without_external(build_results: Callable[..., Results]) -> Non
     text = printed(build_results(seeds=1, external=0))
     assert text.count("±") == 1  # in the header alone
     assert "external" not in text.lower()
-    assert "adjusted p" not in text
+    assert "; adjusted p" not in text
     assert "interval over cases only" in text
 
 

@@ -5,11 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import SimpleNamespace
+from typing import ClassVar
 
+import torch
+
+from strokereg.core.study.plan import TaskKind
 from strokereg.registry.errors import InputError
 
 
-def is_done(folder, task):
+class Context:
+    """What the processes need of a study's context."""
+
+    def __init__(self, store):
+        self.store, self.settings = store, Settings()
+
+
+class Settings:
+    device = "cpu"
+    budgets: ClassVar = {TaskKind.SEGMENTER: SimpleNamespace(batch_size=8)}
+
+
+def is_done(context, task):
+    folder = context.store
     return (folder / f"{task.key}.done").exists()
 
 
@@ -18,7 +36,8 @@ def begun(folder, key):
     return sorted(folder.glob(f"{key}.begun-*"))
 
 
-def work(folder, task, needs, report):
+def work(context, task, needs, report):
+    folder = context.store
     attempt = len(begun(folder, task.key)) + 1
     (folder / f"{task.key}.begun-{attempt}").touch(exist_ok=False)
     report(1, task.steps, {"loss": 0.5})
@@ -33,18 +52,35 @@ def work(folder, task, needs, report):
         case "mortal":
             if attempt == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            others = {path.name.split(".")[0] for path in folder.glob("*.begun-*")} - {"mortal"}
-            if all((folder / f"{other}.done").exists() for other in others):
-                (folder / "mortal.alone").touch()
+            note_if_alone(folder, "mortal")
+        case "greedy":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        case "greedy-once":
+            if attempt == 1:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            note_if_alone(folder, "greedy-once")
+        case "gpu-a" | "gpu-b":
+            (folder / f"{task.key}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+            wait_until(lambda: len(list(folder.glob("*.gpu"))) == 2)  # both are at work at the same time
+        case "process-a" | "process-b":
+            (folder / f"{task.key}.process").write_text(str(os.getpid()))
         case "leaves":
             os._exit(1)
         case "hangs":
             time.sleep(600)
         case "raises":
+            (folder / "raises.process").write_text(str(os.getpid()))
             raise ValueError("first line\nsecond line")
         case "wrong":
             raise InputError("scan.nii.gz: is empty; give another")
     (folder / f"{task.key}.done").touch()
+
+
+def note_if_alone(folder, name):
+    """Leave a file if every other task that was begun is done or has failed."""
+    others = {path.name.split(".")[0] for path in folder.glob("*.begun-*")} - {name, "greedy"}
+    if all((folder / f"{other}.done").exists() for other in others):
+        (folder / f"{name}.alone").touch()
 
 
 def wait_until(holds, limit=120.0):

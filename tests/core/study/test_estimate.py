@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from strokereg.core.study.estimate import estimate_study, span
 from strokereg.core.study.plan import Task, TaskKind, make_plan
@@ -48,9 +47,9 @@ def test_times_of_the_cpu_say_nothing_of_a_gpu(small_cohort, tmp_path, small_con
     twice = {"steps": {"segmenter": 8, "generator": 2}, "models": ("carvemix",), "quality": False}
     context = small_context(small_cohort, tmp_path / "store", **twice)
     assert estimate_study(context, 1, [store]).seconds is not None
-    monkeypatch.setattr("strokereg.core.study.plan.choose_device", lambda name: torch.device("cuda"))
-    monkeypatch.setattr("strokereg.core.study.plan.choose_precision", lambda name, device: "fp32")
-    assert estimate_study(context, 1, [store]).seconds is None
+    monkeypatch.setattr("strokereg.core.study.context.resolve", lambda device, precision: ("cuda", "fp32"))
+    moved = small_context(small_cohort, tmp_path / "store", **twice)
+    assert estimate_study(moved, 1, [store]).seconds is None
 
 
 def test_what_is_done_takes_no_time(small_cohort, small_context, small_study):

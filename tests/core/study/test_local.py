@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from strokereg.core.study import executor, local
-from strokereg.core.study.local import LocalExecutor, default_workers
+from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.plan import Task, TaskKind
+from strokereg.core.study.slots import Slots
 from strokereg.registry.errors import InputError
 
 
@@ -45,7 +44,7 @@ def run(tmp_path, monkeypatch):
 
     def do(tasks, workers=2, **settings):
         callbacks = Recorder()
-        return LocalExecutor(workers, **settings).run(tmp_path, tasks, callbacks), callbacks
+        return LocalExecutor(workers, **settings).run(hands.Context(tmp_path), tasks, callbacks), callbacks
 
     yield do
     sys.modules.pop("hands", None)
@@ -128,6 +127,29 @@ def test_wrong_input_ends_the_study(run, tmp_path):
     assert attempts(tmp_path, "plain") == 0
 
 
-def test_processes_by_default():
-    assert default_workers(torch.device("cuda")) == 1
-    assert 1 <= default_workers(torch.device("cpu")) <= (os.cpu_count() or 1)
+@pytest.mark.slow
+def test_a_worker_whose_task_failed_does_no_other(run, tmp_path):
+    """A failed assertion on a GPU spoils the process for every later task."""
+    failures, _ = run([task("raises"), task("process-a"), task("process-b")], workers=1)
+    assert failures == {"raises": "ValueError: first line"}
+    spoilt, *others = ((tmp_path / f"{name}.process").read_text() for name in ("raises", "process-a", "process-b"))
+    assert spoilt not in others
+    assert others[0] == others[1]  # a sound one is used again
+
+
+@pytest.mark.slow
+def test_out_of_memory_is_tried_once_more_alone_and_then_explained(run, tmp_path):
+    failures, _ = run([task("greedy"), task("greedy-once"), task("plain")])
+    assert failures == {
+        "greedy": "memory ran out with batches of 8, twice; "
+        "lower --batch-size segmenter=8 or --patch, or use fewer --workers"
+    }
+    assert attempts(tmp_path, "greedy") == attempts(tmp_path, "greedy-once") == 2
+    assert (tmp_path / "greedy-once.alone").exists()
+
+
+@pytest.mark.slow
+def test_each_worker_sees_the_gpu_of_its_place(run, tmp_path):
+    failures, _ = run([task("gpu-a"), task("gpu-b")], workers=Slots(3, ("4", "7")))
+    assert failures == {}
+    assert {(tmp_path / f"gpu-{name}.gpu").read_text() for name in "ab"} == {"4", "7"}

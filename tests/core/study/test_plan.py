@@ -8,6 +8,7 @@ import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.study import context as context_module
 from strokereg.core.study.context import make_context
 from strokereg.core.study.plan import list_arms, make_plan, record_of
 from strokereg.core.study.settings import study_settings
@@ -71,7 +72,7 @@ def kinds(plan):
 
 
 def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
-    plan = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
+    plan = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True, fresh_translators=False))
     assert [(arm.settings.training, arm.settings.model, arm.cases) for arm in plan.arms] == [
         ("clinical", None, 3),
         ("synthetic", "pix2pix", 3),
@@ -93,8 +94,10 @@ def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
 
 
 def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
-    fresh = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=True))
+    fresh = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1)))
     assert kinds(fresh).count("translator") == 4
+    shared = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=False))
+    assert kinds(shared).count("translator") == 2
     loose = make_plan(context_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
@@ -116,7 +119,7 @@ def test_another_augmentation_makes_other_trainings_of_that_role_alone(small_coh
 
 
 def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
-    changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True}
+    changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True, "fresh_translators": False}
     plan = make_plan(context_of(small_cohort, tmp_path, **changes))
     assert kinds(plan) == ["database"] + ["segmenter"] * 6
     [mixture] = [task for task in plan.tasks.values() if task.kind == "database"]
@@ -183,3 +186,15 @@ def test_wrong_settings_show_before_any_work(small_cohort, tmp_path, changes, fa
     with pytest.raises(InputError, match=fault):
         context_of(small_cohort, tmp_path / "store", **changes)
     assert not (tmp_path / "store").exists()
+
+
+def test_keys_name_the_device_and_the_precision_that_auto_stands_for(small_cohort, tmp_path, monkeypatch):
+    """A training in fp32 on a CPU is not taken for one in bf16 on a GPU."""
+    plans = {}
+    for device, precision in (("cpu", "fp32"), ("cpu", "bf16"), ("cuda:0", "fp32"), ("cuda:1", "fp32")):
+        monkeypatch.setattr(context_module, "resolve", lambda *asked, found=(device, precision): found)
+        context = context_of(small_cohort, tmp_path, models=("carvemix",), quality=False)
+        assert (context.settings.device, context.settings.precision) == (device.partition(":")[0], precision)
+        plans[device, precision] = {key for key, task in make_plan(context).tasks.items() if task.kind == "segmenter"}
+    assert not plans["cpu", "fp32"] & (plans["cpu", "bf16"] | plans["cuda:0", "fp32"])
+    assert plans["cuda:0", "fp32"] == plans["cuda:1", "fp32"]

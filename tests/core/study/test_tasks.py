@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+
+from strokereg.core.study import tasks
+from strokereg.core.study.plan import TaskKind, make_plan
+from strokereg.core.train.sampler import Sampler
+
 
 def test_a_study_has_it_beside_every_gain(small_study):
     """A mixed case is its host nearly everywhere; a random contrast shares no more than the outline with it."""
@@ -18,3 +28,38 @@ def test_a_study_has_it_beside_every_gain(small_study):
     assert "of the synthetic images are closer to a training image" in page
     assert 'id="quality"' in page
     assert (small_study.json.parent / "table.tex").is_file()
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", "MainThread"), ("cuda", "batches_0")])
+def test_beside_a_gpu_batches_are_drawn_ahead(small_cohort, tmp_path, small_context, monkeypatch, device, threads):
+    context = small_context(small_cohort, tmp_path, models=("carvemix",), quality=False)
+    context = replace(context, settings=context.settings.model_copy(update={"device": device}))
+    task = next(task for task in make_plan(context).tasks.values() if task.kind is TaskKind.SEGMENTER)
+    drawn, draft = [], Sampler.draft
+
+    def watched(self, step, device="cpu"):
+        drawn.append(threading.current_thread().name)
+        return draft(self, step, "cpu")
+
+    class Trained(Exception):
+        pass
+
+    def train(folder, record, draw, on_step, validator):
+        draw(0, "cpu", 0.0)
+        raise Trained
+
+    monkeypatch.setattr(Sampler, "draft", watched)
+    monkeypatch.setattr(tasks, "train_run", train)
+    with pytest.raises(Trained):
+        tasks.perform(context, task, {}, lambda *_: None)
+    assert set(drawn) == {threads}
+
+
+def test_every_task_computes_with_the_threads_that_were_asked_for(small_cohort, tmp_path, small_context, monkeypatch):
+    """A task that trains nothing used to take all cores."""
+    context = small_context(small_cohort, tmp_path, models=("carvemix",), quality=False, threads=2)
+    mixture = next(task for task in make_plan(context).tasks.values() if task.kind is TaskKind.DATABASE)
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    tasks.perform(context, mixture, {}, lambda *_: None)
+    assert asked == [2]

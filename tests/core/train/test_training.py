@@ -22,14 +22,18 @@ def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     progress, steps = [], []
     callbacks = TrainingCallbacks(
-        on_progress=lambda done, total: progress.append((done, total)), on_step=lambda step, losses: steps.append(step)
+        on_progress=lambda done, total: progress.append((done, total)),
+        on_step=lambda step, losses: steps.append((step, *losses)),
     )
     run, record = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
     assert str(run) == "runs/unet"
     assert progress[0] == (0, 7)
     assert sorted(progress)[-1] == (7, 7)
-    assert steps == [1, 2, 3]
+    names = ("segmenter/cross_entropy", "segmenter/dice_loss")
+    assert steps == [*((step, *names) for step in (1, 2, 3)), (3, "validation/dice")]
     assert record.done
+    assert record.chosen_step == 3
+    assert 0 <= record.validation_dice <= 1
     assert record.options == {"widths": [4, 8]}
     assert record.trainer["device"] != "auto"
     assert record.trainer["precision"] != "auto"
@@ -37,7 +41,7 @@ def test_a_run_and_its_record(small_cohort, tmp_path, monkeypatch):
     assert (record.trainer["steps"], record.cohort["training_cases"]) == (3, 3)
     again, same = strokereg.train("unet", small_cohort, settings=SETTINGS, callbacks=callbacks)
     assert (again, same) == (run, record)
-    assert steps == [1, 2, 3]
+    assert len(steps) == 4
 
 
 def test_settings_can_be_plain_values():
