@@ -41,6 +41,7 @@ from strokereg.cli.values import (
 )
 @click.option("--fold", type=int, help="Cross-validation fold, from 1; give each its own --out.  [default: split.tsv]")
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
+@click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")

@@ -62,6 +62,7 @@ class Study(_Part):
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: one training of every arm for each.
         validation_cases: how many chose weights and postprocessing.
+        start: the run whose weights the segmenters began with, and its cohort; empty for random weights.
         steps: optimiser steps per role; the same for every arm.
         augment: changes to the usual augmentation, by role; none is left out.
         spacing: grid that networks see, mm along R, A, S.
@@ -78,6 +79,7 @@ class Study(_Part):
     cases: list[int]
     seeds: list[int]
     validation_cases: int = 0
+    start: str = ""
     steps: dict[str, int]
     augment: dict[str, dict[str, float]] = {}
     spacing: tuple[float, float, float]

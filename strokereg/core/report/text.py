@@ -195,6 +195,8 @@ def limit_sentences(results: Results) -> list[str]:
             else "Each translator was trained anew for each seed, so the intervals cover variation between its "
             "trainings."
         )
+    if study.start:
+        lines.append(f"The segmenters of all arms began with the weights of the run {study.start}.")
     return [*lines, *validation_sentences(results), RULE]
 
 

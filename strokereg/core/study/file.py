@@ -17,7 +17,7 @@ import tomli_w
 from strokereg.core.study.settings import TABLES, StudySettings, architectures, complete_settings, study_settings
 from strokereg.registry.errors import InputError, did_you_mean
 
-PATHS = ("data", "external", "anatomies", "mask_library")
+PATHS = ("data", "external", "anatomies", "mask_library", "start")
 
 
 def read_study(path: Path | str) -> dict[str, Any]:

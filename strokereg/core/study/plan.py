@@ -220,6 +220,7 @@ def record_of(context: StudyContext, task: Task) -> Record:
             deterministic=context.settings.deterministic,
             threads=context.settings.threads,
         ).model_dump(),
+        start=context.start if task.kind is TaskKind.SEGMENTER else None,
     )
 
 
@@ -338,6 +339,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
     unused: dict[str, Any] = {"validation": True, "trainer": {"checkpoint_seconds"}}
+    unused["start"] = {"path", "run"}
     unused["cohort"] = {"path", "name", "key", "fold"}
     described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]

@@ -61,6 +61,7 @@ class StudySettings(Options):
         validation_cases: number of validation cases that choose weights and postprocessing, the first of the split; 0
             stands for all.
         seeds: one training of every arm for each.
+        start: run whose weights the segmenters of all arms begin with; None for random ones.
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts.
         spacing: network grid in mm along R, A, S.
@@ -90,6 +91,7 @@ class StudySettings(Options):
     cases: tuple[int, ...] = Field(default=(10,), min_length=1)
     validation_cases: int = Field(default=0, ge=0)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    start: Path | None = None
     headroom: bool = True
     channels: tuple[str, ...] = ("dwi",)
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = DEFAULT_SPACING

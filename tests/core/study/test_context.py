@@ -10,8 +10,9 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.split import Split
 from strokereg.core.simulate import Simulation, simulate_cohort
 from strokereg.core.study.context import make_context
-from strokereg.core.study.plan import make_plan
+from strokereg.core.study.plan import TaskKind, make_plan, record_of
 from strokereg.core.study.settings import complete_settings
+from strokereg.core.train.record import Record
 from strokereg.registry.errors import InputError
 
 
@@ -61,3 +62,22 @@ def test_a_study_can_use_fewer_validation_cases(small_cohort, tmp_path):
 def test_a_negative_number_of_validation_cases_is_refused(small_cohort):
     with pytest.raises(InputError, match="validation_cases=-1"):
         complete_settings((), small_cohort, "smoke", validation_cases=-1)
+
+
+def test_all_segmenters_of_a_study_start_from_a_run(small_cohort, unet_run, tmp_path):
+    def context(**changes):
+        options = {"unet": {"widths": Record.read(unet_run).options["widths"]}}
+        changes = {"options": options} | changes
+        settings = complete_settings(("carvemix",), small_cohort, "smoke", **changes)
+        return make_context(settings, open_cohort(small_cohort), tmp_path / "store")
+
+    def segmenters(made):
+        return [task for task in make_plan(made).tasks.values() if task.kind is TaskKind.SEGMENTER]
+
+    usual, begun = context(), context(start=unet_run)
+    assert {record_of(begun, task).start.run for task in segmenters(begun)} == {unet_run.name}
+    assert not {task.key for task in segmenters(usual)} & {task.key for task in segmenters(begun)}
+    with pytest.raises(InputError, match="trains one segmenter"):
+        context(start=unet_run, segmenters=("unet", "dynunet"))
+    with pytest.raises(InputError, match="is a run of unet, not of dynunet"):
+        context(start=unet_run, segmenters=("dynunet",), options={})
