@@ -1,4 +1,4 @@
-# make demo   set up, then run the study on the embedded default cohort
+# make demo   set up, then run a study on the embedded cohort of real patients
 # make test   set up with the development tools, then everything that CI checks
 # make lint   ruff and mypy only            make bench  the benchmarks
 # make docs   the documentation as a site in build/site
@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MODELS ?= pix2pix,spade
+MODELS ?= pix2pix,spade,carvemix
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -16,7 +16,7 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
-	$(BIN)/strokereg compare --models $(MODELS)
+	$(BIN)/strokereg compare --models $(MODELS) --generator mask-library --mixed-only
 
 # One process a core, each with torch on one thread; a file's tests stay together, so they share what they set up.
 test: lint

@@ -26,7 +26,7 @@ from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import read_volume
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.window import slide
-from strokereg.export.runtime.session import OnnxRuntime
+from strokereg.export.runtime.session import EngineSettings, OnnxRuntime
 
 _PATCH, _ROUNDS = (48, 48), 7
 
@@ -72,7 +72,7 @@ def _nnunet_python() -> str:
 
 
 def _runtime(model: Path, image: np.ndarray, median: np.ndarray) -> Callable[[], np.ndarray]:
-    session = OnnxRuntime(model, threads=1, cpu=True)
+    session = OnnxRuntime(model, settings=EngineSettings(device="cpu", threads=1))
 
     def run(windows: np.ndarray) -> np.ndarray:
         return session.run({"image": windows, "median": np.broadcast_to(median, (len(windows), 1))})

@@ -24,7 +24,7 @@ from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.train.record import Record
 from strokereg.export.exporter import ExportData, ExportSettings, export_model
-from strokereg.export.runtime.session import OnnxRuntime, OpenVino
+from strokereg.export.runtime.session import EngineSettings, OnnxRuntime, OpenVino
 from strokereg.export.verify.timing import head_labels
 from strokereg.registry.catalogue import build
 from strokereg.registry.problem import Problem
@@ -102,8 +102,8 @@ def test_images_a_second(name, tmp_path, capsys):
     full, small = export_model(network, record, tmp_path, settings, data)
     ways = {
         "eager": _torch(network, inputs),
-        "strokereg, onnxruntime": OnnxRuntime(full, threads=1, cpu=True).run,
-        "strokereg, int8, onnxruntime": OnnxRuntime(small, threads=1, cpu=True).run,
+        "strokereg, onnxruntime": OnnxRuntime(full, settings=EngineSettings(device="cpu", threads=1)).run,
+        "strokereg, int8, onnxruntime": OnnxRuntime(small, settings=EngineSettings(device="cpu", threads=1)).run,
         "strokereg, int8, OpenVINO": OpenVino(small, "int8", 1).run,
     }
     if name == "spade":

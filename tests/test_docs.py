@@ -119,6 +119,13 @@ def test_the_documentation_stays_short():
     assert sum(len(text_of(page).split()) for page in counted) <= 14_000
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_scripts_that_start_processes_have_a_main_guard(page):
+    for block in re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL):
+        if re.search(r"strokereg\.(compare|simulate_cohort)\(", block):
+            assert 'if __name__ == "__main__":' in block
+
+
 def test_the_code_names_pages_that_exist():
     files = [path for room in ("strokereg", "tests", "benchmarks", "examples") for path in (ROOT / room).rglob("*.py")]
     names = {name for path in files for name in re.findall(r"\bdocs/[\w/.-]+\.(?:md|json|txt)\b", text_of(path))}

@@ -12,8 +12,8 @@ from strokereg.cli.values import Numbers
 
 @click.command(epilog="Examples: strokereg bench runs/unet --threads 1 · strokereg bench unet.onnx --json")
 @click.argument("target", type=click.Path(path_type=Path), metavar="BUNDLE|RUN")
-@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Calls of each engine.")
-@click.option("--batch", type=click.IntRange(1), help="Items of a batch.  [default: 16, in 3D 1]")
+@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Number of calls of each engine.")
+@click.option("--batch", type=click.IntRange(1), help="Items per batch.  [default: 16, in 3D 1]")
 @click.option("--size", type=Numbers(), help="Size of an item, [Z,]Y,X.  [default: the size trained on]")
 @click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads.  [default: each engine's own choice]")
 @click.option("--compile", "compiled", is_flag=True, help="Also time torch.compile, which warms up for a minute.")

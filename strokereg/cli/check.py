@@ -45,8 +45,8 @@ def check(
     """Run the conformance checks on a model, in each dimension that it offers.
 
     NAME is what 'strokereg models' lists, or package.module:Class with --role. The model is built, trained for a few
-    steps on toy brains, resumed, exported and compared. This takes well under a minute for a small network. Exit code 1
-    if a check fails; the output gives the rule, what was observed and how to fix it.
+    steps on toy brains, resumed, exported and compared. This takes well under a minute for a small network. If a check
+    fails, the output gives the rule, what was observed and how to fix it, and the exit code is 1.
     """
     from strokereg.testing import conformance
 

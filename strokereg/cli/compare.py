@@ -25,7 +25,9 @@ from strokereg.cli.values import (
     "--models", type=Names(), help="Translators and mixers to compare: pix2pix,carvemix.  [default: clinical only]"
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Cohort folder, or simulated.  [default: embedded FLAIR slices of 300 patients]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: strokereg-study]"
@@ -34,7 +36,6 @@ from strokereg.cli.values import (
 @click.option("--study", "file", type=click.Path(path_type=Path), help="Study file; command-line options override it.")
 @click.option("--cases", type=Cases(), help="Numbers of clinical training cases: 10,50,all.")
 @click.option("--validation-cases", type=int, help="Validation cases that choose weights.  [default: all]")
-@click.option("--patience", type=int, help="Stop a segmenter after so many evaluations without gain.  [default: never]")
 @click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
 @click.option(
     "--external", type=click.Path(path_type=Path), help="Second cohort, from elsewhere, to evaluate on as well."
@@ -56,6 +57,7 @@ from strokereg.cli.values import (
     "--all-for-synthesis", is_flag=True, help="Train generator and translators on all training cases, as in the paper."
 )
 @click.option("--steps", type=Pairs(), multiple=True, help="Optimiser steps of a role: --steps segmenter=2000.")
+@click.option("--patience", type=click.IntRange(0), help="Stop a segmenter after so many validations without a gain.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
@@ -103,8 +105,8 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data it
-    simulates a cohort; the numbers are then not clinical ones.
+    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data
+    it uses real patients of the SOOP data set, one FLAIR slice each; --data simulated makes a cohort of DWI volumes.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -119,11 +121,11 @@ def compare(
     example = (given["models"] or kept.get("models") or ("pix2pix",))[0]
     flags = {
         "options": split_options(dict(options), example),
+        "budgets": None if patience is None else {"segmenter": {"patience": patience}},
         "spacing": None if spacing is None else (spacing,) * 3,
         "all_for_synthesis": all_for_synthesis or None,
         "mixed_only": mixed_only or None,
         "flips": flips or None,
-        "budgets": None if patience is None else {"segmenter": {"patience": patience}},
         "deterministic": deterministic or None,
     }
     asked = merge(kept, given, flags)

@@ -1,4 +1,4 @@
-"""Prints what `compare --dry-run` found."""
+"""Print the plan and the estimated time of a study, for `compare --dry-run`."""
 
 from __future__ import annotations
 

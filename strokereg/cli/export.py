@@ -22,7 +22,7 @@ from strokereg.cli.values import Names
     type=Names(),
     default="onnx",
     show_default=True,
-    help="Out of onnx, torchscript, pt2, scan, and the folders triton, monai and web, separated by commas.",
+    help="Formats, comma separated: onnx, torchscript, pt2, scan, or the folders triton, monai and web.",
 )
 @click.option(
     "--precision",
@@ -30,7 +30,7 @@ from strokereg.cli.values import Names
     type=Names(),
     default="fp32",
     show_default=True,
-    help="Out of fp32, fp16, bf16 and int8; below fp32 only as ONNX, with its loss measured on validation cases.",
+    help="fp32, fp16, bf16 or int8, comma separated; below fp32 only ONNX, with its loss measured on validation cases.",
 )
 @click.option(
     "--force", is_flag=True, help="Write a lower precision even if its loss is too large; its metadata says so."
@@ -43,8 +43,8 @@ from strokereg.cli.values import Names
     "--check",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write nothing; compare FILE with RUN, with the run in whose folder it lies, or with the network's answers "
-    "stored in it.",
+    help="Write nothing; compare FILE with RUN, with the run in whose folder it is, or with the network outputs that "
+    "it contains.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def export(

@@ -1,4 +1,4 @@
-"""What commands that work through many scans print: a line for each as it is done, failures at the end, or JSON."""
+"""The output of commands that process many scans: one line per finished scan, failures at the end, or JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Findings:
         as_json: print one JSON text at the end instead of lines.
         places: files and folders of the command line. A failure of a single file ends the command, and its JSON is
             not a list.
-        sentence: makes a line from the content of a result's JSON.
+        sentence: makes the line of a result from its JSON.
     """
 
     def __init__(self, as_json: bool, places: Sequence[Path], sentence: Callable[[dict[str, Any]], str]) -> None:
@@ -35,7 +35,7 @@ class Findings:
         self.failed: list[tuple[ScanFiles, InputError]] = []
 
     def callbacks(self) -> Callbacks:
-        """What the runtime calls."""
+        """The callbacks for the runtime."""
         from strokereg.export.runtime.outputs import Callbacks
 
         return Callbacks(self._start, self._add, self._fail)

@@ -13,10 +13,12 @@ from strokereg.cli.values import Cases, Names, Numbers, Seeds
 @click.command(epilog="Example: strokereg headroom --data cohorts/soop160 --cases 10 --steps 500,1000,2000,4000")
 @click.option("--steps", type=Numbers(), required=True, help="Optimiser steps of the segmenter: 500,1000,2000.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Cohort folder.  [default: a simulated cohort, made once]"
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Cohort folder, or simulated.  [default: embedded FLAIR slices of 300 patients]",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the studies.  [default: strokereg-headroom]")
-@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file to take settings from.")
+@click.option("--study", "file", type=click.Path(path_type=Path), help="Study file with the other settings.")
 @click.option("--preset", help="Budget: smoke, quick or full.  [default: quick]")
 @click.option("--cases", type=Cases(), help="Number of clinical cases to compare with all: 10.")
 @click.option("--seeds", type=Seeds(), help="Number of seeds, or the seeds themselves: 3 or 0,1,2.")
@@ -31,10 +33,10 @@ def headroom(
     workers: int | None,
     **given: Any,
 ) -> None:
-    """Measure at several step counts how much all clinical cases gain over a few.
+    """Measure how much all clinical cases gain over a few, at several step counts.
 
-    Synthesis can hardly gain more than that. Choose the smallest step count whose interval lies above 0; `compare`
-    finds its trainings done.
+    Synthetic images can hardly gain more than that. Choose the smallest step count whose interval lies above 0;
+    `compare` reuses its trainings.
     """
     from rich.console import Console
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -14,6 +15,8 @@ import click
 from strokereg.registry.errors import StrokeregError, did_you_mean
 
 DEBUG = "STROKEREG_DEBUG"
+# Faults of the disk, which may come up wherever a file is written.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 #: Name → (module:attribute, summary in --help).
 COMMANDS = {
@@ -140,8 +143,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the words after `strokereg`; by default those of the process.
 
     Returns:
-        Exit code: 0 success, 1 failure, 2 wrong input, 130 interrupted. A `StrokeregError` or a missing package is
-        reported in one line on stderr; any other exception is a bug and is raised.
+        Exit code: 0 success, 1 failure, 2 wrong input, 130 interrupted. A `StrokeregError`, a missing package or a
+        disk that cannot be written is reported in one line on stderr; any other exception is a bug and is raised.
     """
     try:
         code = cli.main(args=None if args is None else list(args), prog_name="strokereg", standalone_mode=False)
@@ -166,6 +169,11 @@ def main(args: Sequence[str] | None = None) -> int:
         # The reader (such as `| head`) has closed the pipe. Redirect stdout, so Python does not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror}; make room, or choose a folder that you may write to", 2)
 
 
 def debugging() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from strokereg.registry.errors import InputError, did_you_mean
+from strokereg.registry.errors import InputError, command, did_you_mean
 from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, Role
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -67,8 +67,9 @@ def new_plugin(name: str, role: str, out: Path | None) -> None:
     """
     folder = write_plugin(name, role, out)
     path = folder if folder.is_absolute() else f"./{folder}"  # without a slash, pip would search a package index
+    install = command("pip", "install", "-e", path)
     then = "strokereg data readers" if role == Role.READER else f"strokereg check {name}"
-    click.echo(f"Install it: pip install -e {path}   Then try it: {then}", err=True)
+    click.echo(f"Install it: {install}   Then try it: {then}", err=True)
     click.echo(str(folder))
 
 

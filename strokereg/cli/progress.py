@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere; gives a function to call with (finished, all)."""
+    """Show a bar if the output is a terminal; yields a function to call with (finished, all)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -58,21 +58,21 @@ class StudyProgress:
         self.progress.stop()
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data are being prepared."""
+        """Show that the data are being prepared."""
         self.progress.update(self.total, description=what, completed=done, total=total)
 
     def planned(self, plan: Plan) -> None:
-        """All tasks are known."""
+        """Show the number of tasks."""
         self.count = len(plan.tasks)
         self.progress.update(self.total, description="study", completed=0, total=self.count)
 
     def found(self, task: Task) -> None:
-        """An earlier call has done this task."""
+        """Count a task that an earlier call finished."""
         self.done += 1
         self.progress.advance(self.total)
 
     def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
-        """A task has done a step."""
+        """Show a step of a task."""
         latest = self.latest.setdefault(task.key, {})  # keeps the validation Dice between evaluations
         latest.update(losses)
         shown = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in latest.items())
@@ -81,7 +81,7 @@ class StudyProgress:
         self.progress.update(self.bars[task.key], completed=step, losses=shown)  # type: ignore[arg-type]
 
     def ended(self, task: Task, failure: str | None) -> None:
-        """A task is done, or failed."""
+        """Show that a task finished or failed."""
         self.done += 1
         self.progress.advance(self.total)
         if task.key in self.bars:

@@ -20,7 +20,7 @@ def runs() -> None:
 @FOLDERS
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(folders: Sequence[Path], as_json: bool) -> None:
-    """List the runs of studies or stores; without FOLDERS, those of all studies of this machine."""
+    """List the runs of studies or stores; without FOLDERS, those of all studies on this machine."""
     from dataclasses import asdict
 
     from rich.console import Console
@@ -58,15 +58,15 @@ def show(run: str) -> None:
         from strokereg.registry.errors import InputError
 
         raise InputError(f"{place}: holds no record of a run; give the folder of one ('strokereg runs list')")
-    said = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in parts}
-    click.echo(json.dumps({"folder": str(place), **said}, indent=2))
+    content = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in parts}
+    click.echo(json.dumps({"folder": str(place), **content}, indent=2))
 
 
 @runs.command(epilog="Example: strokereg runs gc strokereg-study --yes")
 @FOLDERS
-@click.option("--yes", is_flag=True, help="Delete; without it, only list them.")
+@click.option("--yes", is_flag=True, help="Delete the runs. Without --yes, they are only listed.")
 def gc(folders: Sequence[Path], yes: bool) -> None:
-    """Delete runs that no study needs: of earlier settings, of deleted studies, or left incomplete by a crash."""
+    """Delete runs that no study needs: of earlier settings, of deleted studies, or incomplete after a crash."""
     from strokereg.core.study.store import collect_garbage
 
     useless, alone = collect_garbage(folders, yes)

@@ -25,6 +25,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
 @click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
 @click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.pass_context
 def segment(

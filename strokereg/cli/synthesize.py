@@ -9,7 +9,7 @@ import click
 
 _FILE = click.Path(path_type=Path)
 _IMAGES = ("labels", "qc", "overwrite", "backend", "as_json")
-_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies", "device")
+_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies")
 
 
 @click.command(
@@ -36,7 +36,7 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
     "--lesion-share", type=click.FloatRange(0, 1), help="Cohort: share of slices with a lesion.  [default: 0.5]"
 )
 @click.option("--anatomies", type=_FILE, help="Cohort: FreeSurfer label maps to use as anatomies instead.")
-@click.option("--device", help="Cohort: auto, cpu, cuda or mps.  [default: auto]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; for a cohort also mps.")
 @click.pass_context
 def synthesize(
     ctx: click.Context, out: Path, seed: int, model: Path | None, more: tuple[Path, ...], **asked: Any
@@ -63,7 +63,8 @@ def synthesize(
     if model:
         _translate(ctx, model, [*asked["labels"], *more], out, seed, asked)
     else:
-        _synthesize(out, seed, {name: value for name in _COHORT if (value := asked[name]) is not None})
+        given = {name: value for name in _COHORT if (value := asked[name]) is not None}
+        _synthesize(out, seed, asked["device"], given)
 
 
 def _translate(
@@ -73,16 +74,19 @@ def _translate(
     from strokereg.export.runtime.translator import TranslateSettings, translate
 
     findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))
-    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], asked["backend"] or "auto")
+    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], asked["backend"] or "auto", asked["device"])
     translate(model, places, out, settings, findings.callbacks())
     ctx.exit(findings.end())
 
 
-def _synthesize(out: Path, seed: int, asked: dict[str, Any]) -> None:
+def _synthesize(out: Path, seed: int, device: str, asked: dict[str, Any]) -> None:
     from strokereg.cli.progress import counting
+    from strokereg.core.train.device import choose_device
 
+    chosen = str(choose_device(device))
+    click.echo(f"computing on {chosen}", err=True)
     with counting("synthesising") as on_progress:
         from strokereg.core.synthesis import synthesize
 
-        made = synthesize.synthesize(out=out, seed=seed, on_progress=on_progress, **asked)
+        made = synthesize.synthesize(out=out, seed=seed, on_progress=on_progress, device=chosen, **asked)
     click.echo(str(made))

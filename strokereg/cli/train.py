@@ -26,7 +26,6 @@ from strokereg.core.scan import DEFAULT_SPACING
 )
 @click.option("--cases", type=int, help="Use only the first training cases of the split.  [default: all]")
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
-@click.option("--patience", type=int, help="Stop a segmenter after so many evaluations without gain.  [default: never]")
 @click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
 @click.option(
@@ -41,6 +40,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--precision", help="auto, fp32, tf32, bf16 or fp16.  [default: auto]")
 @click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=int, help="Torch threads (affects results on a CPU).  [default: 1]")
+@click.option("--patience", type=click.IntRange(0), help="Stop after so many validations without a gain.")
 @click.option("--augment", type=Pairs(), multiple=True, help="Change the augmentation: --augment motion=0.1.")
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Threads that load batches.")
 @click.option("--compile", is_flag=True, help="Use torch.compile.")
@@ -105,8 +105,10 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
         return
     if record.postprocessing is not None:
         rule = record.postprocessing
+        step = "" if record.chosen_step is None else f"weights of step {record.chosen_step:,}, "
         console.print(
-            f"threshold {rule.threshold:g}, lesions from {rule.smallest_ml:g} ml (chosen on the validation cases)"
+            f"validation Dice {record.validation_dice:.3f}: {step}threshold {rule.threshold:g}, "
+            f"lesions from {rule.smallest_ml:g} ml (chosen on the validation cases)"
         )
     click.echo(str(folder))
 

@@ -30,7 +30,7 @@ def image_options(command: Command) -> Command:
 
 
 class Words(click.ParamType):
-    """Comma-separated words, which `read` turns into a tuple. A `ValueError` becomes the message in `wanted`."""
+    """Comma-separated words, which `read` converts to a tuple. A `ValueError` becomes the message in `wanted`."""
 
     wanted = ""
 

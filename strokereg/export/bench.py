@@ -9,7 +9,7 @@ from pathlib import Path
 from strokereg.export.files import open_on_cpu, read_bundle
 from strokereg.export.formats import Format, Precision, format_of, holds_network
 from strokereg.export.inputs import Inputs, RunGraph
-from strokereg.export.runtime.session import open_file
+from strokereg.export.runtime.session import EngineSettings, open_file
 from strokereg.export.verify.timing import BenchSettings, Timings, time_ways
 from strokereg.registry.errors import InputError, StrokeregError
 from strokereg.registry.specs import Role
@@ -36,8 +36,9 @@ def bench(target: Path | str, settings: BenchSettings | None = None) -> Timings:
         size = settings.size or (bundle.size if bundle.role != Role.GENERATOR else ())
         if size and len(size) != bundle.dims:
             raise InputError(f"--size {','.join(map(str, size))}: {bundle.architecture} needs {bundle.dims} edges")
+        batch = settings.batch or (16 if bundle.dims == 2 else 1)
         for file in files:
-            _add(file, ways, settings.threads)
+            _add(file, ways, settings.threads, (batch, *size))
         opened: dict[str, RunGraph] = {}
         absent: dict[str, str] = {}
         for name, open_way in ways.items():
@@ -45,7 +46,6 @@ def bench(target: Path | str, settings: BenchSettings | None = None) -> Timings:
                 opened[name] = open_way()
             except (StrokeregError, ImportError) as error:
                 absent[name] = str(error)
-        batch = settings.batch or (16 if bundle.dims == 2 else 1)
         return time_ways(opened, bundle, size, batch, settings).model_copy(update={"absent": absent})
 
 
@@ -98,15 +98,16 @@ def _of_run(folder: Path, spare: Path, ways: Ways, settings: BenchSettings) -> l
     return [*made, *export_model(trained.model, trained.record, spare, ExportSettings(missing))]
 
 
-def _add(file: Path, ways: Ways, threads: int) -> None:
-    """Add the ways of one exported file."""
+def _add(file: Path, ways: Ways, threads: int, largest: tuple[int, ...]) -> None:
+    """Add the ways of one exported file, for inputs [N, (Z,) Y, X] of at most this shape."""
     kind = format_of(file)
     if kind == Format.ONNX:
         precision = read_bundle(file).precision
         for backend, name in (("onnxruntime", "onnxruntime"), ("openvino", "OpenVINO")):
             if precision == Precision.BF16 and backend == "onnxruntime":
                 continue  # it computes such a file in fp32
-            ways[f"{name}, {precision}"] = lambda backend=backend: open_file(file, backend, threads)[0].run  # type: ignore[misc]
+            engine = EngineSettings(backend, threads=threads, largest=largest)
+            ways[f"{name}, {precision}"] = lambda engine=engine: open_file(file, engine)[0].run  # type: ignore[misc]
         return
 
     def opened() -> RunGraph:

@@ -25,7 +25,7 @@ from strokereg.export.graph import Graph, graph_of, plain_copy
 from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import Bundle, Parity, Training
 from strokereg.export.runtime.segmenter import Segmenter
-from strokereg.export.runtime.session import OnnxRuntime
+from strokereg.export.runtime.session import ON_CPU, OnnxRuntime
 from strokereg.export.verify.gate import measure_gate, require_gate
 from strokereg.export.verify.parity import measure, require
 from strokereg.export.verify.probe import SEED, make_probe
@@ -180,7 +180,7 @@ class _Export:
         bundle = read_bundle(full)
         with _one_sentence(f"{self.record.architecture}: no whole-scan graph can be made"):
             file.write(full, bundle, path)
-            segmenter = Segmenter(full, OnnxRuntime(full, cpu=True), bundle)
+            segmenter = Segmenter(full, OnnxRuntime(full, settings=ON_CPU), bundle)
             parity = file.compare(path, segmenter, file.scans_of(self.data.scans, bundle))
         require(parity, f"{self.record.architecture}: {file.UNLIKE}")
         writer_of(Format.ONNX).annotate(path, file.describe(bundle, parity, segmenter).to_json())

@@ -6,7 +6,6 @@ here, so a file needs neither its run folder nor its training code.
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.window import OVERLAP, SIGMA
+from strokereg.core.storage.files import parse_json
 from strokereg.export.formats import Precision
 from strokereg.registry.errors import InputError
 
@@ -199,7 +199,7 @@ def parse_bundle(text: str | None, where: object) -> Bundle:
     if not text:
         raise InputError(f"{where}: holds no strokereg metadata; give a file that 'strokereg export' wrote")
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         found = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(found, int) and found > SCHEMA_VERSION:
             raise InputError(

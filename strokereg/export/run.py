@@ -21,7 +21,7 @@ from strokereg.export.formats import Format, Precision, check_formats, check_pre
 from strokereg.export.inputs import Inputs
 from strokereg.export.samples import CALIBRATION_CASES, CASES, GATE_CASES, cases_of, samples_of
 from strokereg.registry.catalogue import find
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, command
 from strokereg.registry.specs import Role
 
 
@@ -98,8 +98,8 @@ class TrainedRun:
         except InputError as error:
             if not record.version.startswith("sha256:"):
                 raise
-            command = f"strokereg --plugin {record.distribution} export …"
-            raise InputError(f"{folder}: was trained by the file {record.distribution}; name it: {command}") from error
+            name = command("strokereg", "--plugin", record.distribution, "export")
+            raise InputError(f"{folder}: was trained by the file {record.distribution}; name it: {name} …") from error
         if not entry.installed and entry.version != record.version:
             raise InputError(
                 f"{folder}: was trained by {record.distribution} as it was ({record.version}), and it is now "

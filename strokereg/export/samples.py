@@ -76,7 +76,7 @@ def _labels(
         raise InputError(
             f"{cohort.root}: its label table is not the run's; give the cohort that the run was trained on"
         )
-    case = read_case(files, ("dwi",), cohort.table)
+    case = read_case(files, record.preparation.channels[:1], cohort.table)
     if case.labels is None:
         raise InputError(f"{cohort.root}: {case.name} has no tissue label map; give a cohort with label maps")
     labels = frame_of(case.dwi, record.preparation).labels(case.labels, cohort.table.count).astype(np.int64)

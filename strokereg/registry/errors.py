@@ -8,6 +8,9 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,6 +54,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' (did you mean x?)' for a near miss among `known`, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=2, cutoff=0.55)
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def command(*words: object) -> str:
+    """A command to type: words with spaces or special characters are quoted as the shell of this system needs it."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
 
 def first_line(error: BaseException) -> str:

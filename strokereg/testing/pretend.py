@@ -262,7 +262,11 @@ def why_not() -> str:
     try:
         with PretendedDevice() as device, device.autocast(torch.bfloat16):
             network = device.put(nn.Conv2d(1, 1, 3))
-            network(torch.zeros(1, 1, 4, 4, device=device.device)).sum().item()
+            seen = network(torch.zeros(1, 1, 4, 4, device=device.device))
+            seen.sum().item()
+            with contextlib.suppress(RuntimeError):
+                seen.float() + torch.ones(2)
+                return f"torch {torch.__version__} mixes fake tensors of two devices"
     except Exception as error:  # whatever another torch raises
         return f"torch {torch.__version__} cannot pretend a GPU ({str(error).strip().splitlines()[0]})"
     return ""

@@ -39,7 +39,7 @@ def outcomes(out: Path) -> dict[Path, int]:
 
 @pytest.fixture(scope="module")
 def study(small_cohort, tmp_path_factory):
-    """A finished smoke study and what it printed; a tracker was told of it, as of none of the others here."""
+    """A finished smoke study and its output; it is the only one here with a tracker."""
     out = tmp_path_factory.mktemp("study") / "out"
     words = command(small_cohort, out, "--track", "tensorboard")
     done = subprocess.run(words, capture_output=True, text=True, check=True)
@@ -72,15 +72,15 @@ def test_table_and_files(study):
 
 
 @pytest.mark.slow
-def test_the_tracker_was_told_of_every_training(study):
+def test_the_tracker_logged_every_training(study):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     out, _ = study
     results = Results.read(out / "results.json")
-    told = out / "tracking" / "tensorboard"
-    assert {path.name for path in told.iterdir()} == {run.folder for run in results.runs}
+    events_folder = out / "tracking" / "tensorboard"
+    assert {path.name for path in events_folder.iterdir()} == {run.folder for run in results.runs}
     segmenter = next(run for run in results.runs if run.role == "segmenter")
-    events = EventAccumulator(str(told / segmenter.folder))
+    events = EventAccumulator(str(events_folder / segmenter.folder))
     events.Reload()
     tags = events.Tags()["scalars"]
     assert set(tags) == set(segmenter.losses)
@@ -187,7 +187,7 @@ def other_grid(root):
         (None, ["--device", "abacus"], "no such device"),
         (None, ["--spacing", "0"], "option spacing.0=0.0: Input should be greater than 0"),
         (None, ["--set", "unet.widths=8"], "unet: option widths"),
-        (None, ["--channels", "adc"], "lack dwi"),
+        (None, ["--channels", "FLAIR"], "has no FLAIR image; add it or leave FLAIR out of the channels"),
         (None, ["--track", "tensorbord"], "no tracker is named 'tensorbord' (did you mean tensorboard?)"),
         (None, ["--precision", "fp16", "--device", "cpu", "--workers", "1"], "needs a CUDA GPU"),
         (drop_masks, [], "has no lesion mask; add"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import types
@@ -158,3 +160,23 @@ def test_a_closed_pipe_is_quiet():
     assert process.stderr.read() == b""
     assert process.wait(timeout=60) == 1
     process.stderr.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_cannot_be_written_is_one_sentence(number, monkeypatch, capsys):
+    def fails(*args):
+        raise OSError(number, os.strerror(number), "/data/my file")
+
+    monkeypatch.setattr(module.cli, "main", lambda **settings: fails())
+    assert main(["models"]) == 2
+    expected = f"Error: /data/my file: {os.strerror(number)}; make room, or choose a folder that you may write to\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_other_faults_of_the_system_are_raised(monkeypatch):
+    def fails(**settings):
+        raise OSError(errno.EBADF, "bad")
+
+    monkeypatch.setattr(module.cli, "main", fails)
+    with pytest.raises(OSError, match="bad"):
+        main(["models"])

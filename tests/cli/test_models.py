@@ -119,7 +119,7 @@ def test_what_cannot_be_built_is_found_by_building_it():
     assert all(row["fix"] for row in rows)
 
 
-def test_nothing_broken_is_said_so():
+def test_it_is_reported_that_nothing_is_broken():
     outcome = models("--broken")
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "Nothing is broken.\n")
 

@@ -1,6 +1,7 @@
 """`strokereg segment` as it is typed."""
 
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -29,7 +30,7 @@ def refused(capsys, model, *words) -> str:
     return err
 
 
-def test_a_mask_is_written_and_the_numbers_are_told(exported, scan, tmp_path, capsys):
+def test_a_mask_is_written_and_the_numbers_are_printed(exported, scan, tmp_path, capsys):
     out = tmp_path / "mask.nii.gz"
     assert segment(exported["onnx"], scan, "--out", out, "--json") == 0
     printed = capsys.readouterr()
@@ -78,6 +79,9 @@ def test_a_model_of_another_make_or_time_or_for_other_channels(exported, make_ru
     def future(model):
         model.opset_import[0].version = 999
 
+    def newer(model):
+        model.ir_version = 99
+
     def two_channels(model):
         text = model.metadata_props[0].value.replace('"channels":["dwi"]', '"channels":["dwi","adc"]')
         model.metadata_props[0].value = text
@@ -85,7 +89,17 @@ def test_a_model_of_another_make_or_time_or_for_other_channels(exported, make_ru
     out = tmp_path / "mask.nii.gz"
     plain = changed("plain.onnx", lambda model: model.ClearField("metadata_props"))
     assert "holds no strokereg metadata; give a file that" in refused(capsys, plain, scan, "--out", out)
-    assert "is of ONNX opset 999" in refused(capsys, changed("future.onnx", future), scan, "--out", out)
+    for name, change, wanted in (
+        ("future.onnx", future, r"is of ONNX opset 999, and onnxruntime \d\S+ knows up to \d+; update onnxruntime, or"),
+        (
+            "newer.onnx",
+            newer,
+            r"is of ONNX IR version 99, and onnxruntime \d\S+ reads up to \d+; update onnxruntime, or",
+        ),
+    ):
+        message = refused(capsys, changed(name, change), scan, "--out", out)
+        assert re.search(wanted, message)
+        assert "ONNXRuntimeError" not in message
     assert "its graph does not fit" in refused(capsys, changed("two.onnx", two_channels), scan, "--out", out)
     alone = tmp_path / "alone_dwi.nii.gz"
     alone.write_bytes(scan.read_bytes())
@@ -152,3 +166,17 @@ def test_an_earlier_mask_is_replaced_and_a_corrected_one_only_with_overwrite(exp
     assert mask.read_bytes() == b"corrected"
     assert segment(exported["onnx"], scan, "--out", tmp_path, "--overwrite") == 0
     assert np.asarray(nib.load(mask).dataobj).any()
+
+
+def test_the_device_is_chosen_and_one_that_is_not_there_is_refused(exported, scan, tmp_path, capsys, monkeypatch):
+    assert segment(exported["onnx"], scan, "--device", "cpu") == 0
+    assert "unet on CPU" in capsys.readouterr().err
+    monkeypatch.setattr("strokereg.export.runtime.devices.count_gpus", lambda: 0)
+    out = tmp_path / "mask.nii.gz"
+    message = refused(capsys, exported["onnx"], scan, "--device", "cuda", "--out", out)
+    assert "--device cuda: " in message
+    assert "or give --device cpu" in message
+    assert "--device mps: exported models do not run there" in refused(
+        capsys, exported["onnx"], scan, "--device", "mps"
+    )
+    assert not out.exists()

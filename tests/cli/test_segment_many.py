@@ -35,7 +35,7 @@ def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys):
     assert (picture == (86, 180, 233)).all(axis=-1).any()  # the outline
 
 
-def test_a_bad_scan_is_told_at_the_end_and_the_others_are_done(exported, phantom, tmp_path, capsys):
+def test_a_bad_scan_is_reported_at_the_end_and_the_others_are_segmented(exported, phantom, tmp_path, capsys):
     good = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz"
     cut = tmp_path / "cut_dwi.nii.gz"
     cut.write_bytes(good.read_bytes()[:3000])

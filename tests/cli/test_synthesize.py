@@ -27,3 +27,10 @@ def test_a_run_that_is_none_is_one_sentence(tmp_path, capsys):
     words = ["--translator", str(tmp_path), "--generator", str(tmp_path), "--cohort", str(tmp_path)]
     assert main(["synthesize", "--out", str(tmp_path / "out"), *words]) == 2
     assert "not a run folder" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(tmp_path, capsys):
+    words = ["--translator", "t", "--generator", "g", "--cohort", "c", "--device", "cuda:63"]
+    assert main(["synthesize", "--out", str(tmp_path / "out"), *words]) == 2
+    assert "Error: --device cuda:63: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

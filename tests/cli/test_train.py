@@ -56,7 +56,9 @@ def test_every_role_trains_and_is_found_finished(small_cohort, tmp_path, capsys,
     before = weights.stat().st_mtime_ns
     assert main(words(name, small_cohort, tmp_path / "run")) == 0
     assert weights.stat().st_mtime_ns == before
-    assert capsys.readouterr().out.strip() == str(tmp_path / "run")
+    printed = capsys.readouterr()
+    assert printed.out.strip() == str(tmp_path / "run")
+    assert (f"validation Dice {record['validation_dice'] or 0:.3f}: weights of step" in printed.err) == (name == "unet")
 
 
 def test_artefacts_are_asked_for_on_the_command_line(small_cohort, tmp_path, capsys, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -86,3 +88,19 @@ def test_mirror_images_are_averaged_as_in_evaluation(segmenter, mirrored_run, ph
     case = CaseFiles(name="sub-02", subject="sub-02", images={"dwi": dwi}, mask=mask)
     evaluated = predict_case(model, case, record.preparation, record.problem.size, flips=True)
     np.testing.assert_allclose(with_flips, evaluated.probability, atol=1e-4)
+
+
+def test_the_memory_of_a_large_scan_is_bounded(segmenter, tmp_path):
+    """At most 26 bytes for each of its voxels: 4 GB for 512 x 512 x 600."""
+    data = np.zeros((256, 293, 37), np.int16)
+    data[40:-40, 40:-40, 5:-5] = 200
+    data[120:140, 120:140, 15:20] = 500
+    nib.save(nib.Nifti1Image(data, np.diag([0.8, 0.8, 4.0, 1.0])), tmp_path / "dwi.nii.gz")
+    segmenter.segment(tmp_path / "dwi.nii.gz", tmp_path / "mask.nii.gz")  # loads what is loaded once
+    tracemalloc.start()
+    try:
+        segmenter.segment(tmp_path / "dwi.nii.gz", tmp_path / "mask.nii.gz")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 26 * data.size

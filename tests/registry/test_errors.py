@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import pickle
+import shlex
 from pathlib import Path
 
 import pytest
 
-from strokereg.registry.errors import FileFault, InputError, OutputFailed, RunFailed, describe_error, did_you_mean
+from strokereg.registry import errors
+from strokereg.registry.errors import (
+    FileFault,
+    InputError,
+    OutputFailed,
+    RunFailed,
+    command,
+    describe_error,
+    did_you_mean,
+)
 
 
 def test_the_class_decides_the_exit_code():
@@ -30,3 +40,14 @@ def test_near_misses_are_suggested():
 )
 def test_an_error_in_a_few_words(error, said):
     assert describe_error(error) == said
+
+
+def test_commands_to_type_are_quoted_for_the_shell(monkeypatch):
+    words = ("strokereg", "data", "split", "my scans/Köln $1")
+    assert command(*words) == "strokereg data split 'my scans/Köln $1'"
+    assert shlex.split(command(*words)) == list(words)
+    assert command("strokereg", "data", "check", "plain/folder") == "strokereg data check plain/folder"
+    with monkeypatch.context() as windows:
+        windows.setattr(errors.os, "name", "nt")
+        typed = command(*words)
+    assert typed == 'strokereg data split "my scans/Köln $1"'

@@ -22,8 +22,8 @@ from strokereg.registry.errors import RunFailed
 def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
     """List every fault in COHORT: errors first, then warnings.
 
-    COHORT may also be a folder that 'strokereg data import' can read. Exits 1 if there are errors, at which a training
-    would stop. Warnings alone exit 0.
+    COHORT may also be a folder that 'strokereg data import' can read. Errors would stop a training, and the exit code
+    is then 1. It is 0 if there are only warnings.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.cohort.checks.check import check_data

@@ -15,9 +15,8 @@ from strokereg.core.tissue import Method
 @click.option(
     "--method",
     type=click.Choice([str(method) for method in Method]),
-    default=str(Method.HMRF),
-    show_default=True,
-    help="hmrf: intensities, neighbours and location; kmeans: intensities; atlas: location; external: --maps.",
+    help="mixture: any contrast; hmrf and kmeans: DWI; atlas: location alone; external: --maps.  "
+    "[default: hmrf for DWI, else mixture]",
 )
 @click.option("--maps", type=click.Path(path_type=Path), help="Folder with a label map of another tool for each case.")
 @click.option(
@@ -30,7 +29,7 @@ from strokereg.core.tissue import Method
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def label(
     cohort: Path,
-    method: str,
+    method: str | None,
     maps: Path | None,
     label_table: Path | None,
     overwrite: bool,
@@ -39,8 +38,8 @@ def label(
 ) -> None:
     """Make tissue label maps for COHORT.
 
-    Cases without a map get one, from DWI and, if there is one, ADC. The maps go to derivatives/tissues, with sheet.png
-    for checking them by eye. A second call labels the missing cases.
+    Cases without a map get one, from their first image and, with DWI, the ADC. The maps go to derivatives/tissues, with
+    sheet.png for checking them by eye. A second call labels the missing cases.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.tissue.cohort import Labelling, label_cohort
@@ -48,7 +47,7 @@ def label(
     with counting("labelling") as on_progress:
         done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite), workers, on_progress)
     if as_json:
-        counts = {"made": done.made, "found": done.found, "kept": done.kept, "method": method}
+        counts = {"made": done.made, "found": done.found, "kept": done.kept, "method": done.method}
         places = {"folder": str(done.folder), "sheet": str(done.sheet)}
         click.echo(json.dumps({**counts, "labels": list(done.table.names), **places}))
         return

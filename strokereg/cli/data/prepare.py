@@ -16,9 +16,9 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.argument("cohort", type=click.Path(path_type=Path))
 @click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi,adc.")
 @click.option(
-    "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel edge of the network grid in mm."
+    "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel size of the network grid in mm."
 )
-@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2: axial slices, 3: volumes.")
+@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2 for slices, 3 for volumes.")
 @image_options
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")

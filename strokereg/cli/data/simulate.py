@@ -39,8 +39,8 @@ def simulate(
 ) -> None:
     """Simulate a cohort with exact lesion masks.
 
-    It has DWI, ADC and label maps. The images come from anatomy, lesion and diffusion physics. A second call makes only
-    the cases that are missing.
+    The cohort has DWI, ADC and label maps, computed from anatomy, lesion and diffusion physics. A second call makes
+    only the cases that are missing.
     """
     from strokereg.cli.progress import counting
     from strokereg.core.simulate import Simulation, simulate_cohort

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--masks", "folder", type=click.Path(path_type=Path), required=True, help="Folder of masks in MNI space.")
 @click.option("--models", type=Names(), help="Generators, comma separated.  [default: mask-gan,mask-warp]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-masks]")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: strokereg-masks]")
 @click.option("--steps", type=int, help="Optimiser steps of each trained generator.  [default: 1000]")
 @click.option("--batch-size", type=int, help="Masks per step.  [default: 8, in 2D 16]")
 @click.option(
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--spacing", type=float, default=4.0, show_default=True, help="Voxel size in mm.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a generator: --set mask-gan.ngf=16.")
 @click.option("--seed", type=int, help="Seed of the split and of all other random numbers.  [default: 0]")
-@click.option("--device", help="Device: auto, cpu, cuda or mps.")
+@click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="Torch threads on a CPU.  [default: 1]")
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
 def generator(

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Cohort folder.")
 @click.option("--models", type=Names(), help="Translators, comma separated.  [default: all that fit]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: strokereg-images]")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: strokereg-images]")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps of each translator.  [default: the preset's]")
 @click.option("--batch-size", type=click.IntRange(1), help="Samples per step of each network.  [default: the preset's]")
 @click.option("--preset", default="quick", show_default=True, help="Budget: smoke, quick or full.")
-@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Slices or volumes.")
-@click.option("--patch", type=Numbers(), help="Network size in voxels: 64,64,64.  [default: the whole brain]")
-@click.option("--spacing", type=float, help="Network grid in mm.  [default: the preset's]")
+@click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2 for slices, 3 for volumes.")
+@click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
+@click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
 @click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all random numbers.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
@@ -104,16 +104,16 @@ def _table(evaluated: TranslatorEvaluation) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     rows = [("other real cases", evaluated.others)]
     rows += [(translator.model, translator.image_quality) for translator in evaluated.translators]
-    for name, like in rows:
+    for name, quality in rows:
         table.add_row(
             name,
-            "–" if like.ssim is None else _cell(like.ssim, 2),
-            "–" if like.psnr is None else _cell(like.psnr, 1),
-            _cell(like.frechet, 1),
-            _cell(like.kernel, 2),
-            f"{like.precision:.2f}",
-            f"{like.recall:.2f}",
-            _cell(like.contrast, 2),
+            "–" if quality.ssim is None else _cell(quality.ssim, 2),
+            "–" if quality.psnr is None else _cell(quality.psnr, 1),
+            _cell(quality.frechet, 1),
+            _cell(quality.kernel, 2),
+            f"{quality.precision:.2f}",
+            f"{quality.recall:.2f}",
+            _cell(quality.contrast, 2),
         )
     return table
 

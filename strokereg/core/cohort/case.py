@@ -20,7 +20,7 @@ class CaseFiles:
     Attributes:
         name: subject, with the session if there is one: `sub-0001_ses-0001`.
         subject: what splits go by.
-        images: contrast → file.
+        images: contrast → file; the first image defines the grid.
         mask: lesion mask, or None.
         dseg: tissue label map, or None.
         volumes: contrast → index of its volume, from 0, for an image in a 4D file.
@@ -45,7 +45,7 @@ class Case:
     """A case in memory, on the scan's own grid.
 
     Attributes:
-        images: contrast → volume [X, Y, Z]; always has `dwi`.
+        images: contrast → volume [X, Y, Z]; the first one defines the grid.
         mask: lesion, bool [X, Y, Z], or None.
         labels: tissue labels with the lesion as the table's last label, uint8 [X, Y, Z], or None.
     """
@@ -57,28 +57,28 @@ class Case:
 
     @property
     def dwi(self) -> Volume:
-        """The diffusion-weighted image, which defines the case's grid."""
-        return self.images["dwi"]
+        """The first image, which defines the case's grid: a DWI, or in cohorts without one another contrast."""
+        return next(iter(self.images.values()))
 
 
-def read_case(files: CaseFiles, channels: tuple[str, ...] = ("dwi",), table: LabelTable | None = None) -> Case:
+def read_case(files: CaseFiles, channels: tuple[str, ...] | None = None, table: LabelTable | None = None) -> Case:
     """Read a case and check that its parts belong together.
 
     Args:
-        channels: contrasts to read; must include `dwi`.
+        channels: contrasts to read, the one that defines the grid first; None for the case's first.
         table: label table of the label map; without it, no label map is read.
 
     Raises:
-        InputError: channels without dwi, a missing contrast, a mask that is not binary, a part on another grid, a
+        InputError: a missing contrast, a mask that is not binary, a part on another grid, a
             stray label.
     """
-    if "dwi" not in channels:
-        raise InputError(f"the channels {', '.join(channels)} lack dwi, which defines a case's grid; name dwi first")
+    if channels is None:
+        channels = tuple(files.images)[:1]
     for channel in channels:
         if channel not in files.images:
             raise InputError(f"{files.name}: has no {channel} image; add it or leave {channel} out of the channels")
     images = {channel: read_volume(files.images[channel], files.volumes.get(channel)) for channel in channels}
-    dwi = images["dwi"]
+    dwi = images[channels[0]]
     for volume in images.values():
         check_same_grid(dwi, volume)
     mask = labels = None

@@ -12,7 +12,7 @@ from strokereg.core.cohort.folder import is_simulated
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.source import Source
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, split_file
-from strokereg.registry.errors import FileFault, InputError
+from strokereg.registry.errors import FileFault, InputError, command
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def open_cohort(root: Path | str, fold: int | None = None) -> Cohort:
     if not layout.recognises(root):
         raise InputError(
             f"{root}: not a cohort folder; it needs a {layout.DESCRIPTION} and sub-*/dwi/*_dwi.nii.gz (BIDS); "
-            f"import a folder of another layout with 'strokereg data import {root} --out COHORT'"
+            f"import a folder of another layout with: {command('strokereg', 'data', 'import', root)} --out COHORT"
         )
     return cohort_of(root, Source(layout.list_cases(root), layout.table_path(root)), fold=fold)
 
@@ -85,7 +85,9 @@ def cohort_of(root: Path, source: Source, split: bool = True, fold: int | None =
         InputError: no cases, a damaged label table, a missing fold, or a split that does not fit the cases.
     """
     if not source.cases:
-        raise InputError(f"{root}: holds no sub-*/dwi/*_dwi.nii.gz; add the images")
+        raise InputError(
+            f"{root}: holds no sub-*/dwi/*_dwi.nii.gz and no sub-*/anat/*_FLAIR.nii.gz (or T1w, T2w); add the images"
+        )
     parts = read_split(root, source.cases, fold) if split else None
     if fold is not None and parts is None:
         raise InputError(
@@ -114,7 +116,7 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
     known = {case.subject for case in cases}
     stray = [s for part in PARTS for s in split.part(part) if s not in known]
     if stray:
-        raise FileFault(path, f"names {stray[0]}, which has no DWI in {root}", "correct the split")
+        raise FileFault(path, f"names {stray[0]}, which has no image in {root}", "correct the split")
     return split
 
 
@@ -125,7 +127,8 @@ def require_trainable(cohort: Cohort) -> None:
         InputError: no split, an empty part, or no label table, label maps or lesion masks.
     """
     if cohort.split is None:
-        raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with 'strokereg data split {cohort.root}'")
+        split = command("strokereg", "data", "split", cohort.root)
+        raise InputError(f"{cohort.root}: has no {SPLIT_FILE}; write one with: {split}")
     for part in PARTS:
         if not cohort.split.part(part):
             raise InputError(

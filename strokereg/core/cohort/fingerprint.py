@@ -62,11 +62,11 @@ def case_fingerprints(volumes: Mapping[str, Volume]) -> dict[str, str]:
     """Fingerprints of a case under `image` and `lesion mask`; empty ones are left out.
 
     Args:
-        volumes: parts of the case; `dwi` and `mask` are used.
+        volumes: parts of the case; the first image and `mask` are used.
     """
     found = {}
-    if "dwi" in volumes:
-        found["image"] = image_fingerprint(volumes["dwi"])
+    if (first := next((part for part in volumes if part not in ("mask", "dseg")), None)) is not None:
+        found["image"] = image_fingerprint(volumes[first])
     if "mask" in volumes:
         found["lesion mask"] = mask_fingerprint(volumes["mask"])
     return {kind: fingerprint for kind, fingerprint in found.items() if fingerprint}

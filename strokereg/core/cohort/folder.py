@@ -11,11 +11,13 @@ from typing import Any
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, PARTICIPANTS, TABLE
-from strokereg.core.storage.files import write_json, write_text
+from strokereg.core.storage.files import parse_json, write_json, write_text
 from strokereg.registry.errors import InputError
 
 #: Commands whose cohorts show no real patient.
 SIMULATION, SYNTHESIS = "strokereg data simulate", "strokereg synthesize"
+#: Maker of the cohort that the package brings.
+EMBEDDED = "strokereg embedded cohort"
 
 #: Name of the description until the last case is written, so that half a cohort is not taken for a cohort.
 UNFINISHED = ".unfinished.json"
@@ -58,7 +60,7 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return makers_of(json.loads(path.read_text(encoding="utf-8")))
+        return makers_of(parse_json(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); correct its permissions") from error
     except ValueError as error:
@@ -68,6 +70,11 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
 def is_simulated(root: Path) -> bool:
     """True if the dataset's description says that no patient was scanned for the images."""
     return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in read_makers(root))
+
+
+def about_embedded(root: Path) -> str:
+    """What the embedded cohort says of its source; empty for any other cohort."""
+    return next((str(maker.get("Description", "")) for maker in read_makers(root) if maker.get("Name") == EMBEDDED), "")
 
 
 def open_folder(out: Path, description: Mapping[str, Any]) -> bool:
@@ -110,7 +117,7 @@ def check_settings(path: Path, wanted: Mapping[str, Any], fix: str) -> None:
         InputError: names the first setting that differs.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); {fix}") from error
     maker = wanted["GeneratedBy"][0]["Name"]

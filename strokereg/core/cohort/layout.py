@@ -2,6 +2,7 @@
 
 dataset_description.json   participants.tsv   split.tsv
 sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
+sub-0001/anat/sub-0001[_space-…]_FLAIR.nii.gz                      in cohorts without DWI; or T1w, T2w
 derivatives/<name>/dseg.tsv
 derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 
 IMAGES = ("dwi", "adc")
+ANATOMICAL = ("FLAIR", "T1w", "T2w")
 DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
 
 
@@ -25,26 +27,38 @@ def recognises(root: Path) -> bool:
 
 
 def list_cases(root: Path) -> list[CaseFiles]:
-    """List the cases that have a DWI, by name."""
-    cases = []
+    """List the cases that have a DWI, by name; without any DWI, those with an anatomical image."""
+    return _list("dwi", ("dwi",), root) or _list("anat", ANATOMICAL, root)
+
+
+def _list(kind: str, first: tuple[str, ...], root: Path) -> list[CaseFiles]:
+    """Cases by their first image, in folders of one kind."""
+    cases: dict[str, CaseFiles] = {}
     look = _Names()
     derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
-    for dwi in sorted([*root.glob("sub-*/dwi/*_dwi.nii*"), *root.glob("sub-*/ses-*/dwi/*_dwi.nii*")]):
-        stem = dwi.name.split("_dwi.nii")[0]
-        folder = dwi.parent.relative_to(root)
-        images = {name: path for name in IMAGES if (path := look.find(dwi.parent, f"{stem}_{name}.nii"))}
+    listed = [
+        (path, path.name.split(f"_{contrast}.nii")[0])
+        for contrast in first
+        for level in ("sub-*", "sub-*/ses-*")
+        for path in sorted(root.glob(f"{level}/{kind}/*_{contrast}.nii*"))
+    ]
+    for image, stem in listed:
+        folder = image.parent.relative_to(root)
+        name = "_".join(part for part in stem.split("_") if not part.startswith("space-"))
+        if name in cases:
+            continue
+        known = IMAGES if kind == "dwi" else ANATOMICAL
+        images = {name: path for name in known if (path := look.find(image.parent, f"{stem}_{name}.nii"))}
         masks = [found for d in derived if (found := look.find(d / folder, f"{stem}_desc-lesion_mask.nii"))]
         dsegs = [found for d in derived if (found := look.find(d / folder, f"{stem}_dseg.nii"))]
-        cases.append(
-            CaseFiles(
-                name=stem,
-                subject=stem.split("_")[0],
-                images=images,
-                mask=masks[0] if masks else None,
-                dseg=dsegs[0] if dsegs else None,
-            )
+        cases[name] = CaseFiles(
+            name=name,
+            subject=stem.split("_")[0],
+            images=images,
+            mask=masks[0] if masks else None,
+            dseg=dsegs[0] if dsegs else None,
         )
-    return cases
+    return [cases[name] for name in sorted(cases)]
 
 
 def is_plain(cases: Iterable[CaseFiles]) -> bool:

@@ -20,7 +20,7 @@ _NEAR = 20  # folders below a wrong one that are searched for a known layout
 
 
 def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
-    """Open a cohort, or a folder of any layout that a reader recognises, for evaluation or for a look at it.
+    """Open a cohort, or a folder of any layout that a reader recognises, for evaluation or inspection.
 
     Args:
         folder: a cohort or another folder of scans.

@@ -36,7 +36,7 @@ from strokereg.registry.installed import Entry
 from strokereg.registry.options import parse
 from strokereg.registry.problem import Problem
 
-#: Called with what is being done, how many units are finished, and how many there are.
+#: Called with a description of the current work, the number of finished units, and the number of all units.
 OnProgress = Callable[[str, int, int], None]
 
 #: Default output folder and default generators.
@@ -44,15 +44,16 @@ OUT = Path("strokereg-masks")
 MODELS = ("mask-gan", "mask-warp")
 
 _LABELS = ("background", "brain", "lesion")
-_AT_ONCE = 8  # masks a forward pass
+_AT_ONCE = 8  # masks per forward pass
 
 
 class GeneratorEvaluation(BaseModel):
     """The results, as in `evaluation.json`.
 
     Attributes:
-        sets: the second half of the held-out masks first, then one set a generator.
-        training, held_out: numbers of masks for training, and of those that all sets are compared with.
+        sets: the second half of the held-out masks first, then one set per generator.
+        training: number of training masks.
+        held_out: number of masks that all sets are compared with.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,11 +72,11 @@ class GeneratorEvaluation(BaseModel):
 
 @dataclass(frozen=True)
 class Supply:
-    """Real masks in three parts that share no file, and the brain that they lie in.
+    """Real masks in three parts that share no file, and the brains of the training masks.
 
     Attributes:
         training, held_out, second: bool [N, *S].
-        brains: where the brain is, one for each training mask, bool [N, *S].
+        brains: brain of each training mask, bool [N, *S].
     """
 
     training: np.ndarray
@@ -84,7 +85,7 @@ class Supply:
     brains: np.ndarray
 
     def batch(self, seed: int, size: int) -> Callable[[int, torch.device, float], Batch]:
-        """A function of the step that draws training masks as they are, each with equal chance."""
+        """Return a function of the step that draws training masks with equal probability, without augmentation."""
 
         def draw(step: int, device: torch.device, progress: float) -> Batch:
             chosen = np.random.default_rng([seed, step]).integers(len(self.training), size=size)
@@ -115,10 +116,10 @@ def evaluate_generators(
         masks: folder of NIfTI lesion masks in MNI space.
         models: generators.
         out: folder for `evaluation.json`, `sheet.png` and the runs; finished trainings in it are reused.
-        settings: of the trainer; its seed also splits the masks. See `core.train.trainer.TrainerSettings`.
-        options: generator → its own options.
-        spacing: of the grid in mm, isotropic.
-        dims: 3 for whole masks, 2 for the slice of each in which the lesion is largest.
+        settings: settings of the trainer, see `core.train.trainer.TrainerSettings`; the seed also splits the masks.
+        options: generator → its options.
+        spacing: isotropic voxel edge of the grid in mm.
+        dims: 3 for volumes, 2 for the slice of each mask with the largest lesion area.
 
     Raises:
         InputError: unknown generator, wrong options, or masks that cannot be used.
@@ -164,12 +165,12 @@ def evaluate_generators(
 
 
 def split_masks(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> Supply:
-    """Four fifths to train on, a tenth to evaluate on, a tenth to compare with.
+    """Split masks at random: four fifths for training, one tenth as the reference, one tenth as the second real set.
 
     Args:
         masks: bool [N, Z, Y, X].
         brain: bool [Z, Y, X].
-        dims: 2 takes of each mask the slice with the largest area, and the brain at that height.
+        dims: 2 takes the slice of each mask with the largest area, and the brain at that height.
     """
     brains = np.broadcast_to(brain, masks.shape)
     if dims == 2:
@@ -183,7 +184,7 @@ def split_masks(masks: np.ndarray, brain: np.ndarray, dims: int, seed: int) -> S
 
 @torch.inference_mode()
 def _draw(model: nn.Module, count: int, seed: int) -> np.ndarray:
-    """Masks, bool [count, *S], as the study would threshold them."""
+    """Generate masks, bool [count, *S], with the same threshold as a study."""
     seed_everything(seed, 1)
     parts = [
         model(noise(model, min(_AT_ONCE, count - start)))[:, 0].cpu().numpy() > 0 for start in range(0, count, _AT_ONCE)
@@ -221,7 +222,7 @@ def _record(
 
 
 def rows_of(evaluated: GeneratorEvaluation) -> Sequence[tuple[str, ...]]:
-    """The table's cells as text: one row a set."""
+    """The cells of the table as text, one row per set."""
     rows = []
     for s in evaluated.sets:
         low, middle, high = s.volume

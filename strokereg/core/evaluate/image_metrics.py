@@ -1,4 +1,4 @@
-"""How like real images synthetic ones are: pair by pair where the true image is known, and as sets in feature space.
+"""How similar synthetic images are to real ones: in pairs where the true image is known, and as sets of features.
 
 Images lie in [-1, 1], where -1 is no signal (see `core.scan.scaling`), so that x + 1 is proportional to the signal.
 """
@@ -27,8 +27,8 @@ def ssim(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
     """Structural similarity (Wang 2004), mean over brain voxels and channels.
 
     Args:
-        image, truth: float32 [C, *S] in [-1, 1]; edges of 7 voxels at least.
-        brain: bool [*S], not empty. Background is left out: it is alike by construction.
+        image, truth: float32 [C, *S] in [-1, 1]; edges of at least 7 voxels.
+        brain: bool [*S], not empty. The background is left out, because it is the same in both images.
     """
     from skimage.metrics import structural_similarity
 
@@ -46,7 +46,7 @@ def psnr(image: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
 
 
 def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float | None:
-    """Mean signal inside the lesion over mean signal of the rest of the brain, first channel; None without a lesion.
+    """Mean signal in the lesion over mean signal in the rest of the brain, first channel; None without a lesion.
 
     Args:
         image: float32 [C, *S] in [-1, 1].
@@ -60,11 +60,11 @@ def lesion_contrast(image: np.ndarray, labels: np.ndarray, lesion: int) -> float
 
 
 class Features(NamedTuple):
-    """What a network sees in images.
+    """Features that a network extracts from images.
 
     Attributes:
-        rows: features, float64 [R, F]; one row an image, or one for each part of a volume.
-        places: int [R], which part of the volume a row is of; 0 for whole images.
+        rows: features, float64 [R, F]; one row per image, or one for each part of a volume.
+        places: int [R], the part of the volume that each row describes; 0 for complete images.
     """
 
     rows: np.ndarray
@@ -73,18 +73,18 @@ class Features(NamedTuple):
 
 @torch.inference_mode()
 def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | None = None) -> Features:
-    """What a segmenter sees in images: outputs of one of its convolutions, mean over space.
+    """Features of images: outputs of one convolution of a segmenter, averaged over space.
 
-    Features of a network that was trained on the clinical images themselves say more of a scan than those of one that
-    was trained on photographs. Taken before any normalisation, which would make each mean a constant.
+    A network trained on the clinical images describes scans better than one trained on photographs. The outputs are
+    taken before normalisation, which would make each mean a constant.
 
     Args:
         images: float32 [N, C, *S] in [-1, 1].
-        brain: bool [N, *S]: how like they are. Means over the brain only, of the last convolution of half the
-            resolution: it sees texture and sharpness, where coarser ones see the outline and the lesion, which are the
-            same in true and painted images. Volumes are few, so each gives a row for each of up to 4 x 4 x 4 parts
-            that is a quarter brain or more.
-            None: which images they are. Means over all of an image, of the coarsest convolution.
+        brain: bool [N, *S], to measure the quality of images: the last convolution at half the resolution, averaged
+            over the brain. It responds to texture and sharpness. Coarser ones respond to the outline and the lesion,
+            which are the same in true and synthetic images. Volumes are few, so each gives one row for each of up to
+            4 x 4 x 4 parts that are at least one quarter brain.
+            None, to recognise images: the coarsest convolution, averaged over the complete image.
     """
     dims = images.ndim - 2
     parted = brain is not None and dims == 3
@@ -93,7 +93,7 @@ def deep_features(segmenter: nn.Module, images: np.ndarray, brain: np.ndarray | 
     coarser = False
 
     def watch(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        nonlocal coarser  # what comes after that is on the way up again
+        nonlocal coarser  # later convolutions belong to the decoder
         voxels = output[0, 0].numel()
         coarser = coarser or voxels < least
         if not seen or (not coarser and voxels <= seen[0][0, 0].numel()):
@@ -127,8 +127,8 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Featur
     """Weighted means of features [N, F, *s] over space, or over parts of volumes.
 
     Args:
-        weight: [N, 1, *S], the brain on the images' own grid.
-        parted: in parts; those with little weight are left out.
+        weight: [N, 1, *S], the brain on the grid of the images.
+        parted: average over parts, and leave out parts that hold little brain.
     """
     pool: Callable[..., torch.Tensor] = F.adaptive_avg_pool2d if features.ndim == 4 else F.adaptive_avg_pool3d
     weight = pool(weight.to(features.dtype), features.shape[2:])
@@ -145,7 +145,7 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Featur
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance of two normal distributions fitted to features [N, F] and [M, F] (Heusel 2017, equation 6)."""
     means, spreads = zip(*((x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (a, b)), strict=True)
-    # tr((AB)^½) from the eigenvalues of AB, which are real and not negative but for rounding.
+    # tr((AB)^½) from the eigenvalues of AB, which are real and not negative except for rounding.
     cross = np.sqrt(np.clip(linalg.eigvals(spreads[0] @ spreads[1]).real, 0.0, None)).sum()
     apart = np.square(means[0] - means[1]).sum()
     return float(max(0.0, apart + np.trace(spreads[0]) + np.trace(spreads[1]) - 2.0 * cross))
@@ -156,8 +156,8 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.nd
 
     Args:
         a, b: features [N, F] and [M, F].
-        cases: number of the case that each row is of, [N] and [M]. Rows of one case are alike, and so are an image and
-            what was painted from its labels; such pairs are left out, or equal sets would not come out as 0.
+        cases: number of the case of each row, [N] and [M]. Pairs of rows from the same case are left out: they are
+            similar for that reason alone, and would give equal sets a distance other than 0.
     """
     width = a.shape[1]
     of_a, of_b = cases or (np.arange(len(a)), -1 - np.arange(len(b)))
@@ -171,7 +171,8 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.nd
 def precision_recall(synthetic: np.ndarray, real: np.ndarray, neighbours: int = 3) -> tuple[float, float]:
     """Share of synthetic features among real ones, and of real among synthetic ones (Kynkäänniemi 2019, equation 2).
 
-    A set's region is the union of balls around its members, each as wide as the way to the k-th nearest of its own.
+    The region of a set is the union of balls around its members. The radius of a ball is the distance to the k-th
+    nearest other member.
     """
 
     def covered(points: np.ndarray, region: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Measures of translated images against the true images of held-out cases, each with an interval over cases."""
+"""Compare translated images with the true images of held-out cases; each measure has an interval over cases."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Interval(BaseModel):
 
 
 class ImageQuality(BaseModel):
-    """How like the true images a set of images is.
+    """How similar a set of images is to the true images.
 
     Attributes:
         ssim, psnr: similarity to the true image over brain voxels (psnr in dB), higher is better; None for real
             images of other cases, which have no true image.
-        frechet, kernel: distance of features to those of the held-out images, each feature in units of its spread over
-            these; lower is better, 0 is equal.
-        precision, recall: share of these features among the true ones, and the reverse.
+        frechet, kernel: distance to the features of the held-out images, each feature in units of its standard
+            deviation over these images; lower is better, 0 is equal.
+        precision, recall: share of images whose features lie among those of the true images, and the reverse.
         contrast: mean signal in the lesion over that of the rest of the brain; None where no image shows a lesion.
     """
 
@@ -58,7 +58,7 @@ class ImageQuality(BaseModel):
 
 @dataclass(frozen=True)
 class View:
-    """What is looked at of one case: labels [n, *S], image [n, C, *S] in [-1, 1]; n slices, or one volume."""
+    """The compared part of one case: labels [n, *S] and image [n, C, *S] in [-1, 1]; n slices, or one volume."""
 
     labels: np.ndarray
     image: np.ndarray
@@ -66,40 +66,40 @@ class View:
 
 @dataclass(frozen=True)
 class ImageComparison:
-    """Holds images against those of the same held-out cases.
+    """Compares images with the true images of held-out cases.
 
     Args:
         truth: the held-out cases.
-        lesion: the lesion's label.
-        look: images [n, C, *S] and their brain, bool [n, *S] → features; see `image_metrics.deep_features`.
+        lesion: label of the lesion.
+        features_of: images [n, C, *S] and their brains, bool [n, *S] → features; see `image_metrics.deep_features`.
     """
 
     truth: Sequence[View]
     lesion: int
-    look: Callable[[np.ndarray, np.ndarray], Features]
+    features_of: Callable[[np.ndarray, np.ndarray], Features]
 
     @cached_property
     def _true(self) -> tuple[list[np.ndarray], dict[int, np.ndarray], np.ndarray]:
-        """Scaled features of the true images, and what they are scaled by: the mean at each place, and the spread.
+        """Scaled features of the true images, their mean at each place, and their standard deviation.
 
-        Places differ by far more than images do, so each is held against what the cases show there. A place counts
-        that half of the cases show.
+        Places differ far more than images do, so the mean of each place is subtracted. Only places that at least half
+        of the cases show are used.
         """
-        seen = [self.look(view.image, view.labels > 0) for view in self.truth]
-        rows, places = (np.concatenate(each) for each in zip(*seen, strict=True))
-        shown = Counter(place for _, at in seen for place in set(at.tolist()))
-        common = [place for place, cases in shown.items() if 2 * cases >= len(seen)] or list(shown)
+        found = [self.features_of(view.image, view.labels > 0) for view in self.truth]
+        rows, places = (np.concatenate(each) for each in zip(*found, strict=True))
+        shown = Counter(place for _, at in found for place in set(at.tolist()))
+        common = [place for place, cases in shown.items() if 2 * cases >= len(found)] or list(shown)
         means = {place: rows[places == place].mean(0) for place in common}
         spread = np.maximum(_off(Features(rows, places), means).std(0), 1e-6)
-        return [_off(each, means) / spread for each in seen], means, spread
+        return [_off(each, means) / spread for each in found], means, spread
 
     def _scaled(self, view: View) -> np.ndarray:
-        """Features in units of the true images' spread, one by one, so that none counts for its size."""
+        """Features, each in units of its standard deviation over the true images."""
         _, means, spread = self._true
-        return _off(self.look(view.image, view.labels > 0), means) / spread
+        return _off(self.features_of(view.image, view.labels > 0), means) / spread
 
-    def painted(self, images: Sequence[np.ndarray]) -> ImageQuality:
-        """What a translator made of the label maps of the held-out cases, one array [n, C, *S] a case."""
+    def translated(self, images: Sequence[np.ndarray]) -> ImageQuality:
+        """Compare images that a translator made from the held-out label maps, one array [n, C, *S] per case."""
         pairs = list(zip(images, self.truth, strict=True))
 
         def paired(measure: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> Interval:
@@ -110,14 +110,14 @@ class ImageComparison:
             return _mean(np.array(rows))
 
         views = [View(view.labels, image) for image, view in pairs]
-        return self._likeness(views, paired(ssim), paired(psnr), together=True)
+        return self._quality(views, paired(ssim), paired(psnr), together=True)
 
     def other_cases(self, views: Sequence[View]) -> ImageQuality:
-        """Real images of other cases: how near another patient comes, the scale for all else."""
-        return self._likeness(views, None, None, together=False)
+        """Compare real images of other cases: the reference for the distances of synthetic images."""
+        return self._quality(views, None, None, together=False)
 
     def contrast(self, views: Sequence[View]) -> Interval:
-        """Lesion contrast, mean over slices, then over cases; nan where no case shows a lesion."""
+        """Lesion contrast, mean over slices, then over cases; NaN if no case shows a lesion."""
         rows = []
         for view in views:
             ratios = [lesion_contrast(i, k, self.lesion) for i, k in zip(view.image, view.labels, strict=True)]
@@ -126,14 +126,14 @@ class ImageComparison:
                 rows.append(float(np.mean(shown)))
         return _mean(np.array(rows or [np.nan]))
 
-    def _likeness(
+    def _quality(
         self, views: Sequence[View], similarity: Interval | None, noise: Interval | None, together: bool
     ) -> ImageQuality:
         true, features = self._true[0], [self._scaled(view) for view in views]
 
         def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
             def of(cases: Sequence[int]) -> float:
-                # What was painted from a case's labels comes and goes with that case.
+                # A translated image is left out together with the case whose labels it was made from.
                 own = [features[case] for case in cases] if together else features
                 held = [true[case] for case in cases]
                 numbers = (_numbers(own, 0), _numbers(held, 0 if together else len(own)))
@@ -153,20 +153,20 @@ class ImageComparison:
         )
 
 
-def _off(seen: Features, means: Mapping[int, np.ndarray]) -> np.ndarray:
-    """How far features are from the mean at their place; places without one are left out."""
-    kept = np.array([int(place) in means for place in seen.places], dtype=bool)
-    at = [means[int(place)] for place in seen.places[kept]]
-    return seen.rows[kept] - np.stack(at) if at else seen.rows[kept]
+def _off(features: Features, means: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Features minus the mean at their place; places without a mean are left out."""
+    kept = np.array([int(place) in means for place in features.places], dtype=bool)
+    at = [means[int(place)] for place in features.places[kept]]
+    return features.rows[kept] - np.stack(at) if at else features.rows[kept]
 
 
 def _numbers(parts: Sequence[np.ndarray], first: int) -> np.ndarray:
-    """Which part each row of them all is of, counted from `first`."""
+    """For each row, the number of its part, counted from `first`."""
     return np.repeat(np.arange(first, first + len(parts)), [len(part) for part in parts])
 
 
 def _mean(rows: np.ndarray) -> Interval:
-    """Mean over cases, with the bootstrap's percentiles."""
+    """Mean over cases with its bootstrap interval."""
     rng = np.random.default_rng(0)
     means = rows[rng.integers(len(rows), size=(_DRAWS, len(rows)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -174,9 +174,9 @@ def _mean(rows: np.ndarray) -> Interval:
 
 
 def _without_each(measure: Callable[[Sequence[int]], float], count: int) -> Interval:
-    """The measure of all cases ± 1.96 jackknife standard errors (Efron 1981).
+    """The measure over all cases ± 1.96 jackknife standard errors (Efron 1981).
 
-    Distances of sets grow when cases are drawn twice, so a bootstrap of them would miss its own value.
+    A bootstrap draws some cases twice, which increases distances between sets, so its interval could miss the value.
     """
     value = measure(range(count))
     left_out = np.array([measure([c for c in range(count) if c != out]) for out in range(count)])

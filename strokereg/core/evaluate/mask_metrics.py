@@ -1,4 +1,4 @@
-"""What a lesion mask is like, in four numbers and a place."""
+"""Describe lesion masks by size, shape and location."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BLOCK_MM = 32.0  # edge of a cell of the location histogram
 
 
 class Shape(NamedTuple):
-    """One mask in numbers; in 2D read area for volume and outline for surface.
+    """Size and shape of one mask; in 2D, volume is the area and surface is the outline.
 
     Attributes:
         volume: ml, in 2D mm².
-        components: pieces that touch by a face, an edge or a corner.
+        components: number of connected components (26 neighbours, in 2D 8).
         surface_to_volume: mm²/mm³, in 2D mm/mm².
-        sphericity: surface of a ball (2D: disc) of the same volume over the mask's own; 1 is round.
+        sphericity: surface of a ball (2D: disc) of the same volume over the surface of the mask; 1 is round.
     """
 
     volume: float
@@ -32,8 +32,8 @@ class Shape(NamedTuple):
 def describe(mask: np.ndarray, spacing: Sequence[float]) -> Shape:
     """Describe one mask.
 
-    The surface is the sum of the voxels' open faces, so a ball is at about 0.67 (a disc at 0.79) and not at 1; that
-    is the same for all masks on one grid, so they can be compared with each other, but not with other grids.
+    The surface is the sum of the open faces of the voxels, so the sphericity of a ball is about 0.67 (disc: 0.79)
+    instead of 1. Masks on the same grid can be compared with each other, but not with masks on other grids.
 
     Args:
         mask: bool [*S] with at least one voxel.
@@ -50,7 +50,7 @@ def describe(mask: np.ndarray, spacing: Sequence[float]) -> Shape:
 
 
 def location(masks: np.ndarray, spacing: float) -> np.ndarray:
-    """Where the lesions of a set lie: a histogram over cells of 32 mm that sums to one, every mask of equal weight.
+    """Histogram of lesion locations over cells of 32 mm. It sums to one, and every mask has the same weight.
 
     Args:
         masks: bool [N, *S], none of them empty.

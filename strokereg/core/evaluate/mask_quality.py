@@ -1,4 +1,4 @@
-"""How like real lesion masks a set of generated ones is, and whether it repeats the masks that it was trained on."""
+"""How similar generated lesion masks are to real ones, and whether they repeat training masks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MEASURES = Shape._fields
 
 
 class MaskScores(BaseModel):
-    """One set of masks held against held-out real ones.
+    """One set of masks compared with held-out real masks.
 
     Attributes:
-        name: of the generator, or what the set is.
-        masks: how many were drawn; empty ones are counted and left out of all else.
+        name: name of the generator or of the set.
+        masks: number of masks. Empty masks count here, but are left out of all other measures.
         empty: share of empty masks.
         volume: 5th, 50th and 95th percentile, ml (2D: mm²).
-        distances: measure → Wasserstein distance to the held-out set in standard deviations of that set; the volume by
-            its logarithm, since lesions span three orders of magnitude. 0 is equal.
+        distances: measure → Wasserstein distance to the held-out set in standard deviations of that set; 0 is equal.
+            The logarithm of the volume is used, because lesions span three orders of magnitude.
         location: total variation between the two location histograms, 0 … 1.
         nearest: median and 95th percentile of the Dice with the most similar training mask; 1 is a copy.
-        seconds: of training and drawing.
+        seconds: time of training and generation.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,7 +40,7 @@ class MaskScores(BaseModel):
 
 
 class MaskReference:
-    """Held-out real masks, and the training masks that nothing should repeat.
+    """Held-out real masks to compare with, and the training masks that a generator must not repeat.
 
     Args:
         held_out, training: bool [N, *S].
@@ -56,7 +56,7 @@ class MaskReference:
     def score(self, name: str, masks: np.ndarray, seconds: float | None = None) -> MaskScores:
         """Evaluate a set of masks, bool [N, *S].
 
-        Where every mask is empty, there are no distances.
+        If all masks are empty, there are no distances.
         """
         filled = masks[masks.reshape(len(masks), -1).any(axis=1)]
         empty = 1.0 - len(filled) / len(masks)
@@ -85,19 +85,19 @@ class MaskReference:
         )
 
     def nearest(self, masks: np.ndarray) -> np.ndarray:
-        """Dice of each mask with the training mask that is most like it, [N]."""
+        """Dice of each mask with the most similar training mask, [N]."""
         rows = _rows(masks)
         shared = np.asarray((rows @ self._training.T).todense())
         sizes = rows.sum(axis=1).A1[:, None] + self._training.sum(axis=1).A1[None]
         return (2.0 * shared / np.maximum(sizes, 1.0)).max(axis=1)
 
     def _measure(self, masks: np.ndarray) -> np.ndarray:
-        """[N, measures], the volume as its logarithm."""
+        """Measures of each mask, [N, measures]; the first is the logarithm of the volume."""
         table = np.array([describe(mask, (self.spacing,) * mask.ndim) for mask in masks])
         table[:, 0] = np.log(table[:, 0])
         return table
 
 
 def _rows(masks: np.ndarray) -> sparse.csr_matrix:
-    """Lesions fill a hundredth of a brain, so a sparse row a mask."""
+    """One sparse row per mask, because lesions fill a hundredth of a brain."""
     return sparse.csr_matrix(masks.reshape(len(masks), -1), dtype=np.float32)

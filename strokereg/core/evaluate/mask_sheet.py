@@ -1,4 +1,4 @@
-"""A sheet of lesion masks: one row a set, small lesions on the left and large ones on the right."""
+"""A sheet of lesion masks: one row per set, small lesions on the left and large ones on the right."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw_sheet(sets: Mapping[str, np.ndarray], brain: np.ndarray, path: Path) ->
 
 
 def _tile(mask: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """A slice as it is; a volume from above (axial) and, below it, from the side: the deeper, the whiter."""
+    """A slice unchanged; a volume projected from above and, below that, from the side. Thicker parts are whiter."""
     if mask.ndim == 2:
         return outline(window(radiological(mask), 0.0, 1.0), radiological(brain), _RIM)
     above = outline(window(radiological(mask.sum(0)), 0.0, _DEEP), radiological(np.any(brain, axis=0)), _RIM)

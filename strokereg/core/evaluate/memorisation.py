@@ -1,9 +1,9 @@
 """Check whether synthetic images copy training images, by the distance to the nearest training image.
 
 Images of held-out patients give the distances to expect without copying. Synthetic images that are closer than nearly
-all of these are suspicious. Copies planted on purpose show whether the check finds any. An image made from the label
-map of a training case is similar to that case anyway, and a mixed case contains its voxels. Only with other anatomies
-does closeness mean memorisation.
+all of these are suspicious. Copies planted on purpose show whether the check can find copies. An image made from the
+label map of a training case is similar to that case anyway, and a mixed case contains its voxels. A short distance
+shows memorisation only if the image was made with another anatomy.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.spatial.distance import cdist
 
-_NEAREST = 5.0  # per cent of held-out images that may be as near by chance
-_NOISE = 0.02  # of the planted copies, a hundredth of the intensities' range
-_MOST = 200  # images of each set that are looked up, and planted
-_COARSE = 2  # voxels that are averaged along each axis: a copy stays one, and noise counts less
+_NEAREST = 5.0  # per cent of held-out images that count as near
+_NOISE = 0.02  # standard deviation of the noise on planted copies: 1 % of the range of intensities
+_MOST = 200  # largest number of images compared in each set, and of planted copies
+_COARSE = 2  # voxels averaged along each axis, which reduces noise but keeps copies similar
 
 
 class Nearness(BaseModel):
     """Distances to the nearest training image, mirrored or not.
 
     Attributes:
-        synthetic, held_out: medians over images.
-        nearest: the smallest of a synthetic image.
-        near: share of synthetic images that are nearer than all but 5 % of held-out ones; 0.05 is what chance gives.
-        caught: share of planted copies that are so.
+        synthetic, held_out: median over images.
+        nearest: smallest distance of a synthetic image.
+        near: share of synthetic images that are closer than 95 % of the held-out images; 0.05 is expected by chance.
+        caught: the same share for planted copies.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,7 +40,7 @@ class Nearness(BaseModel):
 
 
 class Memorisation(BaseModel):
-    """The audit in two measures: root mean square of intensity differences, and distance in a segmenter's features."""
+    """Result for two distances: root mean square of intensity differences, and distance of a segmenter's features."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,8 +48,8 @@ class Memorisation(BaseModel):
     features: Nearness
 
     @property
-    def sees(self) -> bool:
-        """Whether the planted copies were caught, without which the audit says nothing."""
+    def detects_copies(self) -> bool:
+        """Whether the check found the planted copies; if not, it cannot rule out memorisation."""
         return max(self.pixels.caught, self.features.caught) >= 0.95
 
 
@@ -65,7 +65,7 @@ def audit(
     Args:
         synthetic, training, held_out: float32 [N, C, *S] in [-1, 1], all of one size.
         features_of: images [n, C, *S] → features, one row per image.
-        seed: of the planted copies' noise, and of which images are looked up.
+        seed: seed of the noise on planted copies and of the choice of images.
     """
     rng = np.random.default_rng(seed)
     synthetic, held_out = (_some(rng, images) for images in (synthetic, held_out))
@@ -83,7 +83,7 @@ def _some(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """Coarse intensities, a row an image, scaled so that a distance is a root mean square."""
+    """Coarse intensities, one row per image, scaled so that a distance is a root mean square."""
     coarse = images
     for axis in range(2, images.ndim):
         edges = np.arange(0, coarse.shape[axis], _COARSE)
@@ -94,7 +94,7 @@ def _pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _scaled(*features: np.ndarray) -> list[np.ndarray]:
-    """In units of each feature's spread over the training images, which come second."""
+    """Features in units of their standard deviation over the training images, the second argument."""
     spread = np.maximum(features[1].std(0), 1e-6)
     return [rows / spread for rows in features]
 

@@ -2,13 +2,13 @@
 
 Conventions, where the literature has several:
 
-- Lesions are 26-connected components. A true lesion is found, and a called lesion is right, if the two masks
-  share any voxel (ISLES'22: Hernandez Petzsche et al., Sci Data 2022, doi:10.1038/s41597-022-01875-5).
+- Lesions are 26-connected components. A true lesion is found, and a predicted lesion is correct, if it shares any
+  voxel with the other mask (ISLES'22: Hernandez Petzsche et al., Sci Data 2022, doi:10.1038/s41597-022-01875-5).
 - A surface is the mask's voxels that touch the outside by a face; distances run between voxel centres.
   HD95 is the larger of the two directed 95th percentiles; surface Dice at a tolerance is after Nikolov et al.
   (J Med Internet Res 2021, doi:10.2196/26151).
-- Two empty masks agree: Dice, F1 and surface Dice 1, HD95 0. With one of them empty those are 0, and HD95 is
-  None, since no distance exists; means of HD95 leave such cases out.
+- If both masks are empty, Dice, F1 and surface Dice are 1 and HD95 is 0. If one is empty, these scores are 0, and
+  HD95 is None, because no distance exists; means of HD95 leave such cases out.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def score(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -
     """
     if prediction.shape != truth.shape or truth.ndim != 3:
         raise InputError(
-            f"a prediction of shape {prediction.shape} cannot be evaluated against a mask of shape {truth.shape}; "
+            f"a prediction of shape {prediction.shape} cannot be compared with a mask of shape {truth.shape}; "
             "give two volumes on the same grid"
         )
     box = _box(prediction | truth)
@@ -84,7 +84,7 @@ def score(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -
 
 
 def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds the mask; the whole array where it is empty."""
+    """The smallest box that holds the mask; the complete array if the mask is empty."""
     spans = []
     for axis in range(mask.ndim):
         filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
@@ -99,7 +99,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def _lesions(called: np.ndarray, real: np.ndarray) -> tuple[float, int, int]:
-    """Lesion-wise F1 and the numbers of called and of real lesions."""
+    """Lesion-wise F1 and the numbers of predicted and of true lesions."""
     called_parts, n_called = lesions(called)
     real_parts, n_real = lesions(real)
     shared = called & real
@@ -113,7 +113,7 @@ def _surfaces(called: np.ndarray, real: np.ndarray, spacing: Sequence[float]) ->
     a, b = _surface(called, spacing), _surface(real, spacing)
     if len(a) == 0 or len(b) == 0:
         return (0.0, 1.0) if len(a) == len(b) else (None, 0.0)
-    # Surfaces hold few points, so a tree beats distance transforms of the box several times over.
+    # Surfaces hold few points, so a tree is several times faster than distance transforms of the box.
     there, back = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
     near = TOLERANCE_MM + 1e-9  # a voxel at exactly the tolerance is within it, whatever the rounding
     within = int(np.count_nonzero(there <= near)) + int(np.count_nonzero(back <= near))
@@ -123,7 +123,7 @@ def _surfaces(called: np.ndarray, real: np.ndarray, spacing: Sequence[float]) ->
 
 def _surface(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """Surface points in mm, [N, 3]."""
-    inner = ndimage.binary_erosion(mask)  # beyond the box lies outside
+    inner = ndimage.binary_erosion(mask)  # voxels beyond the box count as outside
     return np.argwhere(mask & ~inner) * np.asarray(spacing, dtype=float)
 
 

@@ -1,4 +1,4 @@
-"""What measures of images look at: slices that show enough brain, or whole volumes."""
+"""The parts of cases that image measures use: slices that show enough brain, or volumes around the lesion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strokereg.core.train.prepared import PreparedCase, prepare_image
 from strokereg.core.train.sampler import cut
 from strokereg.registry.problem import Problem
 
-_BRAIN_SHARE = 0.2  # of the case's largest slice, that a slice must show to be looked at
+_BRAIN_SHARE = 0.2  # a slice is used if it shows at least this share of the brain area of the largest slice
 
 
 def view_case(case: PreparedCase, problem: Problem) -> View:
@@ -21,7 +21,7 @@ def view_case(case: PreparedCase, problem: Problem) -> View:
 
 
 def view_files(files: CaseFiles, preparation: Preparation, table: LabelTable, problem: Problem) -> View:
-    """The same of a case that is not prepared; nothing is kept.
+    """As `view_case`, for a case that is not prepared. Nothing is written to disk.
 
     Raises:
         InputError: a case that cannot be read.

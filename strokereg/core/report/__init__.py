@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file that needs nothing else."""
+"""The report of a study: one self-contained HTML file."""
 
 from strokereg.core.report.losses import History
 from strokereg.core.report.page import write_report

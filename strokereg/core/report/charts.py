@@ -27,7 +27,7 @@ class Row:
 
 
 def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
-    """Dice per arm, per cent from low to high: cases as faint dots, means of trainings as ticks, theirs in figures."""
+    """Draw the Dice of each arm in per cent: cases as dots, means of trainings as ticks, their mean as a number."""
     arms = [arm for arm in group.arms if arm.seeds]
     tables = [scores(arm.seeds, evaluated_cases(arm)) * 100 for arm in arms]
     x = svg.Scale(low, high, LEFT, WIDTH - RIGHT)
@@ -43,16 +43,17 @@ def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
             hint = f"<title>seed {seed.seed}: {value:.1f}</title>"
             marks.append(f'<g class="{style}">{svg.line(x(value), y - 9, x(value), y + 9, "tick")}{hint}</g>')
         marks.append(svg.text(WIDTH, y + 4, f"{table.mean():.1f}", "value", "end"))
-    told = "; ".join(f"{names.label(arm)} {table.mean():.1f}" for arm, table in zip(arms, tables, strict=True))
-    return svg.figure(WIDTH, bottom + 34, "Dice per arm", f"Mean Dice in per cent: {told}.", marks)
+    means = "; ".join(f"{names.label(arm)} {table.mean():.1f}" for arm, table in zip(arms, tables, strict=True))
+    return svg.figure(WIDTH, bottom + 34, "Dice per arm", f"Mean Dice in per cent: {means}.", marks)
 
 
 def draw_forest(
     rows: Sequence[Row], title: str, headroom: Contrast | None = None, beside: Sequence[Contrast] = ()
 ) -> str:
-    """Differences to clinical only with their intervals; the headroom as a dashed line with its own interval.
+    """Draw differences from clinical only with intervals; the headroom is a dashed line with its own interval.
 
-    `beside` are contrasts of a neighbouring plot that shall have the same scale.
+    Args:
+        beside: contrasts of neighbouring plots, which get the same scale.
     """
     shown = [*(row.contrast for row in rows), *([headroom] if headroom else []), *beside]
     ends = [v * 100 for c in shown for v in (c.difference, c.low, c.high) if v is not None]
@@ -75,23 +76,24 @@ def draw_forest(
             marks.append(f'<g class="{row.style}">{whisker}</g>')
         marks.append(svg.dot(x(found.difference * 100), y, 4.5, f"mark {row.style}", hint))
         marks.append(svg.text(WIDTH, y + 4, signed(found.difference), "value", "end"))
-    told = "; ".join(f"{row.label} {signed(row.contrast.difference)} ({interval(row.contrast)})" for row in rows)
+    values = "; ".join(f"{row.label} {signed(row.contrast.difference)} ({interval(row.contrast)})" for row in rows)
     if headroom:
-        told += f"; headroom {signed(headroom.difference)} ({interval(headroom)})"
-    return svg.figure(WIDTH, bottom + 34, title, f"Dice points with 95 % interval: {told}.", marks)
+        values += f"; headroom {signed(headroom.difference)} ({interval(headroom)})"
+    return svg.figure(WIDTH, bottom + 34, title, f"Dice points with 95 % interval: {values}.", marks)
 
 
 def dice_range(arms: Sequence[Arm]) -> tuple[float, float]:
-    """Range of Dice per cent over the cases of these arms, for panels that shall be compared."""
+    """Range of Dice in per cent over the cases of these arms, as the common scale of several panels."""
     low, high = svg.padded([v for arm in arms for v in _dice(arm, evaluated_cases(arm))], 0.04, 1.0)
     return max(0.0, low), min(100.0, high)
 
 
 def draw_pairs(arm: Arm, baseline: Arm, names: Names, label: str, low: float, high: float) -> str:
-    """Each test case: Dice with clinical only across, with the arm up, from low to high; small lesions are hollow.
+    """Draw the Dice of each test case: clinical only on the x-axis, the arm on the y-axis; small lesions are hollow.
 
     Args:
-        label: what the panel calls the arm.
+        label: name of the arm in the panel.
+        low, high: range of both axes, in per cent.
     """
     cases = evaluated_cases(arm, baseline)
     across, up = _dice(baseline, cases), _dice(arm, cases)
@@ -111,13 +113,13 @@ def draw_pairs(arm: Arm, baseline: Arm, names: Names, label: str, low: float, hi
         style = f"pair {colour}" + (" open" if volume < SMALL_ML else "")
         marks.append(svg.dot(x(a), y(b), 3, style, f"{case}, {volume:.1f} ml: {a:.1f} → {b:.1f}"))
     marks.append(svg.text(left + size - 6, top + size - 7, f"{better} of {len(cases)} better", "note", "end"))
-    title = f"{names.label(arm)} against clinical only, case by case"
-    told = f"{better} of {len(cases)} test cases have a higher Dice than with clinical only."
-    return svg.figure(left + size + 8, top + size + 20, title, told, marks)
+    title = f"{names.label(arm)} compared with clinical only, case by case"
+    description = f"{better} of {len(cases)} test cases have a higher Dice than with clinical only."
+    return svg.figure(left + size + 8, top + size + 20, title, description, marks)
 
 
 def _dice(arm: Arm, cases: Sequence[str]) -> np.ndarray:
-    """Dice per cent of each case, averaged over trainings."""
+    """Dice of each case in per cent, averaged over trainings."""
     return scores(arm.seeds, cases).mean(axis=0) * 100
 
 

@@ -1,4 +1,4 @@
-"""Low-data curves: scores against the number of clinical cases, a line for each way to teach."""
+"""Low-data curves: scores against the number of clinical cases, one line per name of an arm."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from strokereg.core.report.summary import evaluated_cases, scores
 from strokereg.core.report.text import plain, signed
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 430, 250, 44, 132, 12, 44
-STEP = 5  # pixels between the marks of lines at one number of cases, or bars would hide each other
+STEP = 5  # pixels between the marks of lines at one number of cases, so that bars do not hide each other
 
 
 @dataclass(frozen=True)
 class Point:
-    """A score in its figure's unit, at a number of clinical cases, with its 95 % interval where there is one."""
+    """A score at a number of clinical cases, in the unit of its figure, with its 95 % interval if there is one."""
 
     cases: int
     value: float
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Curves:
-    """The two figures of one training and segmenter: Dice, and the paired difference to clinical only."""
+    """The two figures of one training and segmenter: Dice, and the paired difference from clinical only."""
 
     title: str
     dice: str
@@ -46,7 +46,7 @@ class Curves:
 
 
 def draw_curves(results: Results, names: Names) -> list[Curves]:
-    """Figures for each segmenter and each way to use synthetic images; none where no line has two points."""
+    """Draw the figures of each segmenter and each kind of training; none if no line has two points."""
     if not names.many:
         return []
     several = len({arm.segmenter for arm in results.arms}) > 1
@@ -86,11 +86,11 @@ def draw_curves(results: Results, names: Names) -> list[Curves]:
 
 
 def draw_lines(lines: Sequence[Line], title: str, axis: str, everything: int | None, zero: bool = False) -> str:
-    """Lines over the number of clinical cases, on a logarithmic axis, each named where it ends.
+    """Draw lines over the number of clinical cases on a logarithmic axis, each labelled at its end.
 
     Args:
-        everything: the number that is all cases; said at its tick.
-        zero: the figure shows differences, so that 0 belongs in it.
+        everything: the number of all cases, whose tick is labelled `all`.
+        zero: the figure shows differences, so it includes 0.
     """
     points = [point for line in lines for point in line.points]
     numbers = sorted({point.cases for point in points})
@@ -118,21 +118,21 @@ def draw_lines(lines: Sequence[Line], title: str, axis: str, everything: int | N
         drawn = [(x(math.log(p.cases)) + shift, y(p.value)) for p in line.points]
         part = [svg.path(drawn, f"curve{dashed}")]
         for (across, up), point in zip(drawn, line.points, strict=True):
-            hint = f"{line.label}, {point.cases} cases: {_told(point, zero)}"
+            hint = f"{line.label}, {point.cases} cases: {_text(point, zero)}"
             if point.low is not None and point.high is not None:
                 part.append(svg.line(across, y(point.low), across, y(point.high), "bar"))
             part.append(svg.dot(across, up, 3.5, f"mark {line.style}", hint))
         part.append(svg.line(drawn[-1][0] + 4, drawn[-1][1], right + 4, heights[str(i)], "leader"))
         part.append(svg.label_left(right + 8, heights[str(i)], line.label, "named"))
         marks.append(f'<g class="{line.style.split()[0]}">{"".join(part)}</g>')
-    told = "; ".join(
-        f"{line.label}: " + ", ".join(f"{p.cases} cases {_told(p, zero)}" for p in line.points) for line in lines
+    values = "; ".join(
+        f"{line.label}: " + ", ".join(f"{p.cases} cases {_text(p, zero)}" for p in line.points) for line in lines
     )
-    return svg.figure(WIDTH, HEIGHT, title, f"{axis}, with 95 % interval, by clinical cases. {told}.", marks)
+    return svg.figure(WIDTH, HEIGHT, title, f"{axis}, with 95 % interval, by clinical cases. {values}.", marks)
 
 
 def _by_name(arms: Iterable[Arm]) -> list[list[Arm]]:
-    """Arms of one name, by rising number of cases."""
+    """Group arms by name, in order of their number of cases."""
     series: dict[str, list[Arm]] = {}
     for arm in arms:
         series.setdefault(arm.name, []).append(arm)
@@ -140,7 +140,7 @@ def _by_name(arms: Iterable[Arm]) -> list[list[Arm]]:
 
 
 def _short(arm: Arm) -> str:
-    """Its name without what the figure's title says already."""
+    """The name of an arm without the parts that the title of the figure already has."""
     return arm.name.replace(f", {arm.training}", "", 1).removesuffix(f", {arm.segmenter}")
 
 
@@ -154,7 +154,7 @@ def _compared(cases: int, found: Contrast) -> Point:
     return Point(cases, found.difference * 100, low, high)
 
 
-def _told(point: Point, signs: bool) -> str:
+def _text(point: Point, signs: bool) -> str:
     value = signed(point.value / 100) if signs else f"{point.value:.1f}"
     if point.low is None or point.high is None:
         return value

@@ -10,24 +10,24 @@ import numpy as np
 from strokereg.core.report import svg
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 270, 160, 40, 76, 24, 18
-POINTS = 160  # more than a panel this wide can show
+POINTS = 160  # the most that a panel of this width can show
 
 
 class History(TypedDict):
-    """Losses of one network: loss name → (step, value) in order of steps."""
+    """Losses of one network; `series` maps the name of a loss to (step, value), in order of steps."""
 
     title: str
     series: Mapping[str, Sequence[tuple[int, float]]]
 
 
 def draw_losses(history: History) -> str:
-    """One panel with every loss of a network, each named where it ends."""
+    """Draw one panel with every loss of a network; each line is labelled at its end."""
     curves = {name: _thin(points) for name, points in history["series"].items() if len(points)}
     if not curves:
         return ""
     last = max(float(history["series"][name][-1][0]) for name in curves)
     values = np.concatenate([curve[:, 1] for curve in curves.values()])
-    # The first few values of a training may lie far from all others and would flatten the rest.
+    # The first values of a training can be far from all others and would flatten the rest.
     low, high = svg.padded([*np.percentile(values, [1, 99]), *(curve[-1, 1] for curve in curves.values())])
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     x = svg.Scale(0.0, max(last, 1.0), LEFT, right)
@@ -45,8 +45,8 @@ def draw_losses(history: History) -> str:
         points = [(x(float(step)), y(float(value))) for step, value in curve]
         marks.append(f'<g class="{style}">{svg.path(points, "curve" + " dashed" * (i % 2), cut)}</g>')
         marks.append(svg.text(right + 6, ends[name] + 4, name, f"named {style}"))
-    told = "; ".join(f"{name} from {curve[0, 1]:.3g} to {curve[-1, 1]:.3g}" for name, curve in curves.items())
-    return svg.figure(WIDTH, HEIGHT, f"Losses of {history['title']}", f"By step: {told}.", marks)
+    description = "; ".join(f"{name} from {curve[0, 1]:.3g} to {curve[-1, 1]:.3g}" for name, curve in curves.items())
+    return svg.figure(WIDTH, HEIGHT, f"Losses of {history['title']}", f"By step: {description}.", marks)
 
 
 def _thin(points: Sequence[tuple[int, float]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How arms are called, coloured and put together throughout one report."""
+"""Names, colours and groups of arms in a report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from strokereg.core.report.statistics import Contrast
 
 @dataclass(frozen=True)
 class Group:
-    """Arms that are shown together: those with as many clinical cases.
+    """Arms that are shown together because they have the same number of clinical cases.
 
     Attributes:
-        title: `10 clinical cases`; empty where a study has one group only.
-        cases: how many.
-        arms: the headroom's, with all cases, stands in the last group.
-        headroom: of this number of cases; None without one, or with one for each of several segmenters.
+        title: `10 clinical cases`; empty if the study has only one group.
+        cases: number of clinical cases.
+        arms: arms of the group; the last group also has the arm with all cases, which gives the headroom.
+        headroom: headroom at this number of cases; None if there is none, or one for each of several segmenters.
     """
 
     title: str
@@ -26,12 +26,12 @@ class Group:
     headroom: Contrast | None
 
     def label(self, arm: Arm) -> str:
-        """The arm's name, as it is called beneath the group's title."""
+        """Name of the arm below the title of the group."""
         return f"{arm.name}, n\u00a0=\u00a0{arm.cases}" if self.title and arm.cases != self.cases else arm.name
 
 
 class Names:
-    """How arms are called, coloured and grouped."""
+    """Names, colours and groups of the arms in one report."""
 
     def __init__(self, results: Results) -> None:
         numbers = sorted(set(results.study.cases))
@@ -49,9 +49,9 @@ class Names:
         return Group(title, cases, arms, rooms[0] if len(rooms) == 1 else None)
 
     def label(self, arm: Arm) -> str:
-        """The arm's name, with its number of cases where that would be unclear."""
+        """Name of the arm, with its number of cases if the study has several."""
         return f"{arm.name}, n\u00a0=\u00a0{arm.cases}" if self.many else arm.name
 
     def style(self, arm: Arm) -> str:
-        """Colour by translator; hollow for synthetic only."""
+        """Style classes of the arm: its colour, by translator, and `open` (hollow) for synthetic only."""
         return self._colours.get(arm.translator or "", "k0") + (" open" if arm.training == "synthetic" else "")

@@ -1,4 +1,4 @@
-"""From results to `report.html`: what stands where. The words and charts come from their own modules."""
+"""Write `report.html` from the results of a study. Sentences and charts come from `text`, `charts` and `curves`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from strokereg.core.report.viewer import ViewerScan, encode
 from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
 from strokereg.core.storage.files import replacing
 
-PANELS = 9  # loss curves in sight; further ones are folded away
-NAMED = 3  # arms with a gain that the headline names
+PANELS = 9  # loss curves shown at once; the others are in a section that can be opened
+NAMED = 3  # most arms with a gain that the headline names
 
 #: Metric → heading, factor and decimals, in the order of the table of all scores.
 METRICS = {
@@ -45,17 +45,17 @@ def write_report(
     pictures: Sequence[Sheet] = (),
     volumes: Sequence[ViewerScan] = (),
 ) -> Path:
-    """Write the report, whole or not at all.
+    """Write the report atomically.
 
     Args:
-        out: the file to write, or a folder, in which it is called `report.html`.
-        results: what `core.report.summary.summarise` gave.
+        out: the file to write, or a folder for `report.html`.
+        results: the result of `core.report.summary.summarise`.
         histories: losses per network, as `{"title", "series": {loss: [(step, value)]}}`.
         pictures: sheets of slices, as `{"title", "caption", "columns", "rows": [{"label", "images"}]}`.
-        volumes: whole scans to go through slice by slice; without one the page holds no script.
+        volumes: scans for the slice viewer; without any, the page has no script.
 
     Returns:
-        The path of the file. It asks nothing of the network: styles, script, charts and pictures are inside.
+        The path of the file. It is self-contained and works offline.
     """
     path = out / "report.html" if out.is_dir() else out
     files = resources.files("strokereg.core.report")
@@ -63,7 +63,7 @@ def write_report(
     template = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
     style, script = (Markup((files / name).read_text(encoding="utf-8")) for name in ("style.css", "viewer.js"))
     shown = gather(results, histories, pictures, volumes)
-    # Only this very script may run, whatever the names in the page hold.
+    # The page may run this script only, even if a name in it contains another one.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     page = template.render(style=style, script=script, allowed=allowed, **shown)
     with replacing(path) as temporary:
@@ -74,7 +74,7 @@ def write_report(
 def gather(
     results: Results, histories: Sequence[History], pictures: Sequence[Sheet], volumes: Sequence[ViewerScan]
 ) -> dict[str, Any]:
-    """Everything that the template shows."""
+    """The variables of the template."""
     names, layers = Names(results), Layers()
     return {
         "results": results,
@@ -105,7 +105,7 @@ def gather(
 
 
 def _headline(results: Results, names: Names) -> str:
-    """The finding in one line; never more than the intervals allow."""
+    """The result in one sentence; it claims no more than the intervals allow."""
     if not results.study.models:
         return "Clinical only: no synthetic images were compared."
     compared = [arm for arm in results.arms if arm.contrast]
@@ -186,7 +186,7 @@ def _stratum_chart(group: Group, names: Names, stratum: str, every: Sequence[Con
 
 
 def _moments(found: Moments | None, metric: str) -> tuple[str, str]:
-    """`mean ± sd` and `median` of one metric, in its unit."""
+    """Mean ± sd and median of one metric as text, in the unit of the table."""
     if found is None:
         return "–", ""
     _, factor, digits = METRICS[metric]

@@ -1,6 +1,6 @@
-"""What a study found: the schema of `results.json`.
+"""The results of a study, with the schema of `results.json`.
 
-Everything but `timing` is the same bytes for the same study, whether or not it was interrupted.
+The same study gives the same bytes except for `timing`, even if it was interrupted.
 `core.report.summary` fills the derived parts (summaries, contrasts, headroom) from the scores per case.
 The published schema is `docs/results.schema.json`.
 """
@@ -33,16 +33,21 @@ class _Part(BaseModel):
 
 
 class CohortFacts(_Part):
-    """The cohort that was evaluated on: name, content key, whether simulated, and cases per part of its split."""
+    """The cohort that was evaluated on: name, content key, whether simulated, and cases per part of its split.
+
+    Attributes:
+        about: what the embedded cohort is and where it comes from; empty for others.
+    """
 
     name: str
     fingerprint: str
     simulated: bool
     counts: dict[str, int]
+    about: str = ""
 
 
 class ExternalFacts(_Part):
-    """A cohort of another origin on which every segmenter was evaluated too."""
+    """A cohort from elsewhere, on which every segmenter was also evaluated."""
 
     name: str
     fingerprint: str
@@ -54,18 +59,19 @@ class Study(_Part):
     """The settings that define a study.
 
     Attributes:
-        models: translators and mixers compared, in the order asked for.
-        generators, segmenters: who made the lesions, and who was trained on the arms.
-        shares: of each batch that was synthetic in mixed arms.
-        public: `anatomies` and `masks` that come from no case of the cohort.
+        models: translators and mixers to compare, in the given order.
+        generators: generators of the lesion masks.
+        segmenters: segmenters trained on every arm.
+        shares: synthetic shares of each batch in mixed arms.
+        public: `anatomies` and `masks` that come from public folders instead of the cohort.
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
-        seeds: one training of every arm for each.
-        validation_cases: how many chose weights and postprocessing.
+        seeds: every arm is trained once with each.
+        validation_cases: number of cases that weights and postprocessing were chosen on.
         start: the run whose weights the segmenters began with, and its cohort; empty for random weights.
-        steps: optimiser steps per role; the same for every arm.
-        augment: changes to the usual augmentation, by role; none is left out.
-        spacing: grid that networks see, mm along R, A, S.
+        steps: optimiser steps by role; the same for every arm.
+        augment: changes to the default augmentation, by role; a role without changes is left out.
+        spacing: voxel size of the network grid in mm along R, A, S.
         synthesis_saw: clinical cases that generator and translator were trained on: the arm's own, or all
             training cases as in the paper.
     """
@@ -89,7 +95,7 @@ class Study(_Part):
 
 
 class SeedScores(_Part):
-    """One training of an arm's segmenter: its postprocessing rule and its scores per case, here and elsewhere."""
+    """One training of an arm's segmenter: its postprocessing rule and its scores on test and external cases."""
 
     seed: int
     postprocessing: Postprocessing = Postprocessing()
@@ -98,7 +104,7 @@ class SeedScores(_Part):
 
 
 class Stratum(_Part):
-    """Test cases of one range of true lesion volume; each score is averaged over seeds first."""
+    """Scores of the test cases in one range of true lesion volume, averaged over seeds first."""
 
     name: str
     cases: int
@@ -107,12 +113,12 @@ class Stratum(_Part):
 
 
 class Summary(_Part):
-    """Derived from an arm's scores.
+    """Summary of an arm's scores.
 
     Attributes:
-        dice, lesion_f1: over seeds of the mean over test cases.
-        external_dice: the same over the external cases.
-        strata: "all", "< 5 ml" and "≥ 5 ml"; those without a case are left out.
+        dice, lesion_f1: spread over seeds of the mean over test cases.
+        external_dice: the same over external cases.
+        strata: "all", "< 5 ml" and "≥ 5 ml"; strata without cases are left out.
     """
 
     dice: Spread
@@ -125,17 +131,17 @@ class Arm(_Part):
     """One training-set recipe.
 
     Attributes:
-        name: unique among the arms with as many cases.
+        name: unique among the arms with the same number of cases.
         training: what the segmenter was trained on.
         translator: the translator or mixer that made the synthetic images; None for clinical only.
-        generator: who drew the lesions of the synthetic images, but a mixer's.
-        segmenter: who was trained.
-        public: the synthetic images' anatomies, masks or both are public ones; see `Study.public`.
-        synthetic: of each batch that was synthetic, in mixed arms.
+        generator: the generator of the lesion masks; None for a mixer and for clinical only.
+        segmenter: the trained segmenter.
+        public: whether the synthetic images use public anatomies or masks; see `Study.public`.
+        synthetic: synthetic share of each batch, in mixed arms.
         cases: number of clinical cases of the arm.
-        seeds: trainings that ended well; an arm without any has no summary.
-        contrast: Dice against clinical only of the same segmenter with the same number of cases.
-        share: `contrast.difference` over the headroom; None where no headroom was shown.
+        seeds: trainings that succeeded; an arm without any has no summary.
+        contrast: Dice compared with clinical only, same segmenter and number of cases.
+        share: `contrast.difference` over the headroom; None if no headroom was shown.
     """
 
     name: str
@@ -153,7 +159,7 @@ class Arm(_Part):
 
 
 class Headroom(_Part):
-    """Dice of clinical only with all training cases minus with `cases`: what more data could bring at all."""
+    """Dice of clinical only with all training cases minus Dice with `cases`: the most that more data could add."""
 
     segmenter: str = ""
     cases: int
@@ -162,13 +168,14 @@ class Headroom(_Part):
 
 
 class Quality(_Part):
-    """A synthetic database, looked at.
+    """Quality of a synthetic database.
 
     Attributes:
-        model, cases, seed, note, public: which; `public` where its anatomies are no training cases'.
-        image_quality: of what the translator paints for held-out label maps; None for a mixer.
-        true_contrast: lesion contrast of the held-out images themselves.
-        memorisation: whether the database's images are copies.
+        model, cases, seed, note: identify the database.
+        public: whether its anatomies come from a public folder instead of training cases.
+        image_quality: quality of the images that the translator makes from held-out label maps; None for a mixer.
+        true_contrast: lesion contrast of the real held-out images.
+        memorisation: whether images of the database are copies of training images.
     """
 
     model: str
@@ -182,7 +189,7 @@ class Quality(_Part):
 
 
 class Failure(_Part):
-    """A training or an arm that did not hold, and the sentence that says why."""
+    """A failed training or arm, and the reason."""
 
     what: str
     reason: str
@@ -192,9 +199,9 @@ class Run(_Part):
     """A network that was trained for the study.
 
     Attributes:
-        folder: its run folder below the study's `runs`, as `strokereg export` takes it.
-        steps: optimiser steps that it took; 0 for an untrained method.
-        losses: the last logged ones.
+        folder: name of its run folder in `runs`, for `strokereg export`.
+        steps: number of optimiser steps; 0 for an untrained method.
+        losses: the last logged losses.
         chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were evaluated.
         validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases.
     """
@@ -211,19 +218,19 @@ class Run(_Part):
 
 
 class Provenance(_Part):
-    """How to do it again: the command, and the versions of what ran."""
+    """How to repeat the study: the command and the versions of the packages."""
 
     command: str = ""
     versions: dict[str, str] = {}
 
 
 class Results(_Part):
-    """All that a study found.
+    """The results of a study.
 
     Attributes:
         synthesis: translator or mixer → name → number, for instance how many masks were redrawn.
-        quality: of each synthetic database.
-        timing: part of the work → seconds, not overlapping; the only part that differs between two equal studies.
+        quality: quality of each synthetic database.
+        timing: task → seconds, not overlapping; the only part that differs between two equal studies.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -238,11 +245,11 @@ class Results(_Part):
     timing: dict[str, float] = {}
 
     def baseline(self, arm: Arm) -> Arm | None:
-        """Clinical only, of the same segmenter with as many cases; None for itself and where it has no scores."""
+        """Clinical only with the same segmenter and number of cases; None for such an arm or if it has no scores."""
         return None if arm.training == "clinical" else baselines(self.arms).get((arm.segmenter, arm.cases))
 
     def write(self, path: Path) -> None:
-        """Write `results.json` whole or not at all."""
+        """Write `results.json` atomically."""
         write_json(path, self.model_dump(mode="json"))
 
     @classmethod
@@ -250,7 +257,7 @@ class Results(_Part):
         """Read `results.json`.
 
         Raises:
-            InputError: missing, damaged or of another schema.
+            InputError: the file is missing, damaged or of another schema.
         """
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
@@ -262,10 +269,10 @@ class Results(_Part):
 
 
 def baselines(arms: Iterable[Arm]) -> dict[tuple[str, int], Arm]:
-    """(segmenter, number of cases) → clinical only, of those that have scores."""
+    """(segmenter, number of cases) → the clinical-only arm, if it has scores."""
     return {(arm.segmenter, arm.cases): arm for arm in arms if arm.training == "clinical" and arm.seeds}
 
 
 def schema() -> str:
-    """The JSON schema of `results.json`, as kept in `docs/results.schema.json`."""
+    """The JSON schema of `results.json`, as in `docs/results.schema.json`."""
     return json.dumps(Results.model_json_schema(), indent=2, ensure_ascii=False) + "\n"

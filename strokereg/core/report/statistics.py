@@ -1,11 +1,11 @@
 """The statistics of a study: spread over seeds, paired contrasts, correction over arms.
 
-Scores come as arrays [seeds, cases] of one metric on the same test cases. A seed is one whole training, shared
-by all cases, so seeds and cases are crossed: the bootstrap draws cases (the same ones for both arms) and, apart
-from them, trainings of either arm (Owen, Ann Appl Stat 2007, doi:10.1214/07-AOAS122). Resampling seeds inside
-each case would let the luck of a training average out over the cases: with 5 seeds, 40 cases and a luck of 2 Dice
-points such intervals held the truth in 61 % of 400 simulated studies, the crossed ones in 92 %, and intervals over
-the cases of a single training in 45 %. So an interval over cases alone proves nothing about the recipe.
+Scores are arrays [seeds, cases] of one metric on the same test cases. A seed is one training, shared by all cases, so
+seeds and cases are crossed: the bootstrap draws cases (the same for both arms) and, independently, trainings of each
+arm (Owen, Ann Appl Stat 2007, doi:10.1214/07-AOAS122). If seeds were resampled within each case, the variation
+between trainings would average out over the cases. In 400 simulated studies (5 seeds, 40 cases, 2 Dice points between
+trainings) such intervals contained the true difference in 61 %, the crossed ones in 92 %, and intervals over the cases
+of a single training in 45 %. An interval over cases alone therefore proves nothing about a recipe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-FEWEST_CASES = 6  # below this even the full range of n values holds the median in less than 95 % of samples
+FEWEST_CASES = 6  # with fewer, even the full range of values contains the median in less than 95 % of samples
 DRAWS = 10_000
 
 
@@ -26,7 +26,7 @@ class _Frozen(BaseModel):
 
 
 class Spread(_Frozen):
-    """A score over repeated trainings, printed as `best [mean ± sd]`; `sd` (n - 1) is None for one training."""
+    """A score over trainings, printed as `best [mean ± sd]`; `sd` (n - 1) is None for one training."""
 
     best: float
     mean: float
@@ -35,7 +35,7 @@ class Spread(_Frozen):
 
 
 class Moments(_Frozen):
-    """A score over cases; `cases` counts those in which it is defined, `sd` (n - 1) is None for one case."""
+    """A score over cases; `cases` is the number of cases with a defined score, `sd` (n - 1) is None for one case."""
 
     mean: float
     median: float
@@ -44,16 +44,17 @@ class Moments(_Frozen):
 
 
 class Contrast(_Frozen):
-    """Arm minus baseline, paired by case, in the metric's own unit.
+    """Arm minus baseline, paired by case, in the unit of the metric.
 
     Attributes:
         difference: mean over cases of the seed-averaged differences.
         low, high: bootstrap 95 % interval, or None with fewer than 6 cases.
-        over: what the interval resamples; "cases" alone where either arm was trained only once.
+        over: what the interval resamples; only "cases" if either arm was trained once.
         p: two-sided Wilcoxon signed-rank on the seed-averaged differences; None with one seed or too few cases.
         adjusted_p: `p` after Holm's correction over the arms of the study.
         effect: matched-pairs rank-biserial correlation, -1 … 1.
-        cases, seeds: how many test cases, and trainings of the arm with fewer of them.
+        cases: number of test cases.
+        seeds: number of trainings of the arm that has fewer.
     """
 
     difference: float
@@ -68,12 +69,12 @@ class Contrast(_Frozen):
 
     @property
     def above_zero(self) -> bool:
-        """The interval lies above 0; a gain, if it is over cases and seeds."""
+        """True if the interval lies above 0; this is a gain if it is over cases and seeds."""
         return self.low is not None and self.low > 0
 
     @property
     def below_zero(self) -> bool:
-        """The interval lies below 0; a loss, if it is over cases and seeds."""
+        """True if the interval lies below 0; this is a loss if it is over cases and seeds."""
         return self.high is not None and self.high < 0
 
 
@@ -114,9 +115,9 @@ def contrast(arm: np.ndarray, baseline: np.ndarray, draws: int = DRAWS, seed: in
     """Compare an arm with its baseline on the same cases.
 
     Args:
-        arm, baseline: [seeds, cases] each; the number of seeds may differ, column j is the same case in both.
+        arm, baseline: [seeds, cases]; the number of seeds may differ, and column j is the same case in both.
         draws: bootstrap samples.
-        seed: of the bootstrap; the same input gives the same numbers.
+        seed: seed of the bootstrap; the same input gives the same numbers.
     """
     arm, baseline = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     differences = arm.mean(axis=0) - baseline.mean(axis=0)
@@ -145,7 +146,7 @@ def rank_biserial(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment; order is kept."""
+    """Holm's step-down adjustment, in the order of the input."""
     adjusted, running = [0.0] * len(p_values), 0.0
     for place, index in enumerate(np.argsort(p_values, kind="stable")):
         running = max(running, min(1.0, (len(p_values) - place) * p_values[index]))

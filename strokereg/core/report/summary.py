@@ -1,4 +1,4 @@
-"""From scores per case to what a study says: summaries, contrasts, headroom."""
+"""Compute summaries, contrasts and headroom of a study from its scores per case."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STRATA = ("all", "< 5 ml", "≥ 5 ml")
 
 
 def summarise(study: Study, arms: Sequence[Arm]) -> Results:
-    """Fill in everything that follows from the scores.
+    """Compute everything that follows from the scores.
 
     Args:
         study: the settings.
-        arms: arms with their seeds' scores; an arm whose trainings all failed has none and stays unjudged.
+        arms: arms with the scores of each seed; an arm whose trainings all failed has none and is not evaluated.
 
     Returns:
-        Results whose runs, failures, synthesis, provenance and timing are still to be set by the caller.
+        Results without runs, failures, synthesis, provenance and timing, which the caller sets.
     """
     plain = baselines(arms)
     headroom = _headroom(study, plain)
@@ -54,7 +54,7 @@ def evaluated_cases(*arms: Arm) -> list[str]:
 
 
 def scores(seeds: Sequence[SeedScores], names: Sequence[str], metric: str = "dice") -> np.ndarray:
-    """One metric on test cases, float [seeds, cases]; NaN where it is not defined."""
+    """One metric on test cases, float [seeds, cases]; NaN if undefined."""
     return _table([seed.cases for seed in seeds], names, metric)
 
 

@@ -34,7 +34,7 @@ class Scale:
 
 
 def padded(values: Iterable[float], share: float = 0.06, least: float = 1e-6) -> tuple[float, float]:
-    """Range of the values with some air on both sides, never empty."""
+    """Range of the values with a margin on both sides; never empty."""
     known = list(values)
     low, high = min(known), max(known)
     air = max((high - low) * share, least)
@@ -42,7 +42,7 @@ def padded(values: Iterable[float], share: float = 0.06, least: float = 1e-6) ->
 
 
 def figure(width: float, height: float, title: str, description: str, marks: Iterable[str]) -> str:
-    """A drawing with a title and a description for those who cannot see it."""
+    """A drawing with a title and a description for screen readers."""
     name = f"g{crc32((title + description).encode()):08x}"
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
@@ -80,13 +80,13 @@ def label(x: float, y: float, words: str, width: int = 22, style: str = "") -> s
 
 
 def heading(x: float, y: float, words: str, width: int) -> list[str]:
-    """What stands above a panel, its last line on y: two lines of `width` letters at most."""
+    """The heading above a panel: at most two lines of `width` letters, the last one at y."""
     lines = textwrap.wrap(words, width, max_lines=2, placeholder="…") or [""]
     return [text(x, y - 14 * (len(lines) - 1 - i), part, "panel") for i, part in enumerate(lines)]
 
 
 def label_left(x: float, y: float, words: str, style: str = "", width: int = 20) -> str:
-    """A label that begins at x and is centred on y, cut to `width` letters."""
+    """A label that starts at x and is centred on y, shortened to `width` letters."""
     return text(x, y + 4, textwrap.shorten(words, width, placeholder="…"), style)
 
 
@@ -98,13 +98,13 @@ def path(points: Iterable[tuple[float, float]], style: str, clip: str = "") -> s
 
 
 def clip(x: float, y: float, width: float, height: float) -> tuple[str, str]:
-    """A clipping box: its name, the same for the same box, and its definition."""
+    """A clipping box: its name, which depends on the box only, and its definition."""
     name = f"c{crc32(repr((x, y, width, height)).encode()):08x}"
     return name, f'<clipPath id="{name}"><rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"/></clipPath>'
 
 
 def apart(wanted: dict[str, float], start: float, stop: float, gap: float = 12) -> dict[str, float]:
-    """Places of labels along one axis, at least `gap` apart, pushed on first and back at the end."""
+    """Positions of labels along one axis, moved so that they are at least `gap` apart and do not pass `stop`."""
     order = sorted(wanted, key=lambda name: wanted[name])
     places = [wanted[name] for name in order]
     for i, place in enumerate(places):

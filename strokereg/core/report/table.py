@@ -1,4 +1,4 @@
-"""The study's table on the terminal, as the paper prints it, and `results.csv`."""
+"""The table of a study on the terminal, in the form of the paper, and `results.csv`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from strokereg.core.report.summary import stratum_of
 from strokereg.core.storage.files import replacing
 
 _RECIPE = ("arm", "training", "translator", "generator", "segmenter", "priors", "synthetic_share", "clinical_cases")
-WIDE = 108  # from here on a difference and its interval fit on one line; a pipe, having no width, gets this
+WIDE = 108  # at this width a difference and its interval fit on one line; also the width for a pipe, which has none
 
 
 def print_table(results: Results, console: Console | None = None) -> None:
@@ -58,7 +58,7 @@ def build_table(results: Results, narrow: bool = False) -> Table:
 
 
 def write_csv(results: Results, path: Path) -> None:
-    """Write one row per arm, seed and case, whole or not at all; an undefined score is an empty cell."""
+    """Write one row per arm, seed and case, atomically; an undefined score is an empty cell."""
     metrics = list(CaseMetrics.model_fields)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)

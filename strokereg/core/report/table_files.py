@@ -1,4 +1,4 @@
-"""The study's table for papers and pages: `table.md` and `table.tex`, with the headroom and the limits."""
+"""The table of a study for papers and web pages: `table.md` and `table.tex`, with the headroom and the limits."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _SPECIAL |= {
 
 
 def write_tables(results: Results, out: Path) -> None:
-    """Write `table.md` and `table.tex` in a folder, each whole or not at all.
+    """Write `table.md` and `table.tex` into a folder, each atomically.
 
-    The LaTeX is a plain `tabular` with `\\hline`, which needs no package, and a `table` around it.
+    The LaTeX is a plain `tabular` with `\\hline` in a `table`, which needs no package.
     """
     for name, content in (("table.md", markdown(results)), ("table.tex", latex(results))):
         with replacing(out / name) as temporary:

@@ -10,7 +10,7 @@ from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
 
 #: Adjusted p values below this one count as significant.
 SIGNIFICANT = 0.05
-RULE = f"A gain is reported only if its 95 % interval is above 0 and its adjusted p is below {SIGNIFICANT}."
+RULE = f"A gain is reported only if its 95 % interval is above 0 and p, adjusted for all arms, is below {SIGNIFICANT}."
 
 
 def signed(value: float) -> str:
@@ -90,7 +90,7 @@ def arm_sentence(arm: Arm) -> str | None:
     closing = {
         "gain": "",
         "loss": "; a loss",
-        "not significant": "; the adjusted p is not below 0.05, so this is not called a "
+        "not significant": "; p is not below 0.05, so this is not called a "
         + ("gain" if contrast.above_zero else "loss"),
         "no difference shown": "; the interval includes 0: no gain is shown",
         "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
@@ -144,7 +144,7 @@ def privacy_sentences(results: Results) -> list[str]:
     sentences = []
     for quality in results.quality:
         found, name = quality.memorisation, quality_name(quality, results)
-        if not found.sees:
+        if not found.detects_copies:
             sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
@@ -174,7 +174,8 @@ def limit_sentences(results: Results) -> list[str]:
             "simulator; do not compare their scores with clinical ones."
         )
     else:
-        lines.append(f"Scores are on the test cases of {study.cohort.name}; they may differ on another cohort.")
+        about = f"{study.cohort.name}: {study.cohort.about} " if study.cohort.about else ""
+        lines.append(f"{about}Scores are on the test cases of {study.cohort.name}; they may differ on another cohort.")
     if study.external:
         count, kind = study.external.cases, "simulated" if study.external.simulated else "real"
         noun = "case" if count == 1 else "cases"

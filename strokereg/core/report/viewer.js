@@ -1,9 +1,9 @@
 "use strict";
-// Slices of a scan with outlines. Pictures are data URIs of the page itself: nothing is fetched.
+// Shows the slices of a scan with outlines. All pictures are data URIs in the page: nothing is fetched.
 for (const viewer of document.querySelectorAll(".viewer")) {
   const scan = JSON.parse(viewer.dataset.scan);
   const find = (name) => viewer.querySelector(`[data-part="${name}"]`);
-  const [canvas, slider, arms, truth, called, said] = ["canvas", "slice", "arm", "truth", "called", "said"].map(find);
+  const [canvas, slider, arms, truth, called, status] = ["canvas", "slice", "arm", "truth", "called", "status"].map(find);
   const [width, height, count] = scan.size;
   const [dx, dy] = scan.spacing;
   const scale = Math.min(6, Math.max(2, Math.round(460 / Math.max(width, height))));
@@ -25,7 +25,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     }
     return images.get(uri);
   };
-  // A mask as one byte a pixel of its montage.
+  // A mask as one byte per pixel of its montage.
   const read = async (uri) => {
     const image = await load(uri);
     if (!masks.has(uri)) {
@@ -37,7 +37,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     return masks.get(uri);
   };
   const place = (z) => [(z % scan.columns) * width, Math.floor(z / scan.columns) * height];
-  // The border between voxels inside and outside, edge by edge; gives how many voxels the slice holds.
+  // Draws the border of a mask edge by edge and returns the number of voxels in the slice.
   const trace = (mask, z, colour) => {
     const [left, top] = place(z);
     const at = (x, y) => x >= 0 && y >= 0 && x < width && y < height && mask.inside[(top + y) * mask.width + left + x];
@@ -67,23 +67,23 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     const z = Number(slider.value) - 1;
     const wanted = [[truth, scan.truth, "true lesion"], [called, scan.called[arms.value], "prediction"]];
     const image = await load(scan.image);
-    const ready = await Promise.all(wanted.map(([, uri]) => read(uri)));
+    const outlines = await Promise.all(wanted.map(([, uri]) => read(uri)));
     if (mine !== turn) return; // the slider has moved on
     const [left, top] = place(z);
     pen.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
     const voxel = scan.spacing.reduce((a, b) => a * b) / 1000;
-    const told = wanted.map(([box, , name], i) => {
+    const volumes = wanted.map(([box, , name], i) => {
       if (!box.checked) return "";
-      const voxels = trace(ready[i], z, scan.colours[i]);
+      const voxels = trace(outlines[i], z, scan.colours[i]);
       return `${name} ${(voxels * voxel).toFixed(2)} ml`;
     });
-    said.textContent = [`slice ${z + 1} of ${count}`, ...told.filter(Boolean)].join(" · ");
-    canvas.setAttribute("aria-label", `${scan.title}: ${said.textContent}`);
-    slider.setAttribute("aria-valuetext", said.textContent);
+    status.textContent = [`slice ${z + 1} of ${count}`, ...volumes.filter(Boolean)].join(" · ");
+    canvas.setAttribute("aria-label", `${scan.title}: ${status.textContent}`);
+    slider.setAttribute("aria-valuetext", status.textContent);
   };
   for (const control of [slider, arms, truth, called]) control.addEventListener("input", draw);
   viewer.addEventListener("wheel", (event) => {
-    if (event.target !== canvas || !viewer.contains(document.activeElement)) return; // the page scrolls as ever
+    if (event.target !== canvas || !viewer.contains(document.activeElement)) return; // the page scrolls as usual
     event.preventDefault();
     slider.valueAsNumber -= Math.sign(event.deltaY);
     draw();

@@ -1,7 +1,7 @@
-"""A scan for the slice-through viewer: its slices as one grey PNG, its masks as black-and-white ones of the same form.
+"""Encode a scan for the slice viewer: the slices as one grey PNG, each mask as a black-and-white PNG of the same form.
 
-NiiVue (about two megabytes and WebGL) and nilearn's viewer (jQuery and brainsprite, one overlay in colour) were the
-alternatives; a strip of slices and a page of script is smaller than either, and a mask costs some kilobytes.
+This is smaller than NiiVue (about two megabytes, needs WebGL) and than nilearn's viewer (jQuery and brainsprite, one
+overlay in colour). A mask takes a few kilobytes.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from PIL import Image
 from strokereg.core.scan.box import extent
 from strokereg.core.scan.pictures import CALLED, TRUTH, data_uri, picture_uri
 
-LONGEST, SLICES = 112, 80  # voxels of a slice's longer side, and slices; larger scans are thinned out
-LEVELS = 64  # of grey: the eye cannot distinguish more here, and the file is half as large
+LONGEST, SLICES = 112, 80  # most voxels along a slice's longer side, and most slices; larger scans are downsampled
+LEVELS = 64  # grey levels: more would not be visible, and the file would be twice as large
 
 
 @dataclass(frozen=True)
 class ViewerScan:
-    """A scan with what is outlined on it.
+    """A scan and the masks to outline on it.
 
     Attributes:
-        title: of the case.
-        part: of which cohort it is.
+        title: name of the case.
+        part: the cohort of the case.
         image: [Z, Y, X], axes towards superior, anterior and right.
-        white: intensity shown white.
+        white: intensity shown as white.
         spacing: voxel size in mm along X, Y, Z.
         truth: bool [Z, Y, X].
-        called: arm → what its segmenter outlines, bool [Z, Y, X].
+        called: arm → mask predicted by its segmenter, bool [Z, Y, X].
     """
 
     title: str
@@ -45,7 +45,7 @@ class ViewerScan:
 
 
 def encode(volume: ViewerScan) -> str:
-    """A volume as the JSON that the page's script reads, thinned out and cut to what is not black."""
+    """Encode a scan as JSON for the script of the page, downsampled and cropped to its non-black part."""
     box = _around(volume.image > 0.05 * volume.white)
     step = max(1, math.ceil(max(volume.image[box].shape[1:]) / LONGEST))
     hop = max(1, math.ceil(volume.image[box].shape[0] / SLICES))
@@ -56,7 +56,7 @@ def encode(volume: ViewerScan) -> str:
     count, height, width = grey.shape
     x, y, z = (edge * times for edge, times in zip(volume.spacing, (step, step, hop), strict=True))
     first = int(truth.sum(axis=(1, 2)).argmax()) if truth.any() else count // 2
-    said = {
+    content = {
         "title": volume.title,
         "part": volume.part,
         "size": [width, height, count],
@@ -68,7 +68,7 @@ def encode(volume: ViewerScan) -> str:
         "truth": _mask_uri(truth),
         "called": {name: _mask_uri(mask[part]) for name, mask in volume.called.items()},
     }
-    return json.dumps(said, ensure_ascii=False)
+    return json.dumps(content, ensure_ascii=False)
 
 
 def montage(volume: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def _colour(colour: tuple[int, int, int]) -> str:
 
 
 def _around(inside: np.ndarray, margin: int = 2) -> tuple[slice, ...]:
-    """The part of a volume that shows anything; the whole where all is black."""
+    """The box around the True voxels, with a margin; the complete volume if there are none."""
     if not inside.any():
         return tuple(slice(0, size) for size in inside.shape)
     ends = zip(extent(inside), inside.shape, strict=True)

@@ -13,7 +13,7 @@ def extent(mask: np.ndarray) -> np.ndarray:
 
 
 def inner_extent(mask: np.ndarray, beyond: float = 0.005) -> np.ndarray:
-    """Extent of a mask without a share `beyond` of it at either end of each axis: [low, high] × 3, in voxels."""
+    """Extent of a mask without a share `beyond` of its voxels at both ends of each axis: [low, high] × 3, in voxels."""
     box = np.empty((2, 3))
     for axis in range(3):
         share = np.cumsum(mask.sum(tuple(b for b in range(3) if b != axis)), dtype=float)

@@ -27,7 +27,7 @@ class Preparation(Options):
     """How a scan is prepared for a network. Every run and every exported model carries these settings.
 
     Args:
-        channels: image contrasts in order; `dwi` comes first and defines foreground and grid.
+        channels: image contrasts in order; the first defines foreground and grid.
         spacing: voxel size in mm along R, A, S.
         size: smallest grid (X, Y, Z); a larger brain gets a larger grid.
         multiple: the grid's edges are multiples of these.

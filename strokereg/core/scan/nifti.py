@@ -14,6 +14,7 @@ from strokereg.registry.errors import FileFault, InputError
 
 #: Largest difference between the affines of one grid in mm, in addition to 10⁻⁵ of each entry.
 GRID_TOLERANCE = 1e-3
+_MNI = 4  # NIfTI's code for MNI152
 _GZIP_BEST = 1100  # deflate compresses by a factor of 1032 at most, so a header that claims more is wrong
 
 
@@ -23,12 +24,14 @@ class Volume:
 
     Attributes:
         placed: the file has a sform or qform; without one the affine is a guess from the voxel size.
+        in_mni: the image is in MNI space, by its name (`space-MNI…`) or its header.
     """
 
     data: np.ndarray
     affine: np.ndarray
     path: Path
     placed: bool = True
+    in_mni: bool = False
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -69,7 +72,7 @@ def read_volume(path: Path | str, volume: int | None = None) -> Volume:
     affine = _affine(path, image)
     if not np.isfinite(data).all():
         raise FileFault(path, "holds NaN or infinite voxels", "replace them before use")
-    return Volume(data.reshape(shape[:3]), affine, path, _placed(image))
+    return Volume(data.reshape(shape[:3]), affine, path, bool(_forms(image)), _in_mni(path, image))
 
 
 def _open(path: Path) -> Any:
@@ -121,11 +124,16 @@ def _affine(path: Path, image: Any) -> np.ndarray:
     return affine
 
 
-def _placed(image: Any) -> bool:
-    header = image.header
-    return not isinstance(header, nib.Nifti1Header) or any(
-        int(header[f"{form}_code"]) > 0 for form in ("sform", "qform")
-    )  # type: ignore[attr-defined, no-untyped-call]
+def _forms(image: Any) -> list[int]:
+    """Codes of the image's sform and qform as far as they are set; a format without such codes counts as scanner."""
+    if not isinstance(image.header, nib.Nifti1Header):
+        return [1]
+    codes = (int(image.header[f"{form}_code"]) for form in ("sform", "qform"))  # type: ignore[no-untyped-call]
+    return [code for code in codes if code > 0]
+
+
+def _in_mni(path: Path, image: Any) -> bool:
+    return "_space-mni" in path.name.lower() or _forms(image)[:1] == [_MNI]
 
 
 def _damaged(path: Path, error: Exception) -> FileFault:

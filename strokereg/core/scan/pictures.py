@@ -22,7 +22,7 @@ TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue, distinct for 
 
 @dataclass(frozen=True)
 class Outlined:
-    """A mask outlined on a picture that others share: `ground` uint8 [H, W], `mask` bool [Y, X], and the colour."""
+    """A mask outlined on a shared background: `ground` uint8 [H, W], `mask` bool [Y, X], and the colour."""
 
     ground: np.ndarray
     mask: np.ndarray
@@ -102,13 +102,13 @@ def flat(picture: Picture) -> np.ndarray:
 
 
 class Layers:
-    """The grounds that pictures of one page share, each held once, as a background of a style class."""
+    """The backgrounds that pictures of one page share, each stored once in a style class."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def cell(self, picture: Picture, box: tuple[slice, slice]) -> tuple[str, str]:
-        """A part of a picture: the style class of its ground, or none, and the data URI of what lies upon it."""
+        """The style class of a picture's background, or an empty one, and the data URI of the picture on top of it."""
         if not isinstance(picture, Outlined):
             return "", data_uri(picture[box])
         ground = data_uri(picture.ground[box])
@@ -116,12 +116,12 @@ class Layers:
         return name, _lines(picture, box)
 
     def rules(self) -> str:
-        """The style rules of all grounds."""
+        """The style rules of all backgrounds."""
         return "\n".join(f"img.{name} {{ background-image: url({uri}); }}" for uri, name in self._names.items())
 
 
 def _lines(picture: Outlined, box: tuple[slice, slice]) -> str:
-    """The outline alone, on nothing, as a data URI: two colours, some hundred bytes."""
+    """The outline alone on a transparent background, as a data URI: two colours, a few hundred bytes."""
     drawn = outline(np.zeros_like(picture.ground), picture.mask, (1, 1, 1))[box][..., 0]
     image = Image.fromarray(np.ascontiguousarray(drawn), mode="P")
     image.putpalette([0, 0, 0, *picture.colour])
@@ -129,9 +129,9 @@ def _lines(picture: Outlined, box: tuple[slice, slice]) -> str:
 
 
 def trim(pictures: Sequence[np.ndarray], margin: int = 6) -> tuple[slice, slice]:
-    """The part that all pictures of a sheet can be cut to without losing anything but black.
+    """The part that remains if the black margin common to all pictures of a sheet is removed.
 
-    Pictures of different sizes are left whole.
+    Pictures of different sizes are not cropped.
     """
     whole = (slice(None), slice(None))
     if len({picture.shape[:2] for picture in pictures}) != 1:

@@ -2,9 +2,9 @@
 
 A scan that fits into one window is run in one piece. A larger scan is covered with overlapping windows. Each voxel is
 the mean of its windows, weighted by a Gaussian around the window's centre, where the network sees most context
-(Isensee 2021, nnU-Net). So no rim is lost, memory does not grow with the scan, and networks of a fixed input size work.
-Windows are never larger than the size trained on: instance norm and position encodings would meet statistics and
-positions that they were not trained for.
+(Isensee 2021, nnU-Net). Voxels at the border are included, memory does not grow with the scan, and networks of a fixed
+input size work. Windows are never larger than the training size, because instance norm and position encodings would
+get statistics and positions that they were not trained for.
 """
 
 from __future__ import annotations

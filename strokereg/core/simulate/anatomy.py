@@ -30,7 +30,7 @@ _CODES = {
     DEEP: (10, 49, 9, 48, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
     WHITE: (2, 41, 7, 46, 16, 85, 77, 78, 79, 80, 251, 252, 253, 254, 255),
 }
-#: Least volume of a brain; anything smaller is taken for wrong input.
+#: Smallest volume of a brain; anything smaller counts as wrong input.
 SMALLEST_BRAIN_ML = 200.0
 
 

@@ -1,4 +1,4 @@
-"""Simulate a whole cohort: plan it, make its cases in parallel, continue where an earlier call stopped."""
+"""Simulate a cohort: plan it, make its cases in parallel, and continue where an earlier call stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from strokereg.core.cohort.folder import SIMULATION, describe, open_folder
 from strokereg.core.cohort.split import DEFAULT_PARTS
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.folder import finish_cohort, read_facts, write_subject
-from strokereg.core.simulate.lesions import load_lesion
+from strokereg.core.simulate.lesions import MniLesion, load_lesion
 from strokereg.core.simulate.plan import CasePlan, CohortPlan, draw_plan, list_sources
 from strokereg.core.simulate.subject import GRID, SPACING, simulate_subject
 from strokereg.core.storage.workers import run_in_workers
@@ -106,6 +106,8 @@ def _make_case(out: Path, simulation: Simulation, case: CasePlan) -> None:
     try:
         anatomy = load_anatomy(case.anatomy)
         lesion = load_lesion(case.lesion) if case.lesion else case.volume_ml
+        if isinstance(lesion, MniLesion) and lesion.is_slice:
+            raise InputError(f"{case.lesion}: is a single slice; give lesion masks of the whole brain")
     except InputError as error:
         raise UnusableSource(str(error)) from error
     rng = np.random.default_rng([simulation.seed, 1, case.index])

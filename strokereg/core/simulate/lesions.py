@@ -37,6 +37,11 @@ class MniLesion:
     volume_ml: float
 
     @property
+    def is_slice(self) -> bool:
+        """True for a single axial slice, which cannot be placed in a volume."""
+        return self.density.shape[2] == 1
+
+    @property
     def centre(self) -> np.ndarray:
         """Centre of the crop in MNI mm."""
         return self.corner + self.spacing * (np.array(self.density.shape) - 1) / 2.0
@@ -62,13 +67,16 @@ def load_lesion(path: Path) -> MniLesion:
         raise InputError(
             f"{path}: the lesion's middle lies at ({shown}) mm, outside the MNI brain; normalise the mask to MNI space"
         )
-    pad = [int(np.ceil(4 * _SMOOTHING_MM / edge)) for edge in volume.spacing]
+    # A single slice is not smoothed across itself, which would thin it out.
+    flat = np.array(volume.data.shape) == 1
+    pad = [0 if one else int(np.ceil(4 * _SMOOTHING_MM / edge)) for edge, one in zip(volume.spacing, flat, strict=True)]
     inner = np.pad(mask[tuple(slice(lo, hi + 1) for lo, hi in where)], [(p, p) for p in pad]).astype(np.float32)
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ np.array([pair[0] - p for pair, p in zip(where, pad, strict=True)], dtype=float)
     image = nib.as_closest_canonical(nib.Nifti1Image(inner, affine))  # type: ignore
     spacing = np.array(image.header.get_zooms()[:3], dtype=float)  # type: ignore
-    smooth = ndimage.gaussian_filter(np.asarray(image.dataobj), _SMOOTHING_MM / spacing)
+    inner = np.asarray(image.dataobj)  # type: ignore
+    smooth = ndimage.gaussian_filter(inner, np.where(np.array(inner.shape) == 1, 0.0, _SMOOTHING_MM / spacing))
     corner = np.asarray(image.affine)[:3, 3]  # type: ignore
     return MniLesion(smooth, corner, spacing, float(mask.sum()) * volume.voxel_ml)
 
@@ -82,7 +90,7 @@ def place_lesion(
         rng: source of all random numbers.
         lesion: the mask in MNI space.
         mni_points: float32 [3, X, Y, Z], MNI mm of the scan's voxels.
-        parenchyma: bool [X, Y, Z], where a lesion may lie.
+        parenchyma: bool [X, Y, Z], where a lesion may lie; Z is 1 for a lesion that is a single slice.
 
     Returns:
         bool [X, Y, Z] with at least two voxels.
@@ -94,6 +102,8 @@ def place_lesion(
     for axis in range(3):
         position = points[axis] * mirror if axis == 0 else points[axis]
         index[axis] = (position + shift[axis] - lesion.corner[axis]) / lesion.spacing[axis]
+    if lesion.is_slice:
+        index[2] = 0.0
     density[parenchyma] = ndimage.map_coordinates(lesion.density, index, order=1)
     # The densest voxels, as many as the density sums to: small lesions are kept, blocky ones get round.
     count = max(_FEWEST_VOXELS, round(float(density.sum())))

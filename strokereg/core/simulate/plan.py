@@ -126,7 +126,7 @@ def draw_plan(
 
 
 def _follow(subjects: Sequence[str], files: Sequence[Path | None], pools: Split) -> Split:
-    """Put each subject in the part of its lesion file."""
+    """Move each subject to the part of its lesion file."""
     parts = {
         part: tuple(s for path in pools.part(part) for s, f in zip(subjects, files, strict=True) if str(f) == path)
         for part in PARTS

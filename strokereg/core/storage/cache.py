@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from strokereg.core.storage.files import write_text
-from strokereg.registry.errors import FileFault
+from strokereg.registry.errors import FileFault, InputError
 
 _SETTLED = 2.0  # seconds: coarser than the clock of any file system
 _known: dict[tuple[object, ...], str] = {}  # digests that this process has used; each is needed several times
@@ -96,8 +96,21 @@ def _read(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Folder of all caches: `$STROKEREG_CACHE`, else `$XDG_CACHE_HOME/strokereg`, else `~/.cache/strokereg`."""
+    """Folder of all caches: `$STROKEREG_CACHE`, else `$XDG_CACHE_HOME/strokereg`, else `~/.cache/strokereg`.
+
+    Raises:
+        InputError: there is no home folder, or nothing can be written there.
+    """
+    fix = "set STROKEREG_CACHE to a folder that you may write to"
     if chosen := os.environ.get("STROKEREG_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "strokereg"
+        folder = Path(chosen)
+    else:
+        try:
+            base = os.environ.get("XDG_CACHE_HOME")
+            folder = (Path(base) if base else Path.home() / ".cache") / "strokereg"
+        except RuntimeError as error:
+            raise InputError(f"the cache: this user has no home folder; {fix}") from error
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise FileFault(folder, "the cache cannot be written", fix)
+    return folder

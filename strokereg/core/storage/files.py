@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from strokereg.core.storage.paths import check_path
 from strokereg.registry.errors import InputError
 
 
@@ -19,7 +20,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary file is in the same folder, has the same ending (some writers choose the format by it), and belongs to
     this thread.
+
+    Raises:
+        InputError: Windows cannot write the path.
     """
+    check_path(path)
     temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
     try:
         yield temporary
@@ -46,11 +51,24 @@ def make_folder(folder: Path) -> Path:
     Raises:
         InputError: the folder cannot be made, for instance because a file has its name.
     """
+    check_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: no folder can be made there ({error.strerror}); choose another --out") from error
     return folder
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def write_json(path: Path, content: Any) -> None:

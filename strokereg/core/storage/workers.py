@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, TypeVar
 
-from strokereg.registry.errors import RunFailed
+from strokereg.registry.errors import InputError, RunFailed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+NO_START = (
+    "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
+    "if __name__ == '__main__':, because each worker imports the script"
+)
 
 
 def run_in_workers(
@@ -35,6 +42,7 @@ def run_in_workers(
         on_done: called with the number of finished items after each item.
 
     Raises:
+        InputError: the workers cannot start, because the script that called has no main guard.
         RunFailed: a worker process was killed, for instance because memory ran out.
     """
     waiting = list(items)
@@ -44,17 +52,30 @@ def run_in_workers(
             function(item)
             on_done(done)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    started = spawn.Event()
+    with ProcessPoolExecutor(workers, spawn, _start, (started,)) as pool:
+        before = set(multiprocessing.active_children())
         try:
-            for done, job in enumerate(as_completed([pool.submit(function, item) for item in waiting]), start=1):
+            jobs = [pool.submit(function, item) for item in waiting]
+            processes = set(multiprocessing.active_children()) - before
+            for done, job in enumerate(as_completed(jobs), start=1):
                 job.result()
                 on_done(done)
         except BrokenProcessPool as error:
-            raise RunFailed(
-                f"{out}: a worker process died, perhaps for lack of memory; call again with fewer --workers to continue"
-            ) from error
+            if not started.is_set():
+                raise InputError(NO_START) from error
+            pool.shutdown(wait=True)
+            killed = any(process.exitcode == -signal.SIGKILL for process in processes) if os.name != "nt" else False
+            cause = "was killed, most likely because memory ran out" if killed else "ended unexpectedly"
+            raise RunFailed(f"{out}: a worker process {cause}; call again with fewer --workers to continue") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(started: Event) -> None:
+    started.set()
+    end_with_parent()
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from strokereg.core.cohort.cohort import Cohort, open_cohort
+from strokereg.core.cohort.embedded import unpack
 from strokereg.core.cohort.open import read_folder
 from strokereg.core.report import write_report
 from strokereg.core.report.results import Results
@@ -26,7 +27,7 @@ from strokereg.core.study.executor import STEP_LIMIT, Executor, NoCallbacks, Stu
 from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
 from strokereg.core.study.plan import make_plan
-from strokereg.core.study.settings import StudySettings, complete_settings
+from strokereg.core.study.settings import StudySettings, complete_settings, is_simulated_by_name
 from strokereg.core.study.slots import count_cores, default_slots
 from strokereg.core.study.store import adopt, known_stores, note_study
 from strokereg.core.train.device import choose_device
@@ -95,7 +96,7 @@ def compare(
 
     Args:
         models: translators and mixers to compare; none for clinical only.
-        data: cohort folder; None makes and caches a simulated one.
+        data: cohort folder; None for the embedded cohort of real FLAIR slices; "simulated" makes a cohort, once.
         out: folder of the study.
         preset, **changes: see `study_settings`.
         run: workers, external cohort, trackers and the like.
@@ -211,20 +212,26 @@ def _store(out: Path, run: RunOptions) -> Path:
 
 
 def _open(settings: StudySettings, data: Path | str | None, run: RunOptions) -> tuple[Cohort, Cohort | None]:
-    """The cohort, simulated first where none is given, and the external one."""
+    """The cohort, unpacked or simulated first if it is one of the package's own, and the external one."""
     # Absolute, because the workers of a cluster stand elsewhere. A wrong folder shows before an hour of training.
     external = read_folder(Path(run.external).absolute()) if run.external else None
-    place = Path(data) if data else _embedded(settings, run)
+    if data is None:
+        unpacking = "unpacking the embedded cohort"
+        place = unpack(
+            cache_folder() / "cohorts", lambda done, total: run.callbacks.preparing(unpacking, done, total)
+        ).cohort
+    else:
+        place = _simulated(settings, run) if is_simulated_by_name(data) else Path(data)
     return open_cohort(place.absolute(), run.fold), external
 
 
-def _embedded(settings: StudySettings, run: RunOptions) -> Path:
+def _simulated(settings: StudySettings, run: RunOptions) -> Path:
     """The simulated cohort of these settings, made once and kept."""
-    wanted = settings.embedded
+    wanted = settings.simulated
     shape = "x".join(map(str, wanted.shape))
     return simulate_cohort(
-        cache_folder() / "cohorts" / f"embedded-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
+        cache_folder() / "cohorts" / f"simulated-{wanted.cases}-{shape}-{wanted.spacing:g}mm-r{SIMULATOR_VERSION}",
         Simulation(wanted.cases, shape=wanted.shape, spacing=wanted.spacing),
         run.workers or count_cores(),
-        on_progress=lambda done, total: run.callbacks.preparing("simulating the embedded cohort", done, total),
+        on_progress=lambda done, total: run.callbacks.preparing("simulating the cohort", done, total),
     )

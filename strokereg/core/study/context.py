@@ -10,6 +10,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.cohort.fingerprint import content_keys
+from strokereg.core.cohort.folder import about_embedded
 from strokereg.core.report.results import CohortFacts, ExternalFacts
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
@@ -130,6 +131,7 @@ def make_context(
             fingerprint=dataset.facts["key"],
             simulated=cohort.simulated,
             counts={part: len(files) for part, files in counts.items()},
+            about=about_embedded(cohort.root),
         ),
         external_facts=None
         if external is None

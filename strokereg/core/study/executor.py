@@ -31,6 +31,10 @@ STEP_LIMIT = 3600.0
 ATTEMPTS = 2
 #: The reason given for a task that lost its worker too often.
 DIED = "its worker process died repeatedly; is there enough memory?"
+#: The same where the system killed it.
+KILLED = (
+    "its worker process was killed twice, most likely because memory ran out; use fewer --workers or smaller batches"
+)
 
 
 class StudyCallbacks(Protocol):

@@ -1,7 +1,7 @@
 """The study file (TOML) holds all settings of a study, so that it can be kept, reviewed and run again.
 
 Its keys are the fields of `StudySettings`, plus `data` and `external`. The preset fills in what is left out. Paths are
-relative to the folder of the file.
+relative to the folder of the file; `data = "simulated"` is a name.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ from typing import Any
 
 import tomli_w
 
-from strokereg.core.study.settings import TABLES, StudySettings, architectures, complete_settings, study_settings
-from strokereg.registry.errors import InputError, did_you_mean
+from strokereg.core.study.settings import (
+    SIMULATED,
+    TABLES,
+    StudySettings,
+    architectures,
+    complete_settings,
+    is_simulated_by_name,
+    study_settings,
+)
+from strokereg.registry.errors import InputError, did_you_mean, first_line
 
 PATHS = ("data", "external", "anatomies", "mask_library", "start")
 
@@ -33,12 +41,16 @@ def read_study(path: Path | str) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error}); see 'strokereg compare --print-study' for the form") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits are a ValueError, too
+        raise InputError(
+            f"{path}: not TOML ({first_line(error)}); see 'strokereg compare --print-study' for the form"
+        ) from error
     known = ("data", "external", *StudySettings.model_fields)
     for key in values:
         if key not in known:
             raise InputError(f"{path}: no key {key!r}{did_you_mean(key, known)}; the keys are: {', '.join(known)}")
+    if not isinstance(values.get("preset", ""), str):
+        raise InputError(f"{path}: preset = {values['preset']!r}; give its name in quotes")
     for key in TABLES:
         if not isinstance(values.get(key, {}), dict) or not all(
             isinstance(v, dict) for v in values.get(key, {}).values()
@@ -48,7 +60,7 @@ def read_study(path: Path | str) -> dict[str, Any]:
     checked = {key: value for key, value in plain.items() if key not in ("data", "external")}
     study_settings(checked.pop("preset", "quick"), owner=str(path), **{"models": ("pix2pix",), **checked})
     for key in PATHS:
-        if key in plain and not plain[key].is_dir():
+        if key in plain and plain[key] != SIMULATED and not plain[key].is_dir():
             raise InputError(f"{path}: {key}: {plain[key]} is no folder; paths count from the file's own folder")
     return plain
 
@@ -66,10 +78,12 @@ def describe_study(
         InputError: unknown model or wrong options; the data are not read.
     """
     settings = complete_settings(models, data, preset, **changes)
-    return write_study(settings, architectures(settings), *(Path(path) if path else None for path in (data, external)))
+    return write_study(settings, architectures(settings), data, external)
 
 
-def write_study(settings: StudySettings, names: Iterable[str], data: Path | None, external: Path | None) -> str:
+def write_study(
+    settings: StudySettings, names: Iterable[str], data: Path | str | None, external: Path | str | None
+) -> str:
     """A study file that gives this study, wherever it lies.
 
     Args:
@@ -81,10 +95,14 @@ def write_study(settings: StudySettings, names: Iterable[str], data: Path | None
     values["cases"] = [number or "all" for number in values["cases"]]
     where = {"data": data, "external": external}
     where |= {key: getattr(settings, key) for key in PATHS if key not in where}
-    values |= {key: str(path.resolve()) for key, path in where.items() if path is not None}
+    values |= {key: _named(key, path) for key, path in where.items() if path is not None}
     flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
     text = tomli_w.dumps(flat | {key: values[key] for key in values if key not in flat})
     return re.sub(r"\[\n((?:    [^\[\]\n]+,\n)+)\]", lambda found: f"[{_line(found[1])}]", text)
+
+
+def _named(key: str, path: Path | str) -> str:
+    return SIMULATED if key == "data" and is_simulated_by_name(path) else str(Path(path).resolve())
 
 
 def _line(items: str) -> str:
@@ -96,6 +114,8 @@ def _plain(path: Path, key: str, value: Any) -> Any:
     if key in PATHS:
         if not isinstance(value, str):
             raise InputError(f"{path}: {key} = {value!r}; give the path of a folder in quotes")
+        if key == "data" and value == SIMULATED:
+            return value
         return path.parent / Path(value).expanduser()
     if key == "cases":
         return tuple(0 if number == "all" else number for number in (value if isinstance(value, list) else [value]))

@@ -40,7 +40,7 @@ def measure_headroom(
 
     Args:
         steps: several step counts of the segmenter.
-        data: cohort folder; None for the simulated one.
+        data: see `compare`.
         out: folder for the studies.
         preset, run, **changes: see `compare`; models are not needed.
 

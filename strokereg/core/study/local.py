@@ -23,17 +23,12 @@ from typing import Any
 
 import torch
 
-from strokereg.core.storage.workers import end_with_parent
+from strokereg.core.storage.workers import NO_START, end_with_parent
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import ATTEMPTS, DIED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
+from strokereg.core.study.executor import ATTEMPTS, DIED, KILLED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
 from strokereg.core.study.plan import Task
 from strokereg.core.study.slots import Slots, needs_device
 from strokereg.core.study.tasks import perform
-
-_NO_START = (
-    "worker processes cannot start (the reason stands above); in a script of your own, call strokereg under "
-    "if __name__ == '__main__':, because each worker imports the script"
-)
 
 
 class LocalExecutor(Executor):
@@ -89,7 +84,7 @@ class _Processes(Pool):
             worker = by_pipe[pipe]
             message = worker.listen()
             if message.kind in ("died", "out of memory"):
-                message = self._bury(worker, message.text or DIED)
+                message = self._bury(worker, message.text)
             elif message.kind not in ("started", "step"):
                 self.busy.remove(worker)
                 if message.kind == "done":
@@ -148,8 +143,9 @@ class _Worker:
         except (EOFError, OSError):
             self._process.join(5.0)
             if not self.serves and self._process.exitcode == 1:  # not killed: Python gave up on importing
-                return Message("wrong input", _NO_START)
-            return Message("died")
+                return Message("wrong input", NO_START)
+            killed = os.name != "nt" and self._process.exitcode == -signal.SIGKILL
+            return Message("died", KILLED if killed else DIED)
 
     def end(self) -> None:
         """End it at once. Nothing of value is lost: checkpoints are whole."""

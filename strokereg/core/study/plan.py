@@ -79,7 +79,7 @@ def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool
     """Who draws the lesions, and whether anything of anatomy and lesion is public: once for each set of arms."""
     if mixer:
         return [(None, False)]
-    own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators]
+    own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators if name != LIBRARY]
     if settings.mask_library:
         return [*own, (LIBRARY, True)]
     return [*own, *((name, True) for name in settings.generators)] if settings.anatomies else own

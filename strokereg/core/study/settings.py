@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
+from strokereg.core.cohort.embedded import CONTRASTS, unpack
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Interpolation, Scaling
+from strokereg.core.storage.cache import cache_folder
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, did_you_mean
@@ -23,8 +25,15 @@ LIBRARY = "mask-library"
 #: Settings that are tables of tables.
 TABLES = ("budgets", "options")
 
+#: The name that stands for a simulated cohort in the place of a cohort folder.
+SIMULATED = "simulated"
+
 Preset = Literal["smoke", "quick", "full"]
 Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+#: Synthetic cases of the quick preset on the embedded cohort, whose cases are single slices.
+_SLICES = 400
 
 
 class Budget(Augmented):
@@ -37,8 +46,8 @@ class Budget(Augmented):
     patience: int = Field(default=0, ge=0)
 
 
-class Embedded(Options):
-    """The simulated cohort that a study makes for itself where no data are given.
+class Simulated(Options):
+    """The cohort that a study simulates for itself with `--data simulated`.
 
     Args:
         cases: how many.
@@ -71,7 +80,8 @@ class StudySettings(Options):
         shares: of each batch that is synthetic in the mixed arms; an arm for each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
-        mask_library: folder of lesion masks in MNI space; the lesions of those arms are drawn from it.
+        mask_library: folder of lesion masks in MNI space; each translator gets arms with lesions drawn from it. With
+            `mask-library` as the only generator there are no others.
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
@@ -80,7 +90,7 @@ class StudySettings(Options):
         quality: measure every synthetic database: image_quality to real images, and whether it copies training images.
         budgets: steps, batch size and changes of augmentation a role.
         options: architecture → its own options.
-        embedded: the cohort to simulate where none is given; the network's grid is then no finer than it.
+        simulated: the cohort of `--data simulated`; the network's grid is then no finer than it.
         device, precision, deterministic, threads: see `core.train.trainer.TrainerSettings`.
     """
 
@@ -110,7 +120,7 @@ class StudySettings(Options):
     quality: bool = True
     budgets: dict[str, Budget]
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    embedded: Embedded
+    simulated: Simulated
     device: str = "auto"
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     deterministic: bool = False
@@ -147,7 +157,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "unet": {"widths": (8, 16, 32)},
             "dynunet": {"filters": 8, "most": 32},
         },
-        "embedded": {"cases": 10, "shape": (56, 56, 36), "spacing": 4.0},
+        "simulated": {"cases": 10, "shape": (56, 56, 36), "spacing": 4.0},
     },
     "quick": {
         "budgets": {
@@ -164,7 +174,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "flow": {"ngf": 24},
             "dynunet": {"filters": 16},
         },
-        "embedded": {"cases": 40, "shape": (56, 56, 36), "spacing": 4.0},
+        "simulated": {"cases": 40, "shape": (56, 56, 36), "spacing": 4.0},
     },
     "full": {
         "cases": (10, 50),
@@ -177,7 +187,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "segmenter": {"steps": 20000, "batch_size": 32, "average": 0.999},
         },
         "options": {"mask-gan": {"volume": True}},
-        "embedded": {"cases": 180},
+        "simulated": {"cases": 180},
     },
 }
 
@@ -210,20 +220,34 @@ def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any
 def complete_settings(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:
     """Settings with typed options.
 
+    Without data, the embedded cohort gives the contrast and, for `mask-library`, the masks; the quick preset then
+    makes more synthetic cases, since each is a slice.
+
     Raises:
         InputError: unknown model, wrong options, a library that an augmentation needs is missing.
     """
+    if data is None:
+        changes["channels"] = changes.get("channels") or CONTRASTS
+        if preset == "quick" and not changes.get("synthetic_cases"):
+            changes["synthetic_cases"] = _SLICES
+        if LIBRARY in (changes.get("generators") or ()) and not changes.get("mask_library"):
+            changes["mask_library"] = unpack(cache_folder() / "cohorts").masks
     settings = study_settings(preset, models=tuple(models), **changes)
     for role, budget in settings.budgets.items():
         augmentation_of(role, budget.augment, f"budgets.{role}.augment")
-    if data is None:
-        spacing = tuple(max(edge, settings.embedded.spacing) for edge in settings.spacing)
+    if is_simulated_by_name(data):
+        spacing = tuple(max(edge, settings.simulated.spacing) for edge in settings.spacing)
         settings = settings.model_copy(update={"spacing": spacing})
     known = architectures(settings)
     for name in settings.options:
         if name not in known and name in (changes.get("options") or {}):
             raise InputError(f"--set {name}.…: {name} is not in this study{did_you_mean(name, known)}")
     return typed_options(settings, known)
+
+
+def is_simulated_by_name(data: Path | str | None) -> bool:
+    """True for `--data simulated`; a folder of that name is given as `./simulated`, or with its full path."""
+    return data is not None and str(data) == SIMULATED
 
 
 def typed_options(settings: StudySettings, known: Mapping[str, Entry]) -> StudySettings:
@@ -244,6 +268,8 @@ def architectures(settings: StudySettings) -> dict[str, Entry]:
     """
     found = {name: find(name, (Role.TRANSLATOR, Role.MIXER)) for name in settings.models}
     generators = {name: find(name, Role.GENERATOR) for name in settings.generators}
+    if LIBRARY in generators and not settings.mask_library:
+        raise InputError(f"--generator {LIBRARY}: needs a folder of lesion masks; name it with --mask-library")
     if settings.mask_library:
         generators[LIBRARY] = find(LIBRARY, Role.GENERATOR)
     if any(entry.spec.role is Role.TRANSLATOR for entry in found.values()):

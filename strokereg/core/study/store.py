@@ -24,12 +24,12 @@ from strokereg.core.storage.files import make_folder, replacing, write_json
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Plan, Task, TaskKind
 from strokereg.core.study.tasks import is_done, outcome_path
-from strokereg.core.train.record import CHECKPOINT, RECORD, Record
+from strokereg.core.train.record import CHECKPOINT, PREVIOUS, RECORD, Record
 from strokereg.registry.errors import InputError
 
 TASKS, ORIGIN = "tasks.json", "origin.json"
 _STUDIES, _INDEX = ".studies", "stores"
-_OWN = (".lock", ".task.lock", CHECKPOINT, ORIGIN)  # what belongs to one place only
+_OWN = (".lock", ".task.lock", CHECKPOINT, PREVIOUS, ORIGIN)  # what belongs to one place only
 
 
 @dataclass(frozen=True)

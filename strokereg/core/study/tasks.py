@@ -329,7 +329,7 @@ def measure_quality(
             alive()
             painted.append(render(translator, view.labels, stochastic))
         measures = ImageComparison(truth, dataset.table.lesion, look)
-        said["image_quality"] = _finite(measures.painted(painted).model_dump())
+        said["image_quality"] = _finite(measures.translated(painted).model_dump())
         said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
     return said
 

@@ -163,7 +163,7 @@ def evaluate_translators(
                 options=settings.options.get(task.architecture, {}),
                 steps=task.steps,
                 seconds=outcome(context, task)["seconds"],
-                image_quality=measures.painted(translated[task.architecture]),
+                image_quality=measures.translated(translated[task.architecture]),
             )
             for task in tasks
             if task.architecture in translated

@@ -1,6 +1,6 @@
-"""Synthetic cases: a training case's tissues + a new lesion, placed inside parenchyma, through a translator.
+"""Synthetic cases: a new lesion is placed in the parenchyma of a training case, and a translator makes the image.
 
-As in the paper (arXiv 2010.02745), annotations come for free: the mask that went in is the truth that comes out.
+As in the paper (arXiv 2010.02745), no annotation is needed: the generated mask is the true lesion of the image.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEPT = 2**30  # bytes of label maps without lesions to keep
 
 @dataclass
 class Tally:
-    """How the drawing of lesions went: masks asked for, drawn again, and given up."""
+    """Numbers of lesions that were requested, drawn again, and given up."""
 
     lesions: int = 0
     redrawn: int = 0
@@ -44,10 +44,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class SynthesisSettings:
-    """What synthetic cases are made with.
+    """Networks and settings of synthetic cases.
 
     Attributes:
-        generator, translator: trained networks.
+        generator, translator: trained networks. Masks of a generator with a true `keeps_place` are not moved.
         stochastic: whether the translator takes noise too.
         table, problem: of both networks.
         prior: where lesions go; see `core.synthesis.placement`.
@@ -64,7 +64,7 @@ class SynthesisSettings:
 
 
 def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
-    """Fill the lesion of a label map with the nearest tissue, so that another lesion can be put in."""
+    """Fill the lesion of a label map with the nearest tissue, so that another lesion can be placed."""
     with_lesion = np.asarray(labels) == lesion
     if not with_lesion.any():
         return np.array(labels)
@@ -112,8 +112,10 @@ class Draft:
     def place(self, masks: np.ndarray, settings: SynthesisSettings) -> None:
         """Put one drawn mask into each waiting unit; units where it does not fit go on waiting."""
         missed, dims = [], settings.problem.dims
+        stay = bool(getattr(settings.generator, "keeps_place", False))
         for i, mask in zip(self.waiting, masks, strict=True):
-            place = settings.prior.draw(self.rng, self.box, float(self.heights[i]) if dims == 2 else None)
+            height = float(self.heights[i]) if dims == 2 else None
+            place = None if stay else settings.prior.draw(self.rng, self.box, height)
             inside = place_mask(mask, self.room[i], None if place is None else place[-dims:])
             if inside is None:
                 missed.append(i)

@@ -1,4 +1,4 @@
-"""A synthetic cohort on disk: BIDS, with provenance for each case, for any tool to train on."""
+"""Write a synthetic cohort: a BIDS folder with the provenance of each case, which any tool can train on."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _DERIVED = Path("derivatives") / "strokereg"
 _COLUMNS = {
     "lesion_ml": "Volume of the lesion mask in ml",
     "lesions": "Number of lesions (26 neighbours)",
-    "anatomy": "Case or label map that gave the tissues",
-    "seed": "Of all that was drawn, with the case's index",
+    "anatomy": "Case or label map that the tissues come from",
+    "seed": "Seed of all random numbers, and the index of the case",
 }
 
 
 @dataclass(frozen=True)
 class Maker:
-    """A trained network, and what is to be known of it: folder name, architecture, digest of its weights."""
+    """A trained network and its provenance: folder name, architecture, digest of the weights."""
 
     model: nn.Module
     record: Record
@@ -46,15 +46,15 @@ class Maker:
 
 @dataclass(frozen=True)
 class CohortSettings:
-    """What a synthetic cohort is made with.
+    """Networks and settings of a synthetic cohort.
 
     Attributes:
         translator, generator: the trained networks.
         table: labels of both networks.
         count: number of cases.
-        seed: of all random numbers; the same settings give the same voxels.
+        seed: seed of all random numbers; the same settings give the same voxels.
         lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
-        about: what the description of the dataset says of its sources.
+        about: facts about the sources, for the description of the dataset.
     """
 
     translator: Maker
@@ -79,7 +79,7 @@ class CohortSettings:
 
 
 def maker_of(run: Path, record: Record, model: nn.Module, stochastic: bool) -> Maker:
-    """A maker with its provenance, as every case will state it."""
+    """A network with its provenance, which is written to the sidecar of every case."""
     weights = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()[:16]
     facts = {"run": run.resolve().name, "architecture": record.architecture, "weights": weights}
     return Maker(model, record, stochastic, facts | {"cohort": record.cohort.get("name", "")})
@@ -92,14 +92,14 @@ def write_synthesis(
     with_lesion: Sequence[PreparedCase],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tally:
-    """Make the cases that are not there yet, then the tables; the same settings give the same voxels.
+    """Make the missing cases, then the tables; the same settings give the same voxels.
 
     Args:
-        anatomies: give the tissues, each in turn.
-        with_lesion: cases whose lesions say where new ones go.
+        anatomies: cases that provide the tissues, used in turn.
+        with_lesion: cases whose lesions define where new lesions are placed.
 
     Returns:
-        How the drawing of lesions went, of the cases made now.
+        The tally of the cases that this call made.
 
     Raises:
         InputError: the folder holds something else.
@@ -146,7 +146,7 @@ def _write_case(
     preparation: Preparation,
     facts: dict[str, Any],
 ) -> None:
-    """One subject: images, label map, mask; its sidecar comes last and says that the subject is whole."""
+    """Write images, label map and mask of a subject. Its sidecar comes last and marks the subject as complete."""
     raw, derived = out / name / "dwi", out / _DERIVED / name / "dwi"
     for folder in (raw, derived):
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def _write_case(
 def _close(out: Path, names: Sequence[str], table: LabelTable, description: dict[str, Any]) -> None:
     """Write the split and the files beside the cases, then the description that makes the folder a cohort."""
     facts = {name: json.loads(_sidecar(out, name).read_text(encoding="utf-8"))["Synthesis"] for name in names}
-    split = _split({name: said["anatomy"] for name, said in facts.items()})
+    split = _split({name: fact["anatomy"] for name, fact in facts.items()})
     if split is not None:
         split.write(out / "split.tsv")
     rows = [[name, *(_cell(facts[name][column]) for column in _COLUMNS)] for name in names]
@@ -175,7 +175,7 @@ def _close(out: Path, names: Sequence[str], table: LabelTable, description: dict
 
 
 def _split(anatomy_of: dict[str, str]) -> Split | None:
-    """No anatomy serves two parts; None where there are fewer than three."""
+    """A split without an anatomy in two parts; None if there are fewer than three anatomies."""
     anatomies = list(dict.fromkeys(anatomy_of.values()))
     if len(anatomies) < len(PARTS):
         return None

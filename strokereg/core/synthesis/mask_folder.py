@@ -1,4 +1,4 @@
-"""A folder of lesion masks in MNI space, brought onto one coarse grid."""
+"""Read a folder of lesion masks in MNI space onto one coarse grid."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MniGrid:
         return self.spacing**3 / 1000.0
 
     def voxels(self, points: np.ndarray) -> np.ndarray:
-        """MNI mm [N, 3] along (R, A, S) → voxel (z, y, x), int [N, 3]; may lie outside."""
+        """MNI mm [N, 3] along (R, A, S) → voxel (z, y, x), int [N, 3], which may lie outside the grid."""
         return np.floor((points - self.corner) / self.spacing).astype(int)[:, ::-1]
 
 
@@ -55,14 +55,13 @@ def read_masks(
 ) -> np.ndarray:
     """Read all masks of a folder: bool [N, Z, Y, X], in the order of the file names; none is empty.
 
-    A mask keeps its volume, to the voxel, and at least one voxel: the voxels that it fills most are taken, as many as
-    it amounts to.
+    The volume of each mask is kept, rounded to voxels but at least one: the voxels that the mask fills most are used.
 
     Args:
-        on_file: told how many are read, and of how many.
+        on_file: called with the number of files read and of all files.
 
     Raises:
-        InputError: no folder, fewer than twenty masks, one that cannot be used, or one that is coarser than the grid.
+        InputError: no folder, fewer than twenty masks, an unusable mask, or one that is coarser than the grid.
     """
     files = list_sources(folder, "--masks")
     if len(files) < _FEWEST:
@@ -100,7 +99,7 @@ def _coarse(lesion: MniLesion, grid: MniGrid) -> np.ndarray:
 
 
 def _gather(points: np.ndarray, ml: np.ndarray, grid: MniGrid) -> np.ndarray:
-    """How much of each voxel is filled, from points [N, 3] in MNI mm that stand for so many ml each."""
+    """The filled volume of each voxel, from points [N, 3] in MNI mm that each represent the same volume in ml."""
     voxels = grid.voxels(points)
     inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)
     index = np.ravel_multi_index(tuple(voxels[inside].T), grid.shape)

@@ -1,7 +1,7 @@
-"""The mixed database: new cases, each made by a mixer out of two training cases.
+"""The mixed database: a mixer makes each new case from two training cases.
 
-As `core.synthesis.cases` writes translated cases: prepared cases in numbered folders, seeded, continued where an
-earlier call stopped.
+As in `core.synthesis.cases`, prepared cases are written to numbered folders. The result depends on the seed only, and
+an interrupted call can be continued.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRIES = 10  # donors until a host stays as it is
 
 
 def host_of(cases: Sequence[PreparedCase], index: int) -> PreparedCase:
-    """The host of the mixed case with this number: every case in turn."""
+    """The host of the mixed case with this number; all cases are used in turn."""
     return cases[index % len(cases)]
 
 
@@ -33,16 +33,16 @@ def mix_case(
     seed: int,
     tally: Tally,
 ) -> Sample:
-    """The mixed case with this number; its host as it is where no donor fits.
+    """Make the mixed case with this number; if no donor fits, return its host unchanged.
 
     Args:
-        cases: hosts and donors; the donor is another case than the host wherever another has a lesion.
-        seed: together with `index`, of all that is drawn.
-        tally: counts the donors that did not fit.
+        cases: hosts and donors; the donor is not the host itself, unless no other case has a lesion.
+        seed: with `index`, the seed of all random numbers.
+        tally: counts donors that did not fit.
 
     Raises:
         RunFailed: no case has a lesion.
-        StrokeregError: the mixer gives something else than a case on the host's grid.
+        StrokeregError: the mixer does not return a case on the grid of the host.
     """
     host = host_of(cases, index)
     with_lesion = [case for case in cases if case.mask.any()]
@@ -71,10 +71,10 @@ def write_mixed(
     seed: int,
     on_case: Callable[[int], None] = lambda done: None,
 ) -> Tally:
-    """Write `count` mixed cases as prepared cases `folder/0000` …; finished ones are kept as they are.
+    """Write `count` mixed cases as prepared cases `folder/0000` …; finished cases are not changed.
 
     Returns:
-        The tally over all cases, the same whether or not an earlier call had begun.
+        The tally over all cases, including those of earlier calls.
 
     Raises:
         RunFailed, StrokeregError: see `mix_case`.
@@ -93,11 +93,11 @@ def _scan(case: PreparedCase, table: LabelTable) -> Sample:
     return Sample(case.image, case.labels, table.parenchyma)
 
 
-def _check(mixed: Sample, host: Sample, who: str) -> None:
+def _check(mixed: Sample, host: Sample, name: str) -> None:
     if mixed.image.shape != host.image.shape or mixed.labels.shape != host.labels.shape:
         raise StrokeregError(
-            f"{who}: mix() gave an image {mixed.image.shape} with labels {mixed.labels.shape}; "
+            f"{name}: mix() returned an image {mixed.image.shape} with labels {mixed.labels.shape}; "
             f"its host has {host.image.shape} and {host.labels.shape}"
         )
     if not np.isfinite(mixed.image).all() or np.abs(mixed.image).max() > 1.0:
-        raise StrokeregError(f"{who}: mix() gave intensities outside [-1, 1]; clip them")
+        raise StrokeregError(f"{name}: mix() returned intensities outside [-1, 1]; clip them")

@@ -1,8 +1,8 @@
-"""Where a new lesion goes: a location prior learned from the training lesions, the same for every generator.
+"""Place new lesions by a location prior, which is learned from the training lesions and the same for every generator.
 
-A generator draws how a lesion looks; where it lies is decided here, so that arms differ in the translator and not in
-how well a generator happened to learn the place. Positions are counted along the brain's box, 0 … 1 on each axis,
-which makes heads of different size and framing comparable.
+The generator decides the shape of a lesion, and this module its location. Arms therefore differ in the translator,
+and not in how well a generator learned locations. Positions are shares of the bounding box of the brain, 0 … 1 on each
+axis, so that heads of different size and position can be compared.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from strokereg.core.train.prepared import PreparedCase
 
 SMALLEST = 3  # voxels that a lesion must keep inside parenchyma
 _INSIDE = 0.5  # share of a lesion that must lie in parenchyma once it is in its place
-_HEIGHT = 0.06  # how alike in height two slices must be, standard deviation as share of the brain's height
-_JITTER = 0.03  # of the place, standard deviation as share of the brain's edge
+_HEIGHT = 0.06  # standard deviation of the height of similar slices, as a share of the brain's height
+_JITTER = 0.03  # standard deviation of the random shift, as a share of the edges of the brain's box
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Where the lesions of the training cases lie.
+    """Locations of the lesions of the training cases.
 
     Attributes:
-        centres: centroids (z, y, x) as shares of the brain's box, [K, 3]: one a lesion slice (2D) or volume (3D).
+        centres: centroids (z, y, x) as shares of the brain's box, [K, 3]: one per lesion slice (2D) or volume (3D).
         dims: 2 or 3.
     """
 
@@ -34,26 +34,26 @@ class Prior:
     dims: int
 
     def draw(self, rng: np.random.Generator, box: Box, height: float | None = None) -> np.ndarray | None:
-        """A place for a lesion's centroid, in voxels (z, y, x); None where no training case has a lesion.
+        """Draw the centroid of a lesion in voxels (z, y, x); None if no training case has a lesion.
 
         Args:
-            box: of the brain that the lesion goes into.
-            height: of the slice in voxels (2D); training lesions at a like height are likelier.
+            box: box of the brain that gets the lesion.
+            height: height of the slice in voxels (2D); training lesions at a similar height are more likely.
         """
         if not len(self.centres):
             return None
         weight = np.ones(len(self.centres))
         if height is not None:
             apart = ((self.centres[:, 0] - box.share(np.array([height, 0.0, 0.0]))[0]) / _HEIGHT) ** 2
-            weight = np.exp(-0.5 * (apart - apart.min()))  # the nearest counts, however far it is
+            weight = np.exp(-0.5 * (apart - apart.min()))  # the nearest always has weight 1
         centre = self.centres[rng.choice(len(weight), p=weight / weight.sum())].copy()
-        if rng.random() < 0.5:  # strokes have no side, and few cases should not give them one
+        if rng.random() < 0.5:  # strokes are as frequent on either side, which a few cases may not show
             centre[2] = 1.0 - centre[2]
         return box.voxels(centre + rng.normal(0.0, _JITTER, 3))
 
 
 def learn_prior(cases: Sequence[PreparedCase], dims: int) -> Prior:
-    """The location prior of training cases."""
+    """Compute the location prior of training cases."""
     centres = []
     for case in cases:
         box = Box.around(np.asarray(case.labels))
@@ -66,14 +66,15 @@ def learn_prior(cases: Sequence[PreparedCase], dims: int) -> Prior:
 
 
 def place_mask(mask: np.ndarray, room: np.ndarray, place: np.ndarray | None) -> np.ndarray | None:
-    """Move a mask so that its centroid comes to a place, and cut it to parenchyma.
+    """Move the centroid of a mask to a place, and remove the part outside the parenchyma.
 
     Args:
-        mask, room: bool [*S]: as drawn; where a lesion may lie.
-        place: of the centroid in voxels, as long as the mask has axes; None leaves the mask where it is.
+        mask: the generated mask, bool [*S].
+        room: where a lesion may lie, bool [*S].
+        place: new centroid in voxels, one number per axis; None does not move the mask.
 
     Returns:
-        bool [*S], or None where the mask does not fit: fewer than three voxels or less than half of it inside.
+        bool [*S]; None if fewer than three voxels or less than half of the mask would remain.
     """
     count = np.count_nonzero(mask)
     if count < SMALLEST:
@@ -86,7 +87,7 @@ def place_mask(mask: np.ndarray, room: np.ndarray, place: np.ndarray | None) -> 
 
 
 def shift(mask: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Move a mask by whole voxels along each axis; what leaves the grid is gone, nothing comes in."""
+    """Move a mask by whole voxels along each axis. Voxels that leave the grid are lost, and new ones are False."""
     moved = np.zeros_like(mask)
     edges = list(zip(steps.tolist(), mask.shape, strict=True))
     if all(abs(step) < n for step, n in edges):

@@ -1,7 +1,7 @@
-"""Anatomies and lesion masks that come from no patient of the study: public ones, from folders.
+"""Public anatomies and lesion masks, from folders instead of the patients of the study.
 
-With them only the appearance is learned from the arm's clinical cases. A source that a validation or test case was
-made of, or that is the same as one, is left out, and how many were is part of the results.
+With them, only the appearance is learned from the clinical cases of the arm. Files from which a validation or test
+case was made, or that equal one, are left out. Their number is part of the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from strokereg.core.storage.cache import digest
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.registry.errors import InputError
 
-_FORMAT = 1  # part of every key: raise it when what is stored changes
+_FORMAT = 1  # part of every key; raise it when the stored data change
 
 
 class PublicSources(BaseModel):
@@ -43,14 +43,14 @@ class PublicSources(BaseModel):
 
 @dataclass(frozen=True)
 class Public:
-    """What a study takes from public folders.
+    """The data that a study uses from public folders.
 
     Attributes:
-        anatomies: prepared label maps without images; empty where none were asked for.
-        key: of their contents.
-        masks_key: of the mask files that are used.
-        left_out: names of mask files that are not.
-        facts: for the results, by `anatomies` and `masks`.
+        anatomies: prepared label maps without images; empty if none were requested.
+        key: content key of the anatomies.
+        masks_key: content key of the used mask files.
+        left_out: names of the mask files that are not used.
+        facts: facts for the results, under `anatomies` and `masks`.
     """
 
     anatomies: tuple[PreparedCase, ...] = ()
@@ -100,7 +100,7 @@ def gather_public(
 def _disjoint(
     folder: Path, option: str, column: str, part: str, cohort: Cohort, held_out: Sequence[CaseFiles], cache: Path
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """The files of a folder that no held-out case was made of or is equal to, and the names of the others."""
+    """The files from which no held-out case was made and that equal none, and the names of the other files."""
     files = list_sources(folder, option)
     made_of = _made_of(cohort, column, {case.subject for case in held_out})
     own = [path for case in held_out if (path := case.dseg if part == "dseg" else case.mask) is not None]
@@ -132,12 +132,12 @@ def _made_of(cohort: Cohort, column: str, subjects: set[str]) -> set[str]:
 
 
 def _recode(table: LabelTable, folder: Path) -> np.ndarray:
-    """Simulator's tissue → label of this table."""
+    """The label in this table of each tissue of the simulator."""
     lacking = [name for name in TISSUES.names if name not in table.names]
     if lacking:
         raise InputError(
-            f"--anatomies {folder}: the cohort's label table has no {', '.join(lacking)}, which such label maps are "
-            f"brought to; label the cohort with {', '.join(TISSUES.names[1:-1])}, or leave --anatomies out"
+            f"--anatomies {folder}: the cohort's label table has no {', '.join(lacking)}, which these label maps "
+            f"contain; label the cohort with {', '.join(TISSUES.names[1:-1])}, or leave --anatomies out"
         )
     return np.array([table.names.index(name) for name in TISSUES.names], dtype=np.uint8)
 

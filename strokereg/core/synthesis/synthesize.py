@@ -32,20 +32,20 @@ def synthesize(
 
     Args:
         translator, generator: finished run folders, for one grid and one label table.
-        cohort: whose training cases give the anatomies and say where lesions lie; its other cases are not used.
-        out: folder to make.
-        count: how many cases.
-        seed: of all that is drawn; the same settings give the same voxels.
-        lesion_share: of slices (2D networks) or volumes (3D) that get a lesion.
-        anatomies: folder of FreeSurfer-coded label maps to take in the place of the cohort's.
-        device: where to compute.
+        cohort: its training cases provide the anatomies and the locations of lesions; other cases are not used.
+        out: output folder.
+        count: number of cases.
+        seed: seed of all random numbers; the same settings give the same voxels.
+        lesion_share: share of slices (2D networks) or volumes (3D) with a lesion.
+        anatomies: folder of FreeSurfer-coded label maps to use instead of the cohort's.
+        device: auto, cpu, cuda or mps.
         on_progress: called with the number of finished cases and of all cases.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: runs that are not finished or do not fit together or the cohort, or a folder that holds other data.
+        InputError: a run is not finished, the runs do not fit each other or the cohort, or the folder has other data.
     """
     from strokereg.core.cohort.cohort import open_cohort, require_trainable
     from strokereg.core.cohort.fingerprint import content_keys
@@ -63,17 +63,20 @@ def synthesize(
     assert opened.table is not None
     for what, theirs in {
         "grid": (masks.record.problem.size, masks.record.preparation.spacing),
-        "labels": masks.record.labels,
+        "label table": masks.record.labels,
     }.items():
         ours = (record.problem.size, record.preparation.spacing) if what == "grid" else record.labels
         if ours != theirs:
-            raise InputError(f"{generator}: was trained for another {what} ({theirs}) than {translator} ({ours})")
+            raise InputError(
+                f"{generator}: was trained with another {what} ({theirs}) than {translator} ({ours}); "
+                "train both on the same cohort with the same settings"
+            )
     if record.labels != opened.table.names:
         raise InputError(f"{cohort}: its labels are {opened.table.names}, those of {translator} {record.labels}")
     cache, train = cache_folder() / "prepared", opened.part("train")
     cases = prepare_cases(train, record.preparation, opened.table, cache)
     heads, content = cases, digest(list(content_keys(train, cache).values()))[:16]
-    # Both keys are always there, so that a cohort made with other anatomies is not taken for this one.
+    # Both keys are always present, so that a cohort with other anatomies is not continued as this one.
     about: dict[str, str | None] = {"cohort": opened.name, "content": content, "anatomies": None, "heads": None}
     if anatomies is not None:
         public = gather_public(Path(anatomies), None, opened, opened.table, record.preparation, cache)
@@ -91,6 +94,6 @@ def _maker(run: Path | str, role: str, device: str) -> Maker:
 
     record, model = load_model(Path(run))
     if record.role != role:
-        raise InputError(f"{run}: is a {record.role}'s run, not a {role}'s; swap --translator and --generator, perhaps")
+        raise InputError(f"{run}: is a {record.role}'s run, not a {role}'s; check --translator and --generator")
     stochastic = getattr(find(record.architecture, role).spec, "stochastic", False)
     return maker_of(Path(run), record, model.to(choose_device(device)), stochastic)

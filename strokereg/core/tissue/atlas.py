@@ -13,7 +13,16 @@ import numpy as np
 from scipy import ndimage, optimize
 
 from strokereg.core.scan.box import inner_extent
-from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, PARENCHYMA, VENTRICLE, load_anatomy
+from strokereg.core.simulate.anatomy import (
+    CORTEX,
+    CSF,
+    DEEP,
+    LESION,
+    MNI_BOX,
+    PARENCHYMA,
+    VENTRICLE,
+    load_anatomy,
+)
 
 TISSUES = LESION  # background and five tissues
 _STEP = 2  # mm: the grid of the shares
@@ -32,6 +41,9 @@ _VENTRICLES = (
     (0, -45, -30, 11, 12, 17),  # fourth
 )
 _CISTERNS = ((0, -42, 0, 12, 14, 12), (0, -15, -22, 14, 18, 10))
+#: A scan that shows less of the brain's height, in mm, is a slab: its extent does not tell where it lies.
+SLAB_MM = 90.0
+_HEIGHTS, _STRETCH = 6.0, 0.3  # of a slab: mm between the heights to try; largest log of the ratio of sizes
 _COARSE = 8.0  # mm between the points that the affine map is found on
 
 
@@ -52,6 +64,21 @@ class Atlas:
         return np.stack(
             [ndimage.map_coordinates(s, points, order=1, cval=float(k == 0)) for k, s in enumerate(self.shares)]
         )
+
+    def on_grid(self, scale: np.ndarray, offset: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Shares [6, *shape] on a grid along the same axes: voxel i lies at scale·i + offset, both [3].
+
+        Interpolation is linear along one axis after the other, which is faster than `at`.
+        """
+        field = self.shares
+        for axis in (2, 0, 1):  # height first, where single slices save most
+            edge = field.shape[1 + axis] - 1
+            place = np.clip(scale[axis] * np.arange(shape[axis]) + offset[axis], 0.0, edge)
+            low = np.minimum(place.astype(int), max(edge - 1, 0))
+            part = (place - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+            lower = np.take(field, low, axis=1 + axis)
+            field = lower + part * (np.take(field, np.minimum(low + 1, edge), axis=1 + axis) - lower)
+        return field
 
     def slopes_at(self, points: np.ndarray) -> np.ndarray:
         """Derivatives of the shares along the axes, [3, 6, N], at points [3, N]."""
@@ -107,9 +134,61 @@ def map_by_extent(parenchyma: np.ndarray) -> np.ndarray:
     Returns:
         3×4.
     """
-    atlas, own = embedded_atlas(), inner_extent(parenchyma)
-    ratio = (atlas.box[1] - atlas.box[0]) / np.maximum(own[1] - own[0], 1.0)
-    return np.column_stack([np.diag(ratio), atlas.box[0] - ratio * own[0]])
+    return _match(inner_extent(parenchyma), embedded_atlas().box)
+
+
+def map_from_mni(to_mni: np.ndarray) -> np.ndarray:
+    """The map from scan voxels to atlas voxels, 3×4, of a scan in MNI space.
+
+    Args:
+        to_mni: 4×4, scan voxel → MNI mm.
+    """
+    return _after(_match(MNI_BOX, embedded_atlas().box), to_mni)
+
+
+def maps_of_slab(brain: np.ndarray, spacing: np.ndarray) -> list[np.ndarray]:
+    """Candidate maps for a slab that shows only part of the brain's height: one for each height that it may have.
+
+    The slab's brain is matched with the atlas's at that height by its extent. Heights at which that would stretch the
+    brain by more than 30 % are left out.
+
+    Args:
+        brain: bool [X, Y, Z] of the slab.
+        spacing: voxel edges in mm.
+
+    Returns:
+        3×4 each, scan voxel → atlas voxel.
+    """
+    atlas, own = embedded_atlas(), inner_extent(brain)
+    middle, maps = own[:, 2].mean(), []
+    for height in np.arange(atlas.box[0, 2], atlas.box[1, 2], _HEIGHTS / _STEP):
+        there = inner_extent(atlas.shares[0, :, :, round(height), None] < 0.5)
+        plane = _match(own, there)
+        plane[2] = (0.0, 0.0, spacing[2] / _STEP, height - middle * spacing[2] / _STEP)
+        if np.all(abs(np.log(np.diag(plane)[:2] * _STEP / spacing[:2])) < _STRETCH):
+            maps.append(plane)
+    return maps or [map_by_extent(brain)]
+
+
+def _match(own: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The map 3×4 that brings one box, [low, high] × 3, onto another."""
+    ratio = (there[1] - there[0]) / np.maximum(own[1] - own[0], 1.0)
+    return np.column_stack([np.diag(ratio), there[0] - ratio * own[0]])
+
+
+def _after(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """One affine map after another, 3×4."""
+    return np.column_stack([second[:, :3] @ first[:3, :3], second[:, :3] @ first[:3, 3] + second[:, 3]])
+
+
+def share_outside(matrix: np.ndarray, brain: np.ndarray) -> float:
+    """How much of a brain lies in the atlas's background, 0 … 1, estimated from every 97th voxel.
+
+    Args:
+        matrix: 3×4, scan voxel → atlas voxel.
+        brain: bool [X, Y, Z].
+    """
+    return float(embedded_atlas().at(_apply(matrix, np.argwhere(brain)[::97].T))[0].mean())
 
 
 def place_shares(matrix: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -119,7 +198,12 @@ def place_shares(matrix: np.ndarray, brain: np.ndarray) -> np.ndarray:
         matrix: 3×4, scan voxel → atlas voxel.
         brain: bool [X, Y, Z] with N voxels.
     """
-    shares = embedded_atlas().at(_apply(matrix, np.argwhere(brain).T))[1:] + _LEAST[1:]
+    scale = np.diag(matrix)
+    if np.allclose(matrix[:, :3], np.diag(scale), atol=1e-6):
+        shares = embedded_atlas().on_grid(scale, matrix[:, 3], brain.shape)[1:, brain]
+    else:
+        shares = embedded_atlas().at(_apply(matrix, np.argwhere(brain).T))[1:]
+    shares += _LEAST[1:]
     return shares / shares.sum(axis=0)
 
 
@@ -137,7 +221,11 @@ def align(matrix: np.ndarray, brain: np.ndarray, likelihood: np.ndarray, spacing
     """
     atlas = embedded_atlas()
     stride = np.maximum(1, np.rint(_COARSE / spacing)).astype(int)
-    margin = [(int(np.ceil(8.0 / edge)),) * 2 for edge in spacing]
+    # Beyond a slab lies more brain, not background.
+    margin = [
+        (0 if count * edge < SLAB_MM else int(np.ceil(8.0 / edge)),) * 2
+        for count, edge in zip(brain.shape, spacing, strict=True)
+    ]
     inside = np.pad(brain, margin)
     index = np.pad(np.cumsum(brain.ravel()).reshape(brain.shape) - 1, margin)
     thin = tuple(slice(None, None, step) for step in stride)

@@ -1,4 +1,4 @@
-"""Tissue classes of a scan by one of three methods: a hidden Markov random field, k-means, or the atlas alone."""
+"""Tissue classes of a scan by a Gaussian mixture, a hidden Markov random field, k-means, or the atlas alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from scipy import ndimage
 
 from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, LESION, VENTRICLE, WHITE
 from strokereg.core.tissue import Method
-from strokereg.core.tissue.atlas import align, map_by_extent, place_shares
+from strokereg.core.tissue.atlas import (
+    SLAB_MM,
+    align,
+    map_by_extent,
+    map_from_mni,
+    maps_of_slab,
+    place_shares,
+    share_outside,
+)
 from strokereg.core.tissue.field import Field
+from strokereg.core.tissue.mixture import fit, smooth
 from strokereg.core.tissue.scan import BrainScan
 
 TISSUES = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)  # rows of shares, beliefs and likelihoods
@@ -18,7 +27,26 @@ _ROUNDS = (6, 10)  # of the field, before and after the atlas is aligned to its 
 _FLUID_ADC = 1.4  # 10⁻³ mm²/s, between parenchyma and fluid
 _FLUID_DWI = 0.6  # of the brain's median, between fluid and parenchyma
 _DOUBT = 0.05  # weight of a tissue that the first look at the intensities rules out
+_ASTRAY = 0.3  # mean share of background in a brain that is not where its header says
 _CORTEX_MM = 2.5  # how thick cortex is
+
+
+def classify_mixture(scan: BrainScan) -> np.ndarray:
+    """Tissue labels by the intensities of the first channel and location, whatever the contrast.
+
+    A scan in MNI space takes the atlas as it lies there. Otherwise an affine map is found: from the brain's extent, or
+    for a slab from the height at which the atlas explains it best.
+    """
+    values, used = scan.channels[0][scan.brain], scan.fitted[scan.brain]
+    matrix = mni_map(scan)
+    if matrix is None:
+        slab = scan.brain.shape[2] * scan.spacing[2] < SLAB_MM
+        maps = maps_of_slab(scan.brain, scan.spacing) if slab else [map_by_extent(scan.brain)]
+        found = [fit(values, place_shares(one, scan.brain), used) for one in maps]
+        best = int(np.argmax([mixture.evidence for mixture in found]))
+        matrix = align(maps[best], scan.brain, np.where(used, found[best].density, 1.0), scan.spacing)
+    mixture = fit(values, place_shares(matrix, scan.brain), used)
+    return _as_labels(scan, smooth(mixture.belief, scan.brain, scan.spacing))
 
 
 def classify_hmrf(scan: BrainScan) -> np.ndarray:
@@ -56,12 +84,13 @@ def classify_kmeans(scan: BrainScan) -> np.ndarray:
 
 
 def classify_atlas(scan: BrainScan) -> np.ndarray:
-    """Tissue labels by location alone: the tissue that is most frequent there, after scaling to the brain's extent."""
+    """Tissue labels by location alone: the most frequent tissue there, in MNI space or by the brain's extent."""
     return _as_labels(scan, place_shares(_first_map(scan), scan.brain))
 
 
 #: The classifier of each method that needs no map of another tool.
 CLASSIFIERS: dict[Method, Callable[[BrainScan], np.ndarray]] = {
+    Method.MIXTURE: classify_mixture,
     Method.HMRF: classify_hmrf,
     Method.KMEANS: classify_kmeans,
     Method.ATLAS: classify_atlas,
@@ -80,13 +109,22 @@ def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.n
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 
 
+def mni_map(scan: BrainScan) -> np.ndarray | None:
+    """Map from scan to atlas voxels of a scan in MNI space; None for others, and where the brain is elsewhere."""
+    if scan.to_mni is None:
+        return None
+    matrix = map_from_mni(scan.to_mni)
+    return matrix if share_outside(matrix, scan.brain) < _ASTRAY else None
+
+
 def _first_map(scan: BrainScan) -> np.ndarray:
-    """Map from scan to atlas voxels by the extent of what looks like parenchyma."""
-    return map_by_extent(scan.brain & ~_looks_fluid(scan))
+    """Map from scan to atlas voxels: by MNI space, or by the extent of what looks like parenchyma."""
+    matrix = mni_map(scan)
+    return map_by_extent(scan.brain & ~_looks_fluid(scan)) if matrix is None else matrix
 
 
 def _looks_fluid(scan: BrainScan) -> np.ndarray:
-    """First estimate of fluid, bool [X, Y, Z]: fast diffusion, or without ADC a dark DWI."""
+    """First estimate of fluid in diffusion images, bool [X, Y, Z]: fast diffusion, or without ADC a dark DWI."""
     return scan.channels[1] > _FLUID_ADC if len(scan.channels) == 2 else scan.channels[0] < np.log(_FLUID_DWI)
 
 

@@ -33,13 +33,13 @@ class Labelling:
     """How a cohort gets its label maps.
 
     Attributes:
-        method: one of `Method`.
+        method: one of `Method`; None for hmrf with DWI and mixture with other contrasts.
         maps: folder with a label map of another tool for each case; only for `external`.
         label_table: which code of those maps becomes which label (see `Merge.read`); None for FreeSurfer's codes.
         overwrite: make again what an earlier call made. Maps from elsewhere are never changed.
     """
 
-    method: str = Method.HMRF
+    method: str | None = None
     maps: Path | None = None
     label_table: Path | None = None
     overwrite: bool = False
@@ -50,6 +50,7 @@ class Labelled:
     """The outcome of `label_cohort`.
 
     Attributes:
+        method: how the maps are made.
         folder: the derivatives folder with the maps.
         table: its labels.
         made: number of cases labelled by this call.
@@ -59,6 +60,7 @@ class Labelled:
         sheet: picture for checking the maps by eye.
     """
 
+    method: Method
     folder: Path
     table: LabelTable
     made: int
@@ -101,7 +103,8 @@ def label_cohort(
     """
     labelling = labelling or Labelling()
     cohort = open_cohort(root)
-    method, merge = _check_options(labelling)
+    contrast = next(iter(cohort.cases[0].images))
+    method, merge = _check_options(labelling, contrast)
     targets = {case.name: _target(cohort, case) for case in cohort.cases}
     _check_cohort(cohort, targets, merge.table, labelling.overwrite)
     folder = cohort.root / FOLDER
@@ -132,27 +135,30 @@ def label_cohort(
     if mine and (jobs or not sheet.is_file()):
         draw_tissues([replace(case, dseg=targets[case.name]) for case in mine], merge.table, sheet)
     maps = {case.name: targets[case.name] for case in mine}
-    return Labelled(folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet)
+    return Labelled(method, folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet)
 
 
 def _label_case(job: _Job) -> None:
-    case = read_case(job.case, tuple(name for name in ("dwi", "adc") if name in job.case.images))
+    first = next(iter(job.case.images))
+    case = read_case(job.case, (first, "adc") if first == "dwi" and "adc" in job.case.images else (first,))
     if job.other is not None:
         labels = merge_map(case, job.other, job.merge)
     else:
-        scan = take_scan(case, _b_value(job.case.images["dwi"]))
+        scan = take_scan(case, _b_value(job.case.images[first]))
         labels = scan.restore(CLASSIFIERS[job.method](scan))
     job.target.parent.mkdir(parents=True, exist_ok=True)
     write_volume(job.target, labels, case.dwi.affine)
 
 
-def _check_options(labelling: Labelling) -> tuple[Method, Merge]:
+def _check_options(labelling: Labelling, contrast: str) -> tuple[Method, Merge]:
     maps, table = labelling.maps, labelling.label_table
     try:
-        method = Method(labelling.method)
+        method = Method(labelling.method or (Method.HMRF if contrast == "dwi" else Method.MIXTURE))
     except ValueError as error:
         known = ", ".join(Method)
         raise InputError(f"--method {labelling.method}: no such method; the methods are {known}") from error
+    if method in (Method.HMRF, Method.KMEANS) and contrast != "dwi":
+        raise InputError(f"--method {method}: works on DWI only, not on {contrast}; give --method {Method.MIXTURE}")
     if method is not Method.EXTERNAL:
         if maps or table:
             raise InputError(f"--method {method}: takes neither --maps nor --label-table; add --method external")
@@ -182,10 +188,10 @@ def _check_cohort(cohort: Cohort, targets: dict[str, Path], table: LabelTable, o
 
 
 def _target(cohort: Cohort, case: CaseFiles) -> Path:
-    """Where the map of a case goes: the place of its DWI, below the derivatives folder."""
-    dwi = case.images["dwi"]
-    stem = dwi.name.split("_dwi.nii")[0]
-    return cohort.root / FOLDER / dwi.parent.relative_to(cohort.root) / f"{stem}_dseg.nii.gz"
+    """Where the map of a case goes: the place of its first image, below the derivatives folder."""
+    contrast, image = next(iter(case.images.items()))
+    stem = image.name.split(f"_{contrast}.nii")[0]
+    return cohort.root / FOLDER / image.parent.relative_to(cohort.root) / f"{stem}_dseg.nii.gz"
 
 
 def _b_value(dwi: Path) -> float:

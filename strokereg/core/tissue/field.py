@@ -103,7 +103,7 @@ class Field:
         self.values[0] = self.raw[0] - (shading - shading.mean())
 
     def _neighbours(self) -> np.ndarray:
-        """Weighted belief of the six nearest voxels in each tissue, [5, N]."""
+        """Weighted sum of the belief of the six nearest voxels, for each tissue, [5, N]."""
         support = []
         for belief in self.belief:
             volume = self._volume(belief)

@@ -1,4 +1,4 @@
-"""A sheet for checking label maps by eye: scan and labels, half way up the brain and through the lesion."""
+"""A sheet for visual checks of label maps: scan and labels at half the height of the brain and through the lesion."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from strokereg.core.scan.pictures import SheetRow, label_colours, radiological, 
 from strokereg.core.scan.sheet import write_sheet
 
 _WHITE = 2.5  # intensity that is drawn white, in brain medians
-_COLUMNS = ("DWI", "tissues", "DWI, lesion", "tissues, lesion")
 
 
 def draw_tissues(cases: Sequence[CaseFiles], table: LabelTable, path: Path, most: int = 12) -> Path:
     """Draw cases spread evenly over a cohort, `most` at most. All of them must have a label map."""
     chosen = np.unique(np.linspace(0, len(cases) - 1, min(most, len(cases))).round().astype(int))
     rows = [_row(cases[index], table) for index in chosen]
-    return write_sheet({"title": "", "caption": "", "columns": _COLUMNS, "rows": rows}, path)
+    contrast = next(iter(cases[0].images))
+    shown = "DWI" if contrast == "dwi" else contrast
+    columns = (shown, "tissues", f"{shown}, lesion", "tissues, lesion")
+    return write_sheet({"title": "", "caption": "", "columns": columns, "rows": rows}, path)
 
 
 def _row(files: CaseFiles, table: LabelTable) -> SheetRow:

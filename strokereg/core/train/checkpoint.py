@@ -1,12 +1,15 @@
 """Checkpoints: any tree of tensors and plain values in one safetensors file. Nothing is unpickled.
 
 Tensors are stored under their path in the tree; the tree itself is JSON in the file's metadata. The file is written
-under a temporary name and renamed, so a crash never leaves a damaged checkpoint.
+under a temporary name and renamed, so a crash never leaves a damaged checkpoint. The one before it is kept, in case the
+disk damages the last.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from strokereg.core.storage.files import replacing
-from strokereg.registry.errors import InputError
+from strokereg.core.train.record import PREVIOUS
+from strokereg.registry.errors import InputError, OutputFailed, first_line
+
+log = logging.getLogger(__name__)
 
 _TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
@@ -27,7 +33,7 @@ def save_tree(path: Path, tree: Any) -> None:
 
 
 class BackgroundWriter:
-    """Writes trees in a thread, one at a time. Used as a context, it waits for the last one at the end."""
+    """Writes checkpoints in a thread, one at a time. Used as a context, it waits for the last one at the end."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "checkpoint")
@@ -36,18 +42,20 @@ class BackgroundWriter:
     def save(self, path: Path, tree: Any) -> None:
         """Copy a tree now and write it while the caller goes on; waits for an earlier one.
 
+        The checkpoint that is at `path` is kept under the name `PREVIOUS`.
+
         Raises:
-            OSError, SafetensorError: an earlier tree could not be written.
+            OutputFailed: an earlier tree could not be written; the checkpoints before it are kept.
         """
         copied = _copied(tree)
         self.wait()
-        self._writing = self._thread.submit(_write, path, *copied)
+        self._writing = self._thread.submit(_write_and_keep, path, *copied)
 
     def wait(self) -> None:
         """Wait until the last tree is on disk.
 
         Raises:
-            OSError, SafetensorError: it could not be written.
+            OutputFailed: it could not be written, for example because the disk is full.
         """
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -70,6 +78,48 @@ def _copied(tree: Any) -> tuple[str, dict[str, torch.Tensor]]:
 def _write(path: Path, plain: str, tensors: dict[str, torch.Tensor]) -> None:
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"tree": plain})
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # or a power failure could leave the new name with nothing in it
+
+
+def _write_and_keep(path: Path, plain: str, tensors: dict[str, torch.Tensor]) -> None:
+    try:
+        with replacing(path) as temporary:
+            _write(temporary, plain, tensors)
+            if path.is_file():
+                os.replace(path, path.with_name(PREVIOUS))
+    except (SafetensorError, OSError) as error:
+        raise OutputFailed(
+            f"{path}: cannot be written ({first_line(error)}); make room and run the same command again, which goes on "
+            "from the checkpoint before"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> Any:
+    """Read the last undamaged checkpoint, and log a warning where it is not the last one.
+
+    Returns:
+        What `BackgroundWriter` wrote, on the CPU; None if there is no checkpoint or all are damaged.
+    """
+    previous = path.with_name(PREVIOUS)
+    for place in (path, previous):
+        if not place.is_file():
+            continue
+        try:
+            return load_tree(place)
+        except InputError:
+            then = "goes on from the checkpoint before it" if place == path and previous.is_file() else "starts again"
+            log.warning("%s: is damaged, so the training %s", place, then)
+    return None
+
+
+def is_complete(path: Path) -> bool:
+    """True for a safetensors file that is there and not cut short."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_tree(path: Path) -> Any:

@@ -30,7 +30,7 @@ class DatasetSettings(Options):
     """How cases are brought before a network.
 
     Args:
-        channels: image contrasts; `dwi` comes first.
+        channels: image contrasts; the first defines the grid.
         spacing: voxel size of the network grid in mm along R, A, S.
         dims: 2 for axial slices, 3 for volumes.
         patch: size that networks train on in voxels, (Y, X) or (Z, Y, X); None for the whole grid.

@@ -187,9 +187,10 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
     def shape(case: CaseFiles) -> list[int]:
         # The key covers the image only: a changed mask does not change the grid.
-        content = file_digest(case.images["dwi"], cache) if "dwi" in case.images else ""
+        first = preparation.channels[0]
+        content = file_digest(case.images[first], cache) if first in case.images else ""
         key = digest(["shape", _FORMAT, content, preparation.model_dump()])
-        return cached(cache / "shapes", key, lambda: list(frame_of(read_case(case).dwi, preparation).shape))
+        return cached(cache / "shapes", key, lambda: list(frame_of(read_case(case, (first,)).dwi, preparation).shape))
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         shapes = list(pool.map(shape, files))

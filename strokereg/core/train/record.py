@@ -20,6 +20,7 @@ from strokereg.registry.specs import Role
 
 RECORD, WEIGHTS = "run.json", "weights.safetensors"
 HISTORY, CHECKPOINT = "history.csv", "checkpoint.safetensors"
+PREVIOUS = "checkpoint-previous.safetensors"  # used where the last one is damaged
 
 
 class Start(BaseModel):

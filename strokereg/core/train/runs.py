@@ -5,8 +5,10 @@ Reading a run folder runs no code from it: weights are read without pickle, and 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,18 +21,22 @@ from torch import nn
 
 from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.files import make_folder, own_file, replacing
+from strokereg.core.train.checkpoint import is_complete
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
-from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record, Start
+from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record, Start
 from strokereg.core.train.start import digest_of
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, OutputFailed
 from strokereg.registry.specs import Role
+
+log = logging.getLogger(__name__)
 
 Draw = Callable[[int, torch.device, float], Batch]
 
+_AGAIN = "remove its folder and train the run again with the same command"
 _FIRST_WEIGHTS = 2**32 - 1  # takes the place of the step in the seed of the first weights
 
 
@@ -56,6 +62,7 @@ def train_run(
     Raises:
         InputError: the folder holds another run, contains a link that leads out of it, or is in use by another process.
         RunFailed: a loss became NaN or infinite.
+        OutputFailed: a checkpoint or the weights cannot be written, for example because the disk is full.
     """
     # Fail on wrong options or a missing device before anything is written.
     settings = TrainerSettings.model_validate(record.trainer)
@@ -63,7 +70,8 @@ def train_run(
     seed_everything(settings.seed, _FIRST_WEIGHTS)
     for name in (RECORD, HISTORY):
         own_file(folder, name)
-    begun = any(own_file(folder, name).is_file() for name in (WEIGHTS, CHECKPOINT))
+    states = [own_file(folder, name) for name in (WEIGHTS, CHECKPOINT, PREVIOUS)]
+    begun = any(map(is_complete, states))
     known = begun or record.start is not None
     model = build(record.architecture, record.problem, _rebuilt(record.options) if known else record.options)
     if record.start and not begun:
@@ -84,9 +92,9 @@ def train_run(
                         f"{folder}: holds another run of {before.architecture} (other code, options, data "
                         "or settings); choose another --out or remove it"
                     )
-                if before.done:
+                if before.done and (trained := _trained(folder)) is not None:
                     group.wait()
-                    return load_model(folder)[1].to(choose_device(settings.device))
+                    return trained.to(choose_device(settings.device))
             record = record.model_copy(update={"versions": versions(), "done": False})
             record.write(folder)
             group.wait()
@@ -94,15 +102,42 @@ def train_run(
             model = trainer.fit()
             weights = {name: value.detach().cpu().contiguous() for name, value in delivered_weights(model).items()}
             # Written by Python: files that safetensors writes are readable by their owner only.
-            with replacing(folder / WEIGHTS) as temporary:
+            with _writing(folder / WEIGHTS) as temporary:
                 temporary.write_bytes(save(weights))
             chosen = trainer.best.step if trainer.best else None
             record.model_copy(update={"done": True, "chosen_step": chosen}).write(folder)
-            (folder / CHECKPOINT).unlink(missing_ok=True)
+            for name in (CHECKPOINT, PREVIOUS):
+                (folder / name).unlink(missing_ok=True)
             group.wait()
             return model
     except Timeout as error:
         raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
+
+
+class DamagedWeights(InputError):
+    """The weights of a run are missing or cannot be read."""
+
+
+def _trained(folder: Path) -> nn.Module | None:
+    """The network of a finished run; None, with a warning, if its weights are lost."""
+    try:
+        return load_model(folder)[1]
+    except DamagedWeights as error:
+        log.warning("%s: the run is trained again, because its weights are lost (%s)", folder, error)
+        return None
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """As `replacing`, for the last file of a training."""
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise OutputFailed(
+            f"{path}: cannot be written ({error.strerror}); make room and run the same command again, which goes on "
+            "from the last checkpoint"
+        ) from error
 
 
 def _train_without_writing(folder: Path, trainer: Trainer, group: ProcessGroup) -> nn.Module:
@@ -137,7 +172,7 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     """
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; train the run again")
+        raise DamagedWeights(f"{path}: no such file; {_AGAIN}")
     # Every name was compared, or left out on purpose.
     model.load_state_dict(_read_weights(model, path), strict=False)
 
@@ -177,7 +212,7 @@ def _read_weights(model: nn.Module, path: Path, skip_shapes: bool = False) -> di
                     )
             return {name: file.get_tensor(name) for name in shapes if shapes[name] == wanted[name]}
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
-        raise InputError(f"{path}: damaged weights ({error}); train the run again") from error
+        raise DamagedWeights(f"{path}: damaged weights ({error}); {_AGAIN}") from error
 
 
 def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,9 +233,11 @@ def _identity(record: Record) -> dict[str, Any]:
 
     Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
     """
+    unused = {} if record.role is Role.SEGMENTER else {"validation": True}  # a segmenter chooses its weights on them
     identity = record.model_dump(
         mode="json",
-        exclude={
+        exclude=unused
+        | {
             "done": True,
             "postprocessing": True,
             "chosen_step": True,

@@ -6,14 +6,16 @@ warning when it raises.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from strokereg.core.storage.files import replacing
 from strokereg.registry.catalogue import trackers
-from strokereg.registry.errors import describe_error
+from strokereg.registry.errors import OutputFailed, describe_error
 from strokereg.registry.factory import build_tracker
 
 _COLUMNS = ("step", "loss", "value")
@@ -37,25 +39,34 @@ class History:
     def cut(self, step: int) -> None:
         """Remove all rows after `step`; 0 removes everything."""
         if self.path.is_file():
-            self._rows = [row for row in _read(self.path) if row[0] <= step]
-            self.path.unlink()
-            self.flush()
+            kept = [row for row in _read(self.path) if row[0] <= step]
+            with self._writing(), replacing(self.path) as temporary:
+                _write(temporary, kept, fresh=True)
 
     def add(self, step: int, losses: dict[str, float]) -> None:
         """Keep the losses of a step until the next `flush`."""
         self._rows += [(step, name, value) for name, value in losses.items()]
 
     def flush(self) -> None:
-        """Write the rows that are in memory."""
+        """Write the rows that are in memory.
+
+        Raises:
+            OutputFailed: the disk is full or cannot be written.
+        """
         if not self._rows:
             return
-        fresh = not self.path.is_file()
-        with self.path.open("a", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle)
-            if fresh:
-                writer.writerow(_COLUMNS)
-            writer.writerows((step, name, f"{value:.6g}") for step, name, value in self._rows)
+        with self._writing():
+            _write(self.path, self._rows, fresh=not self.path.is_file())
         self._rows = []
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputFailed(
+                f"{self.path}: cannot be written ({error.strerror}); make room and run the same command again"
+            ) from error
 
 
 def series(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -64,6 +75,14 @@ def series(path: Path) -> dict[str, list[tuple[int, float]]]:
     for step, name, value in _read(path) if path.is_file() else []:
         curves.setdefault(name, []).append((step, value))
     return curves
+
+
+def _write(path: Path, rows: list[tuple[int, str, float]], fresh: bool) -> None:
+    with path.open("a", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        if fresh:
+            writer.writerow(_COLUMNS)
+        writer.writerows((step, name, f"{value:.6g}") for step, name, value in rows)
 
 
 def _read(path: Path) -> list[tuple[int, str, float]]:

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import nn
 
 from strokereg.core.roles import Batch, Player
-from strokereg.core.train.checkpoint import BackgroundWriter, load_tree
+from strokereg.core.train.checkpoint import BackgroundWriter, load_checkpoint
 from strokereg.core.train.device import (
     allow_tf32,
     choose_device,
@@ -166,11 +166,12 @@ class Trainer:
         Raises:
             RunFailed: a loss is NaN or infinite, and the last checkpoint is kept; or an operation of a deterministic
                 training has no deterministic algorithm.
+            OutputFailed: a checkpoint cannot be written, for example because the disk is full; the last one is kept.
         """
         # An untrained method has no players, but may see `looks` batches to fill its buffers.
         steps = self.settings.steps if self.players else int(getattr(self.model, "looks", 0))
-        if self.checkpoint.is_file():
-            self._restore(load_tree(self.checkpoint))
+        if (state := load_checkpoint(self.checkpoint)) is not None:
+            self._restore(state)
         if self.group.is_main:
             self.history.cut(self.step)
         with contextlib.ExitStack() as stack:

@@ -16,16 +16,17 @@ from typing import BinaryIO
 
 from strokereg.registry.errors import InputError
 
-_OPSETS, _GRAPH, _METADATA = 8, 7, 14  # fields of ONNX's ModelProto
+_IR, _OPSETS, _GRAPH, _METADATA = 1, 8, 7, 14  # fields of ONNX's ModelProto
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # kinds of protobuf values
 
 
 @dataclass(frozen=True)
 class Header:
-    """Metadata key → text, and the opset of ONNX's own operators."""
+    """Metadata key → text, the opset of ONNX's own operators, and the version of the file format."""
 
     metadata: dict[str, str]
     opset: int
+    ir: int = 0
 
 
 def read_header(path: Path) -> Header:
@@ -37,12 +38,13 @@ def read_header(path: Path) -> Header:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a model that 'strokereg export' wrote")
     metadata: dict[str, str] = {}
-    opset, graph = 0, False
+    opset, ir, graph = 0, 0, False
     fault = f"{path}: not an ONNX model, or a truncated one; give a file that 'strokereg export' wrote"
     try:
         with path.open("rb") as file:
-            for field, value in _fields(file, path.stat().st_size, skip=_GRAPH):
+            for field, value in fields(file, path.stat().st_size, skip=_GRAPH):
                 graph = graph or field == _GRAPH
+                ir = value if field == _IR and isinstance(value, int) else ir
                 if isinstance(value, bytes) and field in (_METADATA, _OPSETS):
                     entry = dict(_inner(value))
                     if field == _METADATA:
@@ -55,11 +57,30 @@ def read_header(path: Path) -> Header:
         raise InputError(fault) from error
     if not graph:
         raise InputError(fault)
-    return Header(metadata, opset)
+    return Header(metadata, opset, ir)
 
 
-def _fields(file: BinaryIO, end: int, skip: int = -1) -> Iterator[tuple[int, int | bytes]]:
-    """(number, value) of the fields up to `end`; the value of field `skip` is left empty."""
+def fields(file: BinaryIO, end: int, skip: int = -1) -> Iterator[tuple[int, int | bytes]]:
+    """(number, value) of the fields of a message up to `end`; the value of field `skip` is left empty.
+
+    Raises:
+        ValueError: no protobuf message, or a truncated one.
+    """
+    for field, value in parts(file, end):
+        if isinstance(value, int):
+            yield field, value
+        else:
+            yield field, b"" if field == skip else file.read(len(value))
+
+
+def parts(file: BinaryIO, end: int) -> Iterator[tuple[int, int | range]]:
+    """(number, value) of the fields of a message up to `end`; of texts and messages the range of their bytes.
+
+    The file stands at the first of these bytes, and may be left anywhere.
+
+    Raises:
+        ValueError: no protobuf message, or a truncated one.
+    """
     while file.tell() < end:
         tag = _number(file)
         field, kind = tag >> 3, tag & 7
@@ -67,11 +88,11 @@ def _fields(file: BinaryIO, end: int, skip: int = -1) -> Iterator[tuple[int, int
             yield field, _number(file)
         elif kind == _BYTES:
             size = _number(file)
-            if field < 1 or file.tell() + size > end:
+            place = range(file.tell(), file.tell() + size)
+            if field < 1 or place.stop > end:
                 raise ValueError("longer than the file")
-            yield field, b"" if field == skip else file.read(size)
-            if field == skip:
-                file.seek(size, os.SEEK_CUR)
+            yield field, place
+            file.seek(place.stop)
         elif kind in (_EIGHT, _FOUR):
             file.seek(8 if kind == _EIGHT else 4, os.SEEK_CUR)
         else:
@@ -79,7 +100,7 @@ def _fields(file: BinaryIO, end: int, skip: int = -1) -> Iterator[tuple[int, int
 
 
 def _inner(value: bytes) -> Iterator[tuple[int, int | bytes]]:
-    return _fields(io.BytesIO(value), len(value))
+    return fields(io.BytesIO(value), len(value))
 
 
 def _number(file: BinaryIO) -> int:

@@ -2,47 +2,81 @@
 
 onnxruntime-gpu lists TensorRT and CUDA on machines without a GPU too, and prints errors when it opens a file with them.
 So a provider is used only if its device and libraries are found.
+
+Files in fp32 are computed in float32, never in TF32: it keeps ten bits of the fraction, which would miss the parity
+that a file was released with. onnxruntime cannot turn TF32 off in TensorRT, so TensorRT runs fp16 and int8 only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from strokereg.core.storage.cache import cache_folder
+from strokereg.export.runtime.devices import Device, count_gpus
+from strokereg.registry.errors import InputError
 
 PREFERRED = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider")
+TENSORRT, CUDA, OPENVINO, CPU = PREFERRED
+GPU = ("TensorRT", "CUDA")  # short names
+_SHORT = {TENSORRT: "TensorRT"}
+
+log = logging.getLogger(__name__)
+
+Shapes = Mapping[str, tuple[tuple[int, ...], ...]]  # input name → least, usual and largest shape
 
 
-def usable_providers() -> list[str]:
-    """Providers that work here, best first; the CPU is always the last."""
+def usable_providers(device: str = "auto", precision: str = "fp32") -> list[str]:
+    """Providers that work here, best first; the CPU is always the last.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: of the file; TensorRT is used for fp16 and int8 only.
+
+    Raises:
+        InputError: a device that is not on this machine.
+    """
     import onnxruntime
 
     listed = onnxruntime.get_available_providers()
+    wanted = Device.parse(device)
+    wanted.require(listed)
     usable = [name for name in PREFERRED if name in listed]
-    if not _has_nvidia_device():
-        usable = [name for name in usable if name not in PREFERRED[:2]]
-    elif not _loads("libnvinfer.so.10" if sys.platform != "win32" else "nvinfer_10.dll"):
-        usable = [name for name in usable if name != PREFERRED[0]]
-    return usable
+    if wanted.kind == "cpu":
+        return usable[-1:]
+    if wanted.kind == "cuda":
+        usable = [name for name in usable if name != OPENVINO]
+    if not count_gpus():
+        return [name for name in usable if name not in (TENSORRT, CUDA)]
+    tensorrt = precision in ("fp16", "int8") and _loads("libnvinfer.so.10" if os.name != "nt" else "nvinfer_10.dll")
+    return usable if tensorrt else [name for name in usable if name != TENSORRT]
 
 
-def provider_options(provider: str, precision: str) -> dict[str, str]:
-    """Options with which a provider computes a file in its own precision."""
-    if provider == "CUDAExecutionProvider":
-        # TF32 keeps ten bits of a float32's fraction, which would miss the parity that the file was released with.
-        return {"use_tf32": "0" if precision == "fp32" else "1"}
-    if provider == "TensorrtExecutionProvider":
-        # Engines take minutes to build; kept, the next start takes seconds. TensorRT itself makes one folder at most.
-        engines = cache_folder() / "tensorrt"
-        engines.mkdir(parents=True, exist_ok=True)
+def provider_options(provider: str, precision: str, index: int = 0, shapes: Shapes | None = None) -> dict[str, str]:
+    """Options with which a provider computes a file in its own precision.
+
+    Args:
+        index: number of the GPU.
+        shapes: for TensorRT, which builds one engine for all of them. Without, it builds one for each new shape.
+    """
+    if provider == CUDA:
+        # The default search times every algorithm for each new shape, which takes longer than most scans.
         return {
+            "device_id": str(index),
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "use_tf32": "0" if precision == "fp32" else "1",
+        }
+    if provider == TENSORRT:
+        return {
+            "device_id": str(index),
             "trt_fp16_enable": "1" if precision == "fp16" else "0",
             "trt_int8_enable": "1" if precision == "int8" else "0",
-            "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": str(engines),
+            **_engine_cache(),
+            **_profile(shapes or {}),
         }
     return {}
 
@@ -56,24 +90,35 @@ def load_libraries(providers: Sequence[str]) -> None:
     import onnxruntime
 
     preload = getattr(onnxruntime, "preload_dlls", None)
-    if preload is not None and any(name in PREFERRED[:2] for name in providers):
+    if preload is not None and any(name in (TENSORRT, CUDA) for name in providers):
         with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
             preload()
 
 
 def short_name(provider: str) -> str:
     """`CPUExecutionProvider` → `CPU`."""
-    return provider.removesuffix("ExecutionProvider")
+    return _SHORT.get(provider, provider.removesuffix("ExecutionProvider"))
 
 
-def _has_nvidia_device() -> bool:
-    """Ask the driver itself, which needs no CUDA toolkit."""
+def _engine_cache() -> dict[str, str]:
+    """Engines take minutes to build; kept, the next start takes seconds. TensorRT itself makes one folder at most."""
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-        count = ctypes.c_int(0)
-        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-    except (OSError, AttributeError):
-        return False
+        engines = cache_folder() / "tensorrt"
+        engines.mkdir(parents=True, exist_ok=True)
+    except (OSError, InputError) as error:
+        log.warning("TensorRT builds its engine at each start, because the cache cannot be used: %s", error)
+        return {"trt_engine_cache_enable": "0"}
+    return {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+
+
+def _profile(shapes: Shapes) -> dict[str, str]:
+    """Profile options of TensorRT: `image:1x1x64x64,median:1x1`."""
+    options = {}
+    for number, key in enumerate(("min", "opt", "max")):
+        texts = (f"{name}:{'x'.join(map(str, three[number]))}" for name, three in shapes.items())
+        if text := ",".join(texts):
+            options[f"trt_profile_{key}_shapes"] = text
+    return options
 
 
 def _loads(library: str) -> bool:

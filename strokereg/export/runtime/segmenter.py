@@ -24,7 +24,7 @@ from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
-from strokereg.export.runtime.session import Session, open_file
+from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
 
@@ -62,7 +62,7 @@ class Segmenter:
     Attributes:
         path: the file, or the address of a server that runs it.
         bundle: the file's metadata.
-        provider: engine that it runs on, such as `CPU`, `CUDA` or `OpenVINO`.
+        provider: engine that it runs on, such as `CPU`, `CUDA:0` or `OpenVINO`.
     """
 
     def __init__(self, path: Path | str, session: Session, bundle: Bundle) -> None:
@@ -206,17 +206,18 @@ class Segmenter:
         return [Path(image) for image in images]
 
 
-def load(path: Path | str, backend: str = "auto") -> Segmenter:
+def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segmenter:
     """Open an exported segmenter (ONNX) on the best engine of this machine; the choice is logged.
 
     Args:
         backend: "onnxruntime", "openvino" or "auto"; see `export.runtime.session`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        InputError: no such file, not ONNX, no strokereg metadata, not a segmenter.
+        InputError: no such file, not ONNX, no strokereg metadata, not a segmenter, or no such device here.
     """
     path = Path(path)
-    session, bundle = open_file(path, backend, role=Role.SEGMENTER)
+    session, bundle = open_file(path, EngineSettings(backend, device), Role.SEGMENTER)
     log.info("%s runs on %s", path.name, session.provider)
     return Segmenter(path, session, bundle)
 
@@ -243,6 +244,7 @@ class SegmentSettings:
         qc: draw a picture of each scan with the lesion outlined.
         overwrite: replace files that are no unchanged output of strokereg, too.
         backend: "onnxruntime", "openvino" or "auto".
+        device: "auto", "cpu", "cuda" or "cuda:N".
     """
 
     adc: Path | None = None
@@ -250,6 +252,7 @@ class SegmentSettings:
     qc: bool = False
     overwrite: bool = False
     backend: str = "auto"
+    device: str = "auto"
 
 
 def segment(
@@ -271,7 +274,8 @@ def segment(
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
     bundle = parse_bundle(read_header(Path(model)).metadata.get(KEY), model)
     scans = _scans([Path(place) for place in places], settings.adc, bundle, model)
-    segmenter = Segmenter(Path(model), *open_file(Path(model), settings.backend, role=Role.SEGMENTER, scans=len(scans)))
+    engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
+    segmenter = Segmenter(Path(model), *open_file(Path(model), engine, Role.SEGMENTER))
     callbacks.on_start(segmenter)
     rule = segmenter.postprocessing(settings.threshold)
     ending = ("_desc-lesion_mask.nii.gz",)

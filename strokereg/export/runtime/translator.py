@@ -18,7 +18,7 @@ from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.outputs import Callbacks, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, find_labels
-from strokereg.export.runtime.session import Session, open_file
+from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
 
@@ -112,14 +112,14 @@ class Translator:
         return Synthesis(images, codes, volume.affine, seed)
 
 
-def load_translator(path: Path | str, backend: str = "auto", scans: int = 1) -> Translator:
-    """Open an exported translator (ONNX) on the best engine of this machine; the choice is logged.
+def load_translator(path: Path | str, settings: EngineSettings | None = None) -> Translator:
+    """Open an exported translator (ONNX), by default on the best engine of this machine; the choice is logged.
 
     Raises:
-        InputError: no such file, not ONNX, no strokereg metadata, not a translator.
+        InputError: no such file, not ONNX, no strokereg metadata, not a translator, or no such device here.
     """
     path = Path(path)
-    session, bundle = open_file(path, backend, role=Role.TRANSLATOR, scans=scans)
+    session, bundle = open_file(path, settings, Role.TRANSLATOR)
     log.info("%s runs on %s", path.name, session.provider)
     return Translator(path, session, bundle)
 
@@ -133,12 +133,14 @@ class TranslateSettings:
         qc: draw a picture of each label map above its image.
         overwrite: replace files that are no unchanged output of strokereg, too.
         backend: "onnxruntime", "openvino" or "auto".
+        device: "auto", "cpu", "cuda" or "cuda:N".
     """
 
     seed: int = 0
     qc: bool = False
     overwrite: bool = False
     backend: str = "auto"
+    device: str = "auto"
 
 
 def translate(
@@ -160,7 +162,7 @@ def translate(
     """
     settings, callbacks = settings or TranslateSettings(), callbacks or Callbacks()
     maps = find_labels([Path(place) for place in places])
-    translator = load_translator(model, settings.backend, len(maps))
+    translator = load_translator(model, EngineSettings(settings.backend, settings.device, scans=len(maps)))
     callbacks.on_start(translator)
     bundle = translator.bundle
     endings = [f"_{channel}.nii.gz" for channel in bundle.channels]

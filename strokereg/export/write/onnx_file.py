@@ -12,7 +12,7 @@ from strokereg.export.formats import Precision
 from strokereg.export.graph import Graph
 from strokereg.export.inputs import Inputs, RunGraph
 from strokereg.export.metadata import KEY
-from strokereg.export.runtime.session import OnnxRuntime, OpenVino
+from strokereg.export.runtime.session import ON_CPU, OnnxRuntime, OpenVino
 from strokereg.export.write import exact_norm, label_tables
 from strokereg.export.write.program import dynamic_shapes, program_of, quiet
 
@@ -64,7 +64,7 @@ def read_text(path: Path) -> str | None:
 def opened(path: Path, precision: Precision = Precision.FP32) -> RunGraph:
     """A function that runs the file on the CPU, by the engine that its precision is made for."""
     bf16 = precision == Precision.BF16
-    return OpenVino(path, precision).run if bf16 else OnnxRuntime(path, precision, cpu=True).run
+    return OpenVino(path, precision).run if bf16 else OnnxRuntime(path, precision, ON_CPU).run
 
 
 def versions() -> dict[str, str]:

@@ -1,9 +1,10 @@
 """`mask-library`: real masks from a folder in MNI space, warped. Untrained; it needs no masks of the training cases.
 
 Public lesion masks (such as the 1,149 of SOOP) are mapped onto the network grid by the extent of the brain in the first
-training batches, linearly along each axis, as the simulator maps them into a head. Head tilt is ignored, and so is the
-height of a slice in 2D, where every lesion slice of the folder is used at every height. The study decides where a mask
-is placed (`core.synthesis.placement`). The masks are stored in the weights, so a finished run does not need the folder.
+training batches, linearly along each axis, as the simulator maps them into a head. Head tilt is ignored. From volumes,
+a 2D network takes slices of every height, and the study decides where a mask is placed (`core.synthesis.placement`).
+Masks that are single slices stay where they lie in MNI space, apart from the warp. The masks are stored in the weights,
+so a finished run does not need the folder.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class MaskLibrary(MaskBank):
         self.folder, self.looks = options.folder, options.looks
         self.register_buffer("boxes", torch.zeros(options.looks, 2, problem.dims))
         self.register_buffer("looked", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("slices", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def keeps_place(self) -> bool:
+        """True if the masks lie where lesions lie, so that the study leaves them there."""
+        return bool(self.slices)
 
     def players(self) -> dict[str, Player]:
         return {}
@@ -60,9 +67,10 @@ class MaskLibrary(MaskBank):
         if looked == self.looks:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
             points = self._mni_points(self.boxes.cpu().double().mean(0).numpy())
-            for number in rng.permutation(len(files))[: len(self.masks)]:
-                mask = self._bring(rng, load_lesion(files[number]), points)
-                self.keep(mask.to(self.masks.device))
+            lesions = [load_lesion(files[number]) for number in rng.permutation(len(files))[: len(self.masks)]]
+            self.slices.fill_(all(lesion.is_slice for lesion in lesions))
+            for lesion in lesions:
+                self.keep(self._bring(rng, lesion, points).to(self.masks.device))
         yield from ()
 
     def _mni_points(self, box: np.ndarray) -> np.ndarray:
@@ -80,6 +88,11 @@ class MaskLibrary(MaskBank):
 
     def _bring(self, rng: np.random.Generator, lesion: MniLesion, points: np.ndarray) -> Tensor:
         """One mask [1, 1, *S] on the network grid; in 2D at a height that shows the lesion."""
+        if self.problem.dims == 3 and lesion.is_slice:
+            raise InputError(
+                f"mask-library: option folder {self.folder}: holds single slices, but the network is 3D; give masks of "
+                "the whole brain"
+            )
         if self.problem.dims == 2:
             heights = np.flatnonzero(lesion.density.max((0, 1)) >= min(0.5, lesion.density.max()))
             points = points.copy()

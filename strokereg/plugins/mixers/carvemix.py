@@ -22,7 +22,7 @@ from strokereg.plugins.blocks.same_place import same_place
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
-_SMALLEST = 3  # lesion voxels that must arrive
+_SMALLEST = 3  # fewest lesion voxels to copy into the host
 
 
 class CarveMix:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from strokereg.core.storage.files import parse_json
 from strokereg.registry.errors import FileFault, InputError
 from strokereg.registry.options import Options
 
@@ -37,7 +37,7 @@ def read_dataset(root: Path) -> dict[str, Any]:
     """
     path = root / DATASET
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FileFault(path, f"not valid JSON ({error})", "correct it") from error
     if not isinstance(content, dict):

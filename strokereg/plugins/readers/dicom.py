@@ -8,7 +8,6 @@ that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwar
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.storage.cache import cache_folder, digest
+from strokereg.core.storage.files import parse_json
 from strokereg.plugins.readers.names import strongest_volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
@@ -137,7 +137,7 @@ def _description(image: Path) -> str:
     """Description, protocol and image type of a series, from its sidecar."""
     sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return image.name
     words = [content.get("SeriesDescription", ""), content.get("ProtocolName", ""), *content.get("ImageType", [])]

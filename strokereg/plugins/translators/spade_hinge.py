@@ -93,8 +93,8 @@ class SpadeHinge(nn.Module):
         yield "discriminator", {"gan": gan}
         with torch.no_grad():
             _, wanted = self.evaluate(batch.image, batch.labels)
-        logits, seen = self.evaluate(fake, batch.labels)
-        apart = [F.l1_loss(a.float(), b.float()) for a, b in zip(seen, wanted, strict=True)]
+        logits, outputs = self.evaluate(fake, batch.labels)
+        apart = [F.l1_loss(a.float(), b.float()) for a, b in zip(outputs, wanted, strict=True)]
         losses = {"gan": -_mean([value.mean() for value in logits])}
         if o.features:
             # Sum over layers, mean over scales.
@@ -148,11 +148,11 @@ class ScaleCritic(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         for _ in range(self.halved):
             x = _AVERAGE_POOL[self.dims](x, 3, 2, 1, count_include_pad=False)
-        seen = []
+        outputs = []
         for layer in self.layers:
             x = layer(x)
-            seen.append(x)
-        return seen
+            outputs.append(x)
+        return outputs
 
 
 class StyleEncoder(nn.Module):

@@ -20,9 +20,10 @@ def test_a_missing_contrast_is_named(phantom):
         read_case(files, ("dwi", "flair"))
 
 
-def test_a_case_without_dwi_is_refused(phantom):
-    with pytest.raises(InputError, match="the channels adc lack dwi"):
-        read_case(open_cohort(phantom).cases[0], ("adc",))
+def test_the_first_contrast_defines_the_grid(phantom):
+    files = open_cohort(phantom).cases[0]
+    assert read_case(files, ("adc",)).dwi.path == files.images["adc"]
+    assert list(read_case(files).images) == ["dwi"]
 
 
 def test_parts_are_the_files_that_exist():

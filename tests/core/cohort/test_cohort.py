@@ -32,7 +32,7 @@ def change(path, function):
     write_volume(path, *function(volume.data, volume.affine))
 
 
-def test_a_whole_cohort_is_trainable(root):
+def test_a_complete_cohort_is_trainable(root):
     cohort = open_cohort(root)
     require_trainable(cohort)
     case = read_case(cohort.part("train")[0], ("dwi", "adc"), cohort.table)
@@ -56,7 +56,7 @@ FAULTS = {
     "0 and 1 only": faulty_mask(lambda d, a: (d * 0.7, a)),
     "has no split.tsv": lambda root: (root / "split.tsv").unlink(),
     "has no subject in 'val'": lambda root: Split(("sub-01", "sub-02"), (), ("sub-03",)).write(root / "split.tsv"),
-    "names sub-09, which has no DWI": lambda root: Split(("sub-01", "sub-09"), ("sub-02",), ("sub-03",)).write(
+    "names sub-09, which has no image": lambda root: Split(("sub-01", "sub-09"), ("sub-02",), ("sub-03",)).write(
         root / "split.tsv"
     ),
     "is in train and in test": lambda root: (root / "split.tsv").write_text(
@@ -115,6 +115,16 @@ def test_the_public_layout_of_isles22(real_data):
     assert cohort.split is None
     with pytest.raises(InputError, match=r"has no split\.tsv"):
         require_trainable(cohort)
+
+
+def test_commands_in_messages_can_be_typed_where_a_path_has_spaces(phantom, tmp_path):
+    root = tmp_path / "my scans Köln"
+    shutil.copytree(phantom, root)
+    with pytest.raises(InputError, match=r"write one with: strokereg data split '.*/my scans Köln'"):
+        require_trainable(open_cohort(root))
+    (root / "dataset_description.json").unlink()
+    with pytest.raises(InputError, match=r"with: strokereg data import '.*/my scans Köln' --out COHORT"):
+        open_cohort(root)
 
 
 def test_simulated_cohorts_say_so(small_cohort):

@@ -36,3 +36,24 @@ def test_names_with_more_than_subject_and_session_are_of_others(name, plain):
 def test_visits_have_a_folder_each():
     assert folder_of("sub-1", None) == Path("sub-1/dwi")
     assert folder_of("sub-1", "ses-2") == Path("sub-1/ses-2/dwi")
+
+
+def test_cohorts_without_dwi_are_listed_by_their_anatomical_image(tmp_path):
+    def touch(*parts):
+        path = tmp_path.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    for subject in ("sub-1", "sub-2"):
+        touch(subject, "anat", f"{subject}_space-MNI152NLin6Asym_FLAIR.nii.gz")
+    touch("sub-1", "anat", "sub-1_space-MNI152NLin6Asym_T1w.nii.gz")
+    touch("sub-3", "ses-1", "anat", "sub-3_ses-1_T1w.nii.gz")
+    touch("derivatives", "x", "sub-1", "anat", "sub-1_space-MNI152NLin6Asym_desc-lesion_mask.nii.gz")
+    touch("derivatives", "x", "sub-1", "anat", "sub-1_space-MNI152NLin6Asym_dseg.nii.gz")
+    first, second, third = list_cases(tmp_path)
+    assert (first.name, first.subject, list(first.images)) == ("sub-1", "sub-1", ["FLAIR", "T1w"])
+    assert first.mask.parent == first.dseg.parent == tmp_path / "derivatives" / "x" / "sub-1" / "anat"
+    assert (second.name, list(second.images), second.mask) == ("sub-2", ["FLAIR"], None)
+    assert (third.name, third.subject, list(third.images)) == ("sub-3_ses-1", "sub-3", ["T1w"])
+    touch("sub-4", "dwi", "sub-4_dwi.nii.gz")
+    assert [case.name for case in list_cases(tmp_path)] == ["sub-4"]

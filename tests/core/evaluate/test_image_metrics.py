@@ -1,4 +1,4 @@
-"""ImageQuality to real images, held against cases with a known answer."""
+"""Measures of image quality, compared with known values."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_kernel_distance_is_unbiased():
 
 
 def test_kernel_distance_between_pairs_of_the_same_cases_is_unbiased():
-    """Five rows a case that share half of what they are, and a partner each of its own case."""
+    """Two sets with five similar rows per case: without the numbers of the cases, the distance is biased."""
     rng = np.random.default_rng(0)
     cases = np.repeat(np.arange(12), 5)
     plain, fair = [], []

@@ -1,4 +1,4 @@
-"""ImageComparison with intervals: the truth is like itself, noise is not, and intervals hold their values."""
+"""ImageComparison with intervals: the truth equals itself, noise does not, and intervals contain their values."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def cases():
     return views
 
 
-def look(images, brain):
+def simple_features(images, brain):
     rows = np.stack([images.mean((1, 2, 3)), images.std((1, 2, 3)), images.max((1, 2, 3))], 1)
     return Features(rows, np.zeros(len(rows), int))
 
 
-def test_the_truth_is_like_itself(cases):
-    like = ImageComparison(cases, 2, look).painted([view.image for view in cases])
-    assert like.ssim.value == pytest.approx(1.0)
-    assert like.frechet.value == pytest.approx(0.0, abs=1e-6)
-    assert (like.precision, like.recall) == (1.0, 1.0)
+def test_the_truth_equals_itself(cases):
+    quality = ImageComparison(cases, 2, simple_features).translated([view.image for view in cases])
+    assert quality.ssim.value == pytest.approx(1.0)
+    assert quality.frechet.value == pytest.approx(0.0, abs=1e-6)
+    assert (quality.precision, quality.recall) == (1.0, 1.0)
 
 
 def test_noise_is_worse_than_other_cases(cases):
     rng = np.random.default_rng(1)
-    measures = ImageComparison(cases[:4], 2, look)
-    noisy = measures.painted(
+    measures = ImageComparison(cases[:4], 2, simple_features)
+    noisy = measures.translated(
         [np.clip(v.image + 0.5 * rng.standard_normal(v.image.shape), -1, 1).astype(np.float32) for v in cases[:4]]
     )
     others = measures.other_cases(cases[4:])
@@ -55,15 +55,15 @@ def test_noise_is_worse_than_other_cases(cases):
     assert noisy.ssim.value < 0.9
 
 
-def test_intervals_hold_their_values(cases):
-    like = ImageComparison(cases, 2, look).painted([v.image * 0.9 for v in cases])
-    for interval in (like.ssim, like.psnr, like.frechet, like.kernel, like.contrast):
+def test_intervals_contain_their_values(cases):
+    quality = ImageComparison(cases, 2, simple_features).translated([v.image * 0.9 for v in cases])
+    for interval in (quality.ssim, quality.psnr, quality.frechet, quality.kernel, quality.contrast):
         assert interval.low <= interval.value <= interval.high
 
 
 def test_cases_without_lesion_do_not_count_for_contrast(cases):
     bare = [View(np.minimum(v.labels, 1), v.image) for v in cases[4:]]
-    measures = ImageComparison(cases, 2, look)
+    measures = ImageComparison(cases, 2, simple_features)
     assert measures.contrast([*cases[:4], *bare]) == measures.contrast(cases[:4])
     assert np.isnan(measures.contrast(bare).value)
 
@@ -92,8 +92,8 @@ def blurred(view):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_how_much_brain_an_image_shows_drowns_no_difference(dims):
-    """Brains of all sizes; features see blur and brightness all the same, and equal sets as equal."""
+def test_differences_are_found_for_brains_of_all_sizes(dims):
+    """Features distinguish blurred and brighter images from equal ones, whatever the size of the brain."""
     torch.manual_seed(0)
     conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
     feature_network = nn.Sequential(
@@ -104,15 +104,15 @@ def test_how_much_brain_an_image_shows_drowns_no_difference(dims):
     equal = measures.other_cases(heads(dims, 12, seed=1))
     brighter = [np.where(view.labels[:, None] > 0, view.image + 0.15, -1.0).astype(np.float32) for view in truth]
     for planted in ([blurred(view) for view in truth], brighter):
-        found = measures.painted(planted)
+        found = measures.translated(planted)
         # Few of these brains share a part of the volume, so in 3D equal sets lie further apart.
         assert found.frechet.value > {2: 5, 3: 2}[dims] * equal.frechet.value
         assert found.kernel.value > 3 * max(equal.kernel.value, 0.0)
         assert found.frechet.low > equal.frechet.value
 
 
-def test_places_are_held_against_themselves_and_only_where_half_of_the_cases_are():
-    """Two places far apart, and a third that one case shows: a shift at one place is told in its own spread."""
+def test_features_are_compared_at_places_that_half_of_the_cases_show():
+    """Two places with different means, and a third that one case shows; shifts are in units of the spread there."""
     rng = np.random.default_rng(0)
     blank = [
         View(np.ones((1, 16, 16), np.int64), np.full((1, 1, 16, 16), float(case), np.float32)) for case in range(6)
@@ -125,5 +125,5 @@ def test_places_are_held_against_themselves_and_only_where_half_of_the_cases_are
         return Features(np.array(rows), np.arange(len(rows)))
 
     measures = ImageComparison(blank, 2, look)
-    assert measures.painted([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
-    assert measures.painted([view.image + 0.5 for view in blank]).frechet.value > 0.5
+    assert measures.translated([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
+    assert measures.translated([view.image + 0.5 for view in blank]).frechet.value > 0.5

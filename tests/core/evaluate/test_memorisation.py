@@ -38,7 +38,7 @@ def test_planted_copies_are_caught(dims):
         assert measure.caught == 1.0
         assert 0.5 <= measure.near <= 0.65  # the ten, and of the others as many as chance gives
         assert measure.nearest < 0.5 * measure.held_out
-    assert found.sees
+    assert found.detects_copies
 
 
 def test_images_of_other_patients_are_as_near_as_chance():
@@ -50,4 +50,4 @@ def test_images_of_other_patients_are_as_near_as_chance():
 def test_an_audit_that_sees_nothing_says_so():
     """Where other patients lie as near as copies do, as they are the training cases themselves."""
     training = images(30, 0)
-    assert not audit(images(20, 2), training, training, look).sees
+    assert not audit(images(20, 2), training, training, look).detects_copies

@@ -104,7 +104,7 @@ def test_every_section_is_there(whole: Path, results: Results) -> None:
         assert arm.name in page
     for words in (
         "Simulated cohort: these are not clinical numbers",
-        "A gain is reported only if",
+        "A gain is reported only if its 95 % interval is above 0",
         "Headroom",
     ):
         assert words in page
@@ -241,7 +241,7 @@ def test_one_training_is_never_called_a_gain(build_results: Callable[..., Result
     assert re.findall(r"<td>(0\.\d{2,3}|1\.00|&lt; 0\.001)</td>", result) == []  # the column of p-values is empty
 
 
-def test_another_augmentation_is_told(results: Results, tmp_path: Path) -> None:
+def test_another_augmentation_is_reported(results: Results, tmp_path: Path) -> None:
     assert "Augmentation" not in write_report(tmp_path / "usual.html", results).read_text(encoding="utf-8")
     study = results.study.model_copy(update={"augment": {"segmenter": {"motion": 0.1, "noise": 0.0}}})
     page = write_report(tmp_path / "other.html", results.model_copy(update={"study": study}))
@@ -290,7 +290,7 @@ def test_the_viewer_draws_and_counts(results: Results, volumes: list[ViewerScan]
     page = write_report(tmp_path, results, volumes=volumes)
     dom, said = load(page, tmp_path / "profile")
     assert said == []
-    shown = re.findall(r'data-part="said"[^>]*>([^<]*)<', dom)
+    shown = re.findall(r'data-part="status"[^>]*>([^<]*)<', dom)
     voxels = 5 * 3 * 2 * 2 * 4 / 1000
     # Of 9 slices, what is black at both ends is cut but for a margin of two: none here.
     assert shown == [f"slice 3 of 9 · true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml"] * 2

@@ -94,7 +94,7 @@ def test_no_arm_with_all_cases_no_headroom(results: Results) -> None:
     assert summarise(results.study, arms).headroom == []
 
 
-def test_failed_arm_stays_unjudged(results: Results) -> None:
+def test_a_failed_arm_is_not_evaluated(results: Results) -> None:
     arms = [arm.model_copy(update={"seeds": []}) if arm.translator == "spade" else arm for arm in results.arms]
     again = by_name(summarise(results.study, arms))
     assert again["spade + clinical"].summary is None

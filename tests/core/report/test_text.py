@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from strokereg.core.evaluate.image_quality import ImageQuality, Interval
 from strokereg.core.evaluate.memorisation import Memorisation, Nearness
 from strokereg.core.report import text
-from strokereg.core.report.results import Arm, Quality, Results
+from strokereg.core.report.results import Arm, Quality, Results, Run
 from strokereg.core.report.statistics import Contrast, Spread
 
 
@@ -80,6 +82,30 @@ def test_a_loss_is_called_so_and_has_no_share() -> None:
     assert text.verdict(found(difference=-0.03, low=-0.05, high=-0.01)) == "loss"
 
 
+@pytest.mark.parametrize(("low", "high", "word"), [(0.001, 0.054, "gain"), (-0.054, -0.001, "loss")])
+def test_an_interval_without_a_small_p_is_neither_gain_nor_loss(low: float, high: float, word: str) -> None:
+    contrast = found(difference=(low + high) / 2, low=low, high=high, adjusted_p=0.36)
+    assert text.verdict(contrast) == "not significant"
+    sentence = text.arm_sentence(arm(contrast))
+    assert sentence is not None
+    assert sentence.endswith(f"adjusted p 0.36; p is not below 0.05, so this is not called a {word}.")
+    assert text.share(arm(contrast)) is None
+
+
+def test_validation_says_which_steps_were_chosen(results: Results) -> None:
+    assert text.validation_sentences(results) == []
+    runs = [
+        Run(role="segmenter", architecture="unet", seed=seed, cases=10, steps=2000, chosen_step=step)
+        for seed, step in enumerate((300, 1200, 500))
+    ]
+    study = results.study.model_copy(update={"validation_cases": 10, "steps": {"segmenter": 2000}})
+    (sentence,) = text.validation_sentences(results.model_copy(update={"runs": runs, "study": study}))
+    assert sentence == (
+        "Each segmenter has the averaged weights of its best evaluation on 10 validation cases during training: step "
+        "500 of 2,000 in the median (300 to 1,200)."
+    )
+
+
 def test_headroom_that_includes_zero_says_so(build_results: Callable[..., Results]) -> None:
     (sentence,) = text.headroom_sentences(build_results(gains=0.0))
     assert "cannot show any gain" in sentence
@@ -105,7 +131,15 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     assert "trained on all training cases" in limits
 
 
-def test_what_the_intervals_do_not_hold_is_said(results: Results, build_results: Callable[..., Results]) -> None:
+def test_the_embedded_cohort_says_what_it_is(results: Results) -> None:
+    about = "Real patients, one axial FLAIR slice each."
+    cohort = results.study.cohort.model_copy(update={"simulated": False, "name": "soop-flair", "about": about})
+    study = results.study.model_copy(update={"cohort": cohort})
+    first = text.limit_sentences(results.model_copy(update={"study": study}))[0]
+    assert first.startswith(f"soop-flair: {about} Scores are on the test cases of soop-flair")
+
+
+def test_limits_of_the_intervals_are_reported(results: Results, build_results: Callable[..., Results]) -> None:
     said = "Each translator was trained once for all seeds"
     assert said in " ".join(text.limit_sentences(results))
     again = [run.model_copy(update={"seed": seed}) for run in results.runs for seed in range(5)]

@@ -66,7 +66,7 @@ def test_large_scans_are_thinned_out_and_stay_small() -> None:
     assert len(text) < 1_000_000  # noise to the last voxel; a brain takes a third
 
 
-def test_nothing_but_black_is_shown_whole() -> None:
+def test_a_black_volume_is_not_cropped() -> None:
     volume = scan((3, 8, 8), np.s_[0:0, 0:0, 0:0])
     volume.image[:] = 0
     said = json.loads(encode(volume))

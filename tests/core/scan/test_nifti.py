@@ -102,10 +102,22 @@ def test_another_grid_is_named(tmp_path, shape, shift, fault):
             check_same_grid(first, second)
 
 
-def test_an_ending_of_mixed_case_is_told_and_capitals_are_read(tmp_path):
+def test_an_ending_of_mixed_case_is_an_error_and_capitals_are_read(tmp_path):
     whole = save(tmp_path / "a.nii.gz", np.ones((3, 4, 5), np.float32))
     assert read_volume(whole.rename(tmp_path / "A.b.NII.GZ")).data.all()
     assert read_volume((tmp_path / "A.b.NII.GZ").rename(tmp_path / "A.b.nii.GZ")).data.all()
     mixed = (tmp_path / "A.b.nii.GZ").rename(tmp_path / "a.Nii.gz")
     with pytest.raises(InputError, match=r"a\.Nii\.gz: its ending \.Nii mixes upper and lower case; rename it"):
         read_volume(mixed)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "in_mni"),
+    [("a", 1, False), ("a", 4, True), ("sub-1_space-MNI152NLin6Asym_FLAIR", 1, True), ("sub-1_space-orig", 2, False)],
+)
+def test_mni_space_is_known_by_name_or_header(tmp_path, name, code, in_mni):
+    image = nib.Nifti1Image(np.ones((4, 4, 4), np.float32), AFFINE)
+    image.set_sform(AFFINE, code)
+    nib.save(image, tmp_path / f"{name}.nii")
+    volume = read_volume(tmp_path / f"{name}.nii")
+    assert (volume.in_mni, volume.placed) == (in_mni, True)

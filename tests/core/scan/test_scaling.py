@@ -23,7 +23,7 @@ def scan(real_data) -> Volume:
     return read_case(read_folder(real_data / "isles22").cases[0]).dwi
 
 
-def test_the_usual_preparation_is_told_as_it_always_was():
+def test_the_default_preparation_keeps_its_serialised_form():
     """It is part of the keys under which prepared cases and finished runs are found."""
     assert list(Preparation().model_dump()) == ["channels", "spacing", "size", "multiple", "ceiling"]
     told = Preparation(scaling="zscore", interpolation="cubic").model_dump(mode="json")
@@ -61,12 +61,12 @@ def test_each_scaling_does_what_it_says(scan):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_a_painted_image_goes_back_to_intensities(scan, scaling):
+def test_a_synthetic_image_is_converted_to_intensities(scan, scaling):
     how = Preparation(scaling=scaling)
     brain = foreground(scan.data)
-    painted = signal(normalise(scan.data, measure(scan, how), how), brain, how)
-    assert np.median(painted[brain]) == pytest.approx(100, abs=0.5)
-    assert (painted[scan.data <= 0] == 0).all()
+    synthetic = signal(normalise(scan.data, measure(scan, how), how), brain, how)
+    assert np.median(synthetic[brain]) == pytest.approx(100, abs=0.5)
+    assert (synthetic[scan.data <= 0] == 0).all()
 
 
 def test_cubic_keeps_more_of_the_image_and_adds_nothing_around_it(real_data):

@@ -110,6 +110,17 @@ def test_own_heads_and_lesions(sources, tmp_path, grid):
     assert str(tmp_path) not in text  # no path of this machine
 
 
+def test_masks_of_a_single_slice_are_refused(sources, tmp_path, grid):
+    heads, masks = sources
+    for path in masks.iterdir():
+        image = nib.load(path)
+        z = int(np.argwhere(image.dataobj)[:, 2].mean())
+        nib.save(image.slicer[:, :, z : z + 1], path)
+    with pytest.raises(InputError, match="is a single slice; give lesion masks of the whole brain"):
+        simulate_cohort(tmp_path / "out", Simulation(6, labels=heads, lesions=masks, **grid), workers=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unusable_head_leaves_nothing_behind(sources, tmp_path, grid):
     heads, masks = sources
     for path in sorted(heads.iterdir())[:4]:

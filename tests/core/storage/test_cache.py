@@ -9,7 +9,7 @@ import time
 import pytest
 
 from strokereg.core.storage import cache as memo
-from strokereg.core.storage.cache import cached, file_digest
+from strokereg.core.storage.cache import cache_folder, cached, file_digest
 from strokereg.registry.errors import InputError
 
 
@@ -58,3 +58,27 @@ def test_half_a_note_is_made_anew(tmp_path):
     assert cached(tmp_path, "ab" * 20, lambda: [3]) == [1, 2]
     next(tmp_path.rglob("*.json")).write_text("[1,")
     assert cached(tmp_path, "ab" * 20, lambda: [3]) == [3]
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "file" / "deep" / "cache"))
+    with pytest.raises(InputError, match="cache: the cache cannot be written; set STROKEREG_CACHE to a folder"):
+        cache_folder()
+    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "new"))
+    monkeypatch.setattr(memo.os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match="new: the cache cannot be written"):
+        cache_folder()
+
+
+def test_a_user_without_a_home_folder_is_one_sentence(monkeypatch, tmp_path):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("STROKEREG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(memo.Path, "home", no_home)
+    with pytest.raises(InputError, match="this user has no home folder; set STROKEREG_CACHE"):
+        cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "strokereg"

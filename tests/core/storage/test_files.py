@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from strokereg.core.storage.files import make_folder, own_file, replacing, write_json, write_text
+from strokereg.core.storage.files import make_folder, own_file, parse_json, replacing, write_json, write_text
 from strokereg.registry.errors import InputError
 
 
@@ -49,3 +49,9 @@ def test_a_link_out_of_a_run_folder_is_refused(tmp_path):
     assert own_file(run, "inside.json") == run / "inside.json"
     with pytest.raises(InputError, match=r"outside\.json: is a link that leads out of the run folder"):
         own_file(run, "outside.json")
+
+
+def test_json_that_is_nested_too_deeply_is_no_valid_json():
+    assert parse_json('{"a": [1]}') == {"a": [1]}
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * 100_000)

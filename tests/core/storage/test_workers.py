@@ -57,6 +57,8 @@ def write(path: Path) -> None:
         raise InputError(f"{path}: is wrong")
     if path.name == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if path.name == "ended":
+        os._exit(3)
     path.write_text(str(os.getpid()))
 
 
@@ -81,8 +83,27 @@ def test_the_error_of_an_item_is_raised(tmp_path, workers):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_worker_is_one_sentence(tmp_path):
-    with pytest.raises(RunFailed, match=f"{tmp_path}: a worker process died, .*fewer --workers to continue"):
+    with pytest.raises(RunFailed, match=f"{tmp_path}: a worker process was killed, most likely because memory"):
         run_in_workers(write, [tmp_path / "killed", tmp_path / "b"], tmp_path, 2)
+    with pytest.raises(RunFailed, match=f"{tmp_path}: a worker process ended unexpectedly; call again with fewer"):
+        run_in_workers(write, [tmp_path / "ended", tmp_path / "b"], tmp_path, 2)
+
+
+SCRIPT = """
+from pathlib import Path
+from strokereg.core.storage.workers import run_in_workers
+
+run_in_workers(print, [1, 2], Path("out"), 2)
+"""
+
+
+def test_a_script_without_a_main_guard_is_one_sentence(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    run = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "InputError: worker processes cannot start" in run.stderr
+    assert "call strokereg under if __name__ == '__main__':" in run.stderr
+    assert "memory" not in run.stderr
 
 
 def test_threads_keep_the_order_and_raise_the_error():

@@ -9,7 +9,7 @@ import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.study import executor
-from strokereg.core.study.compare import run_study
+from strokereg.core.study.compare import RunOptions, compare, run_study
 from strokereg.core.study.context import make_context
 from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.local import LocalExecutor
@@ -83,13 +83,29 @@ def test_untrained_translators_and_mixers_go_all_the_way(small_cohort, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
+def test_without_data_the_study_is_on_the_embedded_patients(tmp_path):
+    """Real FLAIR slices with lesions of other patients, from the archive to the report."""
+    budgets = {role: {"steps": 2, "batch_size": 2} for role in ("generator", "translator", "segmenter")}
+    changes = {"generators": ("mask-library",), "mixed_only": True, "quality": False, "budgets": budgets}
+    results = compare(("pix2pix",), None, tmp_path / "out", "smoke", RunOptions(workers=1), **changes).results
+    assert results.failures == []
+    assert [arm.name for arm in results.arms] == ["clinical only", "pix2pix, clinical + synthetic, public masks"]
+    cohort = results.study.cohort
+    assert (cohort.name, cohort.simulated, cohort.counts["test"]) == ("soop-flair", False, 220)
+    assert "one axial FLAIR slice each" in cohort.about
+    masks = results.study.public["masks"]
+    assert (masks.folder, masks.used, masks.left_out) == ("soop-flair-masks", 300, 0)
+    assert "drawn on DWI" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 FAULTS = {
     "raises": "RuntimeError: the plugin is broken",
     "refuses": "its sizes are multiples of 1000; choose --patch accordingly",
     "nan": "the loss 'l2' of 'painter' became nan",
     "nan-painted": "the translator returned NaN or infinite values; look at its losses",
     "hangs": "hung after step 4 of 6: no sign of life for 2 s",
-    "dies-always": "died repeatedly",
+    "dies-always": "was killed twice, most likely because memory ran out",
 }
 
 

@@ -53,6 +53,8 @@ def test_public_priors_are_arms_of_their_own(tmp_path):
     both = names(models=("spade",), anatomies=tmp_path, mask_library=tmp_path)
     assert both[-1] == "spade, clinical + synthetic, public anatomies and masks"
     assert names(models=("spade",), mask_library=tmp_path)[-1] == "spade, clinical + synthetic, public masks"
+    alone = names(models=("spade",), mask_library=tmp_path, generators=("mask-library",))
+    assert alone == ["clinical only", "spade, synthetic, public masks", "spade, clinical + synthetic, public masks"]
 
 
 def test_the_note_of_an_arm_does_not_depend_on_how_others_are_called():

@@ -48,7 +48,7 @@ def test_a_study_of_mixers_needs_no_generator():
 
 
 def test_the_grid_is_no_finer_than_the_simulated_cohort():
-    assert complete_settings(("carvemix",), None, "quick").spacing == (4.0,) * 3
+    assert complete_settings(("carvemix",), "simulated", "quick").spacing == (4.0,) * 3
     assert complete_settings(("carvemix",), "cohort", "quick").spacing == (3.0,) * 3
 
 
@@ -80,3 +80,17 @@ def test_a_wrong_augmentation_is_named_before_the_data_are_looked_at(monkeypatch
     monkeypatch.setitem(sys.modules, "torchio", None)  # as if it were not installed
     with pytest.raises(InputError, match=said):
         complete_settings(("carvemix",), None, "smoke", budgets={"segmenter": {"augment": changes}})
+
+
+def test_without_data_the_embedded_cohort_gives_contrast_and_masks():
+    assert complete_settings(("spade",), None, "smoke").channels == ("FLAIR",)
+    assert complete_settings(("spade",), None, "smoke").mask_library is None
+    drawn = complete_settings(("spade",), None, "smoke", generators=("mask-library",))
+    assert drawn.mask_library.name == "soop-flair-masks"
+    assert complete_settings(("spade",), "simulated", "smoke").channels == ("dwi",)
+    # A case of the embedded cohort is a slice, so that the quick preset makes more of them.
+    assert complete_settings(("spade",), None, "quick").synthetic_cases == 400
+    assert complete_settings(("spade",), None, "quick", synthetic_cases=7).synthetic_cases == 7
+    assert complete_settings(("spade",), "cohort", "quick").synthetic_cases == 40
+    with pytest.raises(InputError, match="--generator mask-library: needs a folder of lesion masks"):
+        complete_settings(("spade",), "cohort", "smoke", generators=("mask-library",))

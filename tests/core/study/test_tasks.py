@@ -18,7 +18,7 @@ def test_a_study_has_it_beside_every_gain(small_study):
     by_model = {quality.model: quality for quality in small_study.results.quality}
     assert set(by_model) == {"random-contrast", "carvemix"}
     mixed, painted = by_model["carvemix"], by_model["random-contrast"]
-    assert mixed.memorisation.sees
+    assert mixed.memorisation.detects_copies
     assert mixed.memorisation.pixels.near > 0.8
     assert painted.memorisation.features.near < 0.5 < mixed.memorisation.features.near
     assert mixed.image_quality is None

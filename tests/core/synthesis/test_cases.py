@@ -51,7 +51,7 @@ class Everywhere(nn.Module):
 
 
 class Plain(nn.Module):
-    """A translator that paints labels as they are, background too."""
+    """A translator that returns the labels as intensities, including the background."""
 
     def __init__(self):
         super().__init__()
@@ -111,6 +111,15 @@ def test_lesions_go_where_the_training_lesions_lie(anatomy):
     assert {round(c / 3) for c in columns} >= {1, 4}  # either side
     again, _ = compose(anatomy, Everywhere(), prior, 19)
     assert np.array_equal(again, labels)
+
+
+def test_masks_that_keep_their_place_are_not_moved(anatomy):
+    generator = Everywhere()
+    generator.keeps_place = True
+    labels, _ = compose(anatomy, generator, learn_prior([anatomy], 2))
+    for plane in labels:
+        assert np.argwhere(plane == 3).min() >= 4
+        assert np.argwhere(plane == 3).max() <= 7
 
 
 def test_lesions_that_never_fit_are_drawn_again_counted_and_given_up(anatomy):

@@ -113,11 +113,11 @@ class Wrong(Witness):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (lambda host: replace(host, image=host.image[:, :2]), r"Wrong: mix\(\) gave an image \(1, 2, 8, 8\)"),
+        (lambda host: replace(host, image=host.image[:, :2]), r"Wrong: mix\(\) returned an image \(1, 2, 8, 8\)"),
         (lambda host: replace(host, image=host.image * 40), r"outside \[-1, 1\]"),
         (lambda host: replace(host, image=host.image * np.nan), r"outside \[-1, 1\]"),
     ],
 )
-def test_a_mixer_that_gives_something_else_is_told(make_cases, tmp_path, fault, said):
+def test_wrong_output_of_a_mixer_is_an_error(make_cases, tmp_path, fault, said):
     with pytest.raises(StrokeregError, match=said):
         write(tmp_path / "out", make_cases(True, True), Wrong(fault))

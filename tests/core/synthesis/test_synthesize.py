@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,13 @@ def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, p
     assert "is a segmenter's run" in error(translator=unet_run)
     assert "not a run folder" in error(translator=tmp_path)
     assert "no split.tsv" in error(cohort=phantom)
+    record = shutil.copytree(runs["generator"], tmp_path / "other") / "run.json"
+    content = json.loads(record.read_text())
+    content["preparation"]["spacing"] = [5.0, 5.0, 5.0]
+    record.write_text(json.dumps(content))
+    fault = error(generator=record.parent)
+    assert f"{record.parent}: was trained with another grid" in fault
+    assert fault.endswith("train both on the same cohort with the same settings")
     assert not (tmp_path / "out").exists()
     assert "was made with cases 8 instead of 2" in error(out=made)
     assert "is not empty" in error(out=phantom.parent)

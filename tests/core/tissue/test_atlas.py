@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, PARENCHYMA, VENTRICLE, WHITE
-from strokereg.core.tissue.atlas import align, embedded_atlas, map_by_extent, place_shares
+from strokereg.core.simulate.anatomy import CORTEX, CSF, DEEP, MNI_BOX, PARENCHYMA, VENTRICLE, WHITE
+from strokereg.core.tissue.atlas import (
+    align,
+    embedded_atlas,
+    map_by_extent,
+    map_from_mni,
+    maps_of_slab,
+    place_shares,
+    share_outside,
+)
 
 ROWS = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)
 
@@ -58,3 +66,30 @@ def test_shares_follow_the_truth_and_alignment_improves_a_displaced_map(brain, m
     likelihood = np.stack([np.where(truth[brain] == tissue, 1.0, 0.05) for tissue in ROWS])
     aligned = align(displaced, brain, likelihood, scan.spacing)
     assert agreement(aligned, brain, truth) > agreement(displaced, brain, truth) + 0.05
+
+
+def test_shares_on_a_grid_are_those_at_its_points():
+    atlas, shape = embedded_atlas(), (7, 5, 3)
+    scale, offset = np.array([-3.7, 2.2, 9.0]), np.array([80.0, 30.3, 20.6])
+    points = scale[:, None] * np.indices(shape).reshape(3, -1) + offset[:, None]
+    np.testing.assert_allclose(atlas.on_grid(scale, offset, shape).reshape(6, -1), atlas.at(points), atol=1e-5)
+
+
+def test_a_scan_in_mni_space_needs_no_search():
+    matrix = map_from_mni(np.diag([2.0, 2.0, 2.0, 1.0]))
+    atlas = embedded_atlas()
+    np.testing.assert_allclose(matrix[:, :3] @ (MNI_BOX.T / 2.0) + matrix[:, 3:], atlas.box.T)
+    parenchyma = atlas.shares[[CORTEX, DEEP, WHITE]].sum(axis=0) > 0.5
+    aligned = np.column_stack([np.eye(3), np.zeros(3)])
+    assert share_outside(aligned, parenchyma) < 0.1
+    assert share_outside(aligned + np.array([[0, 0, 0, 60.0], [0] * 4, [0] * 4]), parenchyma) > 0.4
+
+
+@pytest.mark.parametrize("height", [40, 52, 66])
+def test_a_slab_is_tried_at_its_own_height(height):
+    atlas = embedded_atlas()
+    brain = atlas.shares[0, :, :, height, None] < 0.5
+    heights = [matrix[2, 3] for matrix in maps_of_slab(brain, np.array([2.0, 2.0, 3.0]))]
+    assert min(abs(np.array(heights) - height)) <= 1.5
+    sizes = [matrix[0, 0] for matrix in maps_of_slab(brain, np.array([2.0, 2.0, 3.0]))]
+    assert max(abs(np.log(sizes))) < 0.31

@@ -23,7 +23,7 @@ def scan():
     channels = np.stack([signal, adc]).astype(np.float32)
     everywhere = tuple(slice(0, n) for n in SHAPE)
     turn = np.array([[0, 1], [1, 1], [2, 1]])
-    return BrainScan(channels, np.ones(SHAPE, bool), lesion, np.full(3, 4.0), everywhere, turn, SHAPE), tissue
+    return BrainScan(channels, np.ones(SHAPE, bool), lesion, np.full(3, 4.0), None, everywhere, turn, SHAPE), tissue
 
 
 def test_it_separates_tissues_by_intensity_and_neighbours(scan):

@@ -94,3 +94,16 @@ def test_the_real_brain_is_its_own_mask(real_data):
     scan = take_scan(case)
     assert scan.brain.sum() == pytest.approx((case.dwi.data != 0).sum(), rel=0.005)
     assert scan.lesion.sum() == case.mask.sum()
+
+
+def test_a_single_slice_of_another_contrast_is_enough():
+    brain, image = head((60, 72, 36))
+    brain, image = brain[:, :, 18:19].copy(), image[:, :, 18:19].copy()
+    image[30:33, 30:33] = 0  # dark, but inside the brain
+    volume = Volume(image, np.diag([2.5, 2.5, 1, 1.0]), Path("sub-1_T1w.nii"))
+    scan = take_scan(Case("sub-1", {"T1w": volume}, np.zeros(image.shape, bool), None))
+    assert scan.brain.all(axis=2).sum() == brain.sum()
+    assert np.median(scan.channels[0][scan.brain]) == 1.0
+    tiny = Volume(image[:12], volume.affine, Path("sub-1_T1w.nii"))
+    with pytest.raises(InputError, match="whole axial slices"):
+        take_scan(Case("sub-1", {"T1w": tiny}, None, None))

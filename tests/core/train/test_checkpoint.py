@@ -6,13 +6,12 @@ import threading
 
 import pytest
 import torch
-from safetensors import SafetensorError
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from strokereg.core.train import checkpoint
-from strokereg.core.train.checkpoint import BackgroundWriter, load_tree, save_tree
-from strokereg.registry.errors import InputError
+from strokereg.core.train.checkpoint import BackgroundWriter, is_complete, load_checkpoint, load_tree, save_tree
+from strokereg.registry.errors import InputError, OutputFailed
 
 TREE = {
     "step": 7,
@@ -58,6 +57,27 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         load_tree(tmp_path / "c.safetensors")
 
 
+def test_the_checkpoint_before_is_kept_and_used_where_the_last_one_is_lost(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    assert load_checkpoint(path) is None
+    with BackgroundWriter() as writer:
+        for step in (1, 2, 3):
+            writer.save(path, TREE | {"step": step})
+    assert load_checkpoint(path)["step"] == 3
+    assert len(list(tmp_path.iterdir())) == 2
+    path.unlink()  # as after a crash between two renames
+    assert load_checkpoint(path)["step"] == 2
+
+
+def test_a_complete_file_is_told_from_others(tmp_path):
+    path = tmp_path / "c.safetensors"
+    assert not is_complete(path)
+    save_tree(path, TREE)
+    assert is_complete(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not is_complete(path)
+
+
 def test_a_copy_for_the_file_takes_no_memory_of_the_device():
     """On a pretended GPU."""
     places = []
@@ -97,5 +117,5 @@ def test_a_tree_is_written_in_the_background_as_it_was(tmp_path, monkeypatch):
 
 
 def test_a_tree_that_cannot_be_written_is_an_error_at_the_end(tmp_path):
-    with pytest.raises(SafetensorError, match="nowhere"), BackgroundWriter() as writer:
+    with pytest.raises(OutputFailed, match=r"nowhere.*cannot be written"), BackgroundWriter() as writer:
         writer.save(tmp_path / "nowhere" / "c.safetensors", {"weight": torch.ones(3)})

@@ -25,6 +25,15 @@ def draw(step, device, progress):
     return Batch(torch.zeros(1), torch.zeros(1), torch.zeros(1), progress)
 
 
+@pytest.mark.parametrize(
+    ("amx", "avx", "chosen"), [(False, False, "fp32"), (True, False, "bf16"), (False, True, "bf16")]
+)
+def test_auto_takes_bf16_on_cpus_that_compute_in_it(monkeypatch, amx, avx, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+    assert choose_precision("auto", torch.device("cpu")) == chosen
+
+
 def test_devices_and_precisions_that_are_not_there():
     assert choose_device("cpu").type == "cpu"
     assert choose_precision("fp32", torch.device("cpu")) == "fp32"
@@ -32,8 +41,23 @@ def test_devices_and_precisions_that_are_not_there():
         choose_precision("fp16", torch.device("cpu"))
     with pytest.raises(InputError, match="no such device"):
         choose_device("abacus")
-    with pytest.raises(InputError, match="not on this machine"):
-        choose_device("cuda:63")
+    with pytest.raises(InputError, match="--device meta: not supported; choose auto or cpu"):
+        choose_device("meta")
+
+
+@pytest.mark.parametrize(
+    ("built", "gpus", "message"),
+    [
+        (None, 0, "this torch was built without CUDA"),
+        ("13.0", 0, "the NVIDIA driver is not installed or finds no GPU"),
+        ("13.0", 2, "this machine has 2 GPUs, counted from 0"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_refused_with_what_is_missing(monkeypatch, built, gpus, message):
+    monkeypatch.setattr(torch.version, "cuda", built)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(InputError, match=f"--device cuda:2: {message}; choose auto or cpu"):
+        choose_device("cuda:2")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import struct
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.roles import Batch
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.train import runs
-from strokereg.core.train.record import CHECKPOINT, HISTORY, RECORD, WEIGHTS, Record
+from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record
 from strokereg.core.train.runs import load_model, load_weights, train_run
 from strokereg.export.run import export
 from strokereg.registry.catalogue import build
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, OutputFailed
 from strokereg.registry.problem import Problem
 
 PROBLEM = Problem(size=(16, 16))
@@ -116,6 +117,80 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
     assert histories[0] == histories[1]
 
 
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+@pytest.mark.parametrize(
+    ("damaged", "steps", "told"),
+    [
+        (
+            (CHECKPOINT,),
+            [4, 5, 6],
+            "checkpoint.safetensors: is damaged, so the training goes on from the checkpoint before",
+        ),
+        ((CHECKPOINT, PREVIOUS), [1, 2, 3, 4, 5, 6], "is damaged, so the training starts again"),
+    ],
+)
+def test_a_checkpoint_that_was_cut_short_is_passed_over_and_named(tmp_path, caplog, damaged, steps, told):
+    expected = train_run(tmp_path / "untouched", record(), draw)
+
+    def stop(step, losses):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path / "run", record(), draw, stop)
+    for name in damaged:
+        cut_short(tmp_path / "run" / name)
+    seen = []
+    resumed = train_run(tmp_path / "run", record(), draw, lambda step, losses: seen.append(step))
+    assert seen == steps
+    assert told in caplog.text
+    for a, b in zip(expected.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert (tmp_path / "run" / HISTORY).read_bytes() == (tmp_path / "untouched" / HISTORY).read_bytes()
+    assert not (tmp_path / "run" / PREVIOUS).exists()
+
+
+@pytest.mark.parametrize("damage", [cut_short, Path.unlink])
+def test_a_run_whose_weights_are_lost_is_trained_again(tmp_path, caplog, damage):
+    first = train_run(tmp_path, record(), draw)
+    damage(tmp_path / WEIGHTS)
+    with pytest.raises(InputError, match="remove its folder and train the run again with the same command"):
+        load_model(tmp_path)
+    again = train_run(tmp_path, record(), draw)
+    assert "is trained again, because its weights are lost" in caplog.text
+    for a, b in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    load_model(tmp_path)
+
+
+@pytest.fixture
+def full_disk():
+    """A function after which this process may write no file larger than so many bytes, as if the disk were full."""
+    resource = pytest.importorskip("resource", reason="file sizes cannot be limited on this system")
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(("room", "named"), [(2000, CHECKPOINT), (10, HISTORY)])
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, full_disk, room, named):
+    def fill(step, losses):
+        if step == 3:
+            full_disk(room)
+
+    with pytest.raises(OutputFailed, match=rf"{named}: cannot be written \(.*\); make room and run the same command"):
+        train_run(tmp_path, record(), draw, fill)
+    full_disk(2**40)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+    steps = []
+    train_run(tmp_path, record(), draw, lambda step, losses: steps.append(step))
+    assert steps == [3, 4, 5, 6]
+
+
 def test_the_kind_of_device_and_the_precision_make_another_run(tmp_path, monkeypatch):
     """A run of an earlier call was made on a GPU, and is not taken for one in fp32 on the CPU."""
     train_run(tmp_path, record(), draw)
@@ -151,7 +226,7 @@ def test_a_run_is_known_again_when_its_cohort_has_moved(tmp_path):
     [
         ({"options": {"width": (4, 8)}}, "no option 'width'"),
         ({"trainer": {"steps": 6, "precision": "fp16", "device": "cpu"}}, "needs a CUDA GPU"),
-        ({"trainer": {"steps": 6, "device": "cuda:63"}}, "not on this machine"),
+        ({"trainer": {"steps": 6, "device": "cuda:63"}}, "--device cuda:63: .*; choose auto or cpu"),
     ],
 )
 def test_what_cannot_be_trained_leaves_no_folder(tmp_path, changes, said):
@@ -253,7 +328,7 @@ def test_oversize_weights_are_refused_by_their_head(model, tmp_path):
 
 
 def test_damaged_and_missing_weights(model, tmp_path):
-    with pytest.raises(InputError, match="no such file; train the run again"):
+    with pytest.raises(InputError, match="no such file; remove its folder and train the run again"):
         load_weights(model, tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"not weights at all")
     with pytest.raises(InputError, match="damaged weights"):
@@ -275,7 +350,7 @@ def test_a_strangers_folder_leads_nowhere_else(model, tmp_path, name):
     load_weights(model, linked)  # the folder itself may be a link: what is in it stays in it
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT, RECORD, HISTORY])
+@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT, PREVIOUS, RECORD, HISTORY])
 def test_training_goes_on_in_no_file_outside_its_folder(tmp_path, make_run, name):
     """Not even in one that is not there yet, which would be made."""
     record = Record.read(make_run("unet", widths=(4, 8)))

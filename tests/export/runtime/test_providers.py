@@ -3,7 +3,7 @@
 import onnxruntime
 import pytest
 
-from strokereg.export.runtime import providers
+from strokereg.export.runtime import devices, providers
 from strokereg.export.runtime.providers import PREFERRED, load_libraries, provider_options, short_name, usable_providers
 
 TENSORRT, CUDA, OPENVINO, CPU = PREFERRED
@@ -37,18 +37,24 @@ def test_the_providers_that_are_left_out_do_not_work_here(exported, capfd):
 
 
 @pytest.mark.parametrize(
-    ("listed", "device", "tensorrt", "usable"),
+    ("listed", "gpus", "tensorrt", "asked", "usable"),
     [
-        ([TENSORRT, CUDA, CPU], True, False, [CUDA, CPU]),
-        ([CPU, CUDA, TENSORRT], True, True, [TENSORRT, CUDA, CPU]),
-        (["AzureExecutionProvider", OPENVINO, CPU], False, False, [OPENVINO, CPU]),
+        ([TENSORRT, CUDA, CPU], 1, False, ("auto", "fp16"), [CUDA, CPU]),
+        ([CPU, CUDA, TENSORRT], 1, True, ("auto", "fp16"), [TENSORRT, CUDA, CPU]),
+        ([CPU, CUDA, TENSORRT], 1, True, ("auto", "int8"), [TENSORRT, CUDA, CPU]),
+        ([CPU, CUDA, TENSORRT], 1, True, ("auto", "fp32"), [CUDA, CPU]),  # TensorRT would compute it in TF32
+        ([CPU, CUDA, TENSORRT], 0, True, ("auto", "fp16"), [CPU]),
+        ([CPU, CUDA, TENSORRT], 1, True, ("cpu", "fp16"), [CPU]),
+        ([CPU, CUDA, OPENVINO], 2, False, ("cuda:1", "fp32"), [CUDA, CPU]),
+        (["AzureExecutionProvider", OPENVINO, CPU], 0, False, ("auto", "fp32"), [OPENVINO, CPU]),
     ],
 )
-def test_the_order_on_hardware_that_is_not_here(monkeypatch, listed, device, tensorrt, usable):
+def test_the_order_on_hardware_that_is_not_here(monkeypatch, listed, gpus, tensorrt, asked, usable):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
-    monkeypatch.setattr(providers, "_has_nvidia_device", lambda: device)
+    monkeypatch.setattr(providers, "count_gpus", lambda: gpus)
+    monkeypatch.setattr(devices, "count_gpus", lambda: gpus)
     monkeypatch.setattr(providers, "_loads", lambda library: tensorrt)
-    assert usable_providers() == usable
+    assert usable_providers(*asked) == usable
 
 
 def test_libraries_are_loaded_for_a_gpu_only_and_print_nothing_on_stdout(monkeypatch, capsys):
@@ -65,8 +71,30 @@ def test_tensorrt_keeps_its_engines_in_a_folder_that_is_there(tmp_path, monkeypa
     assert (tmp_path / "new" / "cache" / "tensorrt").is_dir()
     assert options["trt_engine_cache_path"] == str(tmp_path / "new" / "cache" / "tensorrt")
     assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == ("1", "0")
-    assert provider_options(CUDA, "fp32") == {"use_tf32": "0"}
+
+
+def test_tensorrt_runs_without_a_cache(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STROKEREG_CACHE", str(tmp_path / "file"))
+    assert provider_options(TENSORRT, "fp16")["trt_engine_cache_enable"] == "0"
+    assert "builds its engine at each start" in caplog.text
+
+
+def test_tensorrt_gets_one_range_of_shapes():
+    shapes = {"image": ((1, 1, 32, 32), (16, 1, 64, 64), (16, 1, 64, 64)), "median": ((1, 1), (16, 1), (16, 1))}
+    options = provider_options(TENSORRT, "fp16", 2, shapes)
+    assert options["device_id"] == "2"
+    assert options["trt_profile_min_shapes"] == "image:1x1x32x32,median:1x1"
+    assert options["trt_profile_opt_shapes"] == options["trt_profile_max_shapes"] == "image:16x1x64x64,median:16x1"
+    assert not any("profile" in name for name in provider_options(TENSORRT, "fp16"))
+
+
+def test_cuda_neither_times_every_algorithm_nor_computes_float32_in_tf32():
+    heuristic = {"device_id": "1", "cudnn_conv_algo_search": "HEURISTIC"}
+    assert provider_options(CUDA, "fp32", 1) == {**heuristic, "use_tf32": "0"}
+    assert provider_options(CUDA, "fp16", 1) == {**heuristic, "use_tf32": "1"}
+    assert provider_options(CPU, "fp32") == {}
 
 
 def test_names_for_people():
-    assert short_name(CPU) == "CPU"
+    assert [short_name(name) for name in PREFERRED] == ["TensorRT", "CUDA", "OpenVINO", "CPU"]

@@ -257,5 +257,5 @@ def test_a_model_of_a_future_opset(exported, tmp_path):
     def change(model):
         model.opset_import[0].version = 999
 
-    with pytest.raises(InputError, match=r"future\.onnx: is of ONNX opset 999, which this onnxruntime does not know"):
+    with pytest.raises(InputError, match=r"future\.onnx: is of ONNX opset 999, and onnxruntime \S+ knows up to \d+"):
         load(changed(exported, tmp_path / "future.onnx", change), backend="onnxruntime")

@@ -14,7 +14,7 @@ from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Training
 from strokereg.export.runtime.segmenter import Segmenter
-from strokereg.export.runtime.session import OnnxRuntime
+from strokereg.export.runtime.session import ON_CPU, OnnxRuntime
 from strokereg.export.scan import domain, file
 from strokereg.export.scan.assemble import functions, settle
 from strokereg.export.write.onnx_nodes import Nodes
@@ -53,7 +53,7 @@ class Made:
         onnx.save(_network(bundle), path)
         file.write(path, bundle, self.path)
         self.bundle = bundle
-        self.segmenter = Segmenter(path, OnnxRuntime(path, cpu=True), bundle)
+        self.segmenter = Segmenter(path, OnnxRuntime(path, settings=ON_CPU), bundle)
         self.session = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
 
     def both(self, scans):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from strokereg.export.run import export
-from strokereg.export.runtime.session import open_file
+from strokereg.export.runtime.session import EngineSettings, open_file
 from strokereg.export.write import label_tables
 from strokereg.registry.errors import InputError
 
@@ -86,7 +86,7 @@ def test_an_exported_spade_has_tables_in_float32_only(spade):
 def test_openvino_leaves_tables_to_onnxruntime(spade):
     """It computes whole numbers in 32 bits and would give other images."""
     pytest.importorskip("openvino")
-    assert open_file(spade[0], scans=100)[0].provider == "CPU"
-    assert open_file(spade[1], scans=100)[0].provider == "OpenVINO"
+    assert open_file(spade[0], EngineSettings(scans=100))[0].provider == "CPU"
+    assert open_file(spade[1], EngineSettings(scans=100))[0].provider == "OpenVINO"
     with pytest.raises(InputError, match="operators that only onnxruntime has; leave --backend openvino out"):
-        open_file(spade[0], "openvino")
+        open_file(spade[0], EngineSettings("openvino"))

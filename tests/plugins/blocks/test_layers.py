@@ -130,7 +130,7 @@ def test_normal_weights():
     assert not layer.bias.any()
 
 
-def test_patches_are_judged_one_by_one():
+def test_each_patch_has_its_own_logit():
     critic = PatchDiscriminator(2, 3, (4, 8, 8), strided=2)
     assert critic(torch.randn(2, 3, 32, 48)).shape == (2, 1, 8, 12)
 

@@ -82,6 +82,39 @@ def test_a_lesion_lands_where_it_lies_in_the_brain(dims, lesions):
         assert mask.sum() <= 1.6 * full
 
 
+@pytest.fixture
+def slices(tmp_path):
+    """Four slices at z = 18 mm with a square of 20 mm around (30, -40) mm."""
+    affine = np.eye(4)
+    affine[:3, 3] = -78, -112, 18
+    mask = np.zeros((157, 189, 1), dtype=np.uint8)
+    mask[98:118, 62:82] = 1
+    for number in range(4):
+        write_volume(tmp_path / f"sub-{number}.nii.gz", mask, affine)
+    return tmp_path
+
+
+def test_masks_that_are_slices_keep_their_place_and_size(slices):
+    size = (60, 60)
+    model = MaskLibrary(Problem(dims=2, size=size), MaskLibrary.Options(folder=str(slices), looks=1, **STILL)).eval()
+    assert not model.keeps_place
+    torch.manual_seed(0)
+    list(model.moves(brain_batch(size, 4, 55)))
+    assert model.keeps_place
+    assert int(model.held) == 4
+    for mask in model.masks[:4, 0].numpy():
+        assert mask.sum() == pytest.approx((20 * 51 / 134) * (20 * 51 / 166), rel=0.2)
+        y, x = np.argwhere(mask).mean(axis=0)
+        assert max(x, 59 - x) == pytest.approx(4 + 51 * (30 + 67) / 134, abs=2.5)
+        assert y == pytest.approx(4 + 51 * (-40 + 100) / 166, abs=2.5)
+
+
+def test_single_slices_are_refused_in_3d(slices):
+    model = MaskLibrary(Problem(dims=3, size=(16, 16, 16)), MaskLibrary.Options(folder=str(slices), looks=1))
+    with pytest.raises(InputError, match="holds single slices, but the network is 3D"):
+        list(model.moves(brain_batch((16, 16, 16), 2, 12)))
+
+
 def test_extents_are_averaged():
     brains = np.zeros((2, 20, 20, 20), dtype=bool)
     brains[0, 4:10, 2:18, 6:15] = True

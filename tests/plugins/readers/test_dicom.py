@@ -46,7 +46,7 @@ def patients(tmp_path):
     return tmp_path / "scans"
 
 
-def test_dicom_is_converted_and_told_apart(patients, converter):
+def test_dicom_is_converted_and_series_are_identified(patients, converter):
     name, source = read_source(patients)
     assert name == "dicom"
     assert [case.name for case in source.cases] == ["anna-1", "bert"]

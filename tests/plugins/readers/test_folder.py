@@ -18,7 +18,7 @@ def test_a_folder_of_any_naming(touch):
     assert [case.name for case in source.cases] == ["p1"]
 
 
-def test_subjects_of_a_folder_are_told_by_their_names(touch):
+def test_subjects_of_a_folder_are_found_by_name(touch):
     root = touch("sub-r1_ses-2_space-MNI_T1w.nii.gz", "p07-late_b1000.nii", "p07-early_b1000.nii")
     _, source = read_source(root, "folder", {"images": "*_T1w.nii.gz"})
     assert [(case.name, case.subject) for case in source.cases] == [("sub-r1_ses-2", "sub-r1")]

@@ -62,7 +62,7 @@ def test_it_is_monais_network(size, residual):
         assert torch.equal(ours(image), theirs(image))
 
 
-def test_all_outputs_but_the_coarsest_are_judged_when_training_and_only_then():
+def test_all_outputs_but_the_coarsest_have_a_loss_in_training_only():
     model, plain = network(), network(supervision=False)
     assert (len(model.up), len(model.coarse), len(plain.coarse)) == (4, 2, 0)
     torch.manual_seed(1)

@@ -68,7 +68,7 @@ def test_a_hard_map_carries_the_gradient_of_the_soft_one():
     assert torch.allclose(slope, soft)
 
 
-def test_lesions_are_held_against_the_brightest_voxels_of_other_images():
+def test_lesions_are_compared_with_the_brightest_voxels_of_other_images():
     image, lesion = torch.full((2, 4, 4), -0.5), torch.zeros(2, 4, 4, dtype=torch.bool)
     image[1, 0, :2], lesion[0, 1, :2] = torch.tensor([0.2, 0.6]), True
     fake = torch.full((2, 4, 4), -0.5, requires_grad=True)

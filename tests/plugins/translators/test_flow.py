@@ -49,7 +49,7 @@ def test_the_loss_is_the_distance_from_the_velocity(brains):
     assert float(losses["velocity"]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_time_is_told_apart():
+def test_times_have_different_embeddings():
     clock = network().velocity.clock
     told = clock(torch.tensor([0.0, 0.125, 0.25, 0.5, 0.75]))
     assert (torch.cdist(told, told) + torch.eye(5)).min() > 0

@@ -18,7 +18,7 @@ from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.open import find_source
 from strokereg.core.cohort.split import SPLIT_FILE, folds_of
 from strokereg.core.storage.cache import cache_folder
-from strokereg.registry.errors import FileFault, InputError
+from strokereg.registry.errors import FileFault, InputError, command
 
 log = logging.getLogger("strokereg")
 
@@ -123,12 +123,14 @@ def require_sound(
     ]
     errors = [finding for finding in findings if finding.severe]
     if errors:
-        others = f" (and {len(errors) - 1} more, see 'strokereg data check {cohort.root}')" if len(errors) > 1 else ""
+        others = f" (and {len(errors) - 1} more: {command('strokereg', 'data', 'check', cohort.root)})"
+        others = others if len(errors) > 1 else ""
         raise InputError(f"{errors[0]}{others}")
     for finding in findings[:_SHOWN]:
         log.warning("Warning: %s", finding)
     if len(findings) > _SHOWN:
-        log.warning("… and %d more: see 'strokereg data check %s'", len(findings) - _SHOWN, cohort.root)
+        listing = command("strokereg", "data", "check", cohort.root)
+        log.warning("… and %d more: %s", len(findings) - _SHOWN, listing)
 
 
 def _missing_parts(cohort: Cohort) -> Iterator[Finding]:
@@ -144,7 +146,7 @@ def _missing_parts(cohort: Cohort) -> Iterator[Finding]:
     if cohort.table is None and len(without_labels) < len(cohort.cases):
         faults.append(("has label maps but no derivatives/*/dseg.tsv", "add the label table"))
     if not (cohort.root / SPLIT_FILE).is_file() and not folds_of(cohort.root):
-        faults.append((f"has no {SPLIT_FILE}", f"write one with 'strokereg data split {cohort.root}'"))
+        faults.append((f"has no {SPLIT_FILE}", f"write one with: {command('strokereg', 'data', 'split', cohort.root)}"))
     for fault, fix in faults:
         yield finding_of("missing_parts", "", "", FileFault(cohort.root, fault, fix), severe=False)
 

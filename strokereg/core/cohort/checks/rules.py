@@ -27,7 +27,7 @@ DWI_TAIL, ADC_TAIL = 2.0, 1.8
 
 @dataclass(frozen=True)
 class Parts:
-    """The readable parts of a case: `dwi`, `adc`, `mask`, `dseg` → volume."""
+    """The readable parts of a case: contrasts, `mask`, `dseg` → volume."""
 
     case: str
     volumes: dict[str, Volume]
@@ -37,6 +37,11 @@ class Parts:
     def images(self) -> dict[str, Volume]:
         """The images, without mask and label map."""
         return {part: volume for part, volume in self.volumes.items() if part not in ("mask", "dseg")}
+
+    @property
+    def first(self) -> str | None:
+        """The contrast that defines the grid, as far as it is readable."""
+        return next(iter(self.images), None)
 
     def warn(self, rule: str, part: str, fault: str, fix: str) -> Finding:
         """A warning about one part."""
@@ -51,11 +56,10 @@ class Parts:
 
 
 def same_grid(parts: Parts) -> Iterator[Finding]:
-    """Every part lies on the grid of the DWI."""
-    dwi = parts.volumes.get("dwi")
+    """Every part lies on the grid of the first image."""
     for part, volume in parts.volumes.items():
-        if dwi is not None and part != "dwi":
-            yield from parts.fail("same_grid", part, check_same_grid, dwi, volume)
+        if parts.first is not None and part != parts.first:
+            yield from parts.fail("same_grid", part, check_same_grid, parts.volumes[parts.first], volume)
 
 
 def placed(parts: Parts) -> Iterator[Finding]:
@@ -68,11 +72,10 @@ def placed(parts: Parts) -> Iterator[Finding]:
 
 def voxel_size(parts: Parts) -> Iterator[Finding]:
     """Voxels have the size of those in brain scans."""
-    dwi = parts.volumes.get("dwi")
-    if dwi is not None and not all(EDGES[0] <= edge <= EDGES[1] for edge in dwi.spacing):
-        edges = " × ".join(f"{edge:.3g}" for edge in dwi.spacing)
+    if parts.first is not None and not all(EDGES[0] <= edge <= EDGES[1] for edge in parts.images[parts.first].spacing):
+        edges = " × ".join(f"{edge:.3g}" for edge in parts.images[parts.first].spacing)
         fault = f"its voxels measure {edges} mm, unlike any brain scan"
-        yield parts.warn("voxel_size", "dwi", fault, "check that the header is in mm")
+        yield parts.warn("voxel_size", parts.first, fault, "check that the header is in mm")
 
 
 def not_constant(parts: Parts) -> Iterator[Finding]:
@@ -99,10 +102,10 @@ def known_labels(parts: Parts) -> Iterator[Finding]:
 
 def lesion_in_brain(parts: Parts) -> Iterator[Finding]:
     """The lesion lies inside the brain. A mask that is stored upside down does not."""
-    dwi, mask = parts.volumes.get("dwi"), parts.volumes.get("mask")
-    if dwi is None or mask is None or dwi.data.shape != mask.data.shape or not (mask.data > 0).any():
+    image, mask = parts.volumes.get(parts.first or ""), parts.volumes.get("mask")
+    if image is None or mask is None or image.data.shape != mask.data.shape or not (mask.data > 0).any():
         return
-    outside = float(np.mean(~foreground(dwi.data)[mask.data > 0]))
+    outside = float(np.mean(~foreground(image.data)[mask.data > 0]))
     if outside > 0.5:
         fault = f"{outside:.0%} of the lesion lies outside the brain"
         yield parts.warn("lesion_in_brain", "mask", fault, "check whether the mask is flipped or of another case")

@@ -1,4 +1,4 @@
-"""A sheet for checking a cohort by eye: each case at the slice with the largest lesion area, outlined."""
+"""A sheet for visual checks of a cohort: the slice of each case with the largest lesion area, outlined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an imported cohort says about itself: its description, its participants, and the split of its source."""
+"""The description, the participants and the split of an imported cohort."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def _read_table(source: Source) -> tuple[LabelTable | None, dict[str, str]]:
         return None, {}
     try:
         if source.table is None:
-            raise InputError("have no dseg.tsv, so their labels mean nothing; add one")
+            raise InputError("have no dseg.tsv, so the meaning of their labels is unknown; add one")
         return LabelTable.read(source.table), {}
     except InputError as error:
         return None, {"label maps": f"{error}; or make new ones with 'strokereg data label'"}

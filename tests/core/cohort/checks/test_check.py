@@ -34,12 +34,12 @@ def test_the_split_and_the_table_are_part_of_the_list(real):
     [finding] = check_data(real.root).errors
     assert str(finding) == f"{split}: sub-01 is in train and in test; keep it in one of them"
     split.write_text("participant_id\tsplit\nsub-07\ttrain\n")
-    assert "names sub-07, which has no DWI" in str(check_data(real.root).errors[0])
+    assert "names sub-07, which has no image" in str(check_data(real.root).errors[0])
     (real.root / "derivatives" / "truth" / "dseg.tsv").unlink()
     assert "add the label table" in " ".join(map(str, check_data(real.root).warnings))
 
 
-def test_what_is_missing_is_told_once(real):
+def test_missing_files_are_reported_once(real):
     for subject in ("sub-02", "sub-03"):
         real.save_case(subject, shade=float(subject[-1]))
         real.path("mask", subject).unlink()
@@ -47,7 +47,7 @@ def test_what_is_missing_is_told_once(real):
     assert finding.fault == "sub-02 and 1 more have no lesion mask"
 
 
-def test_a_link_to_nowhere_is_told(real):
+def test_a_broken_link_is_reported(real):
     real.path("adc").unlink()
     real.path("adc").symlink_to(real.root / "annex" / "absent")
     [finding] = check_data(real.root).errors
@@ -108,5 +108,5 @@ def test_before_a_training_other_errors_are_counted(train_on):
     for case in open_cohort(root).cases[:2]:
         mask = read_volume(case.mask)
         write_volume(case.mask, 2 * mask.data, mask.affine)
-    with pytest.raises(InputError, match=r"sub-01: .*\(and 1 more, see 'strokereg data check"):
+    with pytest.raises(InputError, match=r"sub-01: .*\(and 1 more: strokereg data check"):
         check("dwi")

@@ -59,7 +59,7 @@ def test_one_volume_of_a_4d_file_is_an_image_like_any(phantom, tmp_path):
     refuse(tmp_path / "cache", training=[second], external=[case])
 
 
-def test_duplicates_are_told_and_between_parts_they_are_errors(real):
+def test_duplicates_are_reported_and_between_parts_they_are_errors(real):
     real.save_case("sub-02")
     real.save_case("sub-03", shade=1.01)  # another scale does not hide it
     duplicates = about_case(check_data(real.root))

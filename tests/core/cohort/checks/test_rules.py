@@ -1,4 +1,4 @@
-"""Every fault, made from the real case, is told in one sentence with case, file, fault and fix."""
+"""Every fault, planted in the real case, is reported in one sentence with case, file, fault and fix."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_real_case_is_sound(real):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_of_a_case_is_told(real, name):
+def test_every_fault_of_a_case_is_reported(real, name):
     breaks, severe, part, fault, fix = FAULTS[name]
     breaks(real)
     found = about_case(check_data(real.root))

@@ -24,7 +24,7 @@ def test_names_are_letters_and_digits_of_subject_and_session(tmp_path):
     assert visits[1].is_in(tmp_path)
 
 
-def test_names_that_become_one_are_told(bring, source, tmp_path):
+def test_names_that_become_one_are_reported(bring, source, tmp_path):
     for kind in ("dwi", "adc", "lesion"):
         shutil.copy(source / f"Pat_1_{kind}.nii.gz", source / f"Pat-1_{kind}.nii.gz")
     done = bring(source, tmp_path / "out")
