@@ -73,6 +73,70 @@ def phantom(tmp_path_factory) -> Path:
     return root
 
 
+def _write_slices(root: Path, contrast: str, images, labels, masks, affine) -> Path:
+    """A cohort of single slices with a split: three training cases, one of validation, two of test."""
+    import json
+
+    from strokereg.core.cohort.labels import TISSUES
+    from strokereg.core.cohort.split import SPLIT_FILE, Split
+    from strokereg.core.scan.nifti import write_volume
+
+    derived = root / "derivatives" / "truth"
+    derived.mkdir(parents=True)
+    (root / "dataset_description.json").write_text(json.dumps({"Name": contrast, "BIDSVersion": "1.10.0"}))
+    TISSUES.write(derived / "dseg.tsv")
+    subjects = tuple(f"sub-{number}" for number in range(1, 7))
+    for subject, image, label, mask in zip(subjects, images, labels, masks, strict=True):
+        stem = f"{subject}_space-MNI152NLin6Asym"
+        for folder in (root / subject / "anat", derived / subject / "anat"):
+            folder.mkdir(parents=True)
+        write_volume(root / subject / "anat" / f"{stem}_{contrast}.nii.gz", image[:, :, None], affine)
+        write_volume(derived / subject / "anat" / f"{stem}_dseg.nii.gz", label[:, :, None], affine)
+        write_volume(derived / subject / "anat" / f"{stem}_desc-lesion_mask.nii.gz", mask[:, :, None], affine)
+    Split(subjects[:3], subjects[3:4], subjects[4:]).write(root / SPLIT_FILE)
+    return root
+
+
+@pytest.fixture(scope="session")
+def flair_cohort(tmp_path_factory) -> Path:
+    """Six real FLAIR slices with a lesion, of the embedded cohort."""
+    import numpy as np
+
+    from strokereg.core.cohort.embedded import ARCHIVE
+
+    with np.load(ARCHIVE, allow_pickle=False) as archive:
+        parts = [archive[name] for name in ("images", "labels", "masks")]
+        affine = archive["affine"]
+    masks = np.unpackbits(parts[2][:6], axis=-1, count=parts[0].shape[-1])
+    root = tmp_path_factory.mktemp("flair") / "flair"
+    return _write_slices(root, "FLAIR", parts[0][:6], parts[1][:6], masks, affine)
+
+
+@pytest.fixture(scope="session")
+def t1w_cohort(tmp_path_factory, flair_cohort) -> Path:
+    """Six slices of the MNI152 average T1w scan at different heights, with real lesions in it."""
+    import numpy as np
+    from nilearn.datasets import load_mni152_template
+
+    from strokereg.core.cohort.cohort import open_cohort
+    from strokereg.core.cohort.importing.transfer import onto
+    from strokereg.core.scan.nifti import Volume, read_volume
+
+    template = load_mni152_template(resolution=2)
+    volume = Volume(np.asarray(template.dataobj, np.float32), template.affine, Path("MNI152"))
+    masks = [read_volume(case.mask) for case in open_cohort(flair_cohort).cases]
+    images, labels, lesions = [], [], []
+    for number, mask in enumerate(masks):
+        affine = mask.affine.copy()
+        affine[2, 3] += 2.0 * number
+        image = onto(volume, Volume(mask.data, affine, mask.path), 1)[:, :, 0]
+        lesion = (mask.data[:, :, 0] > 0) & (image > 0.2 * image.max())
+        images.append((image * np.where(lesion, 60, 100)).astype(np.float32))
+        labels.append(np.where(lesion, 6, np.digitize(image / image.max(), (0.1, 0.5, 0.8))).astype(np.uint8))
+        lesions.append(lesion.astype(np.uint8))
+    return _write_slices(tmp_path_factory.mktemp("t1w") / "t1w", "T1w", images, labels, lesions, masks[0].affine)
+
+
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory, phantom):
     """A function that makes a finished run folder of a built-in on the phantom cohort, with given or fresh weights."""

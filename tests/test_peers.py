@@ -44,7 +44,7 @@ def evaluated(converted, small_cohort, phantom) -> dict:
         (run / part).mkdir(parents=True)
         for case in files:
             scan = read_case(case)
-            truth = frame_of(scan.dwi, preparation).image(scan.mask)
+            truth = frame_of(scan.reference, preparation).image(scan.mask)
             write_volume(run / part / f"{case.name}.nii.gz", truth.transpose(2, 1, 0), np.eye(4))
     about = {"peer": "oracle", "steps": 1, "batch_size": 1, "seed": 0, "parameters": 0, "recipe": {}}
     (run / "training.json").write_text(json.dumps(about))
@@ -65,7 +65,7 @@ def test_images_and_lesions_reach_the_peers_as_they_are(converted, small_cohort)
     lesion = read_volume(raw / "labelsTr" / f"{scan.name}.nii.gz").data
     assert scan.mask is not None
     assert lesion.sum() == scan.mask.sum() > 0
-    np.testing.assert_allclose(np.sort(image[lesion > 0]), np.sort(scan.dwi.data[scan.mask]), rtol=1e-5)
+    np.testing.assert_allclose(np.sort(image[lesion > 0]), np.sort(scan.reference.data[scan.mask]), rtol=1e-5)
 
 
 def test_a_peer_that_calls_the_truth_scores_one(evaluated, small_cohort):

@@ -36,9 +36,9 @@ def main(folder: str) -> None:
             print(f"{files.name}: left out, see strokereg data check", file=sys.stderr)
             continue
         case = read_case(files)
-        if case.dwi.data.shape[2] != 1 or case.dwi.affine[2, 3] != _HEIGHT:
-            raise SystemExit(f"{case.dwi.path}: is not a slice at z = {_HEIGHT:g} mm")
-        if case.mask is not None and case.mask.sum() * case.dwi.voxel_ml * 1000.0 >= _SMALLEST:
+        if case.reference.data.shape[2] != 1 or case.reference.affine[2, 3] != _HEIGHT:
+            raise SystemExit(f"{case.reference.path}: is not a slice at z = {_HEIGHT:g} mm")
+        if case.mask is not None and case.mask.sum() * case.reference.voxel_ml * 1000.0 >= _SMALLEST:
             images.append(case)
             names.append(files.subject)
     order = np.random.default_rng(_SEED).permutation(np.argsort(names))
@@ -50,7 +50,7 @@ def main(folder: str) -> None:
     for case in chosen[: counts[-2]]:
         scan = take_scan(case)
         labels.append(scan.restore(classify_mixture(scan))[:, :, 0])
-    volumes = [case.dwi for case in chosen]
+    volumes = [case.reference for case in chosen]
     pack(
         ARCHIVE,
         [names[i] for i in order[: counts[-1]]],

@@ -78,7 +78,7 @@ def convert(cohort: Path, out: Path, cases: int, spacing: float, external: Path 
 def _write_images(folder: Path, files: Iterable[CaseFiles], preparation: Preparation) -> None:
     folder.mkdir(parents=True)
     for case in files:
-        scan = read_case(case).dwi
+        scan = read_case(case).reference
         grid = frame_of(scan, preparation).image(scan.data)
         write_volume(folder / f"{case.name}_0000.nii.gz", grid.transpose(2, 1, 0), _affine(preparation))
 

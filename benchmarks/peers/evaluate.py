@@ -72,11 +72,11 @@ def _read(folder: Path, files: Iterable[CaseFiles], preparation: Preparation) ->
     evaluated = {}
     for case in files:
         scan = read_case(case)
-        frame, predicted = frame_of(scan.dwi, preparation), read_volume(folder / f"{case.name}.nii.gz")
+        frame, predicted = frame_of(scan.reference, preparation), read_volume(folder / f"{case.name}.nii.gz")
         if predicted.data.shape != frame.shape[::-1]:
             raise InputError(f"{predicted.path}: is {predicted.data.shape}, not {frame.shape[::-1]}; predict again")
         assert scan.mask is not None  # conversion refuses cases without
-        evaluated[case.name] = Prediction(scan.dwi, scan.mask, frame.back(predicted.data.transpose(2, 1, 0)))
+        evaluated[case.name] = Prediction(scan.reference, scan.mask, frame.back(predicted.data.transpose(2, 1, 0)))
     return evaluated
 
 

@@ -60,7 +60,7 @@ from strokereg.cli.values import (
 @click.option("--patience", type=click.IntRange(0), help="Stop a segmenter after so many validations without a gain.")
 @click.option("--batch-size", "batches", type=Pairs(), multiple=True, help="Batch size of a role: segmenter=16.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
-@click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
 @click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
 @click.option("--dims", type=click.IntRange(2, 3), help="2 for axial slices, 3 for volumes.  [default: 2]")
 @image_options

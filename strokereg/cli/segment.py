@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from strokereg.cli.findings import Findings
-from strokereg.cli.values import counted
+from strokereg.cli.values import Pairs, counted
 
 _FILE = click.Path(path_type=Path)
 
@@ -17,10 +17,17 @@ _FILE = click.Path(path_type=Path)
     epilog="Examples: strokereg segment sub-01_dwi.nii.gz --model unet.onnx --out sub-01_lesion.nii.gz · "
     "strokereg segment cohort/ --model unet.onnx --out masks/ --qc"
 )
-@click.argument("scans", type=_FILE, nargs=-1, required=True, metavar="SCAN...")
+@click.argument("scans", type=_FILE, nargs=-1, metavar="SCAN...")
 @click.option("--model", type=_FILE, required=True, metavar="BUNDLE", help="Exported segmenter (.onnx).")
 @click.option("--out", type=_FILE, metavar="FILE|DIR", help="Folder for the masks; for a single scan also a file.")
-@click.option("--adc", type=_FILE, help="ADC map of a single scan.  [default: the _adc file beside it]")
+@click.option(
+    "--image",
+    "images",
+    type=Pairs(),
+    multiple=True,
+    metavar="CONTRAST=FILE",
+    help="An image of a single scan: FLAIR=x.nii.gz.",
+)
 @click.option("--threshold", type=float, help="Least probability of a lesion voxel.  [default: the model's own]")
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
 @click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
@@ -31,9 +38,10 @@ _FILE = click.Path(path_type=Path)
 def segment(
     ctx: click.Context, scans: tuple[Path, ...], model: Path, out: Path | None, as_json: bool, **settings: Any
 ) -> None:
-    """Segment DWI scans with an exported model.
+    """Segment scans with an exported model.
 
-    SCANs are files, folders and cohorts. Each mask has the shape and affine of its scan and a JSON file beside it.
+    SCANs are files, folders and cohorts. Further contrasts are found by their BIDS names, or given with --image. Each
+    mask has the shape and affine of its scan and a JSON file beside it.
     Without --out the command only prints volumes and numbers of lesions. It does not need torch.
 
     The command replaces its own earlier masks, but keeps any other file, such as a corrected mask, unless you add
@@ -46,7 +54,8 @@ def segment(
     from strokereg.export.runtime.segmenter import SegmentSettings
     from strokereg.export.runtime.segmenter import segment as run
 
-    findings = Findings(as_json, scans, _sentence)
+    settings["images"] = dict(settings["images"])
+    findings = Findings(as_json, scans or tuple(map(Path, settings["images"].values()))[:1], _sentence)
     run(model, scans, out, SegmentSettings(**settings), findings.callbacks())
     ctx.exit(findings.end())
 

@@ -27,7 +27,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--cases", type=int, help="Use only the first training cases of the split.  [default: all]")
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
-@click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi or dwi,adc.")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
 @click.option(
     "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel size of the network grid in mm."
 )

@@ -62,7 +62,7 @@ def _image(record: Record, files: CaseFiles) -> dict[str, np.ndarray]:
     preparation = record.preparation
     case = read_case(files, preparation.channels)
     scans = [case.images[name] for name in preparation.channels]
-    frame = frame_of(case.dwi, preparation)
+    frame = frame_of(case.reference, preparation)
     image = np.stack([frame.image(scan.data, preparation.interpolation) for scan in scans])
     measured = np.stack([measure(scan, preparation) for scan in scans])[None]
     items = image.transpose(1, 0, 2, 3) if record.problem.dims == 2 else image[None]
@@ -79,7 +79,7 @@ def _labels(
     case = read_case(files, record.preparation.channels[:1], cohort.table)
     if case.labels is None:
         raise InputError(f"{cohort.root}: {case.name} has no tissue label map; give a cohort with label maps")
-    labels = frame_of(case.dwi, record.preparation).labels(case.labels, cohort.table.count).astype(np.int64)
+    labels = frame_of(case.reference, record.preparation).labels(case.labels, cohort.table.count).astype(np.int64)
     inputs = {"labels": labels if record.problem.dims == 2 else labels[None]}
     if noise:
         inputs["noise"] = rng.standard_normal((len(inputs["labels"]), noise), dtype=np.float32)

@@ -164,6 +164,18 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
         paper="Riedel et al. 2024, arXiv 2408.11142",
     )
     yield ReaderSpec(
+        name="soop",
+        factory=f"{readers}.soop:SoopReader",
+        summary="SOOP, OpenNeuro ds004889: TRACE, ADC and FLAIR with the mask of the acute lesion",
+        paper="Absher et al. 2024, doi:10.1038/s41597-024-03667-5",
+    )
+    yield ReaderSpec(
+        name="atlas",
+        factory=f"{readers}.atlas:AtlasReader",
+        summary="ATLAS v2.0: T1w in MNI space with lesion masks",
+        paper="Liew et al. 2022, doi:10.1038/s41597-022-01401-7",
+    )
+    yield ReaderSpec(
         name="nnunet",
         factory=f"{readers}.nnunet:NnunetReader",
         summary="nnU-Net raw data set: dataset.json, imagesTr/*_0000.nii.gz, labelsTr",
@@ -178,7 +190,7 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
     yield ReaderSpec(
         name="bids",
         factory=f"{readers}.bids:BidsReader",
-        summary="BIDS raw data, such as SOOP, with lesion masks and label maps under derivatives",
+        summary="BIDS raw data with lesion masks and label maps under derivatives",
         paper="Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44",
         general=True,
     )

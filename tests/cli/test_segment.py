@@ -61,7 +61,7 @@ def test_the_threshold_can_be_given(exported, scan, capsys):
 
 
 def test_an_adc_that_the_model_does_not_take(exported, scan, capsys):
-    assert "takes dwi, not adc; leave adc out" in refused(capsys, exported["onnx"], scan, "--adc", scan)
+    assert "takes dwi, not adc; leave adc out" in refused(capsys, exported["onnx"], scan, "--image", f"adc={scan}")
 
 
 def test_a_model_that_is_none(scan, tmp_path, capsys):

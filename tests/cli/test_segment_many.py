@@ -56,8 +56,8 @@ def test_several_scans_need_a_folder(exported, phantom, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert segment(exported["onnx"], *scans, "--out", tmp_path / "file") == 2
     assert "file: no folder can be made there" in capsys.readouterr().err
-    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--adc", scans[0]) == 2
-    assert "--adc: belongs to a single scan" in capsys.readouterr().err
+    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--image", f"dwi={scans[0]}") == 2
+    assert "--image: belongs to a single scan" in capsys.readouterr().err
 
 
 def test_a_scan_of_four_dimensions(exported, phantom, tmp_path, capsys):

@@ -86,7 +86,7 @@ def test_artefacts_are_asked_for_on_the_command_line(small_cohort, tmp_path, cap
         (["--set", "depth=3"], "unet has no option 'depth'"),
         (["--cases", "99"], "ask for 1 to that many"),
         (["--precision", "half"], "option precision='half'"),
-        (["--channels", "flair"], "flair"),
+        (["--channels", "flair"], "has no FLAIR image"),
         (["--spacing", "0"], "the voxel size must be positive"),
         (["--device", "abacus"], "no such device"),
     ],

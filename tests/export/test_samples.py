@@ -11,7 +11,7 @@ from strokereg.registry.errors import InputError
 def test_samples_of_a_cohort_without_its_cases_say_what_is_missing(unet_run, phantom):
     record = Record.read(unet_run)
     wanted = record.model_copy(
-        update={"preparation": record.preparation.model_copy(update={"channels": ("dwi", "t2")})}
+        update={"preparation": record.preparation.model_copy(update={"channels": ("dwi", "T2w")})}
     )
-    with pytest.raises(InputError, match="sub-01: has no t2 image"):
+    with pytest.raises(InputError, match="sub-01: has no T2w image"):
         samples_of(wanted, open_cohort(phantom))

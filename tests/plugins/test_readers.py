@@ -150,15 +150,15 @@ def test_the_real_case_comes_in_from_every_layout(real_data, tmp_path, name):
     make, reader, *_ = LAYOUTS[name]
     (files,) = read_source(make(tmp_path / "source"))[1].cases
     real = real_parts(real_data)
-    for part, path in {**files.images, "mask": files.mask}.items():
-        shutil.copy(real[part], path)
+    for part, path in files.parts.items():
+        shutil.copy(real.get(part, real["dwi"]), path)
     if files.volumes:
         stack = np.stack([np.asarray(nib.load(real[part]).dataobj) for part in ("adc", "dwi")], axis=-1)
         nib.save(nib.Nifti1Image(stack, nib.load(real["dwi"]).affine), files.images["dwi"])
     done = import_data(tmp_path / "source", tmp_path / "cohort", ImportSettings(link=True))
     assert (done.reader, done.left_out, done.warnings) == (reader, {}, ())
     case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
-    assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=5e-4)
+    assert case.mask.sum() * case.reference.voxel_ml == pytest.approx(4.184, abs=5e-4)
     for part, volume in case.images.items():
         np.testing.assert_array_equal(volume.data, read_volume(real[part]).data)
 
@@ -176,7 +176,7 @@ def test_endings_and_names_may_be_written_in_any_case(real_data, tmp_path, endin
     done = import_data(tmp_path / "source", tmp_path / "cohort")
     assert (done.reader, done.left_out, done.warnings) == ("isles22", {}, ())
     case = read_case(open_cohort(tmp_path / "cohort").cases[0], ("dwi", "adc"))
-    assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=5e-4)
+    assert case.mask.sum() * case.reference.voxel_ml == pytest.approx(4.184, abs=5e-4)
     by_pattern = {"images": f"*_{'DWI' if ending.isupper() else 'dwi'}{ending}", "masks": f"*_msk{ending}"}
     (files,) = read_source(tmp_path / "source", "folder", by_pattern)[1].cases
     assert files.mask is not None

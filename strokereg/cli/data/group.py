@@ -14,7 +14,7 @@ from strokereg.cli.data.split import split
 
 @click.group()
 def data() -> None:
-    """Make, import, check and split cohorts (BIDS folders of DWI with lesion masks)."""
+    """Make, import, check and split cohorts (BIDS folders of images with lesion masks)."""
 
 
 for command in (import_, readers, simulate, check, split, label, prepare):

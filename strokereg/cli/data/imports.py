@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from strokereg.cli.values import Pairs, counted
+from strokereg.cli.values import Names, Pairs, counted
 from strokereg.registry.errors import RunFailed
 
 
@@ -19,13 +19,18 @@ from strokereg.registry.errors import RunFailed
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Cohort folder to make or to continue.")
 @click.option("--reader", help="Reader of FOLDER.  [default: the one that recognises its layout]")
+@click.option(
+    "--channels", type=Names(), help="Contrasts to import: dwi,FLAIR.  [default: dwi and adc; without DWI, all]"
+)
 @click.option("--images", help="Pattern of the images, for files with any names: '*_dwi.nii.gz'.")
 @click.option("--masks", help="Pattern of the lesion masks: '*_lesion.nii.gz'.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the reader: --set dwi=0.")
 @click.option("--link/--copy", default=False, help="Link or copy the files that stay unchanged.  [default: copy]")
 @click.option("--convert-adc", is_flag=True, help="Convert ADC in 10⁻⁶ mm²/s or mm²/s to 10⁻³ mm²/s.")
 @click.option(
-    "--resample", is_flag=True, help="Resample masks, label maps and ADC that lie on another grid than the DWI."
+    "--resample",
+    is_flag=True,
+    help="Resample images, masks and label maps onto the grid of the first image.",
 )
 @click.option(
     "--lesion-label", type=int, help="The value that means lesion in the masks.  [default: they hold 0 and 1]"
@@ -36,6 +41,7 @@ def import_(
     folder: Path,
     out: Path,
     reader: str | None,
+    channels: tuple[str, ...] | None,
     images: str | None,
     masks: str | None,
     options: tuple[tuple[str, str], ...],
@@ -58,6 +64,7 @@ def import_(
     patterns = {name: pattern for name, pattern in (("images", images), ("masks", masks)) if pattern is not None}
     settings = ImportSettings(
         reader=reader or ("folder" if patterns else None),
+        channels=channels,
         options=dict(options) | patterns,
         link=link,
         convert_adc=convert_adc,

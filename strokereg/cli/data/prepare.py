@@ -14,7 +14,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 
 @click.command(epilog="Example: strokereg data prepare cohorts/isles --spacing 2 --dims 3")
 @click.argument("cohort", type=click.Path(path_type=Path))
-@click.option("--channels", type=Names(), default="dwi", show_default=True, help="Image contrasts: dwi,adc.")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
 @click.option(
     "--spacing", type=float, default=DEFAULT_SPACING[0], show_default=True, help="Voxel size of the network grid in mm."
 )
@@ -24,7 +24,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def prepare(
     cohort: Path,
-    channels: tuple[str, ...],
+    channels: tuple[str, ...] | None,
     spacing: float,
     dims: int,
     interpolation: Literal["linear", "cubic"] | None,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="2 for slices, 3 for volumes.")
 @click.option("--patch", type=Numbers(), help="Patch size in voxels: 64,64,64.  [default: the whole brain]")
 @click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
-@click.option("--channels", type=Names(), help="Image contrasts: dwi or dwi,adc.")
+@click.option("--channels", type=Names(), help="Image contrasts: dwi,adc or FLAIR.  [default: dwi, or the only one]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all random numbers.")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of a model: --set pix2pix.lr=1e-4.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.contrasts import canonical, canonical_channels
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.registry.errors import FileFault, InputError
 
@@ -20,7 +21,8 @@ class CaseFiles:
     Attributes:
         name: subject, with the session if there is one: `sub-0001_ses-0001`.
         subject: what splits go by.
-        images: contrast → file; the first image defines the grid.
+        images: contrast → file; the first image defines the grid. Contrasts are written as BIDS has them, whatever the
+            case of the letters that are given.
         mask: lesion mask, or None.
         dseg: tissue label map, or None.
         volumes: contrast → index of its volume, from 0, for an image in a 4D file.
@@ -32,6 +34,17 @@ class CaseFiles:
     mask: Path | None = None
     dseg: Path | None = None
     volumes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        images = {canonical(name): path for name, path in self.images.items()}
+        adc_last = sorted(images, key=lambda name: name == "adc")  # a map defines the grid only if there is no image
+        object.__setattr__(self, "images", {name: images[name] for name in adc_last})
+        object.__setattr__(self, "volumes", {canonical(name): index for name, index in self.volumes.items()})
+
+    @property
+    def first(self) -> str:
+        """The contrast that defines the grid."""
+        return next(iter(self.images))
 
     @property
     def parts(self) -> dict[str, Path]:
@@ -56,8 +69,8 @@ class Case:
     labels: np.ndarray | None
 
     @property
-    def dwi(self) -> Volume:
-        """The first image, which defines the case's grid: a DWI, or in cohorts without one another contrast."""
+    def reference(self) -> Volume:
+        """The first image, which defines the case's grid."""
         return next(iter(self.images.values()))
 
 
@@ -69,27 +82,28 @@ def read_case(files: CaseFiles, channels: tuple[str, ...] | None = None, table: 
         table: label table of the label map; without it, no label map is read.
 
     Raises:
-        InputError: a missing contrast, a mask that is not binary, a part on another grid, a
-            stray label.
+        InputError: an unknown or missing contrast, a mask that is not binary, a part on another grid, a stray label.
     """
-    if channels is None:
-        channels = tuple(files.images)[:1]
+    channels = canonical_channels(channels or (files.first,))
     for channel in channels:
         if channel not in files.images:
-            raise InputError(f"{files.name}: has no {channel} image; add it or leave {channel} out of the channels")
+            raise InputError(
+                f"{files.name}: has no {channel} image, but {' and '.join(files.images)}; "
+                f"add it or leave {channel} out of the channels"
+            )
     images = {channel: read_volume(files.images[channel], files.volumes.get(channel)) for channel in channels}
-    dwi = images[channels[0]]
+    reference = images[channels[0]]
     for volume in images.values():
-        check_same_grid(dwi, volume)
+        check_same_grid(reference, volume)
     mask = labels = None
     if files.mask is not None:
         mask_volume = read_volume(files.mask)
-        check_same_grid(dwi, mask_volume)
+        check_same_grid(reference, mask_volume)
         check_mask(mask_volume)
         mask = mask_volume.data > 0
     if files.dseg is not None and table is not None:
         dseg = read_volume(files.dseg)
-        check_same_grid(dwi, dseg)
+        check_same_grid(reference, dseg)
         check_labels(dseg, table)
         labels = dseg.data.astype(np.uint8)
         if mask is not None:

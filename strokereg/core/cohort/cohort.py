@@ -12,6 +12,7 @@ from strokereg.core.cohort.folder import is_simulated
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.source import Source
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, split_file
+from strokereg.core.scan.contrasts import in_order, stem_of
 from strokereg.registry.errors import FileFault, InputError, command
 
 
@@ -39,6 +40,11 @@ class Cohort:
     def name(self) -> str:
         """Folder name as shown in tables, with the fold if there is one."""
         return self.root.name if self.fold is None else f"{self.root.name}, fold {self.fold}"
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Contrasts that some case has, the one that defines the grid first."""
+        return tuple(in_order({contrast for case in self.cases for contrast in case.images}))
 
     def part(self, name: str) -> tuple[CaseFiles, ...]:
         """Cases of `train`, `val` or `test`, in the order of the split."""
@@ -120,6 +126,22 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
     return split
 
 
+def default_channels(cohort: Cohort) -> tuple[str, ...]:
+    """The contrast that is used if none is named: dwi, or the only one of a cohort without DWI.
+
+    Raises:
+        InputError: several contrasts, and no DWI.
+    """
+    found = cohort.contrasts
+    if "dwi" in found:
+        return ("dwi",)
+    if len(found) != 1:
+        raise InputError(
+            f"{cohort.root}: has images of {', '.join(found)}; choose with --channels, the first for the grid"
+        )
+    return found
+
+
 def require_trainable(cohort: Cohort) -> None:
     """Refuse a cohort that cannot be trained on.
 
@@ -138,13 +160,17 @@ def require_trainable(cohort: Cohort) -> None:
         raise InputError(f"{cohort.root}: has no derivatives/*/dseg.tsv; add the label table of its label maps")
     used = [case for part in PARTS for case in cohort.part(part)]
     for case in used:
-        if case.mask is None:
-            raise InputError(
-                f"{cohort.root}: {case.name} has no lesion mask; add derivatives/*/{case.subject}/dwi/"
-                f"{case.name}_desc-lesion_mask.nii.gz (all zero if there is no lesion)"
-            )
-        if case.dseg is None:
-            raise InputError(
-                f"{cohort.root}: {case.name} has no tissue label map; add derivatives/*/{case.subject}/dwi/"
-                f"{case.name}_dseg.nii.gz"
-            )
+        for file, what, kind, hint in (
+            (case.mask, "lesion mask", "desc-lesion_mask", " (all zero if there is no lesion)"),
+            (case.dseg, "tissue label map", "dseg", ""),
+        ):
+            if file is None:
+                fix = f"add derivatives/*/{_beside(cohort, case)}_{kind}.nii.gz{hint}"
+                raise InputError(f"{cohort.root}: {case.name} has no {what}; {fix}")
+
+
+def _beside(cohort: Cohort, case: CaseFiles) -> str:
+    """Folder and stem of the first image, as mask and label map have them below their derivative."""
+    image = case.images[case.first]
+    folder = image.parent.relative_to(cohort.root) if image.is_relative_to(cohort.root) else Path(case.subject)
+    return (folder / stem_of(image)).as_posix()

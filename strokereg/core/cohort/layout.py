@@ -2,9 +2,11 @@
 
 dataset_description.json   participants.tsv   split.tsv
 sub-0001/dwi/sub-0001_dwi.nii.gz  (+ _adc.nii.gz)                  with sessions: sub-0001/ses-1/dwi/…
-sub-0001/anat/sub-0001[_space-…]_FLAIR.nii.gz                      in cohorts without DWI; or T1w, T2w
+sub-0001/anat/sub-0001_FLAIR.nii.gz  (or _T1w, _T2w, …)            in a space: sub-0001_space-MNI152NLin6Asym_FLAIR
 derivatives/<name>/dseg.tsv
 derivatives/<name>/sub-0001/dwi/sub-0001_dseg.nii.gz, sub-0001_desc-lesion_mask.nii.gz
+
+Label map and mask lie in the folder of one of the images, and are named alike.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.contrasts import contrast_of, in_order, stem_of
+from strokereg.core.scan.nifti import ending_of
 
-IMAGES = ("dwi", "adc")
-ANATOMICAL = ("FLAIR", "T1w", "T2w")
 DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
 
 
@@ -27,38 +29,36 @@ def recognises(root: Path) -> bool:
 
 
 def list_cases(root: Path) -> list[CaseFiles]:
-    """List the cases that have a DWI, by name; without any DWI, those with an anatomical image."""
-    return _list("dwi", ("dwi",), root) or _list("anat", ANATOMICAL, root)
-
-
-def _list(kind: str, first: tuple[str, ...], root: Path) -> list[CaseFiles]:
-    """Cases by their first image, in folders of one kind."""
-    cases: dict[str, CaseFiles] = {}
+    """List the cases that have a DWI, by name; if there is no DWI at all, those with another image but an ADC map."""
+    visits: dict[str, dict[str, Path]] = {}
+    for kind in ("dwi", "anat"):
+        for path in sorted([*root.glob(f"sub-*/{kind}/*.nii*"), *root.glob(f"sub-*/ses-*/{kind}/*.nii*")]):
+            if (contrast := contrast_of(path)) and ending_of(path):
+                name = "_".join(part for part in stem_of(path).split("_") if not part.startswith("space-"))
+                visits.setdefault(name, {}).setdefault(contrast, path)
+    with_dwi = {name: images for name, images in visits.items() if "dwi" in images}
     look = _Names()
     derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
-    listed = [
-        (path, path.name.split(f"_{contrast}.nii")[0])
-        for contrast in first
-        for level in ("sub-*", "sub-*/ses-*")
-        for path in sorted(root.glob(f"{level}/{kind}/*_{contrast}.nii*"))
-    ]
-    for image, stem in listed:
-        folder = image.parent.relative_to(root)
-        name = "_".join(part for part in stem.split("_") if not part.startswith("space-"))
-        if name in cases:
+    cases = []
+    for name, found in sorted((with_dwi or visits).items()):
+        images = {contrast: found[contrast] for contrast in in_order(found)}
+        if list(images) == ["adc"]:
             continue
-        known = IMAGES if kind == "dwi" else ANATOMICAL
-        images = {name: path for name in known if (path := look.find(image.parent, f"{stem}_{name}.nii"))}
-        masks = [found for d in derived if (found := look.find(d / folder, f"{stem}_desc-lesion_mask.nii"))]
-        dsegs = [found for d in derived if (found := look.find(d / folder, f"{stem}_dseg.nii"))]
-        cases[name] = CaseFiles(
-            name=name,
-            subject=stem.split("_")[0],
-            images=images,
-            mask=masks[0] if masks else None,
-            dseg=dsegs[0] if dsegs else None,
+        places = dict.fromkeys((path.parent.relative_to(root), stem_of(path)) for path in images.values())
+        masks, dsegs = (
+            [there for at, stem in places for d in derived if (there := look.find(d / at, f"{stem}_{part}.nii"))]
+            for part in ("desc-lesion_mask", "dseg")
         )
-    return [cases[name] for name in sorted(cases)]
+        cases.append(
+            CaseFiles(
+                name=name,
+                subject=name.split("_")[0],
+                images=images,
+                mask=masks[0] if masks else None,
+                dseg=dsegs[0] if dsegs else None,
+            )
+        )
+    return cases
 
 
 def is_plain(cases: Iterable[CaseFiles]) -> bool:
@@ -72,9 +72,9 @@ def table_path(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def folder_of(subject: str, session: str | None) -> Path:
-    """Folder of the files of one visit, below the cohort and below each derivative."""
-    return Path(subject, session, "dwi") if session else Path(subject, "dwi")
+def folder_of(subject: str, session: str | None, kind: str = "dwi") -> Path:
+    """Folder of the files of one kind (`dwi` or `anat`) of one visit, below the cohort and below each derivative."""
+    return Path(subject, session, kind) if session else Path(subject, kind)
 
 
 class _Names:

@@ -15,7 +15,7 @@ class Source:
     """The content of a folder.
 
     Attributes:
-        cases: the cases that have a DWI, by name.
+        cases: the cases, by name.
         table: the label table (`dseg.tsv`) of the label maps, or None.
         left_out: what looks like a case but cannot be used → the reason and the fix.
     """

@@ -129,4 +129,4 @@ def _surface(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 def score_case(evaluated: Prediction, postprocessing: Postprocessing) -> CaseMetrics:
     """All metrics of one case."""
-    return score(evaluated.mask(postprocessing), evaluated.truth, evaluated.dwi.spacing)
+    return score(evaluated.mask(postprocessing), evaluated.truth, evaluated.reference.spacing)

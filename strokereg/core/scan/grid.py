@@ -8,18 +8,21 @@ which keeps axial slices contiguous.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import nibabel as nib
 import numpy as np
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from strokereg.core.scan import DEFAULT_SPACING
+from strokereg.core.scan.contrasts import canonical_channels
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 Interpolation = Literal["linear", "cubic"]
+#: Contrasts in the order of the channel axis, written as BIDS has them.
+Channels = Annotated[tuple[str, ...], AfterValidator(canonical_channels)]
 Scaling = Literal["median", "zscore", "percentile"]
 
 
@@ -38,7 +41,7 @@ class Preparation(Options):
         percentiles: percentiles of the brain's intensities that become -1 and 1, for percentile.
     """
 
-    channels: tuple[str, ...] = ("dwi",)
+    channels: Channels = ("dwi",)
     spacing: tuple[float, float, float] = DEFAULT_SPACING
     size: tuple[int, int, int] = (16, 16, 16)
     multiple: tuple[int, int, int] = (16, 16, 1)
@@ -159,7 +162,7 @@ def frame_of(scan: Volume, preparation: Preparation) -> Frame:
     """
     inside = foreground(scan.data)
     if not inside.any():
-        raise InputError(f"{scan.path}: holds no positive voxels; give a DWI with the brain in it")
+        raise InputError(f"{scan.path}: holds no positive voxels; give an image with the brain in it")
     # axes[c] is the scan axis that runs along canonical axis c, sign[c] its direction.
     orientation = nib.orientations.io_orientation(scan.affine)
     axes = [int(np.flatnonzero(orientation[:, 0] == c)[0]) for c in range(3)]

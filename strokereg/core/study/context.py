@@ -98,7 +98,7 @@ def make_context(
         )
     how = DatasetSettings(**{name: getattr(settings, name) for name in DatasetSettings.model_fields})
     dataset = prepare_dataset(cohort, how, cache, lambda done, total: on_progress("preparing cases", done, total))
-    check_cases([*dataset.test_files, *external_cases], settings.channels)
+    check_cases([*dataset.test_files, *external_cases], dataset.preparation.channels)
     if external:
         training = {"training": dataset.train_files, "validation": dataset.validation_files}
         tables = {**dict.fromkeys(training, cohort.table), "external": external.table}

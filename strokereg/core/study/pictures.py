@@ -194,8 +194,8 @@ def gather_volumes(context: StudyContext, plan: Plan, examples: Examples) -> lis
 def _volume(context: StudyContext, files: CaseFiles, part: str, kept: Mapping[str, np.ndarray]) -> ViewerScan:
     case = read_case(files, context.dataset.preparation.channels)
     assert case.mask is not None  # it was evaluated against
-    image, truth = (turned(volume, case.dwi.affine) for volume in (case.dwi.data, case.mask))
-    spacing = np.abs(nib.affines.voxel_sizes(case.dwi.affine))[_order(case.dwi.affine)]
+    image, truth = (turned(volume, case.reference.affine) for volume in (case.reference.data, case.mask))
+    spacing = np.abs(nib.affines.voxel_sizes(case.reference.affine))[_order(case.reference.affine)]
     return ViewerScan(
         title=files.name,
         part=_PARTS[part],

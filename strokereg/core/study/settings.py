@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, field_validator
 
 from strokereg.core.cohort.embedded import CONTRASTS, unpack
 from strokereg.core.scan import DEFAULT_SPACING
-from strokereg.core.scan.grid import Interpolation, Scaling
+from strokereg.core.scan.grid import Channels, Interpolation, Scaling
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
@@ -72,7 +72,7 @@ class StudySettings(Options):
         seeds: one training of every arm for each.
         start: run whose weights the segmenters of all arms begin with; None for random ones.
         headroom: also train clinical only on all cases, to show what more data could bring.
-        channels: image contrasts.
+        channels: image contrasts; None for dwi, or for the only contrast of the cohort.
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
         patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
@@ -103,7 +103,7 @@ class StudySettings(Options):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     start: Path | None = None
     headroom: bool = True
-    channels: tuple[str, ...] = ("dwi",)
+    channels: Channels | None = None
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = DEFAULT_SPACING
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None

@@ -184,7 +184,7 @@ def _judge(
                     f"{part}/{case.name}/{name}": plane for name, plane in _middle(evaluated, postprocessing).items()
                 }
             if number < KEPT[part]:
-                called = turned(evaluated.mask(postprocessing), evaluated.dwi.affine)
+                called = turned(evaluated.mask(postprocessing), evaluated.reference.affine)
                 shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
     np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return {"postprocessing": postprocessing.model_dump(), **scores}
@@ -203,8 +203,8 @@ def turned(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 def _middle(evaluated: Prediction, postprocessing: Postprocessing) -> dict[str, np.ndarray]:
     """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
-    scan = {"image": evaluated.dwi.data, "truth": evaluated.truth, "prediction": evaluated.mask(postprocessing)}
-    volumes = {name: turned(volume, evaluated.dwi.affine) for name, volume in scan.items()}
+    scan = {"image": evaluated.reference.data, "truth": evaluated.truth, "prediction": evaluated.mask(postprocessing)}
+    volumes = {name: turned(volume, evaluated.reference.affine) for name, volume in scan.items()}
     area = volumes["truth"].sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
     return {name: volume[z] for name, volume in volumes.items()}

@@ -16,6 +16,7 @@ from torch import nn
 from strokereg.core.cohort.folder import SYNTHESIS, SideFiles, close_folder, describe, open_folder
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.split import PARTS, Split, make_split
+from strokereg.core.scan.contrasts import folder_of
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
@@ -75,7 +76,9 @@ class CohortSettings:
             "lesion_share": self.lesion_share,
             **self.about,
         }
-        return describe("Synthetic stroke DWI", SYNTHESIS, settings)
+        return describe(
+            f"Synthetic stroke {' and '.join(self.translator.record.preparation.channels)}", SYNTHESIS, settings
+        )
 
 
 def maker_of(run: Path, record: Record, model: nn.Module, stochastic: bool) -> Maker:
@@ -119,6 +122,7 @@ def write_synthesis(
     )
     count = settings.count
     width = max(4, len(str(count)))
+    first = translator.record.preparation.channels[0]
     names = [f"sub-{index + 1:0{width}d}" for index in range(count)]
     maker = CaseMaker(anatomies, synthesis, count, settings.seed)
 
@@ -127,14 +131,14 @@ def write_synthesis(
         facts = {"anatomy": maker.anatomy(index).name, "seed": [settings.seed, index], **makers}
         _write_case(out, names[index], image, labels, table, translator.record.preparation, facts)
 
-    for index in write_cases(maker.cases(lambda index: _sidecar(out, names[index]).is_file()), write):
+    for index in write_cases(maker.cases(lambda index: _sidecar(out, names[index], first).is_file()), write):
         on_progress(index + 1, count)
-    _close(out, names, table, description)
+    _close(out, names, first, table, description)
     return maker.tally
 
 
-def _sidecar(out: Path, name: str) -> Path:
-    return out / name / "dwi" / f"{name}_dwi.json"
+def _sidecar(out: Path, name: str, first: str) -> Path:
+    return out / name / folder_of(first) / f"{name}_{first}.json"
 
 
 def _write_case(
@@ -147,25 +151,28 @@ def _write_case(
     facts: dict[str, Any],
 ) -> None:
     """Write images, label map and mask of a subject. Its sidecar comes last and marks the subject as complete."""
-    raw, derived = out / name / "dwi", out / _DERIVED / name / "dwi"
-    for folder in (raw, derived):
+    first = preparation.channels[0]
+    derived = out / _DERIVED / name / folder_of(first)
+    for folder in (derived, *(out / name / folder_of(channel) for channel in preparation.channels)):
         folder.mkdir(parents=True, exist_ok=True)
     affine = np.diag([*preparation.spacing, 1.0])
     affine[:3, 3] = -np.array(preparation.spacing) * (np.array(labels.shape[::-1]) - 1) / 2.0
     for channel, planes in zip(preparation.channels, image, strict=True):
         scan = signal(planes, labels > 0, preparation).transpose(2, 1, 0)
-        write_volume(raw / f"{name}_{channel}.nii.gz", scan.astype(np.float32), affine)
+        write_volume(out / name / folder_of(channel) / f"{name}_{channel}.nii.gz", scan.astype(np.float32), affine)
     mask = labels == table.lesion
     write_volume(derived / f"{name}_dseg.nii.gz", labels.transpose(2, 1, 0).astype(np.uint8), affine)
     write_volume(derived / f"{name}_desc-lesion_mask.nii.gz", mask.transpose(2, 1, 0).astype(np.uint8), affine)
     ml = round(float(mask.sum() * np.prod(preparation.spacing)) / 1000.0, 3)
     count = int(ndimage.label(mask, np.ones((3, 3, 3)))[1])
-    write_json(_sidecar(out, name), {"SkullStripped": True, "Synthesis": {**facts, "lesion_ml": ml, "lesions": count}})
+    write_json(
+        _sidecar(out, name, first), {"SkullStripped": True, "Synthesis": {**facts, "lesion_ml": ml, "lesions": count}}
+    )
 
 
-def _close(out: Path, names: Sequence[str], table: LabelTable, description: dict[str, Any]) -> None:
+def _close(out: Path, names: Sequence[str], first: str, table: LabelTable, description: dict[str, Any]) -> None:
     """Write the split and the files beside the cases, then the description that makes the folder a cohort."""
-    facts = {name: json.loads(_sidecar(out, name).read_text(encoding="utf-8"))["Synthesis"] for name in names}
+    facts = {name: json.loads(_sidecar(out, name, first).read_text(encoding="utf-8"))["Synthesis"] for name in names}
     split = _split({name: fact["anatomy"] for name, fact in facts.items()})
     if split is not None:
         split.write(out / "split.tsv")

@@ -13,6 +13,7 @@ from strokereg.core.cohort.cohort import Cohort, open_cohort
 from strokereg.core.cohort.folder import check_settings, describe
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, TABLE
+from strokereg.core.scan.contrasts import stem_of
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.storage.files import write_json
 from strokereg.core.storage.workers import run_in_workers
@@ -103,7 +104,7 @@ def label_cohort(
     """
     labelling = labelling or Labelling()
     cohort = open_cohort(root)
-    contrast = next(iter(cohort.cases[0].images))
+    contrast = cohort.cases[0].first
     method, merge = _check_options(labelling, contrast)
     targets = {case.name: _target(cohort, case) for case in cohort.cases}
     _check_cohort(cohort, targets, merge.table, labelling.overwrite)
@@ -139,7 +140,7 @@ def label_cohort(
 
 
 def _label_case(job: _Job) -> None:
-    first = next(iter(job.case.images))
+    first = job.case.first
     case = read_case(job.case, (first, "adc") if first == "dwi" and "adc" in job.case.images else (first,))
     if job.other is not None:
         labels = merge_map(case, job.other, job.merge)
@@ -147,7 +148,7 @@ def _label_case(job: _Job) -> None:
         scan = take_scan(case, _b_value(job.case.images[first]))
         labels = scan.restore(CLASSIFIERS[job.method](scan))
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_volume(job.target, labels, case.dwi.affine)
+    write_volume(job.target, labels, case.reference.affine)
 
 
 def _check_options(labelling: Labelling, contrast: str) -> tuple[Method, Merge]:
@@ -189,9 +190,8 @@ def _check_cohort(cohort: Cohort, targets: dict[str, Path], table: LabelTable, o
 
 def _target(cohort: Cohort, case: CaseFiles) -> Path:
     """Where the map of a case goes: the place of its first image, below the derivatives folder."""
-    contrast, image = next(iter(case.images.items()))
-    stem = image.name.split(f"_{contrast}.nii")[0]
-    return cohort.root / FOLDER / image.parent.relative_to(cohort.root) / f"{stem}_dseg.nii.gz"
+    image = case.images[case.first]
+    return cohort.root / FOLDER / image.parent.relative_to(cohort.root) / f"{stem_of(image)}_dseg.nii.gz"
 
 
 def _b_value(dwi: Path) -> float:

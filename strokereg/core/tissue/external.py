@@ -86,12 +86,12 @@ def merge_map(case: Case, path: Path, merge: Merge) -> np.ndarray:
         InputError: not a label map, or one that gives less than 200 ml of brain on this grid.
     """
     codes, volume = read_codes(path)
-    labels = _resample(merge.apply(codes), volume, case.dwi, merge.table.lesion)
-    inside = np.count_nonzero(labels) * case.dwi.voxel_ml
+    labels = _resample(merge.apply(codes), volume, case.reference, merge.table.lesion)
+    inside = np.count_nonzero(labels) * case.reference.voxel_ml
     if inside < SMALLEST_BRAIN_ML:
         raise InputError(
-            f"{path}: gives {inside:.0f} ml of labels on the grid of {case.dwi.path}; give a map in that scan's space, "
-            "or the right --label-table"
+            f"{path}: gives {inside:.0f} ml of labels on the grid of {case.reference.path}; "
+            "give a map in that scan's space, or the right --label-table"
         )
     if case.mask is not None:
         labels[case.mask] = merge.table.lesion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from pydantic import Field, model_validator
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.check import require_sound
-from strokereg.core.cohort.cohort import Cohort, require_trainable
+from strokereg.core.cohort.cohort import Cohort, default_channels, require_trainable
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.scan.grid import Interpolation, Preparation, Scaling
+from strokereg.core.scan.grid import Channels, Interpolation, Preparation, Scaling
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.train.prepared import PreparedCase, fitting_size, prepare_cases
 from strokereg.registry.errors import InputError
@@ -25,12 +26,14 @@ from strokereg.registry.problem import Problem
 _MULTIPLE = 16  # networks halve an edge up to four times
 _DEFAULT = Preparation()
 
+log = logging.getLogger("strokereg")
+
 
 class DatasetSettings(Options):
     """How cases are brought before a network.
 
     Args:
-        channels: image contrasts; the first defines the grid.
+        channels: image contrasts; the first defines the grid. None for dwi, or for the only contrast of a cohort.
         spacing: voxel size of the network grid in mm along R, A, S.
         dims: 2 for axial slices, 3 for volumes.
         patch: size that networks train on in voxels, (Y, X) or (Z, Y, X); None for the whole grid.
@@ -40,7 +43,7 @@ class DatasetSettings(Options):
         InputError: a spacing that is not positive, or a patch that does not fit `dims`.
     """
 
-    channels: tuple[str, ...] = _DEFAULT.channels
+    channels: Channels | None = None
     spacing: tuple[float, float, float] = _DEFAULT.spacing
     dims: int = Field(default=2, ge=2, le=3)
     patch: tuple[int, ...] | None = None
@@ -95,7 +98,7 @@ def prepare_dataset(
     The network grid is the smallest that holds the brain of every training case.
 
     Args:
-        settings: by default axial DWI slices of 3 mm.
+        settings: by default axial slices of 3 mm.
         cache: folder of the prepared cases; by default the one that `strokereg train` and `compare` use.
         on_progress: called with the number of prepared cases and their total.
 
@@ -109,9 +112,12 @@ def prepare_dataset(
     counter, total = itertools.count(1), len(train) + len(validation)
     on_progress(0, total)
     contents = content_keys([*train, *validation, *test], cache)
-    require_sound(cohort, [*train, *validation, *test], settings.channels, contents, cache)
+    channels = settings.channels or default_channels(cohort)
+    if channels != (settings.channels or _DEFAULT.channels):
+        log.warning("%s has %s images only, so these are used", cohort.root, channels[0])
+    require_sound(cohort, [*train, *validation, *test], channels, contents, cache)
     draft = Preparation(
-        channels=settings.channels,
+        channels=channels,
         spacing=settings.spacing,
         multiple=(_MULTIPLE, _MULTIPLE, 1 if settings.dims == 2 else _MULTIPLE),
         interpolation=settings.interpolation,
@@ -128,7 +134,7 @@ def prepare_dataset(
         problem=Problem(
             dims=settings.dims,
             labels=cohort.table.count,
-            channels=len(settings.channels),
+            channels=len(channels),
             size=settings.patch or whole,
         ),
         table=cohort.table,

@@ -145,7 +145,7 @@ def _forget_lock(building: Path) -> None:
 
 def prepare_image(case: Case, preparation: Preparation) -> tuple[np.ndarray, Frame]:
     """Images of a case on the network grid, float32 [C, Z, Y, X] in [-1, 1], and the frame for the way back."""
-    frame = frame_of(case.dwi, preparation)
+    frame = frame_of(case.reference, preparation)
     planes = []
     for channel in preparation.channels:
         scan = case.images[channel]
@@ -190,7 +190,11 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
         first = preparation.channels[0]
         content = file_digest(case.images[first], cache) if first in case.images else ""
         key = digest(["shape", _FORMAT, content, preparation.model_dump()])
-        return cached(cache / "shapes", key, lambda: list(frame_of(read_case(case, (first,)).dwi, preparation).shape))
+
+        def measure_shape() -> list[int]:
+            return list(frame_of(read_case(case, (first,)).reference, preparation).shape)
+
+        return cached(cache / "shapes", key, measure_shape)
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         shapes = list(pool.map(shape, files))
@@ -219,5 +223,5 @@ def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cach
         assert case.labels is not None
         image, frame = prepare_image(case, preparation)
         labels = frame.labels(case.labels, table.count)
-        write_prepared(entry, files.name, image, labels, table.lesion, frame, case.dwi.affine)
+        write_prepared(entry, files.name, image, labels, table.lesion, frame, case.reference.affine)
     return PreparedCase(files.name, entry, table.lesion)

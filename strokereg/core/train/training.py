@@ -87,7 +87,7 @@ def train(
         name: a registered architecture of any role but mixer.
         data: cohort folder.
         out: run folder; by default `runs/NAME`.
-        settings: by default 1,000 steps on axial DWI slices of 3 mm.
+        settings: by default 1,000 steps on axial slices of 3 mm.
         callbacks: follow the training.
 
     Returns:

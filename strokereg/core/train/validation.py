@@ -63,7 +63,7 @@ def predict_case(
     case = read_case(files, preparation.channels)
     image, frame = prepare_image(case, preparation)
     assert case.mask is not None
-    return Prediction(case.dwi, case.mask, frame.back(predict(model, image, size, flips)))
+    return Prediction(case.reference, case.mask, frame.back(predict(model, image, size, flips)))
 
 
 class Validator:
@@ -106,13 +106,13 @@ class Validator:
 class Prediction:
     """A case with its prediction, on the grid of the scan [X, Y, Z]."""
 
-    dwi: Volume
+    reference: Volume
     truth: np.ndarray
     probability: np.ndarray
 
     def mask(self, postprocessing: Postprocessing) -> np.ndarray:
         """The predicted lesion, bool [X, Y, Z]."""
-        return postprocess(self.probability, postprocessing, self.dwi.voxel_ml)
+        return postprocess(self.probability, postprocessing, self.reference.voxel_ml)
 
 
 def choose_postprocessing(
@@ -137,7 +137,8 @@ def choose_postprocessing(
 def best_postprocessing(predictions: Iterable[Prediction], flips: bool = False) -> tuple[Postprocessing, float]:
     """As `choose_postprocessing`, for predictions that exist already."""
     found = np.mean(
-        [dice_of_rules(p.probability, p.truth, THRESHOLDS, SMALLEST_ML, p.dwi.voxel_ml) for p in predictions], axis=0
+        [dice_of_rules(p.probability, p.truth, THRESHOLDS, SMALLEST_ML, p.reference.voxel_ml) for p in predictions],
+        axis=0,
     )
     # Rounded, so that rules which differ in the last bit only count as ties.
     row, column = np.unravel_index(np.argmax(np.round(found, 9)), found.shape)

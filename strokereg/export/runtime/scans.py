@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
+from strokereg.core.scan.contrasts import contrast_of, folder_of, recognise, stem_of
 from strokereg.core.scan.nifti import ENDINGS, without_ending
 from strokereg.registry.errors import InputError
 
@@ -25,9 +26,10 @@ class ScanFiles:
 
 
 def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[ScanFiles]:
-    """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below), in the order given, folders by name.
+    """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below, if the first channel is dwi).
 
-    Further channels lie beside the first, named alike: `sub-01_dwi.nii.gz` and `sub-01_adc.nii.gz`.
+    They come in the order given, those of folders by name. Further channels are named alike, as `sub-01_dwi.nii.gz` and
+    `sub-01_adc.nii.gz`, and lie in the same folder or in the one that BIDS has for them.
 
     Raises:
         InputError: a place that does not exist, a folder without scans, a channel that is not there, or two scans
@@ -57,39 +59,64 @@ def find_labels(places: Sequence[Path]) -> list[ScanFiles]:
 def stem(path: Path, channel: str = "") -> str:
     """File name without `.nii.gz`, and without `_dwi` where that is the channel."""
     name = without_ending(path)
-    return name.removesuffix(f"_{channel}") or name
+    return name[: -len(channel) - 1] or name if channel and _is(path, channel) else name
+
+
+def refuse_other_contrast(path: Path, channel: str, model: Path | str) -> None:
+    """Refuse a scan whose file name or sidecar says that it has another contrast than the channel.
+
+    Raises:
+        InputError: names both contrasts.
+    """
+    found = recognise(path)
+    if found is None or found == channel or {found, channel} == {"dwi", "trace"}:
+        return
+    raise InputError(
+        f"{path}: is {found} by its {'name' if contrast_of(path) else 'sidecar'}, but {model} takes {channel}; "
+        f"give a {channel} image, or --image {channel}={path} if that is wrong"
+    )
+
+
+def _is(path: Path, channel: str) -> bool:
+    return without_ending(path).lower().endswith(f"_{channel.lower()}")
 
 
 def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
     first = channels[0]
     if not place.is_dir():
         # A missing or damaged file is reported when it is read: one of many must not stop the others.
-        return [ScanFiles(stem(place, first), _beside(place, channels))]
+        return [ScanFiles(stem(place, first), beside(place, channels, {first: place}))]
     cases = layout.list_cases(place) if layout.recognises(place) else []
     if cases:
         if first == "dseg":
             scans = [ScanFiles(case.name, (case.dseg,)) for case in cases if case.dseg is not None]
         else:
             scans = [
-                ScanFiles(case.name, tuple(case.images.get(c, _named(case.images["dwi"], c)) for c in channels))
+                ScanFiles(case.name, tuple(case.images.get(c, _named(case.images[case.first], c)) for c in channels))
                 for case in cases
             ]
     else:
         files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(ENDINGS))
         files = [path for path in files if not stem(path).endswith("_mask")]  # of an earlier call, maybe
-        named = [path for path in files if stem(path).endswith(f"_{first}")]
-        scans = [ScanFiles(stem(path, first), _beside(path, channels)) for path in named or files]
+        named = [path for path in files if _is(path, first)]
+        scans = [ScanFiles(stem(path, first), beside(path, channels, {first: path})) for path in named or files]
     if not scans:
         raise InputError(f"{place}: holds no NIfTI file to run; give files, a folder of *_{first}.nii.gz, or a cohort")
     return scans
 
 
-def _beside(path: Path, channels: tuple[str, ...]) -> tuple[Path, ...]:
-    return (path, *(_named(path, channel) for channel in channels[1:]))
+def beside(path: Path, channels: Sequence[str], given: Mapping[str, Path]) -> tuple[Path, ...]:
+    """The file of each channel: the one that is given, else the one that is named like `path`."""
+    return tuple(given[channel] if channel in given else _named(path, channel) for channel in channels)
 
 
 def _named(path: Path, channel: str) -> Path:
-    """The file of another channel beside a `_dwi` file."""
-    base = stem(path, "dwi")
-    found = [path.with_name(f"{base}_{channel}{end}") for end in ENDINGS]
+    """The file of another channel beside a scan, or in the folder that BIDS has for it."""
+    base = stem_of(path)
+    found = [
+        folder / f"{base}_{name}{end}"
+        for folder in (path.parent, path.parent.parent / folder_of(channel))
+        for name in (channel, channel.lower(), channel.upper())
+        for end in ENDINGS
+    ]
     return next((file for file in found if file.is_file()), found[0])

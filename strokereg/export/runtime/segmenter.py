@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from strokereg.core.scan.contrasts import canonical
 from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
@@ -23,7 +24,7 @@ from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
-from strokereg.export.runtime.scans import ScanFiles, find_scans, stem
+from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, refuse_other_contrast, stem
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
@@ -81,15 +82,16 @@ class Segmenter:
         """Segment a scan, on its own grid.
 
         Args:
-            images: NIfTI path of the DWI, or paths in the order of `bundle.channels`, or {channel: path}.
+            images: NIfTI path, or paths in the order of `bundle.channels`, or {channel: path}. The latter
+                also takes files whose name says another contrast.
             out: NIfTI file for the mask (uint8, with the scan's shape and affine), with a JSON beside it; None writes
                 nothing.
             threshold: replaces the model's own.
             overwrite: replace files that are no unchanged output of strokereg, too.
 
         Raises:
-            InputError: wrong number of images, unreadable image, images on different grids, no brain in an
-                image, or an output that cannot be written or would replace another file.
+            InputError: wrong number of images, an image of another contrast, unreadable image, images on
+                different grids, no brain in an image, or an output that cannot be written or would replace a file.
             OutputFailed: the output cannot be written, for example because the disk is full.
         """
         postprocessing = self.postprocessing(threshold)
@@ -188,12 +190,14 @@ class Segmenter:
         """One path a channel, in the order of `bundle.channels`.
 
         Raises:
-            InputError: a channel too many or too few.
+            InputError: a channel too many or too few, or an image that is of another contrast by its name or sidecar.
         """
         channels = self.bundle.channels
         if isinstance(images, (str, Path)):
             images = [images]
+        by_name = isinstance(images, Mapping)
         if isinstance(images, Mapping):
+            images = {canonical(name): image for name, image in images.items()}
             stray = [name for name in images if name not in channels]
             if stray:
                 raise InputError(f"{self.path}: takes {_listed(channels)}, not {stray[0]}; leave {stray[0]} out")
@@ -203,7 +207,10 @@ class Segmenter:
                 f"{self.path}: takes {len(channels)} image{'s' * (len(channels) > 1)} ({_listed(channels)}), "
                 f"got {len(images)}; give one file for each"
             )
-        return [Path(image) for image in images]
+        paths = [Path(image) for image in images]
+        for path, channel in zip(paths, () if by_name else channels, strict=False):
+            refuse_other_contrast(path, channel, self.path)
+        return paths
 
 
 def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segmenter:
@@ -239,7 +246,7 @@ class SegmentSettings:
     """How `segment` works through scans.
 
     Attributes:
-        adc: ADC map of a single scan; otherwise the file named `_adc` beside a `_dwi` is used.
+        images: contrast → image of a single scan, whatever its name; others are found by name beside the first.
         threshold: replaces the model's own.
         qc: draw a picture of each scan with the lesion outlined.
         overwrite: replace files that are no unchanged output of strokereg, too.
@@ -247,7 +254,7 @@ class SegmentSettings:
         device: "auto", "cpu", "cuda" or "cuda:N".
     """
 
-    adc: Path | None = None
+    images: Mapping[str, Path | str] = field(default_factory=dict)
     threshold: float | None = None
     qc: bool = False
     overwrite: bool = False
@@ -273,7 +280,7 @@ def segment(
     """
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
     bundle = parse_bundle(read_header(Path(model)).metadata.get(KEY), model)
-    scans = _scans([Path(place) for place in places], settings.adc, bundle, model)
+    scans = _scans([Path(place) for place in places], settings.images, bundle, model)
     engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
     segmenter = Segmenter(Path(model), *open_file(Path(model), engine, Role.SEGMENTER))
     callbacks.on_start(segmenter)
@@ -286,18 +293,36 @@ def segment(
         drawn_on = volumes[0] if settings.qc else None
         callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on))
 
-    each(scans, lambda scan: read_scans(segmenter.paths(scan.files)), work, callbacks.on_failure)
+    trusted = {Path(image) for image in settings.images.values()}
+
+    def read(scan: ScanFiles) -> list[Volume]:
+        for path, channel in zip(scan.files, bundle.channels, strict=True):
+            if path not in trusted:
+                refuse_other_contrast(path, channel, model)
+        return read_scans(scan.files)
+
+    each(scans, read, work, callbacks.on_failure)
 
 
-def _scans(paths: list[Path], adc: Path | None, bundle: Bundle, model: Path | str) -> list[ScanFiles]:
-    if adc is None:
+def _scans(paths: list[Path], images: Mapping[str, Path | str], bundle: Bundle, model: Path | str) -> list[ScanFiles]:
+    """The scans in files and folders, or the single one of which some images are given by contrast."""
+    if not images:
+        if not paths:
+            raise InputError("no scan is given; name a file or folder, or give each contrast with --image")
         return find_scans(paths, bundle.channels)
-    if len(paths) != 1 or paths[0].is_dir():
-        raise InputError("--adc: belongs to a single scan; name the files sub-01_dwi and sub-01_adc instead")
-    if "adc" not in bundle.channels:
-        raise InputError(f"{model}: takes {' and '.join(bundle.channels)}, not adc; leave adc out")
-    given = {"dwi": paths[0], "adc": Path(adc)}
-    return [ScanFiles(stem(paths[0], "dwi"), tuple(given[c] for c in bundle.channels if c in given))]
+    given = {canonical(name): Path(path) for name, path in images.items()}
+    stray = [name for name in given if name not in bundle.channels]
+    if stray:
+        raise InputError(f"{model}: takes {_listed(bundle.channels)}, not {stray[0]}; leave {stray[0]} out")
+    missing = [name for name in bundle.channels if name not in given]
+    if len(paths) > 1 or any(path.is_dir() for path in paths):
+        raise InputError("--image: belongs to a single scan; leave it out and name the files sub-01_dwi and sub-01_adc")
+    if paths and not missing:
+        raise InputError(f"--image: gives {_listed(bundle.channels)} already; leave {paths[0]} out")
+    if paths:
+        given[missing[0]] = paths[0]
+    first = next(given[name] for name in bundle.channels if name in given)
+    return [ScanFiles(stem(first, bundle.channels[0]), beside(first, bundle.channels, given))]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ from strokereg.registry.specs import Role
 
 NAME = "metadata.json"
 _TASKS = {
-    Role.SEGMENTER: "stroke lesion segmentation of DWI",
-    Role.TRANSLATOR: "synthesis of DWI from label maps",
+    Role.SEGMENTER: "stroke lesion segmentation of {channels}",
+    Role.TRANSLATOR: "synthesis of {channels} from label maps",
     Role.GENERATOR: "synthesis of stroke lesion masks",
 }
 
@@ -35,7 +35,7 @@ def monai_json(bundle: Bundle) -> str:
         "pytorch_version": bundle.versions.get("torch", ""),
         "numpy_version": "",
         "name": bundle.architecture,
-        "task": _TASKS[Role(bundle.role)],
+        "task": _TASKS[Role(bundle.role)].format(channels=" and ".join(bundle.channels)),
         "description": f"{bundle.architecture}, trained on {bundle.training.cohort or 'a cohort that is not named'}",
         "intended_use": bundle.intended_use,
         "copyright": bundle.licence,

@@ -1,29 +1,32 @@
-"""BIDS: raw diffusion images, with lesion masks and label maps of the same visits under `derivatives`.
+"""BIDS: raw images, with lesion masks and label maps of the same visits under `derivatives`.
 
 dataset_description.json
 sub-01/[ses-1/]dwi/sub-01_dwi.nii.gz          or _rec-TRACE_dwi (SOOP), or _trace
 sub-01/[ses-1/]dwi/sub-01_ADC.nii.gz          or _adc, or _rec-ADC_dwi
+sub-01/[ses-1/]anat/sub-01_FLAIR.nii.gz       or _T1w, _T2w, …
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_space-TRACE_desc-lesion_mask.nii.gz     `lesion`, `stroke` or `infarct`
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_dseg.nii.gz    and derivatives/<any>/dseg.tsv
 
-Files in the space of a template (`space-MNI…`) are ignored. From a 4D image with a `.bval` file, the volume with the
-highest b-value is used.
+Masks and maps in the space of a template (`space-MNI…`) are used only if the images are in that space. From a 4D image
+with a `.bval` file, the volume with the highest b-value is used.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from filecmp import cmp
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.contrasts import ANATOMICAL, contrast_of
 from strokereg.plugins.readers.names import Name, parse_all, parse_name, strongest_volume
 from strokereg.registry.options import Options
 
-_RAW = ("sub-*/dwi/*", "sub-*/ses-*/dwi/*")
+_RAW = tuple(f"{visit}/{kind}/*" for visit in ("sub-*", "sub-*/ses-*") for kind in ("dwi", "anat"))
 _LESION = re.compile("lesion|stroke|infarct", re.IGNORECASE)
 
 
@@ -34,67 +37,98 @@ class BidsReader:
         """Options for visits with several files of a kind.
 
         Args:
-            dwi, mask: shell patterns that the file name must match.
+            dwi, anat, mask: shell patterns that the name of a DWI, anatomical image or lesion mask must match.
         """
 
         dwi: str = "*"
+        anat: str = "*"
         mask: str = "*"
 
     def __init__(self, options: BidsReader.Options) -> None:
         self.options = options
 
     def recognises(self, root: Path) -> bool:
-        """Whether the folder has a BIDS description and diffusion images."""
-        raw = (path for pattern in _RAW for path in root.glob(pattern))
-        return (root / layout.DESCRIPTION).is_file() and any(parse_name(path) for path in raw)
+        """Whether the folder has a BIDS description, and diffusion or anatomical images."""
+        return (root / layout.DESCRIPTION).is_file() and any(True for _ in _raw(root))
 
     def read(self, root: Path) -> Source:
-        """List the visits that have a DWI."""
-        raw = _by_case(parse_all(path for pattern in _RAW for path in root.glob(pattern)))
-        derived = _by_case(n for n in parse_all(root.glob("derivatives/**/sub-*")) if not _in_template(n))
+        """List the visits that have a DWI; in a dataset without any DWI, those that have an anatomical image.
+
+        An anatomical contrast is left out of a visit with DWI that has several files of it.
+        """
+        names = list(_raw(root))
+        has_dwi = any(_is_diffusion(name) for name in names)
+        derived = _by_case(parse_all(root.glob("derivatives/**/sub-*")))
         cases, left_out = [], {}
-        for case, names in sorted(raw.items()):
+        for case, raw in sorted(_by_case(names).items()):
             try:
-                found = self._case(case, names, derived.get(case, []))
+                images, volumes = self._images(raw)
+                if not images or (has_dwi and "dwi" not in images):
+                    continue
+                first = next(iter(images.values()))
+                fitting = [name for name in derived.get(case, []) if _in_space_of(name, first)]
+                mask = self._mask([name for name in fitting if _is_lesion(name)])
             except ValueError as error:
                 left_out[case] = str(error)
-            else:
-                if found:
-                    cases.append(found)
+                continue
+            dsegs = [name.path for name in fitting if name.suffix == "dseg"]
+            subject = first.visit[0]
+            paths = {contrast: name.path for contrast, name in images.items()}
+            cases.append(CaseFiles(case, subject, paths, mask, dsegs[0] if dsegs else None, volumes))
         return Source(cases, layout.table_path(root), left_out)
 
-    def _case(self, case: str, raw: Sequence[Name], derived: Sequence[Name]) -> CaseFiles | None:
-        adc = [name for name in raw if name.suffix.lower() == "adc" or name.entities.get("rec", "").lower() == "adc"]
-        dwi = [name for name in raw if name.suffix in ("dwi", "trace") and name not in adc]
+    def _images(self, raw: Sequence[Name]) -> tuple[dict[str, Name], dict[str, int]]:
+        """The images of a visit, the one that defines the grid first, and the volumes of 4D files."""
+        diffusion = [name for name in raw if _is_diffusion(name)]
+        adc = [n for n in diffusion if n.suffix == "adc" or n.entities.get("rec", "").lower() == "adc"]
+        dwi = [name for name in diffusion if name not in adc]
         trace = [name for name in dwi if name.suffix == "trace" or "trace" in "".join(name.entities.values()).lower()]
         dwi = [name for name in trace or dwi if fnmatchcase(name.path.name, self.options.dwi)]
-        if not dwi:
-            return None
-        chosen = _only(dwi, "DWI", "dwi")
-        masks = [n for n in derived if _is_lesion(n) and fnmatchcase(n.path.name, self.options.mask)]
-        exact = [n for n in masks if n.entities.get("desc", "").lower() == "lesion"]
-        dsegs = [n for n in derived if n.suffix == "dseg"]
-        images = {"dwi": chosen.path} | ({"adc": adc[0].path} if adc else {})
-        volume = strongest_volume(chosen.path)
-        return CaseFiles(
-            case,
-            chosen.visit[0],
-            images,
-            _only(exact or masks, "lesion mask", "mask").path if masks else None,
-            dsegs[0].path if dsegs else None,
-            {} if volume is None else {"dwi": volume},
-        )
+        images, volumes = {}, {}
+        if dwi:
+            images["dwi"] = _only(dwi, "DWI", "dwi")
+            volume = strongest_volume(images["dwi"].path)
+            volumes = {} if volume is None else {"dwi": volume}
+            images |= {"adc": adc[0]} if adc else {}
+        for contrast in ANATOMICAL:
+            found = [n for n in raw if contrast_of(n.path) == contrast and fnmatchcase(n.path.name, self.options.anat)]
+            if len(found) == 1 or (found and not dwi):
+                images[contrast] = _only(found, contrast, "anat")
+        return images, volumes
+
+    def _mask(self, names: Sequence[Name]) -> Path | None:
+        """The one lesion mask of a visit; copies of one file count as one."""
+        fitting = [name for name in names if fnmatchcase(name.path.name, self.options.mask)]
+        if fitting and all(cmp(fitting[0].path, name.path, shallow=False) for name in fitting[1:]):
+            return fitting[0].path
+        return _only(fitting, "lesion mask", "mask").path if fitting else None
 
 
-def _by_case(names) -> dict[str, list[Name]]:  # type: ignore[no-untyped-def]
+def _raw(root: Path) -> Iterable[Name]:
+    """The images that BIDS keeps in `dwi` and `anat`."""
+    for pattern in _RAW:
+        for path in sorted(root.glob(pattern)):
+            name = parse_name(path) if not path.name.startswith(".") else None
+            if name and (_is_diffusion(name) or contrast_of(path) in ANATOMICAL):
+                yield name
+
+
+def _by_case(names: Iterable[Name]) -> dict[str, list[Name]]:
     grouped: dict[str, list[Name]] = {}
     for name in names:
         grouped.setdefault(name.case, []).append(name)
     return grouped
 
 
-def _in_template(name: Name) -> bool:
-    return name.entities.get("space", "").upper().startswith(("MNI", "FSAVERAGE", "TALAIRACH"))
+def _is_diffusion(name: Name) -> bool:
+    return name.path.parent.name == "dwi" and name.suffix in ("dwi", "trace", "adc")
+
+
+def _in_space_of(name: Name, image: Name) -> bool:
+    """Whether a mask or map may fit an image: it is in the same space, or in none of a template."""
+    space = name.entities.get("space", "")
+    in_template = space.upper().startswith(("MNI", "FSAVERAGE", "TALAIRACH"))
+    return not in_template or space == image.entities.get("space", "")
 
 
 def _is_lesion(name: Name) -> bool:

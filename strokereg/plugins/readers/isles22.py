@@ -1,6 +1,6 @@
 """The public layouts of ISLES'22 (Hernandez Petzsche et al. 2022, doi:10.1038/s41597-022-01875-5).
 
-rawdata/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0001_dwi.nii.gz (+ _adc)       the challenge's repository
+rawdata/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0001_dwi.nii.gz (+ _adc, _flair)   the challenge's repository
 sub-strokecase0001/ses-0001/dwi/sub-strokecase0001_ses-0001_dwi.nii.gz (+ _adc)           the archive
 derivatives/sub-strokecase0001/ses-0001/sub-strokecase0001_ses-0001_msk.nii.gz            both
 """
@@ -14,12 +14,13 @@ from strokereg.core.cohort.source import Source
 from strokereg.plugins.readers.names import Name, parse_all
 from strokereg.registry.options import Options
 
-_IMAGES = ("rawdata/sub-*/ses-*/*", "sub-*/ses-*/dwi/*")
+_IMAGES = ("rawdata/sub-*/ses-*/*", "sub-*/ses-*/dwi/*", "sub-*/ses-*/anat/*")
+_CONTRASTS = ("dwi", "adc", "flair")
 _MASKS = "derivatives/sub-*/ses-*/*"
 
 
 class Isles22Reader:
-    """DWI and ADC with an expert's lesion mask; FLAIR is on another grid and is ignored."""
+    """DWI, ADC and FLAIR with an expert's lesion mask, drawn on DWI. FLAIR lies on another grid."""
 
     def __init__(self, options: Options) -> None:
         pass
@@ -33,12 +34,12 @@ class Isles22Reader:
         images: dict[str, dict[str, Path]] = {}
         subjects: dict[str, str] = {}
         for name in self._images(root):
-            if name.suffix in ("dwi", "adc"):
+            if name.suffix in _CONTRASTS:
                 images.setdefault(name.case, {}).setdefault(name.suffix, name.path)
                 subjects[name.case] = name.visit[0]
         masks = {name.case: name.path for name in self._masks(root)}
         cases = [
-            CaseFiles(case, subjects[case], found, masks.get(case))
+            CaseFiles(case, subjects[case], {c: found[c] for c in _CONTRASTS if c in found}, masks.get(case))
             for case, found in sorted(images.items())
             if "dwi" in found
         ]

@@ -16,14 +16,19 @@ from strokereg.registry.errors import FileFault, InputError
 
 def test_a_missing_contrast_is_named(phantom):
     files = open_cohort(phantom).cases[0]
-    with pytest.raises(InputError, match="has no flair image"):
+    with pytest.raises(InputError, match="has no FLAIR image, but dwi and adc; add it or leave FLAIR out"):
         read_case(files, ("dwi", "flair"))
 
 
 def test_the_first_contrast_defines_the_grid(phantom):
     files = open_cohort(phantom).cases[0]
-    assert read_case(files, ("adc",)).dwi.path == files.images["adc"]
+    assert read_case(files, ("adc",)).reference.path == files.images["adc"]
     assert list(read_case(files).images) == ["dwi"]
+
+
+def test_contrasts_are_written_as_bids_has_them_and_an_adc_map_comes_last():
+    files = CaseFiles("sub-1", "sub-1", {"ADC": Path("a.nii"), "flair": Path("f.nii")}, volumes={"Flair": 1})
+    assert (list(files.images), files.first, files.volumes) == (["FLAIR", "adc"], "FLAIR", {"FLAIR": 1})
 
 
 def test_parts_are_the_files_that_exist():
@@ -37,7 +42,7 @@ def test_labels_hold_the_lesion_on_top(phantom):
     case = read_case(cohort.cases[0], ("dwi", "adc"), cohort.table)
     assert np.array_equal(case.labels == cohort.table.lesion, case.mask)
     assert read_case(cohort.cases[0]).labels is None
-    assert case.dwi is case.images["dwi"]
+    assert case.reference is case.images["dwi"]
 
 
 def test_masks_and_label_maps_with_wrong_values_are_refused():

@@ -39,7 +39,7 @@ def test_it_is_a_cohort_to_train_on_without_any_finding(unpacked):
         assert ((case.labels == cohort.table.lesion) == case.mask).all()
         brain = np.count_nonzero(case.labels)
         assert 8_000 < brain < 25_000  # mm²
-        assert np.count_nonzero(case.dwi.data[case.labels > 0]) > 0.95 * brain
+        assert np.count_nonzero(case.reference.data[case.labels > 0]) > 0.95 * brain
 
 
 def test_no_mask_of_the_library_belongs_to_a_patient_of_the_cohort(unpacked):

@@ -35,7 +35,7 @@ def test_names_with_more_than_subject_and_session_are_of_others(name, plain):
 
 def test_visits_have_a_folder_each():
     assert folder_of("sub-1", None) == Path("sub-1/dwi")
-    assert folder_of("sub-1", "ses-2") == Path("sub-1/ses-2/dwi")
+    assert folder_of("sub-1", "ses-2", "anat") == Path("sub-1/ses-2/anat")
 
 
 def test_cohorts_without_dwi_are_listed_by_their_anatomical_image(tmp_path):
@@ -55,5 +55,12 @@ def test_cohorts_without_dwi_are_listed_by_their_anatomical_image(tmp_path):
     assert first.mask.parent == first.dseg.parent == tmp_path / "derivatives" / "x" / "sub-1" / "anat"
     assert (second.name, list(second.images), second.mask) == ("sub-2", ["FLAIR"], None)
     assert (third.name, third.subject, list(third.images)) == ("sub-3_ses-1", "sub-3", ["T1w"])
+    touch("sub-5", "dwi", "sub-5_adc.nii.gz")
+    assert [case.name for case in list_cases(tmp_path)] == ["sub-1", "sub-2", "sub-3_ses-1"]
     touch("sub-4", "dwi", "sub-4_dwi.nii.gz")
-    assert [case.name for case in list_cases(tmp_path)] == ["sub-4"]
+    touch("sub-4", "dwi", "sub-4_ADC.nii.gz")
+    touch("sub-4", "anat", "sub-4_flair.nii.gz")
+    touch("derivatives", "x", "sub-4", "anat", "sub-4_desc-lesion_mask.nii.gz")
+    (case,) = list_cases(tmp_path)
+    assert (case.name, list(case.images), case.first) == ("sub-4", ["dwi", "FLAIR", "adc"], "dwi")
+    assert case.mask.name == "sub-4_desc-lesion_mask.nii.gz"

@@ -95,6 +95,6 @@ def test_an_empty_scan_is_one_sentence():
 
 def test_the_real_case_comes_back_to_the_voxel(real_data):
     case = read_case(read_folder(real_data / "isles22").cases[0], ("dwi", "adc"))
-    assert case.mask.sum() * case.dwi.voxel_ml == pytest.approx(4.184, abs=1e-3)
-    frame = frame_of(case.dwi, Preparation(spacing=(2.0, 2.0, 2.0)))
+    assert case.mask.sum() * case.reference.voxel_ml == pytest.approx(4.184, abs=1e-3)
+    frame = frame_of(case.reference, Preparation(spacing=(2.0, 2.0, 2.0)))
     assert np.array_equal(frame.back(frame.image(case.mask)) > 0.5, case.mask)

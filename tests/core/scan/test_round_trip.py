@@ -72,11 +72,14 @@ def test_there_and_back_is_exact(real_data, tmp_path, change):
 
     files = open_cohort(tmp_path / "cohort").cases[0]
     case = read_case(files, ("dwi", "adc"))
+    scan = case.reference
     stored = nib.load(source / f"{FILES[2]}.nii")
     dseg = write_volume(
-        tmp_path / "dseg.nii.gz", np.where(case.mask, 2, case.dwi.data > 0).astype(np.uint8), case.dwi.affine
+        tmp_path / "dseg.nii.gz",
+        np.where(case.mask, 2, scan.data > 0).astype(np.uint8),
+        scan.affine,
     )
-    spacing = nib.affines.voxel_sizes(nib.as_closest_canonical(nib.Nifti1Image(case.dwi.data, case.dwi.affine)).affine)
+    spacing = nib.affines.voxel_sizes(nib.as_closest_canonical(nib.Nifti1Image(scan.data, scan.affine)).affine)
     how = Preparation(channels=("dwi", "adc"), spacing=tuple(map(float, spacing)))
     table = LabelTable(("background", "brain", "lesion"))
     [prepared] = prepare_cases([replace(files, dseg=dseg)], how, table, tmp_path / "cache")
@@ -86,6 +89,6 @@ def test_there_and_back_is_exact(real_data, tmp_path, change):
     data, affine = pickle.loads(pickle.dumps(prepared)).give_back(prepared.mask)
     back = read_volume(write_volume(tmp_path / "lesion.nii.gz", (data > 0.5).astype(np.uint8), affine))
     np.testing.assert_array_equal(back.data, np.asarray(stored.dataobj).reshape(back.data.shape))
-    np.testing.assert_array_equal(back.affine, case.dwi.affine)
+    np.testing.assert_array_equal(back.affine, scan.affine)
     np.testing.assert_allclose(back.affine, stored.affine, atol=1e-6)  # the case's own files differ by that much
     assert back.data.sum() * back.voxel_ml == pytest.approx(LESION_ML, abs=5e-4)

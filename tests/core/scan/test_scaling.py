@@ -20,7 +20,7 @@ SCALINGS = ("median", "zscore", "percentile")
 
 @pytest.fixture(scope="module")
 def scan(real_data) -> Volume:
-    return read_case(read_folder(real_data / "isles22").cases[0]).dwi
+    return read_case(read_folder(real_data / "isles22").cases[0]).reference
 
 
 def test_the_default_preparation_keeps_its_serialised_form():
@@ -74,13 +74,13 @@ def test_cubic_keeps_more_of_the_image_and_adds_nothing_around_it(real_data):
     linear, frame = prepare_image(case, Preparation(spacing=(1.5,) * 3))
     cubic, _ = prepare_image(case, Preparation(spacing=(1.5,) * 3, interpolation="cubic"))
     assert cubic.shape == linear.shape
-    assert (cubic[0][frame.image(case.dwi.data) == 0] == -1).all()
+    assert (cubic[0][frame.image(case.reference.data) == 0] == -1).all()
     assert not np.array_equal(cubic, linear)
-    inside = foreground(case.dwi.data)
-    truth = case.dwi.data[inside]
+    inside = foreground(case.reference.data)
+    truth = case.reference.data[inside]
 
     def lost(interpolation):
-        return np.abs(frame.back(frame.image(case.dwi.data, interpolation))[inside] - truth).mean()
+        return np.abs(frame.back(frame.image(case.reference.data, interpolation))[inside] - truth).mean()
 
     assert lost("cubic") < 0.8 * lost("linear")
     same = Preparation(spacing=(2.0,) * 3, interpolation="cubic")

@@ -37,12 +37,12 @@ def test_what_a_task_kept_is_what_it_scored(small_cohort, small_study, small_con
     context = small_context(small_cohort, store)
     arm = make_plan(context).arms[0]
     case = read_case(context.dataset.test_files[0])
-    truth = turned(case.mask, case.dwi.affine)
+    truth = turned(case.mask, case.reference.affine)
     with np.load(examples_path(context, arm.segmenters[0])) as kept:
         bits = kept[f"whole/cases/{case.name}"]
     called = np.unpackbits(bits, count=truth.size).astype(bool).reshape(truth.shape)
     scored = small_study.results.arms[0].seeds[0].cases[case.name]
-    assert called.sum() * case.dwi.voxel_ml == pytest.approx(scored.predicted_ml)
+    assert called.sum() * case.reference.voxel_ml == pytest.approx(scored.predicted_ml)
     overlap = 2 * (called & truth).sum() / max(1, called.sum() + truth.sum())
     assert overlap == pytest.approx(scored.dice)
 

@@ -180,7 +180,7 @@ def test_keys_follow_content_and_settings_and_nothing_else(small_cohort, tmp_pat
         ({"cases": (7,)}, "has 6 training cases"),
         ({"options": {"pix2pix": {"ngf": -1}}}, "pix2pix: option ngf=-1"),
         ({"options": {"pix2pix": {"nfg": 8}}}, r"no option 'nfg' \(did you mean ngf"),
-        ({"channels": ("dwi", "flair")}, "has no flair image"),
+        ({"channels": ("dwi", "flair")}, "has no FLAIR image"),
         ({"precision": "fp16"}, "needs a CUDA GPU"),
     ],
 )

@@ -29,5 +29,5 @@ def truth(small_cohort, case, scan) -> np.ndarray:
     """True labels on the axes and in the box of `scan`."""
     dseg = read_volume(open_cohort(small_cohort).cases[0].dseg)
     turned = nib.orientations.apply_orientation(dseg.data, nib.orientations.io_orientation(dseg.affine))
-    assert scan.restore(turned[scan._where].astype(np.uint8)).shape == case.dwi.data.shape
+    assert scan.restore(turned[scan._where].astype(np.uint8)).shape == case.reference.data.shape
     return turned[scan._where].astype(np.uint8)

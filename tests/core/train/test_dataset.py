@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.cohort import default_channels, open_cohort
 from strokereg.core.cohort.split import Split
 from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 from strokereg.core.train.sampler import sampler_of
@@ -107,3 +108,20 @@ def test_a_faulty_case_stops_before_any_training_and_warnings_are_logged(phantom
     shutil.copy(root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", scan)
     with pytest.raises(InputError, match=r"sub-03_dwi.*same image as sub-01, in train and in test; remove one"):
         prepare_dataset(open_cohort(root), dwi, cache)
+
+
+def test_a_cohort_of_one_contrast_needs_no_channels(flair_cohort, t1w_cohort, tmp_path, caplog):
+    for root, contrast in ((flair_cohort, "FLAIR"), (t1w_cohort, "T1w")):
+        cohort = open_cohort(root)
+        assert cohort.contrasts == default_channels(cohort) == (contrast,)
+        found = prepare_dataset(cohort, DatasetSettings(spacing=(6.0,) * 3), tmp_path)
+        assert found.preparation.channels == (contrast,)
+        assert f"has {contrast} images only, so these are used" in caplog.text
+        named = prepare_dataset(cohort, DatasetSettings(channels=(contrast.lower(),), spacing=(6.0,) * 3), tmp_path)
+        assert [case.folder for case in named.train] == [case.folder for case in found.train]
+    files = next(iter(open_cohort(flair_cohort).cases))
+    both = replace(open_cohort(flair_cohort), cases=(replace(files, images={**files.images, "T1w": files.mask}),))
+    with pytest.raises(InputError, match=r"has images of FLAIR, T1w; choose with --channels"):
+        default_channels(both)
+    with pytest.raises(InputError, match=r"no image contrast .flare.; the contrasts are dwi, trace"):
+        DatasetSettings(channels=("flare",))

@@ -48,7 +48,7 @@ def test_slices_in_batches_and_the_whole_volume_agree():
 
 def test_a_case_is_judged_on_its_own_grid(files):
     evaluated = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
-    assert evaluated.probability.shape == evaluated.truth.shape == evaluated.dwi.data.shape == (30, 34, 22)
+    assert evaluated.probability.shape == evaluated.truth.shape == evaluated.reference.data.shape == (30, 34, 22)
     scores = score_case(evaluated, Postprocessing(threshold=0.5))
     # The phantom's brain lies at -0.5 and its lesion at -0.1, so this level is the truth but for noise.
     assert scores.dice > 0.95
@@ -105,7 +105,7 @@ def test_a_brain_that_is_larger_than_any_training_brain_keeps_its_rim(files, siz
     found = predict_case(Particular(-0.3, size), files[0], PREPARATION, size)
     np.testing.assert_allclose(found.probability, whole.probability, atol=1e-5)
     brain = predict_case(Particular(-0.9, size), files[0], PREPARATION, size)
-    lit = brain.dwi.data > 50  # every voxel of the brain, the outermost too, is called by a network that sees it
+    lit = brain.reference.data > 50  # every voxel of the brain, the outermost too, is called by a network that sees it
     assert (brain.probability[lit] > 0.5).mean() > 0.99
 
 

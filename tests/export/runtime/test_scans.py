@@ -2,7 +2,7 @@
 
 import pytest
 
-from strokereg.export.runtime.scans import find_labels, find_scans, stem
+from strokereg.export.runtime.scans import find_labels, find_scans, refuse_other_contrast, stem
 from strokereg.registry.errors import InputError
 
 
@@ -55,3 +55,27 @@ def test_stems():
     from pathlib import Path
 
     assert [stem(Path(name), "dwi") for name in ("a_dwi.nii.gz", "a.nii", "_dwi.nii")] == ["a", "a", "_dwi"]
+
+
+def test_contrasts_in_the_folders_of_bids_and_in_any_spelling(tmp_path):
+    touch(tmp_path, "sub-1/dwi/sub-1_dwi.nii.gz", "sub-1/anat/sub-1_flair.nii.gz", "s2_t1w.nii")
+    (scan,) = find_scans([tmp_path / "sub-1/dwi/sub-1_dwi.nii.gz"], ("dwi", "FLAIR"))
+    assert scan.files[1] == tmp_path / "sub-1/anat/sub-1_flair.nii.gz"
+    assert names(find_scans([tmp_path], ("T1w",))) == ["s2"]
+    assert names(find_scans([tmp_path], ("FLAIR",))) == ["sub-1"]
+
+
+def test_a_scan_of_another_contrast_is_refused_by_name_or_sidecar(tmp_path):
+    touch(tmp_path, "a_FLAIR.nii.gz", "a_trace.nii.gz", "b.nii.gz", "c.nii.gz", "d.nii.gz")
+    refuse_other_contrast(tmp_path / "a_FLAIR.nii.gz", "FLAIR", "model.onnx")
+    refuse_other_contrast(tmp_path / "a_trace.nii.gz", "dwi", "model.onnx")
+    refuse_other_contrast(tmp_path / "b.nii.gz", "T1w", "model.onnx")  # says nothing
+    with pytest.raises(
+        InputError, match=r"a_FLAIR\.nii\.gz: is FLAIR by its name, but model\.onnx takes T1w; give a T1w"
+    ):
+        refuse_other_contrast(tmp_path / "a_FLAIR.nii.gz", "T1w", "model.onnx")
+    (tmp_path / "c.json").write_text('{"SeriesDescription": "t2_flair_tra_dark-fluid", "ProtocolName": "t1_mprage"}')
+    with pytest.raises(InputError, match=r"c\.nii\.gz: is FLAIR by its sidecar, but .* or --image T1w=.*c\.nii\.gz if"):
+        refuse_other_contrast(tmp_path / "c.nii.gz", "T1w", "model.onnx")
+    (tmp_path / "d.json").write_text("[1")
+    refuse_other_contrast(tmp_path / "d.nii.gz", "T1w", "model.onnx")

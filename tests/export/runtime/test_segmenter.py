@@ -132,7 +132,7 @@ def test_two_channels_by_order_or_by_name(two_channels, scan):
     by_order = two_channels.segment([scan, adc]).probability
     by_name = two_channels.segment({"adc": adc, "dwi": scan}).probability
     assert np.array_equal(by_order, by_name)
-    assert not np.array_equal(by_order, two_channels.segment([scan, scan]).probability)
+    assert not np.array_equal(by_order, two_channels.segment({"dwi": scan, "adc": scan}).probability)
 
 
 def test_the_wrong_number_of_images(two_channels, segmenter, scan):

@@ -29,7 +29,7 @@ def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Sp
     for part, case, before, duplicate, kind in _duplicates(labelled):
         leak = bool(part and before) and part != before
         fault = f"has the same {kind} as {duplicate.name}" + (f", in {before} and in {part}" if leak else "")
-        shown = "mask" if kind == "lesion mask" and case.mask else next(iter(case.images))
+        shown = "mask" if kind == "lesion mask" and case.mask else case.first
         path = case.parts[shown]
         error = FileFault(path, fault, "remove one of the two")
         yield finding_of("duplicates", case.name, shown, error, severe=leak)
@@ -55,7 +55,7 @@ def refuse_leaks(
         labelled += [(part, case, found.fingerprints) for case, found in zip(files, seen, strict=True)]
     for part, case, before, duplicate, kind in _duplicates(labelled):
         if part != before:
-            first = next(iter(case.images.values()))
+            first = case.images[case.first]
             raise InputError(
                 f"{first}: has the same {kind} as {duplicate.name} of the {before} cases, but is among "
                 f"the {part} cases; remove one of the two"

@@ -15,7 +15,7 @@ class Finding:
     Attributes:
         rule: name of the rule that found it.
         case: name of the case, or "" for the whole cohort.
-        part: `dwi`, `adc`, `mask`, `dseg`, or "" for the cohort's own files.
+        part: a contrast, `mask`, `dseg`, or "" for the cohort's own files.
         file: path of the file.
         fault: what is wrong.
         fix: what to do about it.

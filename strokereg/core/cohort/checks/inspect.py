@@ -19,7 +19,7 @@ from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
-_FORMAT = 3  # part of every key; raised whenever a rule changes
+_FORMAT = 4  # part of every key; raised whenever a rule changes
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) ->
     if files.name not in keys:
         return None
     names = table.names if table else None
-    return digest([_FORMAT, keys[files.name], sorted(files.parts), dict(files.volumes), names])
+    return digest([_FORMAT, keys[files.name], list(files.parts), dict(files.volumes), names])
 
 
 def _rename(saved: dict[str, Any], files: CaseFiles) -> Inspection:

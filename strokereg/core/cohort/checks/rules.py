@@ -7,13 +7,14 @@ Faults that prevent reading (truncated files, wrong dimensions, NaN, singular af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from strokereg.core.cohort.case import check_labels, check_mask
 from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.scan.contrasts import ANATOMICAL
 from strokereg.core.scan.grid import brain_median, foreground
 from strokereg.core.scan.nifti import Volume, check_same_grid
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
@@ -56,10 +57,11 @@ class Parts:
 
 
 def same_grid(parts: Parts) -> Iterator[Finding]:
-    """Every part lies on the grid of the first image."""
+    """Every part lies on the grid of the first image. An anatomical image may not, as long as no training uses it."""
     for part, volume in parts.volumes.items():
         if parts.first is not None and part != parts.first:
-            yield from parts.fail("same_grid", part, check_same_grid, parts.volumes[parts.first], volume)
+            for finding in parts.fail("same_grid", part, check_same_grid, parts.volumes[parts.first], volume):
+                yield replace(finding, severe=part not in ANATOMICAL)
 
 
 def placed(parts: Parts) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ _WHITE = 2.5  # intensity that is drawn white, in brain medians
 
 
 def draw_cases(cases: Sequence[CaseFiles], path: Path) -> Path:
-    """Draw the DWI of each case in radiological view, with the lesion's outline, the case's name and lesion volume.
+    """Draw the first image of each case in radiological view, with the lesion's outline, name and lesion volume.
 
     A case that cannot be read shows the error instead.
 
@@ -41,19 +41,19 @@ def _draw(files: CaseFiles) -> tuple[np.ndarray, str]:
         case = read_case(files)
     except InputError as error:
         return draw_error(str(error).rpartition("/")[2], _TILE), f"{files.name}\ncannot be read"
-    orientation = nib.orientations.io_orientation(case.dwi.affine)
-    dwi = nib.orientations.apply_orientation(case.dwi.data, orientation)
+    orientation = nib.orientations.io_orientation(case.reference.affine)
+    image = nib.orientations.apply_orientation(case.reference.data, orientation)
     mask = None if case.mask is None else nib.orientations.apply_orientation(case.mask, orientation)
-    level, found = dwi.shape[2] // 2, "no lesion mask"
+    level, found = image.shape[2] // 2, "no lesion mask"
     if mask is not None:
         found = "mask without lesion"
         if mask.any():
             level = int(mask.sum(axis=(0, 1)).argmax())
-            found = f"{float(mask.sum()) * case.dwi.voxel_ml:.1f} ml, slice {level + 1} of {dwi.shape[2]}"
-    plane = radiological(dwi[:, :, level].T)
+            found = f"{float(mask.sum()) * case.reference.voxel_ml:.1f} ml, slice {level + 1} of {image.shape[2]}"
+    plane = radiological(image[:, :, level].T)
     # Enlarged by whole numbers, so that scans of small and of large voxels are drawn at a similar size.
     scale = max(1, _TILE // max(plane.shape))
-    picture = window(plane, 0.0, _WHITE * max(brain_median(case.dwi.data), 1e-6), scale)
+    picture = window(plane, 0.0, _WHITE * max(brain_median(case.reference.data), 1e-6), scale)
     if mask is not None and mask.any():
         picture = outline(picture, radiological(mask[:, :, level].T))
     tile = Image.fromarray(np.ascontiguousarray(picture))

@@ -32,11 +32,11 @@ def side_files(root: Path, visits: list[Visit], table: LabelTable | None) -> Sid
     """The files beside the cases; `participants.tsv` names the source of each imported visit."""
     sources: dict[str, list[str]] = {}
     for visit in visits:
-        dwi = visit.files.images["dwi"]
-        below = dwi.relative_to(root).as_posix() if dwi.is_relative_to(root) else dwi.name
+        image = visit.files.images[visit.files.first]
+        below = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name
         sources.setdefault(visit.subject, []).append(below)
     return SideFiles(
-        columns={"source": "DWI that each visit was imported from, below the source folder"},
+        columns={"source": "Image that each visit was imported from, below the source folder"},
         rows=[(subject, " ".join(paths)) for subject, paths in sorted(sources.items())],
         readme=f"Imported by '{MAKER}'. Source and settings are in {DESCRIPTION}.",
         derived=DERIVED,
@@ -51,7 +51,7 @@ def copy_splits(root: Path, source: Source, out: Path) -> dict[str, str]:
         Split file that was not copied → the reason and the fix.
     """
     left_out = {}
-    imported = {path.relative_to(out).parts[0] for path in out.glob("sub-*/**/dwi")}
+    imported = {path.relative_to(out).parts[0] for path in out.glob("sub-*")}
     for fold in (None, *folds_of(root)):
         path = out / split_file(fold)
         try:

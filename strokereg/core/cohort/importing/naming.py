@@ -9,6 +9,7 @@ from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.contrasts import contrast_of, folder_of, space_of
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,23 @@ class Visit:
 
     @property
     def name(self) -> str:
-        """The stem of its file names."""
+        """Subject and session, joined."""
         return f"{self.subject}_{self.session}" if self.session else self.subject
 
     @property
+    def stem(self) -> str:
+        """What its file names begin with: the name, and the space of the first image if its file name has one."""
+        space = space_of(self.files.images[self.files.first])
+        return f"{self.name}_{space}" if space else self.name
+
+    @property
     def folder(self) -> Path:
-        """Folder of its files, below the cohort and below each derivative."""
-        return layout.folder_of(self.subject, self.session)
+        """Folder of its first image, below the cohort, and of mask and label map, below each derivative."""
+        return layout.folder_of(self.subject, self.session, folder_of(self.files.first))
 
     def is_in(self, cohort: Path) -> bool:
-        """True if the cohort has its DWI, which is moved there last."""
-        return any((cohort / self.folder).glob(f"{self.name}_dwi.nii*"))
+        """True if the cohort has its first image, which is moved there last."""
+        return any(contrast_of(path) == self.files.first for path in (cohort / self.folder).glob(f"{self.stem}_*.nii*"))
 
 
 def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]]:

@@ -10,13 +10,15 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from strokereg.core.cohort import layout
+from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.finding import Finding
 from strokereg.core.cohort.checks.inspect import inspect_case
 from strokereg.core.cohort.folder import close_folder, open_folder
@@ -26,6 +28,7 @@ from strokereg.core.cohort.importing.transfer import ImportSettings, transfer
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.open import read_source
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.contrasts import DIFFUSION, folder_of
 from strokereg.core.scan.nifti import without_ending
 from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault, InputError
@@ -93,7 +96,11 @@ def import_data(
         raise InputError(f"--out {out}: lies in the source {root}, which is never changed; give a folder outside it")
     description = describe_import(root, settings)
     table, left_out = _read_table(source)
-    visits, unnamed = name_visits(source.cases)
+    chosen, unfit = _choose(source.cases, settings.channels)
+    if not chosen:
+        case, reason = next(iter(unfit.items()))
+        raise InputError(f"{root}: {case} {reason}")
+    visits, unnamed = name_visits(chosen)
     open_folder(out, description)
     with _only_import(out):
         found = [visit for visit in visits if visit.is_in(out)]
@@ -119,9 +126,28 @@ def import_data(
         reader=reader,
         imported=tuple(imported),
         found=tuple(visit.name for visit in found),
-        left_out=unnamed | left_out | source.left_out | failed,
+        left_out=unfit | unnamed | left_out | source.left_out | failed,
         warnings=tuple(finding for findings in imported.values() for finding in findings),
     )
+
+
+def _choose(cases: Sequence[CaseFiles], channels: tuple[str, ...] | None) -> tuple[list[CaseFiles], dict[str, str]]:
+    """The cases with the images to import, and those that lack one → why.
+
+    Without channels, these are the diffusion images, or all images of a case that has no DWI.
+    """
+    chosen, unfit = [], {}
+    for files in cases:
+        wanted = channels or [name for name in files.images if name in DIFFUSION or "dwi" not in files.images]
+        missing = [name for name in wanted if name not in files.images]
+        if missing:
+            unfit[files.name] = (
+                f"has no {missing[0]} image, or several, but {' and '.join(files.images) or 'no image'}; "
+                f"add it, or leave {missing[0]} out of --channels"
+            )
+        else:
+            chosen.append(replace(files, images={name: files.images[name] for name in wanted}))
+    return chosen, unfit
 
 
 def _transfer_all(
@@ -164,14 +190,14 @@ def _transfer_one(
         replace(finding, case=visit.name, file=str(sources[finding.part]))
         for finding in inspect_case(files, table).findings
     ]
-    if errors := [finding for finding in findings if finding.severe]:
+    if errors := [finding for finding in findings if finding.severe or finding.rule == "same_grid"]:
         fix = "import with --resample" if errors[0].rule == "same_grid" else errors[0].fix
         raise FileFault(errors[0].file, errors[0].fault, fix)
-    _copy_sidecars(visit, raw)
+    _copy_sidecars(visit, files, raw)
     if any(derived.iterdir()):
-        shutil.rmtree(out / DERIVED / visit.folder, ignore_errors=True)  # of an interrupted call
         _move(derived, out / DERIVED / visit.folder)
-    _move(raw, out / visit.folder)  # last: a case counts as imported once its images are there
+    for folder in sorted(raw.iterdir(), key=lambda folder: folder.name == folder_of(files.first)):
+        _move(folder, out / layout.folder_of(visit.subject, visit.session, folder.name))  # the first image comes last
     shutil.rmtree(building)
     return findings
 
@@ -188,17 +214,19 @@ def _only_import(out: Path) -> Iterator[None]:
     path.unlink(missing_ok=True)
 
 
-def _copy_sidecars(visit: Visit, raw: Path) -> None:
+def _copy_sidecars(visit: Visit, files: CaseFiles, raw: Path) -> None:
     """Copy the `.json` beside each image, and `.bval` and `.bvec` of a 3D image."""
-    for part, path in visit.files.images.items():
+    for part in files.images:
+        path = visit.files.images[part]
         stem = without_ending(path)
         for ending in (".json", *(() if part in visit.files.volumes else (".bval", ".bvec"))):
             beside = path.with_name(stem + ending)
             if beside.is_file():
-                shutil.copyfile(beside, raw / f"{visit.name}_{part}{ending}")
+                shutil.copyfile(beside, raw / folder_of(part) / f"{visit.stem}_{part}{ending}")
 
 
 def _move(folder: Path, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # of an interrupted call
     place.parent.mkdir(parents=True, exist_ok=True)
     os.replace(folder, place)
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
+from strokereg.core.scan.contrasts import canonical_channels, folder_of
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, read_volume, write_volume
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
@@ -31,8 +32,10 @@ class ImportSettings:
         options: options of the reader.
         link: link the files that can stay as they are (hard links, or symbolic ones to another file system).
         convert_adc: convert ADC maps of another known unit to 10⁻³ mm²/s.
-        resample: resample masks, label maps and ADC onto the grid of the DWI where they lie on another one.
+        resample: resample images, masks and label maps onto the grid of the first image where they lie on another one.
         lesion_label: the value that means lesion in the masks; None if they hold 0 and 1.
+        channels: contrasts to import, the one that defines the grid first; None for the diffusion images, or for all
+            images of a case that has no DWI.
     """
 
     reader: str | None = None
@@ -41,6 +44,11 @@ class ImportSettings:
     convert_adc: bool = False
     resample: bool = False
     lesion_label: int | None = None
+    channels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels is not None:
+            object.__setattr__(self, "channels", canonical_channels(self.channels))
 
     def plain(self) -> dict[str, Any]:
         """The settings that decide what is in the cohort: all but `link`."""
@@ -49,7 +57,8 @@ class ImportSettings:
 
 
 def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, labels: bool) -> CaseFiles:
-    """Put the files of a visit into two existing folders: images into `raw`, mask and label map into `derived`.
+    """Put the files of a visit into two existing folders: images into `raw/dwi` or `raw/anat`, mask and label
+    map into `derived`.
 
     A file is copied or linked byte for byte. It is rewritten if it is one volume of a 4D file, or if a conversion that
     `settings` asks for is needed. Rewritten masks are uint8.
@@ -61,24 +70,26 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
         FileFault: a file that cannot be read, or that needs a conversion that was not asked for.
     """
     files, images = visit.files, {}
-    dwi = read_volume(files.images["dwi"], files.volumes.get("dwi"))
+    grid = read_volume(files.images[files.first], files.volumes.get(files.first))
     for part, path in files.images.items():
-        volume = dwi if part == "dwi" else read_volume(path, files.volumes.get(part))
-        rewritten = _convert_image(part, volume, dwi, settings)
+        volume = grid if part == files.first else read_volume(path, files.volumes.get(part))
+        rewritten = _convert_image(part, volume, grid, settings)
         if rewritten is None and _is_4d(path):
             rewritten = volume.data
-        images[part] = _put(path, raw / f"{visit.name}_{part}", rewritten, dwi.affine, settings.link)
+        folder = raw / folder_of(part)
+        folder.mkdir(exist_ok=True)
+        images[part] = _put(path, folder / f"{visit.stem}_{part}", rewritten, grid.affine, settings.link)
     mask = dseg = None
     if files.mask is not None:
         volume = read_volume(files.mask)
-        rewritten = _convert_mask(volume, dwi, settings)
+        rewritten = _convert_mask(volume, grid, settings)
         if rewritten is None and _is_4d(files.mask):
             rewritten = volume.data.astype(np.uint8)
-        mask = _put(files.mask, derived / f"{visit.name}_desc-lesion_mask", rewritten, dwi.affine, settings.link)
+        mask = _put(files.mask, derived / f"{visit.stem}_desc-lesion_mask", rewritten, grid.affine, settings.link)
     if files.dseg is not None and labels:
         volume = read_volume(files.dseg)
-        rewritten = onto(volume, dwi, 0).astype(np.uint16) if settings.resample and _off_grid(volume, dwi) else None
-        dseg = _put(files.dseg, derived / f"{visit.name}_dseg", rewritten, dwi.affine, settings.link)
+        rewritten = onto(volume, grid, 0).astype(np.uint16) if settings.resample and _off_grid(volume, grid) else None
+        dseg = _put(files.dseg, derived / f"{visit.stem}_dseg", rewritten, grid.affine, settings.link)
     return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
 
@@ -94,9 +105,9 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
     )
 
 
-def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+def _convert_image(part: str, volume: Volume, grid: Volume, settings: ImportSettings) -> np.ndarray | None:
     """The converted image; None if the file stays as it is."""
-    data = onto(volume, dwi, 1) if settings.resample and _off_grid(volume, dwi) else None
+    data = onto(volume, grid, 1) if settings.resample and _off_grid(volume, grid) else None
     if part == "adc" and settings.convert_adc and (unit := unit_of(brain_median(volume.data))) != UNIT:
         if unit is None:
             known = ", ".join(UNITS)
@@ -105,7 +116,7 @@ def _convert_image(part: str, volume: Volume, dwi: Volume, settings: ImportSetti
     return data
 
 
-def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.ndarray | None:
+def _convert_mask(volume: Volume, grid: Volume, settings: ImportSettings) -> np.ndarray | None:
     """The converted mask, resampled linearly and cut at 0.5 to keep its volume; None if the file stays as it is."""
     label = settings.lesion_label
     if label is not None:
@@ -113,8 +124,8 @@ def _convert_mask(volume: Volume, dwi: Volume, settings: ImportSettings) -> np.n
     elif volume.data.max() not in (0, 1) and np.unique(volume.data).size == 2 and volume.data.min() == 0:
         high = volume.data.max()
         raise FileFault(volume.path, f"holds 0 and {high:g}", f"give --lesion-label {high:g} if that is the lesion")
-    if settings.resample and _off_grid(volume, dwi):
-        return (onto(volume, dwi, 1) >= 0.5).astype(np.uint8)
+    if settings.resample and _off_grid(volume, grid):
+        return (onto(volume, grid, 1) >= 0.5).astype(np.uint8)
     return volume.data.astype(np.uint8) if label is not None else None
 
 

@@ -72,4 +72,6 @@ def test_settings_that_decide_the_content_are_plain():
         "convert_adc": False,
         "resample": False,
         "lesion_label": 2,
+        "channels": None,
     }
+    assert ImportSettings(channels=("DWI", "flair")).plain()["channels"] == ("dwi", "FLAIR")
