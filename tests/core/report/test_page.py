@@ -223,6 +223,15 @@ def test_small_studies_render(build_results: Callable[..., Results], shape: dict
     assert "pictures" not in [attrs["id"] for attrs in outline.all("section")]
 
 
+def test_a_study_of_clinical_cases_only_says_so(build_results: Callable[..., Results], tmp_path: Path) -> None:
+    results = build_results()
+    study = results.study.model_copy(update={"models": []})
+    arms = [arm for arm in results.arms if arm.training == "clinical"]
+    page = write_report(tmp_path, results.model_copy(update={"study": study, "arms": arms})).read_text(encoding="utf-8")
+    assert "Clinical only: no synthetic images were compared." in page
+    assert "elsewhere" in page
+
+
 def test_one_training_is_never_called_a_gain(build_results: Callable[..., Results], tmp_path: Path) -> None:
     page = write_report(tmp_path, build_results(seeds=1)).read_text(encoding="utf-8")
     assert "This study is too small to show a gain or a loss." in page
