@@ -42,6 +42,7 @@ from strokereg.cli.values import (
 )
 @click.option("--fold", type=int, help="Cross-validation fold, from 1; give each its own --out.  [default: split.tsv]")
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
+@click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
@@ -110,7 +111,7 @@ def compare(
     from rich.console import Console
     from rich.markup import escape
 
-    from strokereg.cli.progress import StudyProgress
+    from strokereg.cli.output.progress import StudyProgress
     from strokereg.core.report.table import print_table
     from strokereg.core.study import compare as study
     from strokereg.core.study.file import describe_study, read_study
@@ -148,7 +149,7 @@ def compare(
             command=shlex.join(["strokereg", *sys.argv[1:]]),
         )
         if dry_run:
-            from strokereg.cli.estimate import print_estimate
+            from strokereg.cli.output.estimate import print_estimate
 
             found = study.estimate(**asked, run=run)
         else:

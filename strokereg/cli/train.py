@@ -20,6 +20,10 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set lr=1e-4.")
 @click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
 @click.option("--batch-size", type=int, help="Samples in each step.  [default: 16]")
+@click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights the training starts from.")
+@click.option(
+    "--adapt", is_flag=True, help="With --from: accept other channels or labels; layers that differ start anew."
+)
 @click.option("--cases", type=int, help="Use only the first training cases of the split.  [default: all]")
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--seed", type=int, help="Seed of all random numbers.  [default: 0]")
@@ -66,6 +70,8 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
         dataset=DatasetSettings(**_part(given, DatasetSettings)),
         trainer=trainer,
         cases=given.get("cases"),
+        start=given.get("start"),
+        adapt=given["adapt"],
         fold=given.get("fold"),
         flips=flips,
         workers=given["workers"],
@@ -79,7 +85,7 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
     ) as progress:
         bar = progress.add_task(f"preparing {data.name}", total=None, losses="")
 
-        latest: dict[str, float] = {}
+        latest: dict[str, float] = {}  # keeps the validation Dice between evaluations
 
         def on_step(step: int, losses: dict[str, float]) -> None:
             latest.update(losses)

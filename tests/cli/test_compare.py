@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,16 @@ def test_the_way_of_preparing_is_part_of_a_study(capsys):
 def test_without_models_a_study_is_clinical_only_and_a_smoke_test_has_two(capsys, preset, models):
     assert main(["compare", "--preset", preset, "--print-study"]) == 0
     assert f"models = {models}" in capsys.readouterr().out
+
+
+def test_patience_and_validation_cases_are_part_of_the_study(capsys):
+    asked = ["compare", "--preset", "smoke", "--patience", "3", "--validation-cases", "1", "--print-study"]
+    assert main(asked) == 0
+    study = tomllib.loads(capsys.readouterr().out)
+    assert study["budgets"]["segmenter"]["patience"] == 3
+    assert study["budgets"]["segmenter"]["steps"] == 60
+    assert study["budgets"]["translator"]["patience"] == 0
+    assert study["validation_cases"] == 1
 
 
 def test_a_study_file_that_is_not_there(capsys):

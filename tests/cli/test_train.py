@@ -199,3 +199,21 @@ def test_an_unknown_tracker_shows_before_anything_is_written(small_cohort, tmp_p
     said = " ".join(capsys.readouterr().err.split())
     assert "no tracker is named 'tensorbord' (did you mean tensorboard?)" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_training_starts_from_a_run(small_cohort, tmp_path, capsys):
+    assert main(words("unet", small_cohort, tmp_path / "first")) == 0
+    asked = [*words("unet", small_cohort, tmp_path / "second", "--json"), "--from", str(tmp_path / "first")]
+    capsys.readouterr()
+    assert main(asked) == 0
+    start = json.loads(capsys.readouterr().out)["start"]
+    assert (start["run"], start["cohort"], start["steps"]) == (
+        "first",
+        Record.read(tmp_path / "first").cohort["name"],
+        4,
+    )
+    adc = ["--channels", "dwi,adc", "--from", str(tmp_path / "first")]
+    assert main([*words("unet", small_cohort, tmp_path / "third"), *adc]) == 2
+    assert "this training has dwi, adc; give another run, or --adapt" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "third").exists()
+    assert main([*words("unet", small_cohort, tmp_path / "third"), *adc, "--adapt"]) == 0

@@ -106,6 +106,8 @@ def gather(
 
 def _headline(results: Results, names: Names) -> str:
     """The result in one sentence; it claims no more than the intervals allow."""
+    if not results.study.models:
+        return "Clinical only: no synthetic images were compared."
     compared = [arm for arm in results.arms if arm.contrast]
     verdicts = {names.label(arm): text.verdict(arm.contrast) for arm in compared if arm.contrast}
     if not compared:

@@ -67,10 +67,11 @@ class Study(_Part):
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
         seeds: every arm is trained once with each.
-    validation_cases: number of cases that weights and postprocessing were chosen on.
-    steps: optimiser steps by role; the same for every arm.
-    augment: changes to the default augmentation, by role; a role without changes is left out.
-    spacing: voxel size of the network grid in mm along R, A, S.
+        validation_cases: number of cases that weights and postprocessing were chosen on.
+        start: the run whose weights the segmenters began with, and its cohort; empty for random weights.
+        steps: optimiser steps by role; the same for every arm.
+        augment: changes to the default augmentation, by role; a role without changes is left out.
+        spacing: voxel size of the network grid in mm along R, A, S.
         synthesis_saw: clinical cases that generator and translator were trained on: the arm's own, or all
             training cases as in the paper.
     """
@@ -84,6 +85,7 @@ class Study(_Part):
     cases: list[int]
     seeds: list[int]
     validation_cases: int = 0
+    start: str = ""
     steps: dict[str, int]
     augment: dict[str, dict[str, float]] = {}
     spacing: tuple[float, float, float]
@@ -198,10 +200,10 @@ class Run(_Part):
 
     Attributes:
         folder: name of its run folder in `runs`, for `strokereg export`.
-    steps: number of optimiser steps; 0 for an untrained method.
-    losses: the last logged losses.
-    chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were evaluated.
-    validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases.
+        steps: number of optimiser steps; 0 for an untrained method.
+        losses: the last logged losses.
+        chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were evaluated.
+        validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases.
     """
 
     folder: str = ""

@@ -188,11 +188,16 @@ def limit_sentences(results: Results) -> list[str]:
         lines.append(
             "The generator and the translators were trained on all training cases, not only on those of the arm."
         )
-    if len(study.seeds) > 1 and _shared_translators(results):
+    if len(study.seeds) > 1 and (trained := _seeds_of_translators(results)):
         lines.append(
             "Each translator was trained once for all seeds. The intervals cover variation between trainings of the "
             "segmenter, but not of the translator."
+            if min(map(len, trained)) == 1
+            else "Each translator was trained anew for each seed, so the intervals cover variation between its "
+            "trainings."
         )
+    if study.start:
+        lines.append(f"The segmenters of all arms began with the weights of the run {study.start}.")
     return [*lines, *validation_sentences(results), RULE]
 
 
@@ -210,13 +215,13 @@ def validation_sentences(results: Results) -> list[str]:
     return [sentence]
 
 
-def _shared_translators(results: Results) -> bool:
-    """Whether a translator was trained once for several seeds; untrained ones do not count."""
+def _seeds_of_translators(results: Results) -> list[set[int]]:
+    """The seeds that each translator was trained with; untrained ones do not count."""
     seeds: dict[tuple[str, int], set[int]] = {}
     for run in results.runs:
         if run.role == "translator" and run.steps > 0:
             seeds.setdefault((run.architecture, run.cases), set()).add(run.seed)
-    return any(len(found) == 1 for found in seeds.values())
+    return list(seeds.values())
 
 
 def _numbers(contrast: Contrast) -> str:

@@ -129,6 +129,7 @@ def _study(context: StudyContext) -> Study:
         cases=sorted({arm or len(context.dataset.train) for arm in settings.cases}),
         seeds=list(settings.seeds),
         validation_cases=len(context.dataset.validation),
+        start=f"{context.start.run}, trained on {context.start.cohort}" if context.start else "",
         steps={role: budget.steps for role, budget in settings.budgets.items()},
         augment={role: dict(budget.augment) for role, budget in settings.budgets.items() if budget.augment},
         spacing=settings.spacing,

@@ -18,6 +18,9 @@ from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
 from strokereg.core.train.device import resolve
 from strokereg.core.train.prepared import check_cases
+from strokereg.core.train.record import Start
+from strokereg.core.train.runs import load_start
+from strokereg.core.train.start import read_start
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError
 from strokereg.registry.factory import source_key
@@ -34,6 +37,7 @@ class StudyContext:
         external: cases of another origin that segmenters are evaluated on as well.
         public: anatomies and masks from public folders.
         code: name → key of its class's source.
+        start: the run whose weights the segmenters begin with, if any.
         external_key: key of the contents of the external cases, whose names may be those of the cohort's.
         facts, external_facts: what results say of the two cohorts.
     """
@@ -47,6 +51,7 @@ class StudyContext:
     code: Mapping[str, str]
     facts: CohortFacts
     external_facts: ExternalFacts | None
+    start: Start | None = None
 
     def key_of(self, files: Sequence[CaseFiles]) -> str:
         """A key of the contents of these cases of the cohort, in this order."""
@@ -99,6 +104,7 @@ def make_context(
         tables = {**dict.fromkeys(training, cohort.table), "external": external.table}
         refuse_leaks({**training, "external": external_cases}, tables, cache)
     dataset = _with_validation_cases(dataset, settings.validation_cases)
+    start = _start(settings, dataset) if settings.start else None
     public = gather_public(
         settings.anatomies, settings.mask_library, cohort, dataset.table, dataset.preparation, cache, on_progress
     )
@@ -135,7 +141,19 @@ def make_context(
             simulated=external.simulated,
             cases=len(external_cases),
         ),
+        start=start,
     )
+
+
+def _start(settings: StudySettings, dataset: PreparedDataset) -> Start:
+    """The weights that all segmenters begin with. They fit the one segmenter, which is built with them here."""
+    assert settings.start
+    if len(settings.segmenters) != 1:
+        raise InputError(f"--from {settings.start}: a study that starts from a run trains one segmenter; name it alone")
+    [name] = settings.segmenters
+    start = read_start(settings.start, name, dataset.preparation.channels, dataset.table.names, dataset.facts)
+    load_start(build(name, dataset.problem, settings.options.get(name, {})), start)
+    return start
 
 
 def _with_validation_cases(dataset: PreparedDataset, count: int) -> PreparedDataset:

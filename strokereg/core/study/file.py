@@ -25,7 +25,7 @@ from strokereg.core.study.settings import (
 )
 from strokereg.registry.errors import InputError, did_you_mean, first_line
 
-PATHS = ("data", "external", "anatomies", "mask_library")
+PATHS = ("data", "external", "anatomies", "mask_library", "start")
 
 
 def read_study(path: Path | str) -> dict[str, Any]:

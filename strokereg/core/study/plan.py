@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
@@ -220,6 +221,7 @@ def record_of(context: StudyContext, task: Task) -> Record:
             deterministic=context.settings.deterministic,
             threads=context.settings.threads,
         ).model_dump(),
+        start=context.start if task.kind is TaskKind.SEGMENTER else None,
     )
 
 
@@ -338,6 +340,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     record = record_of(context, draft)
     # Of the cohort only the cases that are trained on count: another test case makes no other training.
     unused: dict[str, Any] = {"validation": True, "trainer": {"checkpoint_seconds"}}
+    unused["start"] = {"path", "run"}
     unused["cohort"] = {"path", "name", "key", "fold"}
     described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
@@ -351,6 +354,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         context.key_of(context.dataset.test_files),
         context.external_key,
         str(context.settings.flips),
+        ",".join(CaseMetrics.model_fields),  # a new metric is measured in finished trainings, too
     ]
     return plan.add(replace(draft, key=digest([*content, data.share]), evaluated=digest(parts)))
 
@@ -367,7 +371,8 @@ def cost_of(context: StudyContext, task: Task) -> str:
         case TaskKind.QUALITY:
             about += [task.cases, settings.synthetic_cases, evaluated]
         case TaskKind.SEGMENTER:
-            about += [settings.budgets[task.kind].batch_size, settings.flips, evaluated]
+            budget = settings.budgets[task.kind]
+            about += [budget.batch_size, settings.flips, evaluated, budget.evaluations, budget.patience]
         case _:
             about += [settings.budgets[task.kind].batch_size]
     return digest(about)[:16]

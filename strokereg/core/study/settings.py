@@ -70,6 +70,7 @@ class StudySettings(Options):
         validation_cases: number of validation cases that choose weights and postprocessing, the first of the split; 0
             stands for all.
         seeds: one training of every arm for each.
+        start: run whose weights the segmenters of all arms begin with; None for random ones.
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts; None for dwi, or for the only contrast of the cohort.
         spacing: network grid in mm along R, A, S.
@@ -83,7 +84,8 @@ class StudySettings(Options):
             `mask-library` as the only generator there are no others.
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
-        fresh_translators: train generator and translators anew for every seed; otherwise the first seed's serve all.
+        fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
+            otherwise the first seed's serve all.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
         quality: measure every synthetic database: image_quality to real images, and whether it copies training images.
         budgets: steps, batch size and changes of augmentation a role.
@@ -99,6 +101,7 @@ class StudySettings(Options):
     cases: tuple[int, ...] = Field(default=(10,), min_length=1)
     validation_cases: int = Field(default=0, ge=0)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    start: Path | None = None
     headroom: bool = True
     channels: Channels | None = None
     spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = DEFAULT_SPACING
@@ -112,7 +115,7 @@ class StudySettings(Options):
     mask_library: Path | None = None
     flips: bool = False
     synthetic_cases: int = Field(default=40, ge=1)
-    fresh_translators: bool = False
+    fresh_translators: bool = True
     all_for_synthesis: bool = False
     quality: bool = True
     budgets: dict[str, Budget]
@@ -178,7 +181,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seeds": (0, 1, 2, 3, 4),
         "spacing": (2.0, 2.0, 2.0),
         "synthetic_cases": 400,
-        "fresh_translators": True,
         "budgets": {
             "generator": {"steps": 20000, "batch_size": 32},
             "translator": {"steps": 20000, "batch_size": 16},

@@ -23,6 +23,26 @@ HISTORY, CHECKPOINT = "history.csv", "checkpoint.safetensors"
 PREVIOUS = "checkpoint-previous.safetensors"  # used where the last one is damaged
 
 
+class Start(BaseModel):
+    """The run whose weights a training began with.
+
+    Attributes:
+        path, run: its folder, and the name of that.
+        weights: digest of its weights.
+        cohort, steps: what it was trained on, and for how many steps.
+        adapt: layers of another shape began anew.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    run: str
+    weights: str
+    cohort: str = ""
+    steps: int = 0
+    adapt: bool = False
+
+
 class Record(BaseModel):
     """The content of `run.json`.
 
@@ -34,6 +54,7 @@ class Record(BaseModel):
         cohort: name and content key of the cohort, whether it is simulated, and the fold if any.
         validation: names of the cases that weights and postprocessing were chosen on; no weight was trained on them.
         trainer: the trainer's settings.
+        start: the run whose weights it began with; None for random ones.
         postprocessing: of a segmenter, chosen on the validation cases.
         chosen_step: of a segmenter, the step whose averaged weights had the best validation Dice and were delivered.
         validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases, with postprocessing, on the grids
@@ -57,6 +78,7 @@ class Record(BaseModel):
     cohort: dict[str, Any] = {}
     validation: tuple[str, ...] = ()
     trainer: dict[str, Any] = {}
+    start: Start | None = None
     postprocessing: Postprocessing | None = None
     chosen_step: int | None = None
     validation_dice: float | None = None

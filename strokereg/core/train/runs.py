@@ -24,7 +24,8 @@ from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.checkpoint import is_complete
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
-from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record
+from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record, Start
+from strokereg.core.train.start import digest_of
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
@@ -71,7 +72,10 @@ def train_run(
         own_file(folder, name)
     states = [own_file(folder, name) for name in (WEIGHTS, CHECKPOINT, PREVIOUS)]
     begun = any(map(is_complete, states))
-    model = build(record.architecture, record.problem, _rebuilt(record.options) if begun else record.options)
+    known = begun or record.start is not None
+    model = build(record.architecture, record.problem, _rebuilt(record.options) if known else record.options)
+    if record.start and not begun:
+        load_start(model, record.start)
     make_folder(folder)
     group = join_process_group(settings.device)
     if not group.is_main:
@@ -169,22 +173,46 @@ def load_weights(model: nn.Module, run: Path | str) -> None:
     path = own_file(Path(run), WEIGHTS)
     if not path.is_file():
         raise DamagedWeights(f"{path}: no such file; {_AGAIN}")
+    # Every name was compared, or left out on purpose.
+    model.load_state_dict(_read_weights(model, path), strict=False)
+
+
+def load_start(model: nn.Module, start: Start) -> None:
+    """Load the weights that a training begins with.
+
+    Raises:
+        InputError: the weights have changed since `start` was read, are damaged, or do not fit; with `start.adapt`,
+            shapes may differ, but not names, and at least half of the values must fit.
+    """
+    path = own_file(Path(start.path), WEIGHTS)
+    if not path.is_file() or digest_of(path) != start.weights:
+        raise InputError(f"{path}: has changed or is gone since the training was planned; start it again")
+    found = _read_weights(model, path, start.adapt)
+    wanted = delivered_weights(model)
+    if 2 * sum(value.numel() for value in found.values()) < sum(value.numel() for value in wanted.values()):
+        raise InputError(f"{path}: fewer than half of its weights fit the network; use the options of that run")
+    model.load_state_dict(found, strict=False)
+
+
+def _read_weights(model: nn.Module, path: Path, skip_shapes: bool = False) -> dict[str, torch.Tensor]:
+    """The weights of a file, all of which fit the network; with `skip_shapes` without those of another shape."""
     wanted = {name: tuple(tensor.shape) for name, tensor in delivered_weights(model).items()}
     try:
         with safe_open(path, framework="pt") as file:
             # Shapes are read from the header first, so weights that are too large are refused without being loaded.
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             for name in sorted(wanted.keys() | shapes.keys()):
+                if skip_shapes and name in wanted and name in shapes:
+                    continue
                 if wanted.get(name) != shapes.get(name):
                     fault = f"{name} is {shapes.get(name, 'missing')} in the file"
                     raise InputError(
                         f"{path}: does not fit the network ({fault} and {wanted.get(name, 'missing')} in the network); "
                         "install the version that trained it"
                     )
-            found = {name: file.get_tensor(name) for name in shapes}
+            return {name: file.get_tensor(name) for name in shapes if shapes[name] == wanted[name]}
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: the file is too large to be mapped
         raise DamagedWeights(f"{path}: damaged weights ({error}); {_AGAIN}") from error
-    model.load_state_dict(found, strict=False)  # every name was compared above
 
 
 def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,8 +245,11 @@ def _identity(record: Record) -> dict[str, Any]:
             "versions": True,
             "cohort": {"path", "name"},
             "trainer": {"checkpoint_seconds"},
+            "start": {"path", "run"},
         },
     )
+    if record.role is not Role.SEGMENTER:  # which chooses its weights on them
+        del identity["validation"]
     if "device" in identity["trainer"]:
         identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
     return identity

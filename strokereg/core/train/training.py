@@ -17,6 +17,7 @@ from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import train_run
 from strokereg.core.train.sampler import Prefetcher, sampler_of
+from strokereg.core.train.start import read_start
 from strokereg.core.train.tracking import open_tracking
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.core.train.validation import Validator, choose_postprocessing
@@ -35,6 +36,8 @@ class TrainingSettings(Options):
         dataset: contrasts, network grid and dimensions; see `core.train.dataset.DatasetSettings`.
         trainer: steps, batch size, seed, device …; see `core.train.trainer.TrainerSettings`.
         cases: number of training cases, the first of the split; None for all.
+        start: run whose weights the training begins with; None for random ones.
+        adapt: accept a start with other channels or labels, and start layers of another shape anew.
         fold: fold of a cross-validation, counted from 1; None for `split.tsv`.
         flips: evaluate a segmenter on the mean over each image and its left-right mirror image.
         workers: threads that prefetch batches (does not affect results).
@@ -45,6 +48,8 @@ class TrainingSettings(Options):
     dataset: DatasetSettings = DatasetSettings()
     trainer: TrainerSettings = TrainerSettings()
     cases: int | None = None
+    start: Path | None = None
+    adapt: bool = False
     fold: int | None = None
     flips: bool = False
     workers: int = Field(default=1, ge=0)
@@ -110,6 +115,10 @@ def train(
     folder = Path(out) if out else Path("runs") / name.replace(":", ".")
     device, precision = resolve(settings.trainer.device, settings.trainer.precision)
     trainer = settings.trainer.model_copy(update={"device": device, "precision": precision})
+    start = None
+    if settings.start is not None:
+        preparation, table = dataset.preparation, dataset.table
+        start = read_start(settings.start, name, preparation.channels, table.names, dataset.facts, settings.adapt)
     record = Record(
         architecture=name,
         role=spec.role,
@@ -123,6 +132,7 @@ def train(
         cohort={**dataset.facts, "training_cases": cases},
         validation=tuple(case.name for case in dataset.validation_files),
         trainer=trainer.model_dump(),
+        start=start,
     )
     is_main = join_process_group(settings.trainer.device).is_main
     tracking = open_tracking(settings.track if is_main else (), folder, callbacks.on_warning)

@@ -95,7 +95,7 @@ class Validator:
         """Mean Dice (0 … 1) over the cases at the best of `THRESHOLDS`; two empty masks give 1."""
         scores = []
         for case in self.cases:
-            probability, truth = predict(model, np.asarray(case.image), self.size, self.flips), case.mask
+            probability, truth = predict(model, np.array(case.image), self.size, self.flips), case.mask
             both = [(int((probability >= t).sum()), int((probability[truth] >= t).sum())) for t in THRESHOLDS]
             real = int(truth.sum())
             scores.append([2.0 * hits / (found + real) if found + real else 1.0 for found, hits in both])

@@ -102,7 +102,11 @@ def test_every_section_is_there(whole: Path, results: Results) -> None:
     assert {attrs["href"] for attrs in outline.all("a")} == {f"#{name}" for name in sections}
     for arm in results.arms:
         assert arm.name in page
-    for words in ("Simulated cohort: these are not clinical numbers", "A gain is reported only if", "Headroom"):
+    for words in (
+        "Simulated cohort: these are not clinical numbers",
+        "A gain is reported only if its 95 % interval is above 0",
+        "Headroom",
+    ):
         assert words in page
     assert results.provenance.command in page
     assert "12 min 2 s of computing in 2 tasks" in page
@@ -217,6 +221,15 @@ def test_small_studies_render(build_results: Callable[..., Results], shape: dict
     assert "nan" not in re.sub(r"became NaN", "", re.sub(r"<style>.*?</style>", "", page, flags=re.S)).lower()
     assert len(outline.all("svg")) >= 6
     assert "pictures" not in [attrs["id"] for attrs in outline.all("section")]
+
+
+def test_a_study_of_clinical_cases_only_says_so(build_results: Callable[..., Results], tmp_path: Path) -> None:
+    results = build_results()
+    study = results.study.model_copy(update={"models": []})
+    arms = [arm for arm in results.arms if arm.training == "clinical"]
+    page = write_report(tmp_path, results.model_copy(update={"study": study, "arms": arms})).read_text(encoding="utf-8")
+    assert "Clinical only: no synthetic images were compared." in page
+    assert "elsewhere" in page
 
 
 def test_one_training_is_never_called_a_gain(build_results: Callable[..., Results], tmp_path: Path) -> None:

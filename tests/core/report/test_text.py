@@ -37,6 +37,30 @@ def test_an_interval_with_zero_is_no_gain() -> None:
     assert sentence.endswith("includes 0: no gain is shown.")
 
 
+def test_an_interval_above_zero_with_a_large_p_is_no_gain(results: Results) -> None:
+    """The interval is not adjusted for the number of arms, and p is."""
+    contrast = found(low=0.0004, p=0.04, adjusted_p=0.36)
+    assert text.verdict(contrast) == "not significant"
+    sentence = text.arm_sentence(arm(contrast, 0.43))
+    assert sentence is not None
+    assert sentence.endswith("adjusted p 0.36; the adjusted p is not below 0.05, so this is not called a gain.")
+    assert text.share(arm(contrast, 0.43)) is None
+    assert text.verdict(found(difference=-0.03, low=-0.05, high=-0.01, adjusted_p=0.05)) == "not significant"
+
+
+def test_an_interval_without_a_p_is_no_gain() -> None:
+    assert text.verdict(found(p=None, adjusted_p=None)) == "not significant"
+
+
+def test_the_chosen_steps_of_the_segmenters(results: Results) -> None:
+    assert text.validation_sentences(results) == []
+    chosen = [run.model_copy(update={"chosen_step": step}) for run in results.runs for step in (100, 400, 2000)]
+    study = results.study.model_copy(update={"validation_cases": 6})
+    (sentence,) = text.validation_sentences(results.model_copy(update={"runs": chosen, "study": study}))
+    assert "best evaluation on 6 validation cases" in sentence
+    assert "step 400 of 2,000 in the median (100 to 2,000)" in sentence
+
+
 def test_one_training_is_no_gain() -> None:
     sentence = text.arm_sentence(arm(found(over="cases", p=None, adjusted_p=None, seeds=1)))
     assert sentence is not None
@@ -119,7 +143,9 @@ def test_limits_of_the_intervals_are_reported(results: Results, build_results: C
     said = "Each translator was trained once for all seeds"
     assert said in " ".join(text.limit_sentences(results))
     again = [run.model_copy(update={"seed": seed}) for run in results.runs for seed in range(5)]
-    assert said not in " ".join(text.limit_sentences(results.model_copy(update={"runs": again})))
+    limits = " ".join(text.limit_sentences(results.model_copy(update={"runs": again})))
+    assert said not in limits
+    assert "Each translator was trained anew for each seed" in limits
     untrained = [run.model_copy(update={"steps": 0}) for run in results.runs]
     assert said not in " ".join(text.limit_sentences(results.model_copy(update={"runs": untrained})))
     assert said not in " ".join(text.limit_sentences(build_results(seeds=1)))

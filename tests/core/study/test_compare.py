@@ -14,8 +14,31 @@ from strokereg.core.study.context import make_context
 from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.settings import study_settings
+from strokereg.core.train.record import Record
+from strokereg.core.train.tracking import VALIDATION_DICE, series
 from strokereg.registry.catalogue import forget
 from strokereg.registry.local import FILES
+
+
+@pytest.mark.slow
+def test_without_models_a_study_is_clinical_only_with_an_external_cohort_too(small_cohort, phantom, tmp_path):
+    budgets = {"segmenter": {"steps": 6, "evaluations": 3, "patience": 1}}
+    settings = study_settings("smoke", models=(), budgets=budgets)
+    context = make_context(settings, open_cohort(small_cohort), tmp_path / "runs", open_cohort(phantom))
+    finished = run_study(context, tmp_path / "out", LocalExecutor(1), NoCallbacks(), "test")
+    (arm,) = finished.results.arms
+    assert arm.name == "clinical only"
+    assert (len(arm.seeds[0].cases), len(arm.seeds[0].external)) == (3, 3)
+    (run,) = finished.results.runs
+    assert run.chosen_step in (2, 4, 6)
+    assert 0 <= run.validation_dice <= 1
+    record = Record.read(tmp_path / "runs" / run.folder)
+    assert (record.chosen_step, record.validation_dice) == (run.chosen_step, run.validation_dice)
+    curve = series(tmp_path / "runs" / run.folder / "history.csv")[VALIDATION_DICE]
+    assert [step for step, _ in curve][-1] == run.steps
+    page = finished.report.read_text()
+    assert "best evaluation on 1 validation case" in page
+    assert "validation Dice" in page
 
 
 @pytest.mark.slow

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.split import Split
 from strokereg.core.simulate import Simulation, simulate_cohort
 from strokereg.core.study.context import make_context
+from strokereg.core.study.plan import TaskKind, make_plan, record_of
 from strokereg.core.study.settings import complete_settings
+from strokereg.core.train.record import Record
 from strokereg.registry.errors import InputError
 
 
@@ -33,3 +38,46 @@ def test_an_external_cohort_is_simulated_or_real_as_its_own_description_says(con
 def test_a_case_of_the_cohort_cannot_be_external(context_with, small_cohort):
     with pytest.raises(InputError, match=r"has the same image as .* of the training cases"):
         context_with(small_cohort)
+
+
+def test_a_study_can_use_fewer_validation_cases(small_cohort, tmp_path):
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    split = open_cohort(root).split
+    Split(split.train[2:], (*split.val, *split.train[:2]), split.test).write(root / "split.tsv")
+
+    def context(count):
+        settings = complete_settings((), root, "smoke", validation_cases=count)
+        return make_context(settings, open_cohort(root), tmp_path / "store")
+
+    every, two = context(0), context(2)
+    assert len(every.dataset.validation) == 3
+    assert two.dataset.validation_files == every.dataset.validation_files[:2]
+    assert [case.name for case in two.dataset.validation] == [files.name for files in two.dataset.validation_files]
+    keys = [[task.key for task in make_plan(made).tasks.values()] for made in (every, two)]
+    assert not set(keys[0]) & set(keys[1])  # they choose the weights
+    with pytest.raises(InputError, match="--validation-cases 4: there are 3; ask for that many at most"):
+        context(4)
+
+
+def test_a_negative_number_of_validation_cases_is_refused(small_cohort):
+    with pytest.raises(InputError, match="validation_cases=-1"):
+        complete_settings((), small_cohort, "smoke", validation_cases=-1)
+
+
+def test_all_segmenters_of_a_study_start_from_a_run(small_cohort, unet_run, tmp_path):
+    def context(**changes):
+        options = {"unet": {"widths": Record.read(unet_run).options["widths"]}}
+        changes = {"options": options} | changes
+        settings = complete_settings(("carvemix",), small_cohort, "smoke", **changes)
+        return make_context(settings, open_cohort(small_cohort), tmp_path / "store")
+
+    def segmenters(made):
+        return [task for task in make_plan(made).tasks.values() if task.kind is TaskKind.SEGMENTER]
+
+    usual, begun = context(), context(start=unet_run)
+    assert {record_of(begun, task).start.run for task in segmenters(begun)} == {unet_run.name}
+    assert not {task.key for task in segmenters(usual)} & {task.key for task in segmenters(begun)}
+    with pytest.raises(InputError, match="trains one segmenter"):
+        context(start=unet_run, segmenters=("unet", "dynunet"))
+    with pytest.raises(InputError, match="is a run of unet, not of dynunet"):
+        context(start=unet_run, segmenters=("dynunet",), options={})

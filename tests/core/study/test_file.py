@@ -90,15 +90,6 @@ def test_a_file_that_is_not_there_is_named():
         read_study("nowhere.toml")
 
 
-def test_a_simulated_cohort_is_a_name_and_not_a_folder(write, tmp_path):
-    printed = describe_study(("carvemix",), "simulated", "smoke")
-    assert 'data = "simulated"' in printed
-    kept = read_study(write(printed))
-    assert kept["data"] == "simulated"
-    assert describe_study(**kept) == printed
-    assert "data =" not in describe_study(("carvemix",), None, "smoke")
-
-
 @pytest.mark.parametrize("value", ["true", "[[1]]", "3"])
 def test_a_preset_of_another_kind_is_one_sentence(write, value):
     with pytest.raises(InputError, match=r"study\.toml: preset = .*; give its name in quotes"):
@@ -109,3 +100,12 @@ def test_a_preset_of_another_kind_is_one_sentence(write, value):
 def test_a_value_that_no_parser_takes_is_one_sentence(write, value):
     with pytest.raises(InputError, match=r"study\.toml: not TOML"):
         read_study(write(f"cases = {value}\n"))
+
+
+def test_a_simulated_cohort_is_a_name_and_not_a_folder(write, tmp_path):
+    printed = describe_study(("carvemix",), "simulated", "smoke")
+    assert 'data = "simulated"' in printed
+    kept = read_study(write(printed))
+    assert kept["data"] == "simulated"
+    assert describe_study(**kept) == printed
+    assert "data =" not in describe_study(("carvemix",), None, "smoke")

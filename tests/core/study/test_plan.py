@@ -74,7 +74,7 @@ def kinds(plan):
 
 
 def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
-    plan = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True))
+    plan = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), headroom=True, fresh_translators=False))
     assert [(arm.settings.training, arm.settings.model, arm.cases) for arm in plan.arms] == [
         ("clinical", None, 3),
         ("synthetic", "pix2pix", 3),
@@ -96,8 +96,10 @@ def test_the_plan_shares_what_is_the_same(small_cohort, tmp_path):
 
 
 def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
-    fresh = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=True))
+    fresh = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1)))
     assert kinds(fresh).count("translator") == 4
+    shared = make_plan(context_of(small_cohort, tmp_path, seeds=(0, 1), fresh_translators=False))
+    assert kinds(shared).count("translator") == 2
     loose = make_plan(context_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
@@ -119,7 +121,7 @@ def test_another_augmentation_makes_other_trainings_of_that_role_alone(small_coh
 
 
 def test_a_mixer_needs_neither_generator_nor_translator(small_cohort, tmp_path):
-    changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True}
+    changes = {"models": ("carvemix",), "seeds": (0, 1), "all_for_synthesis": True, "fresh_translators": False}
     plan = make_plan(context_of(small_cohort, tmp_path, **changes))
     assert kinds(plan) == ["database"] + ["segmenter"] * 6
     [mixture] = [task for task in plan.tasks.values() if task.kind == "database"]

@@ -44,7 +44,7 @@ def test_beside_a_gpu_batches_are_drawn_ahead(small_cohort, tmp_path, small_cont
     class Trained(Exception):
         pass
 
-    def train(folder, record, draw, on_step):
+    def train(folder, record, draw, on_step, validator):
         draw(0, "cpu", 0.0)
         raise Trained
 

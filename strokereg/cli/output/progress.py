@@ -47,6 +47,7 @@ class StudyProgress:
         )
         self.total = self.progress.add_task("study", total=None, losses="")
         self.bars: dict[str, object] = {}
+        self.latest: dict[str, dict[str, float]] = {}
         self.count = self.done = 0
 
     def __enter__(self) -> StudyProgress:
@@ -72,7 +73,9 @@ class StudyProgress:
 
     def step(self, task: Task, step: int, total: int, losses: dict[str, float]) -> None:
         """Show a step of a task."""
-        shown = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in losses.items())
+        latest = self.latest.setdefault(task.key, {})  # keeps the validation Dice between evaluations
+        latest.update(losses)
+        shown = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in latest.items())
         if task.key not in self.bars:
             self.bars[task.key] = self.progress.add_task(task.title, total=total, losses="")
         self.progress.update(self.bars[task.key], completed=step, losses=shown)  # type: ignore[arg-type]
