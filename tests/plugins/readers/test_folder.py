@@ -26,3 +26,11 @@ def test_subjects_of_a_folder_are_found_by_name(touch):
     visits, left_out = name_visits(source.cases)
     assert [visit.name for visit in visits] == ["sub-p07_ses-early", "sub-p07_ses-late"]
     assert left_out == {}
+
+
+def test_the_suffix_of_a_file_name_is_the_contrast(touch):
+    root = touch("a_flair.nii.gz", "b_flair.nii.gz", "c.nii.gz")
+    _, source = read_source(root, "folder", {"images": "*_flair.nii.gz"})
+    assert [list(case.images) for case in source.cases] == [["FLAIR"], ["FLAIR"]]
+    _, source = read_source(root, "folder", {"images": "c*.nii.gz"})
+    assert [list(case.images) for case in source.cases] == [["dwi"]]
