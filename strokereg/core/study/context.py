@@ -151,7 +151,7 @@ def _start(settings: StudySettings, dataset: PreparedDataset) -> Start:
     if len(settings.segmenters) != 1:
         raise InputError(f"--from {settings.start}: a study that starts from a run trains one segmenter; name it alone")
     [name] = settings.segmenters
-    start = read_start(settings.start, name, settings.channels, dataset.table.names, dataset.facts)
+    start = read_start(settings.start, name, dataset.preparation.channels, dataset.table.names, dataset.facts)
     load_start(build(name, dataset.problem, settings.options.get(name, {})), start)
     return start
 
