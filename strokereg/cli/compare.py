@@ -111,7 +111,7 @@ def compare(
     from rich.console import Console
     from rich.markup import escape
 
-    from strokereg.cli.progress import StudyProgress
+    from strokereg.cli.output.progress import StudyProgress
     from strokereg.core.report.table import print_table
     from strokereg.core.study import compare as study
     from strokereg.core.study.file import describe_study, read_study
@@ -149,7 +149,7 @@ def compare(
             command=shlex.join(["strokereg", *sys.argv[1:]]),
         )
         if dry_run:
-            from strokereg.cli.estimate import print_estimate
+            from strokereg.cli.output.estimate import print_estimate
 
             found = study.estimate(**asked, run=run)
         else:

@@ -40,7 +40,7 @@ def headroom(
     """
     from rich.console import Console
 
-    from strokereg.cli.progress import StudyProgress
+    from strokereg.cli.output.progress import StudyProgress
     from strokereg.core.report.text import interval, signed
     from strokereg.core.study.compare import RunOptions
     from strokereg.core.study.file import read_study

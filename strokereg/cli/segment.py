@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.findings import Findings
+from strokereg.cli.output.findings import Findings
 from strokereg.cli.values import Pairs, counted
 
 _FILE = click.Path(path_type=Path)

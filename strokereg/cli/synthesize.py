@@ -70,7 +70,7 @@ def synthesize(
 def _translate(
     ctx: click.Context, model: Path, places: list[Path], out: Path, seed: int, asked: dict[str, Any]
 ) -> None:
-    from strokereg.cli.findings import Findings
+    from strokereg.cli.output.findings import Findings
     from strokereg.export.runtime.translator import TranslateSettings, translate
 
     findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))
@@ -80,7 +80,7 @@ def _translate(
 
 
 def _synthesize(out: Path, seed: int, device: str, asked: dict[str, Any]) -> None:
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.train.device import choose_device
 
     chosen = str(choose_device(device))

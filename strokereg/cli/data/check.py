@@ -25,7 +25,7 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
     COHORT may also be a folder that 'strokereg data import' can read. Errors would stop a training, and the exit code
     is then 1. It is 0 if there are only warnings.
     """
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.cohort.checks.check import check_data
     from strokereg.core.cohort.checks.sheet import draw_cases
     from strokereg.core.cohort.open import find_source

@@ -57,7 +57,7 @@ def import_(
     The layout is recognised ('strokereg data readers' lists the known ones). Each case is checked. Faulty cases are
     left out and listed at the end, and the command exits 1. A second call imports the cases that are missing.
     """
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.cohort.importing.run import import_data
     from strokereg.core.cohort.importing.transfer import ImportSettings
 

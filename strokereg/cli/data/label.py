@@ -41,7 +41,7 @@ def label(
     Cases without a map get one, from their first image and, with DWI, the ADC. The maps go to derivatives/tissues, with
     sheet.png for checking them by eye. A second call labels the missing cases.
     """
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.tissue.cohort import Labelling, label_cohort
 
     with counting("labelling") as on_progress:

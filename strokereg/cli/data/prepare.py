@@ -38,7 +38,7 @@ def prepare(
     options use the prepared cases, which stay in the cache. An interrupted call can be repeated: no case is prepared
     twice. Several calls at the same time are safe.
     """
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.cohort.cohort import open_cohort
     from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 

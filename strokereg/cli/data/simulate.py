@@ -42,7 +42,7 @@ def simulate(
     The cohort has DWI, ADC and label maps, computed from anatomy, lesion and diffusion physics. A second call makes
     only the cases that are missing.
     """
-    from strokereg.cli.progress import counting
+    from strokereg.cli.output.progress import counting
     from strokereg.core.simulate import Simulation, simulate_cohort
     from strokereg.core.simulate.folder import summarise
 

@@ -59,7 +59,7 @@ def translator(
     """
     from rich.console import Console
 
-    from strokereg.cli.progress import StudyProgress
+    from strokereg.cli.output.progress import StudyProgress
     from strokereg.core.study.compare import RunOptions
     from strokereg.core.study.settings import split_options
     from strokereg.core.study.translators import OUT, evaluate_translators

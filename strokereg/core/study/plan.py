@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
@@ -353,6 +354,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         context.key_of(context.dataset.test_files),
         context.external_key,
         str(context.settings.flips),
+        ",".join(CaseMetrics.model_fields),  # a new metric is measured in finished trainings, too
     ]
     return plan.add(replace(draft, key=digest([*content, data.share]), evaluated=digest(parts)))
 
