@@ -210,16 +210,16 @@ def broken_json(root):
 
 def nameless(root):
     return touch(
-        root, "dataset.json", "imagesTr/a_0000.nii.gz", dataset_json=dataset(channel_names={"0": "T1", "1": "T2"})
+        root, "dataset.json", "imagesTr/a_0000.nii.gz", dataset_json=dataset(channel_names={"0": "a", "1": "b"})
     )
 
 
 FAULTS = {
-    "no reader knows this layout; installed are: atlas, .*--images": (lambda r: touch(r, "x.nii.gz"), None, {}),
+    "no reader knows this layout; installed are: atlas, bids, .*--images": (lambda r: touch(r, "x.nii.gz"), None, {}),
     r"no reader is named 'isles2' \(did you mean isles24 or isles22": (isles22, "isles2", {}),
     "the reader nnunet finds no case|not valid JSON": (isles22, "nnunet", {}),
     r"dataset\.json: not valid JSON": (broken_json, None, {}),
-    r"its channels are 0 T1, 1 T2; choose the DWI with --set dwi=NUMBER": (nameless, None, {}),
+    r"its channels are 0 a, 1 b; choose the DWI with --set dwi=NUMBER": (nameless, None, {}),
     r"reader isles22 has no option 'dwi'": (isles22, "isles22", {"dwi": "1"}),
     "give a pattern for the names of the images": (isles22, "folder", {}),
     r"--images dwi\.nii: has no \*": (isles22, "folder", {"images": "dwi.nii"}),

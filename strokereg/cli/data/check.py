@@ -16,7 +16,7 @@ from strokereg.registry.errors import RunFailed
 @click.option(
     "--sheet",
     type=click.Path(path_type=Path),
-    help="Draw the slice with the largest lesion of each case into this PNG.",
+    help="Draw the slice with the largest lesion of each case into this PNG, and -2, -3 … for more than 60 cases.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON on stdout.")
 def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
@@ -33,8 +33,8 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
     with counting("checking") as on_case:
         checked = check_data(cohort, on_case)
     if sheet is not None:
-        draw_cases(find_source(cohort).cases, sheet)
-        click.echo(f"Sheet: {sheet}", err=True)
+        for page in draw_cases(find_source(cohort).cases, sheet):
+            click.echo(f"Sheet: {page}", err=True)
     errors = counted(len(checked.errors), "error")
     if as_json:
         click.echo(json.dumps(checked.plain(), indent=2, ensure_ascii=False))

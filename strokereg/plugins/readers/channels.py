@@ -1,4 +1,4 @@
-"""Find the channels of DWI and ADC in a data set: by option, by name, or because there is only one."""
+"""Find the contrasts of the channels of a data set: by option, by name, or DWI because there is only one channel."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from strokereg.core.scan.contrasts import in_order
 from strokereg.core.storage.files import parse_json
 from strokereg.registry.errors import FileFault, InputError
 from strokereg.registry.options import Options
 
 DATASET = "dataset.json"
 _NAMES = {
-    "adc": re.compile(r"\badc\b|diffusion coeff", re.IGNORECASE),
     "dwi": re.compile("dwi|trace|b.?1000", re.IGNORECASE),
+    "FLAIR": re.compile("flair", re.IGNORECASE),
+    "T1w": re.compile(r"^t1w?\b", re.IGNORECASE),
+    "T2w": re.compile(r"^t2w?\b(?!.*flair)", re.IGNORECASE),
+    "adc": re.compile(r"\badc\b|diffusion coeff", re.IGNORECASE),
 }
 
 
@@ -46,10 +50,10 @@ def read_dataset(root: Path) -> dict[str, Any]:
 
 
 def channels_of(root: Path, dataset: Mapping[str, Any], options: ChannelOptions) -> dict[str, int]:
-    """`dwi` and, if there is one, `adc` → number of the channel.
+    """Contrast → number of the channel, the contrast that defines the grid first. Other channels are left out.
 
     Raises:
-        InputError: there are several channels, and the DWI is not known.
+        InputError: there are several channels, and none is known to be an image.
     """
     listed = dataset.get("channel_names") or dataset.get("modality") or {}
     names = {int(number): str(name) for number, name in listed.items() if str(number).isdigit()}
@@ -58,9 +62,9 @@ def channels_of(root: Path, dataset: Mapping[str, Any], options: ChannelOptions)
         fitting = [number for number, name in names.items() if expression.search(name)]
         if fitting:
             chosen.setdefault(kind, fitting[0])
-    if "dwi" not in chosen and len(names) <= 1:
+    if not chosen and len(names) <= 1:
         chosen["dwi"] = next(iter(names), 0)
-    if "dwi" not in chosen:
+    if not chosen.keys() - {"adc"}:
         listed = ", ".join(f"{number} {name}" for number, name in sorted(names.items()))
         raise InputError(f"{root / DATASET}: its channels are {listed}; choose the DWI with --set dwi=NUMBER")
-    return chosen
+    return {kind: chosen[kind] for kind in in_order(chosen)}

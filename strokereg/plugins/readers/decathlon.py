@@ -32,7 +32,7 @@ class DecathlonReader:
         """List the training cases.
 
         Raises:
-            InputError: `dataset.json` is damaged, or the channel of the DWI is not known.
+            InputError: `dataset.json` is damaged, or no channel is known to be an image.
         """
         dataset = read_dataset(root)
         channels = channels_of(root, dataset, self.options)
@@ -43,7 +43,7 @@ class DecathlonReader:
             if not image.exists():
                 left_out[name] = f"{image} is listed in {DATASET}, but does not exist; download it"
                 continue
-            images = dict.fromkeys(channels, image) if several else {"dwi": image}
+            images = dict.fromkeys(channels, image) if several else {next(iter(channels)): image}
             volumes = channels if several else {}
             cases.append(CaseFiles(name, name, images, label if label and label.exists() else None, volumes=volumes))
         return Source(cases, left_out=left_out)

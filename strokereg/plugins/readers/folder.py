@@ -12,6 +12,7 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.contrasts import contrast_of
 from strokereg.core.scan.nifti import ending_of, without_ending
 from strokereg.plugins.readers.names import parse_name
 from strokereg.registry.errors import InputError
@@ -28,7 +29,7 @@ class FolderReader:
         """Patterns with at least one `*`.
 
         Args:
-            images: pattern of the DWI, or of another contrast that takes its place.
+            images: pattern of the images. Their contrast is the suffix of the file name, or else dwi.
             masks, adc, labels: patterns of lesion masks, ADC maps and tissue label maps; "" for none.
             table: label table (BIDS dseg.tsv) of the label maps.
             subject: regular expression for the subject in the name of a case, if a subject has several cases. It is not
@@ -80,7 +81,8 @@ class FolderReader:
         cases = []
         for key, path in sorted(images.items()):
             adc = rest["adc"].get(key)
-            found = {"dwi": path} | ({"adc": adc} if adc else {})
+            contrast = contrast_of(path) or "dwi"
+            found = {contrast: path} | ({"adc": adc} if adc and contrast != "adc" else {})
             name, subject = self._named(key, path)
             cases.append(CaseFiles(name, subject, found, rest["mask"].get(key), rest["dseg"].get(key)))
         return Source(cases, options.table, left_out)

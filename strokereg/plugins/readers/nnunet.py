@@ -34,9 +34,10 @@ class NnunetReader:
         """List the training cases.
 
         Raises:
-            InputError: `dataset.json` is damaged, or the channel of the DWI is not known.
+            InputError: `dataset.json` is damaged, or no channel is known to be an image.
         """
         channels = channels_of(root, read_dataset(root), self.options)
+        first = next(iter(channels))
         images: dict[str, dict[int, Path]] = {}
         for path in sorted(root.glob("imagesTr/*.nii*")):
             fit = _CHANNEL.fullmatch(path.name.removesuffix(ending_of(path) or ""))
@@ -45,10 +46,9 @@ class NnunetReader:
         cases, left_out = [], {}
         for case, found in sorted(images.items()):
             parts = {kind: found[number] for kind, number in channels.items() if number in found}
-            if "dwi" not in parts:
-                left_out[case] = (
-                    f"has no channel {channels['dwi']:04d}, the DWI; add imagesTr/{case}_{channels['dwi']:04d}.nii.gz"
-                )
+            if first not in parts:
+                number = f"{channels[first]:04d}"
+                left_out[case] = f"has no channel {number}, the {first} image; add imagesTr/{case}_{number}.nii.gz"
                 continue
             labels = sorted(root.glob(f"labelsTr/{case}.nii*"))
             cases.append(CaseFiles(case, case, parts, labels[0] if labels else None))

@@ -48,3 +48,11 @@ def test_several_matches_of_one_case_are_told_with_the_fix(touch):
         str(root / "a/p1_dwi.nii.gz"): f"is a second file for 'p1' beside {first}; give the ending in the pattern",
         str(root / "b/p1_dwi.nii"): f"is a second file for 'p1' beside {first}; add the folder to the pattern",
     }
+
+
+def test_the_suffix_of_a_file_name_is_the_contrast(touch):
+    root = touch("a_flair.nii.gz", "b_flair.nii.gz", "c.nii.gz")
+    _, source = read_source(root, "folder", {"images": "*_flair.nii.gz"})
+    assert [list(case.images) for case in source.cases] == [["FLAIR"], ["FLAIR"]]
+    _, source = read_source(root, "folder", {"images": "c*.nii.gz"})
+    assert [list(case.images) for case in source.cases] == [["dwi"]]

@@ -15,18 +15,31 @@ from strokereg.core.scan.pictures import SheetRow, outline, radiological, window
 from strokereg.core.scan.sheet import draw_error, write_sheet
 from strokereg.registry.errors import InputError
 
-_TILE, _COLUMNS = 240, 6  # pixels; cases in a row
+_TILE, _COLUMNS, _ROWS = 240, 6, 10  # pixels; cases in a row; rows on a page
 _WHITE = 2.5  # intensity that is drawn white, in brain medians
 
 
-def draw_cases(cases: Sequence[CaseFiles], path: Path) -> Path:
+def draw_cases(cases: Sequence[CaseFiles], path: Path) -> list[Path]:
     """Draw the first image of each case in radiological view, with the lesion's outline, name and lesion volume.
 
-    A case that cannot be read shows the error instead.
+    A case that cannot be read shows the error instead. Each page shows 60 cases: the first is `path`, the second
+    `path` with `-2` before its ending.
+
+    Returns:
+        The pages.
 
     Raises:
         InputError: the path does not end in .png, or it cannot be written.
     """
+    each = _COLUMNS * _ROWS
+    pages = [cases[start : start + each] for start in range(0, max(len(cases), 1), each)]
+    return [
+        _draw_page(page, path if number == 1 else path.with_stem(f"{path.stem}-{number}"))
+        for number, page in enumerate(pages, start=1)
+    ]
+
+
+def _draw_page(cases: Sequence[CaseFiles], path: Path) -> Path:
     tiles = [_draw(files) for files in cases]
     rows: list[SheetRow] = [
         {"label": "", "images": [picture for picture, _ in row], "captions": [caption for _, caption in row]}

@@ -22,8 +22,8 @@ def colours(path):
 
 def test_every_case_has_a_tile_with_its_lesion(phantom, tmp_path):
     cases = open_cohort(phantom).cases
-    one, seen = colours(draw_cases(cases[:1], tmp_path / "one.png"))
-    many, _ = colours(draw_cases(cases * 3, tmp_path / "many.png"))
+    one, seen = colours(*draw_cases(cases[:1], tmp_path / "one.png"))
+    many, _ = colours(*draw_cases(cases * 3, tmp_path / "many.png"))
     assert TRUTH in seen
     assert many[0] > 5 * (one[0] - 10)
     assert many[1] > 1.9 * one[1]
@@ -35,9 +35,19 @@ def test_cases_without_lesion_or_mask_or_image_are_drawn(phantom, tmp_path):
     write_volume(cases[0].mask, np.zeros_like(mask.data, np.uint8), mask.affine)
     cases[1].images["dwi"].write_bytes(b"no image")
     cases[2].mask.unlink()
-    _, seen = colours(draw_cases(open_cohort(tmp_path / "cohort").cases, tmp_path / "sheet.png"))
+    _, seen = colours(*draw_cases(open_cohort(tmp_path / "cohort").cases, tmp_path / "sheet.png"))
     assert TRUTH not in seen
     assert (240, 120, 110) in seen  # the error
+
+
+def test_a_large_cohort_has_pages_that_a_viewer_opens(flair_cohort, tmp_path):
+    cases = open_cohort(flair_cohort).cases
+    pages = draw_cases(cases * 11, tmp_path / "sheet.png")
+    assert [page.name for page in pages] == ["sheet.png", "sheet-2.png"]
+    (wide, high), seen = colours(pages[0])
+    assert TRUTH in seen
+    assert max(wide, high) < 4000
+    assert colours(pages[1])[0][1] < high / 5
 
 
 def test_places_that_cannot_be_written(phantom, tmp_path):
