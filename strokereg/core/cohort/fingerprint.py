@@ -48,6 +48,18 @@ def mask_fingerprint(volume: Volume) -> str:
     return _digest(inner.shape, np.packbits(inner != 0))
 
 
+def slice_fingerprints(volume: Volume) -> str:
+    """Fingerprints of all axial slices of a mask with at least 30 voxels, in one text with spaces between them."""
+    data = nib.orientations.apply_orientation(volume.data, nib.orientations.io_orientation(volume.affine))
+    found = []
+    for z in range(data.shape[2]):
+        plane = data[:, :, z : z + 1] != 0
+        if np.count_nonzero(plane) >= _FEWEST:
+            inner = plane[tuple(slice(low, high + 1) for low, high in extent(plane))]
+            found.append(_digest(inner.shape, np.packbits(inner)))
+    return " ".join(found)
+
+
 def _inner(volume: Volume) -> np.ndarray | None:
     """The box of non-zero voxels, on canonical axes."""
     data = nib.orientations.apply_orientation(volume.data, nib.orientations.io_orientation(volume.affine))

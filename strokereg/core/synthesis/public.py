@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.cohort import Cohort
-from strokereg.core.cohort.fingerprint import cached_fingerprint, mask_fingerprint
+from strokereg.core.cohort.fingerprint import cached_fingerprint, mask_fingerprint, slice_fingerprints
 from strokereg.core.cohort.labels import TISSUES, LabelTable
 from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import Volume
@@ -105,13 +106,15 @@ def _disjoint(
     made_of = _made_of(cohort, column, {case.subject for case in held_out})
     own = [path for case in held_out if (path := case.dseg if part == "dseg" else case.mask) is not None]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        known = set(
-            pool.map(lambda path: cached_fingerprint(path, "mask_fingerprint", mask_fingerprint, cache), own)
-        ) - {""}
-        marks = list(
-            pool.map(lambda path: cached_fingerprint(path, "mask_fingerprint", mask_fingerprint, cache), files)
-        )
-    out = tuple(p.name for p, mark in zip(files, marks, strict=True) if p.name in made_of or mark in known)
+        known = set().union(*pool.map(lambda path: _marks(path, part, cache), own))
+        marks = list(pool.map(lambda path: _marks(path, part, cache), files))
+    # The subjects of a simulated cohort are nobody; its sources are listed in its table.
+    subjects = set() if cohort.simulated else {_number(case.subject) for case in held_out} - {""}
+    out = tuple(
+        path.name
+        for path, mark in zip(files, marks, strict=True)
+        if path.name in made_of or _number(path.name) in subjects or mark & known
+    )
     used = [path for path in files if path.name not in out]
     if not used:
         raise InputError(
@@ -119,6 +122,20 @@ def _disjoint(
             "give others"
         )
     return used, out
+
+
+def _marks(path: Path, part: str, cache: Path) -> set[str]:
+    """Fingerprints of a file: of the volume, and of the slices of a lesion mask."""
+    found = {cached_fingerprint(path, "mask_fingerprint", mask_fingerprint, cache)}
+    if part == "mask":
+        found |= set(cached_fingerprint(path, "slice_fingerprints", slice_fingerprints, cache).split())
+    return found - {""}
+
+
+def _number(name: str) -> str:
+    """Subject in a file name, without leading zeros: `62` of `sub-0062` and `bwsrsub-62_lesion`; empty if none."""
+    fit = re.search(r"sub-?0*([0-9a-z]+)", name, re.IGNORECASE)
+    return fit[1].lower() if fit else ""
 
 
 def _made_of(cohort: Cohort, column: str, subjects: set[str]) -> set[str]:

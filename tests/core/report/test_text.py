@@ -43,7 +43,7 @@ def test_an_interval_above_zero_with_a_large_p_is_no_gain(results: Results) -> N
     assert text.verdict(contrast) == "not significant"
     sentence = text.arm_sentence(arm(contrast, 0.43))
     assert sentence is not None
-    assert sentence.endswith("adjusted p 0.36; the adjusted p is not below 0.05, so this is not called a gain.")
+    assert sentence.endswith("adjusted p 0.36; p is not below 0.05, so this is not called a gain.")
     assert text.share(arm(contrast, 0.43)) is None
     assert text.verdict(found(difference=-0.03, low=-0.05, high=-0.01, adjusted_p=0.05)) == "not significant"
 

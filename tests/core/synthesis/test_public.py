@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import read_volume
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.tasks import outcome, perform
 from strokereg.core.synthesis.cases import read_database
+from strokereg.core.synthesis.public import gather_public
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.registry.errors import InputError
 
@@ -70,6 +73,38 @@ def test_sources_named_by_the_cohort_are_left_out(small_cohort, tmp_path, folder
     stage = public_stage(root, tmp_path, folders)
     assert [case.name for case in stage.public.anatomies] == ["head0.nii.gz", "head2.nii.gz"]
     assert set(stage.public.left_out) == {"lesion0.nii.gz", "lesion3.nii.gz"}
+
+
+def plant(mask, affine, path):
+    nib.save(nib.Nifti1Image(mask.astype(np.uint8), affine), path)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_masks_of_held_out_patients_are_left_out_by_subject_and_by_slice(small_cohort, tmp_path, folders, part):
+    """Two leaks: a subject in another spelling with other voxels, and one slice of a mask under another name."""
+    cohort = replace(open_cohort(small_cohort), simulated=False)  # as of patients, whose ids mean something
+    masks = shutil.copytree(folders[1], tmp_path / "masks")
+    (masks / "lesion3.nii.gz").unlink()
+    held_out = cohort.part(part)[0]
+    mask = read_volume(held_out.mask)
+    other = read_volume(masks / "lesion0.nii.gz")
+    plant(other.data[::-1] > 0, mask.affine, masks / f"bwsrsub-{int(held_out.subject[4:])}_lesion.nii.gz")
+    z = int((mask.data != 0).sum((0, 1)).argmax())
+    assert np.count_nonzero(mask.data[:, :, z]) >= 30
+    plant(mask.data[:, :, z : z + 1], mask.affine, masks / "innocent.nii.gz")
+    preparation = Preparation()
+    public = gather_public(None, masks, cohort, cohort.table, preparation, tmp_path / "cache")
+    assert set(public.left_out) == {f"bwsrsub-{int(held_out.subject[4:])}_lesion.nii.gz", "innocent.nii.gz"}
+    assert dict(public.facts)["masks"].used == 3
+
+
+def test_subjects_of_a_simulated_cohort_are_nobody(small_cohort, tmp_path, folders):
+    cohort = open_cohort(small_cohort)
+    masks = shutil.copytree(folders[1], tmp_path / "masks")
+    number = int(cohort.part("test")[0].subject[4:])
+    shutil.move(masks / "lesion0.nii.gz", masks / f"bwsrsub-{number}_lesion.nii.gz")
+    public = gather_public(None, masks, cohort, cohort.table, Preparation(), tmp_path / "cache")
+    assert public.left_out == ("lesion3.nii.gz",)
 
 
 def test_a_folder_of_test_cases_only_is_refused(small_cohort, tmp_path, folders, public_stage):
