@@ -1,4 +1,4 @@
-"""A study that is with_lesion down ten times, at moments drawn at random, finds what one finds that ran through."""
+"""A study that is interrupted down ten times, at moments drawn at random, finds what one finds that ran through."""
 
 from __future__ import annotations
 
@@ -88,16 +88,16 @@ def moments(files: int) -> Iterator[tuple[int, float, signal.Signals]]:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 def test_ten_interruptions_change_nothing(small_cohort: Path, tmp_path: Path) -> None:
-    whole, with_lesion = tmp_path / "whole", tmp_path / "with_lesion"
+    whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
     with begun(small_cohort, whole) as process:
         assert process.wait(LIMIT) == 0
     draw, landed = moments(len(written(whole))), []
     for after, delay, blow in (next(draw) for _ in range(TIMES)):
-        with begun(small_cohort, with_lesion) as process:
-            if strike(process, with_lesion, after, delay, blow):
+        with begun(small_cohort, interrupted) as process:
+            if strike(process, interrupted, after, delay, blow):
                 landed.append(blow)
     assert len(landed) == TIMES
     assert set(landed) == {signal.SIGKILL, signal.SIGINT}
-    with begun(small_cohort, with_lesion) as process:
+    with begun(small_cohort, interrupted) as process:
         assert process.wait(LIMIT) == 0
-    assert findings(with_lesion) == findings(whole)
+    assert findings(interrupted) == findings(whole)

@@ -110,7 +110,7 @@ def test_the_public_layout_of_isles22(real_data):
     cohort = read_folder(real_data / "isles22")
     (case,) = cohort.cases
     assert (case.name, case.subject) == ("sub-strokecase0009_ses-0001", "sub-strokecase0009")
-    assert set(case.images) == {"dwi", "adc"}
+    assert set(case.images) == {"dwi", "adc", "FLAIR"}
     assert case.mask is not None
     assert cohort.split is None
     with pytest.raises(InputError, match=r"has no split\.tsv"):
