@@ -187,7 +187,11 @@ def other_grid(root):
         (None, ["--device", "abacus"], "no such device"),
         (None, ["--spacing", "0"], "option spacing.0=0.0: Input should be greater than 0"),
         (None, ["--set", "unet.widths=8"], "unet: option widths"),
-        (None, ["--channels", "FLAIR"], "has no FLAIR image; add it or leave FLAIR out of the channels"),
+        (
+            None,
+            ["--channels", "FLAIR"],
+            "has no FLAIR image, but dwi and adc; add it or leave FLAIR out of the channels",
+        ),
         (None, ["--track", "tensorbord"], "no tracker is named 'tensorbord' (did you mean tensorboard?)"),
         (None, ["--precision", "fp16", "--device", "cpu", "--workers", "1"], "needs a CUDA GPU"),
         (drop_masks, [], "has no lesion mask; add"),

@@ -233,11 +233,9 @@ def _identity(record: Record) -> dict[str, Any]:
 
     Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
     """
-    unused = {} if record.role is Role.SEGMENTER else {"validation": True}  # a segmenter chooses its weights on them
     identity = record.model_dump(
         mode="json",
-        exclude=unused
-        | {
+        exclude={
             "done": True,
             "postprocessing": True,
             "chosen_step": True,

@@ -23,7 +23,8 @@ def test_another_study_does_nothing_again(small_study, small_notes, small_cohort
     assert all(run.done and run.origin == str(small_study.json.parent / "runs") for run in found)
     weights = next((tmp_path / "again" / "runs").glob("segmenter-*/weights.safetensors"))
     assert weights.stat().st_nlink >= 2  # no disk is taken
-    alone, here = run_small(small_cohort, tmp_path / "more", notes=small_notes, seeds=(0, 1), models=("carvemix",))
+    more = {"seeds": (0, 1), "models": ("carvemix",), "fresh_translators": False}
+    alone, here = run_small(small_cohort, tmp_path / "more", notes=small_notes, **more)
     assert {(task.kind, task.seed) for task in here.done} == {("segmenter", 1)}
     assert len(alone.results.arms[0].seeds) == 2
 
