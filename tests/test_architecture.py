@@ -79,7 +79,7 @@ UNMIRRORED: dict[str, str] = {
     "core/synthesis/cohort.py": "written by synthesize(), see test_synthesize.py",
     # core/evaluate
     "core/evaluate/generators.py": "one training, run by cli/evaluate/test_generator.py",
-    "core/evaluate/mask_sheet.py": "drawn by evaluate_generators, see cli/evaluate/test_generator.py",
+    "core/evaluate/generated_mask_sheet.py": "drawn by evaluate_generators, see cli/evaluate/test_generator.py",
     "core/evaluate/views.py": "cuts images for core/study/test_translators.py",
     # core/report
     "core/report/losses.py": "one chart, see core/report/test_charts.py",
@@ -94,7 +94,7 @@ UNMIRRORED: dict[str, str] = {
     "plugins/readers/isles22.py": "tests/plugins/test_readers.py reads its layout beside all others",
     "plugins/readers/isles24.py": "tests/plugins/test_readers.py reads its layout beside all others",
     "plugins/readers/nnunet.py": "tests/plugins/test_readers.py reads its layout beside all others",
-    "plugins/readers/own.py": "tests/plugins/test_readers.py reads its layout beside all others",
+    "plugins/readers/strokereg_cohort.py": "tests/plugins/test_readers.py reads its layout beside all others",
     # export
     "export/targets/bundle_transforms.py": "imports MONAI for the bundle; export/targets/test_monai.py runs it there",
     "export/write/onnx_nodes.py": "builds nodes; export/write/test_exact_norm.py and scan/test_assemble.py run them",

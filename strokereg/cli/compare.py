@@ -112,7 +112,7 @@ def compare(
     from rich.markup import escape
 
     from strokereg.cli.output.progress import StudyProgress
-    from strokereg.core.report.table import print_table
+    from strokereg.core.report.terminal_table import print_table
     from strokereg.core.study import compare as study
     from strokereg.core.study.file import describe_study, read_study
     from strokereg.core.study.settings import merge, split_options

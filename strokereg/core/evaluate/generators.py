@@ -19,8 +19,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from strokereg.core.evaluate.mask_quality import MaskReference, MaskScores
-from strokereg.core.evaluate.mask_sheet import draw_sheet
+from strokereg.core.evaluate.generated_mask_quality import MaskReference, MaskScores
+from strokereg.core.evaluate.generated_mask_sheet import draw_sheet
 from strokereg.core.roles import Batch, noise
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.storage.files import make_folder, write_json

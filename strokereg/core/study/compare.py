@@ -14,8 +14,8 @@ from strokereg.core.cohort.embedded import unpack
 from strokereg.core.cohort.open import read_folder
 from strokereg.core.report import write_report
 from strokereg.core.report.results import Results
-from strokereg.core.report.table import write_csv
 from strokereg.core.report.table_files import write_tables
+from strokereg.core.report.terminal_table import write_csv
 from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json

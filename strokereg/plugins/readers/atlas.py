@@ -13,7 +13,7 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
-from strokereg.plugins.readers.names import Name, parse_all
+from strokereg.plugins.readers.common.names import Name, parse_all
 from strokereg.registry.options import Options
 
 _PLACES = ("Training/*/", "*/", "")

@@ -24,7 +24,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import strongest_volume
 from strokereg.core.scan.contrasts import ANATOMICAL, contrast_of
-from strokereg.plugins.readers.names import Name, parse_all, parse_name
+from strokereg.plugins.readers.common.names import Name, parse_all, parse_name
 from strokereg.registry.options import Options
 
 _RAW = tuple(f"{visit}/{kind}/*" for visit in ("sub-*", "sub-*/ses-*") for kind in ("dwi", "anat"))

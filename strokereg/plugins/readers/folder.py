@@ -14,7 +14,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.contrasts import contrast_of
 from strokereg.core.scan.nifti import ending_of, without_ending
-from strokereg.plugins.readers.names import parse_name
+from strokereg.plugins.readers.common.names import parse_name
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.nifti import ending_of
-from strokereg.plugins.readers.channels import DATASET, ChannelOptions, channels_of, read_dataset
+from strokereg.plugins.readers.common.channels import DATASET, ChannelOptions, channels_of, read_dataset
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 

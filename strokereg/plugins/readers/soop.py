@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from strokereg.plugins.readers.bids import BidsReader
-from strokereg.plugins.readers.names import Name
+from strokereg.plugins.readers.common.names import Name
 
 _ACUTE = "lesionacute"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from strokereg.plugins.readers.channels import ChannelOptions, channels_of, read_dataset
+from strokereg.plugins.readers.common.channels import ChannelOptions, channels_of, read_dataset
 from strokereg.registry.errors import FileFault, InputError
 
 

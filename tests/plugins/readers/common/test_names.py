@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from strokereg.plugins.readers.names import parse_all, parse_name
+from strokereg.plugins.readers.common.names import parse_all, parse_name
 
 
 def test_the_parts_of_a_name():

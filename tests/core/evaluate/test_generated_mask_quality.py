@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strokereg.core.evaluate.mask_quality import MEASURES, MaskReference
+from strokereg.core.evaluate.generated_mask_quality import MEASURES, MaskReference
 
 
 def squares(count, low, high, seed, size=32):

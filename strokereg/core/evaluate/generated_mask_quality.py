@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import sparse
 from scipy.stats import wasserstein_distance
 
-from strokereg.core.evaluate.mask_metrics import Shape, describe, location
+from strokereg.core.evaluate.generated_mask_metrics import Shape, describe, location
 
 MEASURES = Shape._fields
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from strokereg.core.report.results import Results
-from strokereg.core.report.table import print_table, write_csv
+from strokereg.core.report.terminal_table import print_table, write_csv
 from strokereg.core.report.text import RULE
 
 

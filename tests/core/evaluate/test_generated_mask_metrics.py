@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strokereg.core.evaluate.mask_metrics import describe, location
+from strokereg.core.evaluate.generated_mask_metrics import describe, location
 
 
 def ball(radius, size, dims):
