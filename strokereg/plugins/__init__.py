@@ -148,7 +148,7 @@ def strokereg_readers() -> Iterator[ReaderSpec]:
     readers = "strokereg.plugins.readers"
     yield ReaderSpec(
         name="strokereg",
-        factory=f"{readers}.own:OwnReader",
+        factory=f"{readers}.strokereg_cohort:OwnReader",
         summary="a cohort that strokereg simulated or imported",
     )
     yield ReaderSpec(

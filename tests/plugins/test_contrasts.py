@@ -12,11 +12,13 @@ from strokereg.cli.main import main
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.study.settings import PRESETS
-from strokereg.core.train.dataset import DatasetSettings
+from strokereg.core.synthesis.cases import read_database
+from strokereg.core.synthesis.mixed import host_of, write_mixed
+from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.core.train.training import TrainingSettings, train
 from strokereg.export.run import export
-from strokereg.registry.catalogue import catalogue, spec_of
+from strokereg.registry.catalogue import build, catalogue, spec_of
 from strokereg.registry.specs import Role
 
 CONTRASTS = ("FLAIR", "T1w")
@@ -122,3 +124,17 @@ def test_two_contrasts_from_import_to_segment(real_data, tmp_path, capsys):
     mask = tmp_path / "mask.nii.gz"
     assert main(["segment", str(files.images["dwi"]), "--model", str(model), "--out", str(mask)]) == 0
     assert read_volume(mask).data.shape == (112, 112, 73)
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+@pytest.mark.parametrize("name", catalogue().available(role=Role.MIXER))
+def test_a_mixer_makes_cases_of_the_same_contrast(name, contrast, cohorts, tmp_path):
+    dataset = prepare_dataset(open_cohort(cohorts[contrast]), DatasetSettings(spacing=(6.0,) * 3), tmp_path / "cache")
+    mixer = build(name, dataset.problem, {})
+    tally = write_mixed(tmp_path / "made", dataset.train, mixer, dataset.table, 6, 0)
+    made = read_database(tmp_path / "made", dataset.table.lesion)
+    assert (len(made), tally.lesions) == (6, 6)
+    assert tally.given_up <= 2
+    assert all(np.isfinite(case.image).all() and case.image.shape[0] == 1 for case in made)
+    hosts = [host_of(dataset.train, number) for number in range(6)]
+    assert any(not np.array_equal(case.image, host.image) for case, host in zip(made, hosts, strict=True))

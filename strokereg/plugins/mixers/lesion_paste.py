@@ -99,6 +99,8 @@ class LesionPaste:
         points = np.tensordot(matrix, points, axes=1) + middle[:, None, None, None]
         for axis in range(3):
             points[axis] += o.warp * smooth_field(rng, (z, y, x), o.lattice)
+        if z == 1:  # a single slice: the lesion stays in its plane, which it would leave by the smallest movement
+            points[0] = middle[0]
         return points
 
     def factors(self, donor: Sample) -> np.ndarray:
