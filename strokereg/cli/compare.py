@@ -105,7 +105,7 @@ def compare(
 ) -> None:
     """Train a segmenter with and without synthetic images and compare them on the same test cases.
 
-    Prints a table and writes a report. Interrupted, the same command continues where it stopped. Without --data
+    The command prints a table and writes a report. Run it again to continue an interrupted study. Without --data
     it uses real patients of the SOOP data set, one FLAIR slice each; --data simulated makes a cohort of DWI volumes.
     """
     from rich.console import Console

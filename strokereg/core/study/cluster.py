@@ -78,7 +78,7 @@ class _Cluster(Pool):
 
     def start(self, task: Task, needs: dict[str, Task]) -> None:
         name = f"{task.kind}-{task.key[:16]}"
-        # Each task brings the context along: what is only kept on workers is lost with the last of them.
+        # Each task carries the context: what only workers keep is lost with the last of them.
         self.running[task.key] = self.client.submit(_remote, self.context, task, needs, key=name, pure=False)
 
     def messages(self, seconds: float) -> Iterator[tuple[str, Message]]:

@@ -1,4 +1,4 @@
-"""Reads what the tasks of a study left behind, and makes results, curves and pictures of it."""
+"""Collects the outcomes of tasks into results, curves and pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def collect(
     command: str,
     curves: Mapping[str, Curves],
 ) -> Results:
-    """All that a study found; the same for the same work, whenever and in whichever order it was done.
+    """The results of a study. They do not depend on when and in which order the tasks were done.
 
     Args:
         curves: see `read_curves`.
@@ -87,7 +87,7 @@ def read_curves(context: StudyContext, plan: Plan) -> dict[str, Curves]:
 
 
 def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
-    """Loss curves for the report, one training each, named as shortly as a small panel asks for."""
+    """Loss curves for the report, one per training, with names short enough for a small panel."""
     shown: list[History] = []
     for key, found in curves.items():
         dice = found.get(VALIDATION_DICE)
@@ -103,7 +103,7 @@ def histories(plan: Plan, curves: Mapping[str, Curves]) -> list[History]:
 
 
 def examples(context: StudyContext, plan: Plan) -> dict[str, dict[str, np.ndarray]]:
-    """Task key → name → plane, of the tasks that left pictures."""
+    """Task key → name → plane, for tasks that have pictures."""
     found = {}
     for task in plan.tasks.values():
         path = examples_path(context, task)

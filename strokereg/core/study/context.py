@@ -1,4 +1,4 @@
-"""What every task of a study shares, set once before the first task begins."""
+"""Data and settings that all tasks of a study share."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from strokereg.registry.specs import Role
 
 @dataclass(frozen=True)
 class StudyContext:
-    """Small enough to be sent to each worker.
+    """Data and settings of a study, small enough to be sent to each worker.
 
     Attributes:
         dataset: the cohort, prepared.
         store: folder of the tasks' results.
-        external: cases of another origin that segmenters are evaluated on as well.
+        external: cases of another origin that segmenters are also evaluated on.
         public: anatomies and masks from public folders.
-        code: name → key of its class's source.
+        code: name of an architecture → key of its source code.
         start: the run whose weights the segmenters begin with, if any.
         external_key: key of the contents of the external cases, whose names may be those of the cohort's.
-        facts, external_facts: what results say of the two cohorts.
+        facts, external_facts: descriptions of the two cohorts in the results.
     """
 
     settings: StudySettings
@@ -72,13 +72,13 @@ def make_context(
     """Check and prepare the data, and build every architecture once, so that wrong options show before work begins.
 
     Args:
-        store: where tasks leave their results.
+        store: folder of the results of tasks.
         external: a cohort of another origin.
-        on_progress: told what is being done, how many cases are done, and of how many.
+        on_progress: called with what is being done, the number of finished cases and their total.
 
     Raises:
-        InputError: a cohort that cannot be trained or evaluated on, too few cases, a case in two parts, an external
-            cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
+        InputError: a cohort that cannot be trained or evaluated on, too few cases, one case in two parts of the
+            split, an external cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
             that cannot be built as asked.
     """
     cache = cache_folder().absolute() / "prepared"

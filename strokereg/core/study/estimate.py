@@ -1,4 +1,4 @@
-"""What a study would do, and for how long, by the time that comparable tasks have taken.
+"""Estimates the work and time of a study from the time that comparable tasks took.
 
 A finished task notes its seconds and a key of what determines the time of one step (`cost_of`). Tasks of other
 studies on this machine count too.
@@ -63,7 +63,7 @@ class Estimate:
 
 
 def estimate_study(context: StudyContext, workers: int, stores: Sequence[Path] = ()) -> Estimate:
-    """Plan a study and see what is done, here or in other stores. A task that was begun counts as not begun."""
+    """Plan a study and find finished tasks, here or in other stores. Unfinished tasks count in full."""
     plan = make_plan(context)
     done = {key for key, task in plan.tasks.items() if _is_finished(context, task, stores)}
     rates = _rates([context.store, *stores])

@@ -1,11 +1,11 @@
-"""The loop that runs the tasks of a study, whoever the workers are.
+"""The loop that runs the tasks of a study, for every kind of worker.
 
 A task starts as soon as everything it needs is done. `LocalExecutor` (processes of this machine) and `DaskExecutor` (a
-cluster) share this loop and differ in their `Pool`: how to start a task, hear from it, and give it up.
+cluster) share this loop. They differ in their `Pool`, which starts tasks, receives messages and ends hung tasks.
 
 Workers report their steps at least once a second. A task that stays silent for longer than the step limit counts as
-hung: it fails, and is not tried again. Silence counts only while this process listens, so a study that was suspended
-for a night does not blame its workers.
+hung: it fails, and is not tried again. Silence counts only while this process listens, so suspending the
+study for a night does no harm.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KILLED = (
 
 
 class StudyCallbacks(Protocol):
-    """Called in the process that runs the study, which hears of about fifty steps of each task."""
+    """Functions that follow a study. About fifty steps of each task are reported."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """The data are being prepared."""
@@ -220,7 +220,7 @@ class Silence:
         self._last = dict[str, str]()
 
     def hear(self, key: str, message: Message) -> None:
-        """Any message of a task ends its silence."""
+        """Note a message of a task, which ends its silence."""
         self._seconds[key] = 0.0
         if message.kind == "step":
             self._last[key] = f" after step {message.step} of {message.total}"

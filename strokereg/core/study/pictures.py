@@ -1,4 +1,4 @@
-"""Picture sheets: what translators paint and mixers mix, what segmenters were trained_on with, and what they find."""
+"""Picture sheets of synthetic images, of mixed cases and of predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from strokereg.core.study.plan import ArmPlan, Plan, Task, TaskKind
 from strokereg.core.study.tasks import KEPT, is_done, turned, whole_name
 from strokereg.core.synthesis.cases import read_database
 
-#: An arm, and the training of it that is shown: its first seed's.
+#: An arm and the training that is shown, that of its first seed.
 ShownArm = tuple[ArmPlan, Task]
 Examples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -65,13 +65,13 @@ def _held_out(table: LabelTable, databases: Mapping[str, Task], examples: Exampl
     planes = {model: examples[task.key] for model, task in databases.items()}
     some = next(iter(planes.values()), {})
     for case in dict.fromkeys(name.split("/")[0] for name in some):
-        painted = [_intensity(p[f"{case}/synthetic"]) for p in planes.values()]
+        synthetic = [_intensity(p[f"{case}/synthetic"]) for p in planes.values()]
         labels = label_colours(radiological(some[f"{case}/labels"]), table.count)
-        rows.append({"label": case, "images": [labels, _intensity(some[f"{case}/image"]), *painted]})
+        rows.append({"label": case, "images": [labels, _intensity(some[f"{case}/image"]), *synthetic]})
     return {
         "title": "Label maps of validation cases, translated",
         "caption": "No translator saw these cases. Left the label map (lesion in colour), then the image that belongs "
-        "to it, then what each translator painted.",
+        "to it, then the image of each translator.",
         "columns": ["label map", "image", *databases],
         "rows": rows,
     }

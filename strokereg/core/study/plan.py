@@ -1,8 +1,8 @@
-"""From settings to trainings: which arms there are, what each needs, and under which key its work is found again.
+"""Plans a study: its arms, the tasks that each arm needs, and the key of each task.
 
 A key is the digest of everything that determines a task's outcome: contents of the cases, architecture with its
-distribution, version and source, options, grid, trainer settings, and the keys of what it builds on. Equal keys are
-equal work, so it is done once, within a study and across interruptions.
+distribution, version and source, options, grid, trainer settings, and the keys of the tasks it depends on. Tasks
+with equal keys are the same work and are done once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _FORMAT = 3  # part of every key: raise it when the meaning of a task changes
 
 @dataclass(frozen=True)
 class ArmSettings:
-    """One way to teach one segmenter.
+    """One training set for one segmenter.
 
     Attributes:
         training: what it is trained on.
-        segmenter: who is trained.
+        segmenter: the segmenter.
         model: the translator or mixer behind the synthetic images; None for clinical only.
-        generator: who drew their lesions; None for clinical only and for mixers.
-        public: their anatomies, their masks or both are public ones; see `StudySettings.anatomies`.
-        share: of each batch that is synthetic; None but in mixed arms.
+        generator: the generator of their lesions; None for clinical only and for mixers.
+        public: whether anatomies, masks or both come from public folders; see `StudySettings.anatomies`.
+        share: synthetic share of each batch in mixed arms; None in other arms.
     """
 
     training: Training
@@ -45,13 +45,13 @@ class ArmSettings:
     share: float | None = None
 
     def name(self, settings: StudySettings) -> str:
-        """As tables show it: only what tells it from the other arms of the study."""
+        """The name in tables: only what distinguishes it from the other arms of the study."""
         head = "clinical only" if self.model is None else f"{self.model}, {self.training}"
         segmenter = self.segmenter if len(settings.segmenters) > 1 else ""
         return ", ".join(filter(None, [head, self.note(settings), segmenter]))
 
     def note(self, settings: StudySettings) -> str:
-        """What the name says beyond model, training and segmenter."""
+        """The part of the name beyond model, training and segmenter."""
         parts = [_public(settings)] if self.public else []
         if self.generator and self.generator != LIBRARY and len(settings.generators) > 1:
             parts.append(self.generator)
@@ -61,10 +61,10 @@ class ArmSettings:
 
 
 def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSettings]:
-    """All wanted of a study; clinical only comes before the others of its segmenter.
+    """All arms of a study; for each segmenter, clinical only comes first.
 
     Args:
-        mixers: those of the study's models that need neither generator nor translator.
+        mixers: the models of the study that need neither generator nor translator.
     """
     for segmenter in settings.segmenters:
         yield ArmSettings("clinical", segmenter)
@@ -77,7 +77,7 @@ def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSe
 
 
 def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool]]:
-    """Who draws the lesions, and whether anything of anatomy and lesion is public: once for each set of arms."""
+    """Generator of the lesions and whether public sources are used, for each set of arms."""
     if mixer:
         return [(None, False)]
     own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators if name != LIBRARY]
@@ -107,15 +107,15 @@ class Task:
     """One piece of work with its own folder.
 
     Attributes:
-        architecture: whose training, or whose images.
-        cases: clinical cases that it sees.
-        needs: keys of tasks that must be done before.
-        clinical, database, translator, share: what a segmenter trains on, whose images the database holds, and how
-            much of each batch they are.
-        public: a database on the public anatomies.
-        note: what else tells it from others, in words.
-        evaluated: key of the cases that a segmenter is evaluated on, and of how; not part of its training's key, so
-            that evaluation on other cases needs no other training.
+        architecture: the architecture that is trained, or that makes the images.
+        cases: number of clinical cases that it uses.
+        needs: keys of the tasks that must be done before.
+        clinical, database, translator, share: for a segmenter: whether it trains on clinical cases, its synthetic
+            database, the translator of that, and the synthetic share of each batch.
+        public: whether a database uses the public anatomies.
+        note: a remark that distinguishes it from other tasks.
+        evaluated: key of the evaluation of a segmenter. It is not part of the key of its training, so evaluation on
+            other cases needs no other training.
     """
 
     kind: TaskKind
@@ -140,21 +140,21 @@ class Task:
 
     @property
     def title(self) -> str:
-        """For progress and messages."""
+        """The name in progress bars and messages."""
         data = self.trained_on if self.kind is TaskKind.SEGMENTER else ""
         about = ", ".join(filter(None, [f"{self.cases} cases", data, self.note, f"seed {self.seed}"]))
         return f"{self.kind} {self.architecture} ({about})"
 
     @property
     def trained_on(self) -> str:
-        """What a segmenter is trained on, in short."""
+        """Short description of the training data of a segmenter."""
         synthetic = f"{self.translator} synthetic" if self.translator else ""
         return " + ".join(filter(None, ["clinical" if self.clinical else "", synthetic]))
 
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """An arm and the segmenter trainings that make it up, one a seed."""
+    """An arm and its segmenter trainings, one per seed."""
 
     name: str
     settings: ArmSettings
@@ -164,18 +164,18 @@ class ArmPlan:
 
 @dataclass
 class Plan:
-    """All tasks in an order in which each comes after what it needs, and the arms that they serve."""
+    """All tasks, each after the tasks it needs, and the arms."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
     arms: list[ArmPlan] = field(default_factory=list)
 
     def add(self, task: Task) -> Task:
-        """Add a task unless the same work is planned already."""
+        """Add a task unless it is planned already."""
         return self.tasks.setdefault(task.key, task)
 
 
 def make_plan(context: StudyContext) -> Plan:
-    """Lay out the study."""
+    """Plan the arms and tasks of a study."""
     settings, plan = context.settings, Plan()
     everything = len(context.dataset.train)
     numbers = [min(n, everything) or everything for n in settings.cases]
@@ -192,7 +192,7 @@ def make_plan(context: StudyContext) -> Plan:
 
 
 def record_of(context: StudyContext, task: Task) -> Record:
-    """What the run folder of a training says of itself."""
+    """The record that a training writes into its run folder."""
     registered = find(task.architecture)
     budget = context.settings.budgets[task.kind]
     return Record(
@@ -272,7 +272,7 @@ def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, s
 
 
 def _mixture(context: StudyContext, model: str, cases: int, seed: int) -> Task:
-    """The database of a mixer: no training comes before it, and it sees the arm's own cases only."""
+    """The database of a mixer. It needs no training and uses the cases of the arm only."""
     entry, dataset, count = find(model), context.dataset, context.settings.synthetic_cases
     mixer = [model, entry.distribution, entry.version, context.code[model], context.settings.options.get(model, {})]
     shown = [
@@ -285,7 +285,7 @@ def _mixture(context: StudyContext, model: str, cases: int, seed: int) -> Task:
 
 
 def _quality(plan: Plan, context: StudyContext, database: Task) -> Task:
-    """The quality of a database, by features of the clinical-only segmenter with as many cases."""
+    """Measure a database with features of the clinical-only segmenter that has as many cases."""
     settings, dataset = context.settings, context.dataset
     segmenter = PlannedTraining(TaskKind.SEGMENTER, settings.segmenters[0], database.cases, settings.seeds[0])
     feature_network = plan_training(plan, context, segmenter)
@@ -313,7 +313,7 @@ class PlannedTraining:
 
     Attributes:
         kind: generator, translator or segmenter.
-        cases: how many training cases, the first of the split.
+        cases: number of training cases, the first of the split.
         data: what a segmenter trains on; generators and translators train on clinical cases only.
     """
 
@@ -325,7 +325,7 @@ class PlannedTraining:
 
 
 def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) -> Task:
-    """Add one training to a plan, unless the same one is there."""
+    """Add one training to a plan unless it is planned already."""
     kind, architecture, cases, data = training.kind, training.architecture, training.cases, training.data
     draft = Task(
         kind=kind,
@@ -338,7 +338,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         steps=context.settings.budgets[kind].steps,
     )
     record = record_of(context, draft)
-    # Of the cohort only the cases that are trained on count: another test case makes no other training.
+    # Only the cases that are trained on count: other test cases need no other training.
     unused: dict[str, Any] = {"validation": True, "trainer": {"checkpoint_seconds"}}
     unused["start"] = {"path", "run"}
     unused["cohort"] = {"path", "name", "key", "fold"}
@@ -360,7 +360,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
 
 
 def cost_of(context: StudyContext, task: Task) -> str:
-    """Key of all that determines how long one step of a task takes on one machine."""
+    """Key of everything that determines how long one step of a task takes on one machine."""
     settings, dataset = context.settings, context.dataset
     evaluated = [len(files) for files in (dataset.validation_files, dataset.test_files, context.external)]
     about: list[object] = [task.kind, task.architecture, dataset.problem.model_dump(), dataset.preparation.model_dump()]

@@ -60,24 +60,24 @@ class Simulated(Options):
 
 
 class StudySettings(Options):
-    """All that defines a study, apart from its data.
+    """The settings that define a study, apart from its data.
 
     Args:
         models: translators and mixers to compare; none for clinical only.
-        generators: who makes the masks for the translators.
-        segmenters: who is trained on the arms.
+        generators: generators of the lesion masks.
+        segmenters: segmenters that are trained on every arm.
         cases: numbers of clinical training cases; 0 stands for all.
         validation_cases: number of validation cases that choose weights and postprocessing, the first of the split; 0
             stands for all.
-        seeds: one training of every arm for each.
+        seeds: every arm is trained once with each.
         start: run whose weights the segmenters of all arms begin with; None for random ones.
         headroom: also train clinical only on all cases, to show what more data could bring.
         channels: image contrasts; None for dwi, or for the only contrast of the cohort.
         spacing: network grid in mm along R, A, S.
         dims: 2 trains on axial slices, 3 on volumes.
-        patch: what networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
+        patch: size that networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         interpolation, scaling: how images are brought before networks; see `core.scan.grid.Preparation`.
-        shares: of each batch that is synthetic in the mixed arms; an arm for each.
+        shares: synthetic shares of each batch in mixed arms; one arm for each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; each translator gets arms with lesions drawn from it. With
@@ -85,10 +85,10 @@ class StudySettings(Options):
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
-            otherwise the first seed's serve all.
+            otherwise those of the first seed serve all seeds.
         all_for_synthesis: generator and translators see all training cases, as in the paper, not just the arm's.
-        quality: measure every synthetic database: image_quality to real images, and whether it copies training images.
-        budgets: steps, batch size and changes of augmentation a role.
+        quality: measure how similar every synthetic database is to real images, and whether it copies training images.
+        budgets: steps, batch size and changes to the augmentation, by role.
         options: architecture → its own options.
         simulated: the cohort of `--data simulated`; the network's grid is then no finer than it.
         device, precision, deterministic, threads: see `core.train.trainer.TrainerSettings`.
@@ -197,7 +197,7 @@ def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any
 
     Args:
         preset: smoke, quick or full.
-        owner: whom an error names.
+        owner: name used in error messages.
         **changes: `budgets` (by role), `steps` and `batch_sizes` (by role) and `options` (by architecture) are merged
             into the preset's; every other field replaces it. None leaves the preset's value.
 
@@ -261,7 +261,7 @@ def typed_options(settings: StudySettings, known: Mapping[str, Entry]) -> StudyS
 
 
 def architectures(settings: StudySettings) -> dict[str, Entry]:
-    """Name → entry of all that a study trains or mixes with. Mixers bring their own lesions and need no generator.
+    """Name → entry of every architecture that a study uses. Mixers bring their own lesions and need no generator.
 
     Raises:
         InputError: an unknown name, or one of another role.

@@ -1,9 +1,9 @@
-"""Where the tasks of studies leave their results, and how one study finds what another has done.
+"""The store: folders of finished tasks, which studies share.
 
 A store is a folder of task folders; by default a study has its own, `runs`. Names end in the task's key, so a finished
 task of the same name anywhere is the same work: it is linked into the study's store (copied where links cannot be
 made), which costs no time and no disk, and leaves each study whole if the other is deleted. Every store is noted in the
-cache; a store notes the studies that use it, so that what none needs any more can be told.
+cache; a store notes the studies that use it, so that unused folders can be found.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class StoredRun:
 
     Attributes:
         kind, architecture, cases, seed, steps: as far as its record says.
-        done: finished; an unfinished one is gone on with by the study that needs it.
-        bytes: on disk; what is linked from another store counts in both.
+        done: finished; the study that needs an unfinished one continues it.
+        bytes: size on disk; linked files count in both stores.
         origin: the store in which it was found, or an empty string.
         studies: folders of the studies that name it.
     """
@@ -57,7 +57,7 @@ class StoredRun:
 
 
 def note_study(out: Path, context: StudyContext, plan: Plan, cache: Path) -> None:
-    """Write down which tasks a study needs, that its store serves it, and where its store lies."""
+    """Record which tasks a study needs, that its store is used by it, and where the store is."""
     make_folder(context.store / _STUDIES)
     folders = sorted({task.folder for task in plan.tasks.values()})
     write_json(out / TASKS, {"store": str(context.store.resolve()), "folders": folders})
@@ -67,13 +67,13 @@ def note_study(out: Path, context: StudyContext, plan: Plan, cache: Path) -> Non
 
 
 def known_stores(cache: Path) -> list[Path]:
-    """Every store that is noted in the cache and still there."""
+    """Every store that is recorded in the cache and still exists."""
     noted = sorted((cache / _INDEX).glob("*"))
     return [path for note in noted if (path := Path(note.read_text(encoding="utf-8"))).is_dir()]
 
 
 def find_elsewhere(context: StudyContext, task: Task, stores: Iterable[Path]) -> Path | None:
-    """The folder of the same work, finished in another store; of a training, though it was evaluated on other cases."""
+    """The folder of the same task in another store, finished, or trained but evaluated on other cases."""
     for store in stores:
         place = store / task.folder
         if store.resolve() == context.store.resolve() or not place.is_dir():
@@ -86,7 +86,7 @@ def find_elsewhere(context: StudyContext, task: Task, stores: Iterable[Path]) ->
 
 
 def adopt(context: StudyContext, plan: Plan, stores: Iterable[Path]) -> int:
-    """Link in what other stores hold of a plan; returns how many tasks."""
+    """Link the finished tasks of a plan from other stores; returns their number."""
     stores = list(stores)
     found = 0
     for task in plan.tasks.values():
@@ -96,7 +96,7 @@ def adopt(context: StudyContext, plan: Plan, stores: Iterable[Path]) -> int:
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Give a finished task folder a second place; False where another process is at work there."""
+    """Link a finished task folder to a second place; False if another process works there."""
     building = target.with_name(f".building-{uuid.uuid4().hex}")
     shutil.copytree(source, building, copy_function=_link_file, ignore=lambda _, names: [n for n in names if n in _OWN])
     write_json(building / ORIGIN, {"store": str(source.parent.resolve())})
@@ -158,12 +158,12 @@ def runs_of(store: Path) -> list[StoredRun]:
 
 
 def _is_noted(store: Path) -> bool:
-    """Whether any study has said what it needs of this store; without that nothing there may be called useless."""
+    """Whether any study has recorded what it needs of this store; otherwise nothing there may be deleted."""
     return (store / _STUDIES).is_dir()
 
 
 def _useless(store: Path, delete: bool) -> list[Path]:
-    """The folders that no study needs and no process works in, deleted if asked for; with what crashes left over."""
+    """Folders that no study needs and no process works in, and leftovers of crashes; deleted if asked for."""
     useless = [run.folder for run in runs_of(store) if not run.studies] if _is_noted(store) else []
     useless += [place for place in store.glob("*/.building-*") if place.parent not in useless]
     gone = [place for place in useless if not _at_work(place if place.parent == store else place.parent)]
@@ -208,16 +208,16 @@ def find_run(name: Path | str) -> Path:
     runs = [run.folder for run in list_runs()]
     found = [place for place in runs if place.name.startswith(str(name)) or place.name.endswith(str(name))]
     if len({place.name for place in found}) != 1:
-        told = "no run" if not found else f"{len({place.name for place in found})} runs"
-        raise InputError(f"{name}: {told} of that name in the known stores; 'strokereg runs list' shows all")
+        number = "no run" if not found else f"{len({place.name for place in found})} runs"
+        raise InputError(f"{name}: {number} of that name in the known stores; 'strokereg runs list' shows all")
     return found[0]
 
 
 def collect_garbage(folders: Iterable[Path | str] = (), delete: bool = False) -> tuple[list[Path], list[Path]]:
-    """Find, and delete if asked for, what no study needs any more.
+    """Find the runs that no study needs any more, and delete them if asked for.
 
     Returns:
-        The useless folders, and the stores that were left alone because no study has noted its needs there.
+        Unneeded folders, and the stores that were skipped because no study has recorded its needs there.
 
     Raises:
         InputError: see `list_runs`.

@@ -43,7 +43,7 @@ from strokereg.registry.problem import Problem
 #: Called with (step, of how many, losses) while a task runs.
 Report = Callable[[int, int, dict[str, float]], None]
 
-#: What every outcome says of the work itself, beside its results.
+#: Fields of every outcome that describe the work and not its results.
 SPENT = ("seconds", "steps", "cost")
 
 _LOCK = ".task.lock"  # in the folder of a task
@@ -53,34 +53,34 @@ KEPT = {"cases": 2, "external": 1}
 
 
 def outcome_path(context: StudyContext, task: Task) -> Path:
-    """Where a task says what came out; written last, so a task that has it is finished."""
+    """The file with the results of a task. It is written last, so a task that has it is finished."""
     return context.store / task.folder / f"outcome{'-' * bool(task.evaluated)}{task.evaluated[:12]}.json"
 
 
 def examples_path(context: StudyContext, task: Task) -> Path:
-    """Where a task leaves planes for the report's pictures."""
+    """The file with planes for the pictures of the report."""
     return outcome_path(context, task).with_suffix(".npz")
 
 
 def is_done(context: StudyContext, task: Task) -> bool:
-    """True where an earlier call has finished this task."""
+    """True if the task is finished."""
     return outcome_path(context, task).is_file()
 
 
 def outcome(context: StudyContext, task: Task) -> dict[str, Any]:
-    """What a finished task wrote down."""
+    """The results of a finished task."""
     return json.loads(outcome_path(context, task).read_text(encoding="utf-8"))
 
 
 def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: Report) -> None:
-    """Do a task, or find it done.
+    """Do a task, unless it is done.
 
     Args:
-        needs: the tasks that it builds on, by key.
-        report: told of every step, and between them, as a sign of life, where other work takes long.
+        needs: the tasks it depends on, by key.
+        report: called after every step, and as a sign of life during other long work.
 
     Raises:
-        StrokeregError: as training and reading raise them.
+        StrokeregError: see training and reading.
     """
     torch.set_num_threads(context.settings.threads)
     folder = context.store / task.folder
@@ -99,7 +99,7 @@ def perform(context: StudyContext, task: Task, needs: dict[str, Task], report: R
 
 @contextlib.contextmanager
 def _alone(folder: Path, alive: Callable[[], None]) -> Iterator[None]:
-    """The only one at work in a folder; to wait for another study that is at it is no hanging."""
+    """Lock a folder; while another study holds it, wait and report signs of life."""
     lock = FileLock(folder / _LOCK)
     while not lock.is_locked:
         try:
@@ -114,15 +114,15 @@ def _alone(folder: Path, alive: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _of_the_architecture() -> Iterator[None]:
-    """What an architecture refuses, as a size that it cannot halve, fails its own arm and does not end the study."""
+    """Turn input errors of an architecture into failures of its arm, so that the study goes on."""
     try:
         yield
     except InputError as error:
         raise RunFailed(str(error)) from error
 
 
-def _told(files: Iterable[CaseFiles], alive: Callable[[], None]) -> Iterator[CaseFiles]:
-    """The same, with a sign of life before each."""
+def _alive_at_each(files: Iterable[CaseFiles], alive: Callable[[], None]) -> Iterator[CaseFiles]:
+    """Pass cases on, with a sign of life before each."""
     for one in files:
         alive()
         yield one
@@ -158,23 +158,23 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
     def alive() -> None:
         report(settings.steps, settings.steps, {})
 
-    validation = _told(context.dataset.validation_files, alive)
+    validation = _alive_at_each(context.dataset.validation_files, alive)
     postprocessing, dice = choose_postprocessing(
         model, validation, context.dataset.preparation, context.dataset.problem.size, context.settings.flips
     )
     record = Record.read(folder).model_copy(update={"postprocessing": postprocessing, "validation_dice": dice})
     record.write(folder)
     chosen = {"validation_dice": dice, "chosen_step": record.chosen_step}
-    return _judge(context, task, model, postprocessing, alive) | chosen
+    return _evaluate(context, task, model, postprocessing, alive) | chosen
 
 
-def _judge(
+def _evaluate(
     context: StudyContext, task: Task, model: torch.nn.Module, postprocessing: Postprocessing, alive: Callable[[], None]
 ) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {"cases": {}, "external": {}}
     shown: dict[str, np.ndarray] = {}
     for part, files in (("cases", context.dataset.test_files), ("external", context.external)):
-        for number, case in enumerate(_told(files, alive)):
+        for number, case in enumerate(_alive_at_each(files, alive)):
             evaluated = predict_case(
                 model, case, context.dataset.preparation, context.dataset.problem.size, postprocessing.flips
             )
@@ -191,7 +191,7 @@ def _judge(
 
 
 def whole_name(part: str, case: str) -> str:
-    """Under which name a task keeps the whole prediction of a case: the bits of `turned`, packed."""
+    """Name of the stored prediction of a case: the packed bits of `turned`."""
     return f"whole/{part}/{case}"
 
 
@@ -237,7 +237,7 @@ def _database(
 
 
 def _held_out(context: StudyContext, task: Task, translator: torch.nn.Module, stochastic: bool) -> dict[str, Any]:
-    """Translate the label maps of validation cases, beside the images that really belong to them."""
+    """Translate the label maps of validation cases and compare with their real images."""
     seed_everything(context.settings.seeds[0])
     shown: dict[str, np.ndarray] = {}
     distance = []
@@ -296,10 +296,10 @@ def _quality(context: StudyContext, task: Task, needs: dict[str, Task], folder: 
 def measure_quality(
     context: StudyContext, task: Task, needs: Mapping[str, Task], alive: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
-    """ImageQuality of what the translator paints for held-out label maps, and the memorisation audit of the database.
+    """Image quality of a translator on held-out label maps, and the memorisation audit of its database.
 
-    Held out are validation and test cases; features are those of the clinical-only segmenter. A mixer paints nothing
-    for other cases and has the audit only. `alive` is called now and then, as a sign of life.
+    Validation and test cases are held out. Features are those of the clinical-only segmenter. A mixer translates no
+    label maps, so it gets the audit only. `alive` is called now and then, as a sign of life.
     """
     kinds = {need.kind: need for need in needs.values()}
     dataset, device = context.dataset, choose_device(context.settings.device)
@@ -324,12 +324,12 @@ def measure_quality(
         translator = load_model(context.store / kinds[TaskKind.TRANSLATOR].folder)[1].to(device)
         seed_everything(task.seed)
         stochastic = spec_of(task.architecture).stochastic
-        painted = []
+        translated = []
         for view in truth:
             alive()
-            painted.append(render(translator, view.labels, stochastic))
+            translated.append(render(translator, view.labels, stochastic))
         measures = ImageComparison(truth, dataset.table.lesion, look)
-        said["image_quality"] = _finite(measures.translated(painted).model_dump())
+        said["image_quality"] = _finite(measures.translated(translated).model_dump())
         said["true_contrast"] = _finite(measures.contrast(truth).model_dump())
     return said
 

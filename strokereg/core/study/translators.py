@@ -1,4 +1,4 @@
-"""Trains translators side by side and compares their images with the real ones of cases that none has seen.
+"""Trains translators side by side and compares their images with the real ones of held-out cases.
 
 Every translator gets the same cases, steps and batches. Distances between sets of images use features of a segmenter
 that was trained on the same clinical cases.
@@ -44,7 +44,7 @@ _SHOWN = 6  # columns of the picture sheet
 
 
 class TranslatorScores(BaseModel):
-    """One translator: what it cost and how like the truth its images are."""
+    """Cost and image quality of one translator."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,12 +56,12 @@ class TranslatorScores(BaseModel):
 
 
 class TranslatorEvaluation(BaseModel):
-    """All of them beside the scale's two ends; written as `evaluation.json`.
+    """The scores of all translators with two references; written as `evaluation.json`.
 
     Attributes:
         truth: lesion contrast of the held-out images themselves.
-        others: real images of the training cases held against the held-out ones.
-        failures: translator → reason, of those whose training did not hold.
+        others: real images of the training cases, compared with the held-out ones.
+        failures: translator → reason, for failed trainings.
     """
 
     model_config = ConfigDict(extra="forbid")
