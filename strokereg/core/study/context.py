@@ -78,8 +78,8 @@ def make_context(
 
     Raises:
         InputError: a cohort that cannot be trained or evaluated on, too few cases, one case in two parts of the
-            split, an external cohort without masks, public folders that cannot be used, a device that is not there, or an architecture
-            that cannot be built as asked.
+            split, an external cohort without masks, public folders that cannot be used, a device that is not there, or
+            an architecture that cannot be built as asked.
     """
     cache = cache_folder().absolute() / "prepared"
     if "auto" in (settings.device, settings.precision):  # keys of trainings name what is used
