@@ -59,7 +59,7 @@ def test_the_first_plugin(follow):
     pytest.importorskip("setuptools", reason="setuptools, which builds without a network, is not installed")
     listed, checked, compared, _, installed, tested = follow("first-plugin.md")
     assert listed.startswith("mynet\ttranslator\t2D\ttwo convolutions, L1 loss\tmynet.py sha256:")
-    assert checked.count("\n") == 21
+    assert checked.count("\n") == 22
     assert "FAILED" not in checked + installed
     assert "mynet, clinical + synthetic" in compared
     assert "mynet, clinical + synthetic" in installed

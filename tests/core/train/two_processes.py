@@ -46,7 +46,7 @@ def draw(step, device, progress):
 def train(folder: Path):
     torch.manual_seed(0)
     model = Pair()
-    settings = TrainerSettings(steps=20, batch_size=8, checkpoint_seconds=0, device="cpu")
+    settings = TrainerSettings(precision="fp32", steps=20, batch_size=8, checkpoint_seconds=0, device="cpu")
     trainer = Trainer(model, "pair", draw, settings, folder)
     trainer.read_every = 5
     return trainer.fit()

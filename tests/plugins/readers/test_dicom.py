@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import locale
 import subprocess
 from pathlib import Path
 
@@ -190,6 +191,15 @@ def test_enhanced_multi_frame_files_of_a_scanner(real_data, tmp_path):
     }
 
 
+@pytest.fixture
+def kept_locale():
+    """GDCM, which writes DICOM, changes the locale of the process, and with it the encoding of text files."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.mark.usefixtures("kept_locale")
 def test_real_dicom_with_a_missing_slice_is_refused(tmp_path):
     pytest.importorskip("dcm2niix", reason="the extra 'dicom' is not installed")
     sitk = pytest.importorskip("SimpleITK", reason="the extra 'formats' is not installed")
