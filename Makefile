@@ -16,7 +16,7 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
-	$(BIN)/strokereg compare --models $(MODELS) --generator mask-library --mixed-only
+	$(BIN)/strokereg compare --models $(MODELS) --generator mask-library --mixed-only --shared-translators
 
 # One process a core, each with torch on one thread; a file's tests stay together, so they share what they set up.
 test: lint
