@@ -1,7 +1,5 @@
 """`python -m strokereg`."""
 
-import sys
+from strokereg.cli.main import run
 
-from strokereg.cli.main import main
-
-sys.exit(main())
+run()

@@ -8,13 +8,14 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from strokereg.registry.errors import StrokeregError, did_you_mean
 
 DEBUG = "STROKEREG_DEBUG"
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 # Faults of the disk, which may come up wherever a file is written.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -164,7 +165,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
         click.echo("Interrupted." if interrupted else "Stopped.", err=True)
-        return 130 if interrupted else 1
+        return INTERRUPTED if interrupted else 1
     except BrokenPipeError:
         # The reader (such as `| head`) has closed the pipe. Redirect stdout, so Python does not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -186,3 +187,14 @@ def _fail(sentence: str, code: int) -> int:
         traceback.print_exc()
     click.echo(f"Error: {sentence}", err=True)
     return code
+
+
+def run() -> NoReturn:
+    """Run the command line of this process and end it with the exit code."""
+    code = main()
+    if code == INTERRUPTED:
+        # Native libraries that Ctrl-C stopped in the middle of their work can crash while Python ends.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -180,3 +180,20 @@ def test_other_faults_of_the_system_are_raised(monkeypatch):
     monkeypatch.setattr(module.cli, "main", fails)
     with pytest.raises(OSError, match="bad"):
         main(["models"])
+
+
+def test_an_interrupted_process_ends_at_once_and_others_as_usual(monkeypatch):
+    """Without the end of the interpreter, in which interrupted native libraries can crash."""
+    ended = []
+
+    def leave(code):
+        ended.append(code)
+        raise SystemExit(code)
+
+    monkeypatch.setattr("os._exit", leave)
+    for code in (130, 2):
+        monkeypatch.setattr(module, "main", lambda code=code: code)
+        with pytest.raises(SystemExit) as end:
+            module.run()
+        assert end.value.code == code
+    assert ended == [130]
