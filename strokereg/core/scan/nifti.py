@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from strokereg.core.scan.content import ITK, NIBABEL, Note, damaged, open_image
-from strokereg.core.scan.placement import MNI, Form, affine_of, is_mni, is_sheared, nearest_rectangular
+from strokereg.core.scan.placement import MNI, Form, is_sheared, nearest_rectangular, read_placement
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import FileFault, InputError
 
@@ -74,11 +74,11 @@ def read_volume(path: Path | str, volume: int | Sequence[int] | None = None, pre
         if several and not 0 <= number < shape[3]:
             raise FileFault(path, f"holds {shape[3]} volumes and no number {number}", "count from 0")
     data = _voxels(path, image, volume if several else None)
-    affine, placed, notes = affine_of(path, opened, prefer)
+    place = read_placement(path, opened, prefer)
     if not np.isfinite(data).all():
         raise FileFault(path, "holds NaN or infinite voxels", "replace them before use")
-    mni = is_mni(path, image, prefer)
-    return Volume(data.reshape(shape[:3]), affine, path, placed, (*opened.notes, *notes), mni)
+    notes = (*opened.notes, *place.notes)
+    return Volume(data.reshape(shape[:3]), place.affine, path, place.given, notes, place.in_mni)
 
 
 def _voxels(path: Path, image: Any, volume: int | Sequence[int] | None) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,25 @@ FORM_TOLERANCE = 0.1
 SHEAR_TOLERANCE = 1e-4
 
 
-def affine_of(path: Path, opened: Opened, prefer: Form = "sform") -> tuple[np.ndarray, bool, tuple[Note, ...]]:
-    """The affine of an image, whether its header gives one, and what its owner should know about it.
+@dataclass(frozen=True)
+class Placement:
+    """Where a scan lies.
+
+    Attributes:
+        affine: float64 [4, 4].
+        given: whether the header gives the affine; otherwise it is a guess from the voxel size.
+        in_mni: the image is in MNI space, by its name (`space-MNI…`) or by the code of the form that is used.
+        notes: what the owner of the file should know about its header.
+    """
+
+    affine: np.ndarray
+    given: bool
+    in_mni: bool
+    notes: tuple[Note, ...]
+
+
+def read_placement(path: Path, opened: Opened, prefer: Form = "sform") -> Placement:
+    """Where an image lies, by its header.
 
     Args:
         prefer: the form to use if both are set.
@@ -48,13 +66,8 @@ def affine_of(path: Path, opened: Opened, prefer: Form = "sform") -> tuple[np.nd
     if is_sheared(affine):
         fault = "its affine is sheared, which ITK refuses"
         notes += (Note("sheared", fault, "resample it onto a rectangular grid if another program needs it"),)
-    return affine, _placed(image, forms), notes
-
-
-def is_mni(path: Path, image: Any, prefer: Form = "sform") -> bool:
-    """Whether an image is in MNI space, by its name (`space-MNI…`) or by the code of the form that is used."""
-    used = _used(_forms(image), prefer)
-    return "_space-mni" in path.name.lower() or (used is not None and int(image.header[f"{used}_code"]) == MNI)
+    in_mni = "_space-mni" in path.name.lower() or (used is not None and int(image.header[f"{used}_code"]) == MNI)
+    return Placement(affine, _given(image, forms), in_mni, notes)
 
 
 def contradiction(sform: np.ndarray, qform: np.ndarray, shape: tuple[int, ...]) -> str:
@@ -133,7 +146,7 @@ def _sizes(path: Path, opened: Opened, forms: dict[str, np.ndarray], prefer: For
     return (Note("sizes", f"{fault}; the sform is used", "correct pixdim in the header"),)
 
 
-def _placed(image: Any, forms: dict[str, np.ndarray]) -> bool:
+def _given(image: Any, forms: dict[str, np.ndarray]) -> bool:
     if isinstance(image.header, nib.Nifti1Header):
         return bool(forms)
     return not isinstance(image.header, nib.analyze.AnalyzeHeader)  # Analyze has voxel sizes only

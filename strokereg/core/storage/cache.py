@@ -62,13 +62,13 @@ def file_digest(path: Path, cache: Path) -> str:
 def _digest_of(path: Path, folder: Path) -> str:
     before = _state(path)
     if time.time() - max(before[2:]) / 1e9 < _SETTLED:
-        return _read(path)
+        return sha256_of(path)
     place = (folder, path, *before)
     if place in _known:
         return _known[place]
 
     def read() -> str:
-        found = _read(path)
+        found = sha256_of(path)
         if _state(path) != before:
             raise _Changed
         return found
@@ -78,7 +78,7 @@ def _digest_of(path: Path, folder: Path) -> str:
         _known[place] = str(cached(folder, digest([str(path.absolute()), *before]), read))
         return _known[place]
     except _Changed:
-        return _read(path)
+        return sha256_of(path)
 
 
 class _Changed(Exception):
@@ -90,7 +90,12 @@ def _state(path: Path) -> tuple[int, int, int, int]:
     return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _read(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the content of a file, as 64 hexadecimal digits. Nothing is cached.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -14,7 +14,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.executor import ATTEMPTS, DIED, STEP_LIMIT, Executor, Message, Pool, attempt, resolve_kind
+from strokereg.core.study.executor import (
+    ATTEMPTS,
+    DIED,
+    STEP_LIMIT,
+    Executor,
+    Message,
+    Pool,
+    attempt,
+    failure,
+    resolve_kind,
+)
 from strokereg.core.study.plan import Task
 from strokereg.core.study.tasks import perform
 from strokereg.registry.errors import InputError, RunFailed
@@ -159,7 +169,7 @@ def _outcome(future: Any) -> Message:
         return future.result()
     if isinstance(error, KilledWorker):
         return Message("failed", DIED)
-    return Message("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+    return failure(error)
 
 
 def _remote(context: StudyContext, task: Task, needs: dict[str, Task]) -> Message:

@@ -275,10 +275,13 @@ def attempt(
     except Exception as error:  # a plugin may raise anything; its arm fails and the others go on
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error):
             return Message("out of memory", _out_of_memory(context, task))
-        return Message(
-            "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-        )
+        return failure(error)
     return Message("done")
+
+
+def failure(error: BaseException) -> Message:
+    """The message of a task that ended with an error nobody expected: its kind and first line."""
+    return Message("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
 
 
 def _out_of_memory(context: StudyContext, task: Task) -> str:

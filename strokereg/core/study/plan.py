@@ -350,10 +350,8 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
         return plan.add(replace(draft, key=digest(content)))
     content += [context.key_of(context.dataset.validation_files), context.settings.flips]  # they choose the weights
     parts = [
-        context.key_of(context.dataset.validation_files),
         context.key_of(context.dataset.test_files),
         context.external_key,
-        str(context.settings.flips),
         ",".join(CaseMetrics.model_fields),  # a new metric is measured in finished trainings, too
     ]
     return plan.add(replace(draft, key=digest([*content, data.share]), evaluated=digest(parts)))

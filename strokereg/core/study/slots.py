@@ -79,7 +79,8 @@ def default_slots(device: torch.device, workers: int | None = None) -> Slots:
         return Slots(workers or (cores if device.type == "cpu" else 1))
     chosen = range(torch.cuda.device_count()) if device.index is None else [device.index]
     fitting = [max(1, min(_MOST, torch.cuda.get_device_properties(n).total_memory // _MEMORY)) for n in chosen]
-    names = [visible_gpus()[n] for n in chosen]
+    visible = visible_gpus()
+    names = [visible[n] for n in chosen]
     if workers:
         return Slots(workers, tuple(islice(cycle(names), workers)))
     gpus = tuple(name for turn in range(_MOST) for name, most in zip(names, fitting, strict=True) if turn < most)

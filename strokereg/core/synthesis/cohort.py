@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,13 @@ from strokereg.core.scan.contrasts import folder_of
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.scaling import signal
+from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import write_json
 from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings, Tally, write_cases
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
+from strokereg.core.train.start import DIGITS
 
 _DERIVED = Path("derivatives") / "strokereg"
 _COLUMNS = {
@@ -83,7 +84,7 @@ class CohortSettings:
 
 def maker_of(run: Path, record: Record, model: nn.Module, stochastic: bool) -> Maker:
     """A network with its provenance, which is written to the sidecar of every case."""
-    weights = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()[:16]
+    weights = sha256_of(run / WEIGHTS)[:DIGITS]
     facts = {"run": run.resolve().name, "architecture": record.architecture, "weights": weights}
     return Maker(model, record, stochastic, facts | {"cohort": record.cohort.get("name", "")})
 

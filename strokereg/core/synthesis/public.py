@@ -7,7 +7,6 @@ case was made, or that equal one, are left out. Their number is part of the resu
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from strokereg.core.scan.grid import Preparation, frame_of
 from strokereg.core.scan.nifti import Volume
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.plan import list_sources
-from strokereg.core.storage.cache import digest
+from strokereg.core.storage.cache import digest, sha256_of
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.registry.errors import InputError
 
@@ -160,7 +159,7 @@ def _recode(table: LabelTable, folder: Path) -> np.ndarray:
 
 
 def _prepare(path: Path, recode: np.ndarray, table: LabelTable, preparation: Preparation, cache: Path) -> PreparedCase:
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = sha256_of(path)
     key = digest([_FORMAT, "anatomy", content, preparation.model_dump(), table.names])
     entry = cache / key[:2] / key[2:34]
     if not entry.is_dir():

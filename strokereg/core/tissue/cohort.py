@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, TABLE
 from strokereg.core.scan.contrasts import stem_of
 from strokereg.core.scan.nifti import write_volume
+from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import write_json
 from strokereg.core.storage.workers import run_in_workers
 from strokereg.core.tissue import Method
@@ -117,7 +117,7 @@ def label_cohort(
     ]
     settings: dict[str, Any] = {"recipe": _RECIPE, "method": str(method), "labels": list(merge.table.names)}
     if labelling.label_table:
-        settings["table"] = hashlib.sha256(labelling.label_table.read_bytes()).hexdigest()[:16]
+        settings["table"] = sha256_of(labelling.label_table)[:16]
     description = describe("Tissue labels", _MAKER, settings, kind="derivative")
     if not labelling.overwrite and (folder / DESCRIPTION).is_file():
         check_settings(folder / DESCRIPTION, description, "add --overwrite to make its label maps again")

@@ -20,12 +20,13 @@ from safetensors.torch import save
 from torch import nn
 
 from strokereg.core.roles import Batch, delivered_weights
+from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import make_folder, own_file, replacing
 from strokereg.core.train.checkpoint import is_complete
 from strokereg.core.train.device import choose_device, choose_precision, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
 from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record, Start
-from strokereg.core.train.start import digest_of
+from strokereg.core.train.start import DIGITS
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
@@ -185,7 +186,7 @@ def load_start(model: nn.Module, start: Start) -> None:
             shapes may differ, but not names, and at least half of the values must fit.
     """
     path = own_file(Path(start.path), WEIGHTS)
-    if not path.is_file() or digest_of(path) != start.weights:
+    if not path.is_file() or sha256_of(path)[:DIGITS] != start.weights:
         raise InputError(f"{path}: has changed or is gone since the training was planned; start it again")
     found = _read_weights(model, path, start.adapt)
     wanted = delivered_weights(model)

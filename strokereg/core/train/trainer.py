@@ -154,7 +154,7 @@ class Trainer:
         self._unread: list[tuple[int, list[str], list[torch.Tensor]]] = []  # steps, names and values of their losses
         self._saved = time.monotonic()
         self.validator = validator if settings.evaluations else None
-        self.every = settings.evaluation_interval(validator.samples) if self.validator and validator else 0
+        self.every = settings.evaluation_interval(self.validator.samples) if self.validator else 0
         self.best: Best | None = None
 
     def fit(self) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from strokereg.core.scan.nifti import ENDINGS, write_volume
+from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import replacing, write_json
 from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.scans import ScanFiles, stem
@@ -107,7 +107,7 @@ class Output:
                 picture = stack.enter_context(replacing(self.picture)) if qc else None
                 yield images, picture
                 written = dict(zip(self.images, images, strict=True)) | ({self.picture: picture} if picture else {})
-                write_json(record, {**content, _FILES: {path.name: _digest(made) for path, made in written.items()}})
+                write_json(record, {**content, _FILES: {path.name: sha256_of(made) for path, made in written.items()}})
                 self._keep_foreign(qc)
                 if not qc and self._is_earlier(self.picture):
                     self.picture.unlink()  # it shows the mask that is being replaced
@@ -134,7 +134,7 @@ class Output:
     def _is_earlier(self, path: Path) -> bool:
         try:
             files = json.loads(self.json.read_text(encoding="utf-8"))[_FILES]
-            return self.images[0].name in files and (path == self.json or files[path.name] == _digest(path))
+            return self.images[0].name in files and (path == self.json or files[path.name] == sha256_of(path))
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -184,7 +184,7 @@ def provenance(model: Path | str, bundle: Bundle, provider: str) -> dict[str, An
     """
     return {
         "model": str(model),
-        "model_sha256": _digest(Path(model)) if Path(model).is_file() else None,
+        "model_sha256": sha256_of(Path(model)) if Path(model).is_file() else None,
         "architecture": bundle.architecture,
         "precision": bundle.precision,
         "provider": provider,
@@ -193,7 +193,3 @@ def provenance(model: Path | str, bundle: Bundle, provider: str) -> dict[str, An
         "strokereg": version("strokereg"),
         "intended_use": bundle.intended_use,
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from strokereg.core.storage.cache import cache_folder
+from strokereg.core.storage.cache import cache_folder, sha256_of
 from strokereg.core.storage.files import replacing
 from strokereg.registry.errors import InputError
 
@@ -121,7 +121,7 @@ def _take(archive: tarfile.TarFile, member: str, path: Path, digest: str, wanted
 
 
 def _is_tested(path: Path, digest: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    return path.is_file() and sha256_of(path) == digest
 
 
 def _reason(stderr: str) -> str:

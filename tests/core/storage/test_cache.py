@@ -18,8 +18,8 @@ def old(tmp_path, monkeypatch):
     """A file that has rested, and the list of what is read of it."""
     path = tmp_path / "scan.nii.gz"
     path.write_bytes(b"first")
-    real, read = memo._read, []
-    monkeypatch.setattr(memo, "_read", lambda p: read.append(p) or real(p))
+    real, read = memo.sha256_of, []
+    monkeypatch.setattr(memo, "sha256_of", lambda p: read.append(p) or real(p))
     now = time.time()
     monkeypatch.setattr(memo.time, "time", lambda: now + 10)
     return path, read

@@ -81,12 +81,8 @@ def test_what_only_the_training_needs_is_not_delivered(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "build", lambda *_: WithPool())
     seen = []
 
-    def stop(step, losses):
-        if step == 5:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_run(tmp_path, record(), draw, stop)
+        train_run(tmp_path, record(), draw, interrupt)
     trained = train_run(tmp_path, record(), draw, lambda step, losses: seen.append(step))
     assert seen == [5, 6]
     assert (trained.pool.items == 6).all()
@@ -97,15 +93,17 @@ def test_what_only_the_training_needs_is_not_delivered(tmp_path, monkeypatch):
         assert torch.equal(a, b)
 
 
+def interrupt(step, losses):
+    """Ctrl-C in the fifth step."""
+    if step == 5:
+        raise KeyboardInterrupt
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
     whole = train_run(tmp_path / "whole", record(), draw)
 
-    def stop(step, losses):
-        if step == 5:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_run(tmp_path / "cut", record(), draw, stop)
+        train_run(tmp_path / "cut", record(), draw, interrupt)
     with pytest.raises(InputError, match="not finished"):
         load_model(tmp_path / "cut")
     steps = []
@@ -135,12 +133,8 @@ def cut_short(path):
 def test_a_checkpoint_that_was_cut_short_is_passed_over_and_named(tmp_path, caplog, damaged, steps, told):
     expected = train_run(tmp_path / "untouched", record(), draw)
 
-    def stop(step, losses):
-        if step == 5:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_run(tmp_path / "run", record(), draw, stop)
+        train_run(tmp_path / "run", record(), draw, interrupt)
     for name in damaged:
         cut_short(tmp_path / "run" / name)
     seen = []

@@ -82,19 +82,19 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
     grid = _read_image(files.first, visit, settings)
     for part, path in files.images.items():
         volume = grid if part == files.first else _read_image(part, visit, settings)
-        rewritten = _convert_image(part, volume, grid, settings) or _renew(volume)
+        rewritten = _convert_image(part, volume, grid, settings) or _renew(volume, settings)
         folder = raw / folder_of(part)
         folder.mkdir(exist_ok=True)
         images[part] = _put(path, folder / f"{visit.stem}_{part}", rewritten, settings)
     mask = dseg = None
     if files.mask is not None:
         volume = read_volume(files.mask, prefer=settings.prefer)
-        rewritten = _convert_mask(volume, grid, settings) or _renew(volume, np.uint8)
+        rewritten = _convert_mask(volume, grid, settings) or _renew(volume, settings, np.uint8)
         mask = _put(files.mask, derived / f"{visit.stem}_desc-lesion_mask", rewritten, settings)
     if files.dseg is not None and labels:
         volume = read_volume(files.dseg, prefer=settings.prefer)
         moved = _onto_grid(volume, grid, 0, settings)
-        rewritten = _typed(moved, np.uint16) if moved else _renew(volume, np.uint16)
+        rewritten = _typed(moved, np.uint16) if moved else _renew(volume, settings, np.uint16)
         dseg = _put(files.dseg, derived / f"{visit.stem}_dseg", rewritten, settings)
     return CaseFiles(visit.name, visit.subject, images, mask, dseg)
 
@@ -169,11 +169,11 @@ def _onto_grid(volume: Volume, grid: Volume, order: int, settings: ImportSetting
     return replace(volume, data=onto(volume, grid, order), affine=grid.affine)
 
 
-def _renew(volume: Volume, kind: type = np.float32) -> Volume | None:
+def _renew(volume: Volume, settings: ImportSettings, kind: type = np.float32) -> Volume | None:
     """The volume if its file cannot stay: 4D, of another format, or with the form of the header that is wrong."""
     if volume.path.suffix.lower() not in (".gz", ".nii") or len(open_image(volume.path).image.shape) > 3:
         return _typed(volume, kind)
-    wrong = any(note.rule == "forms" and "the qform is used" in note.fault for note in volume.notes)
+    wrong = settings.prefer == "qform" and any(note.rule == "forms" for note in volume.notes)
     return _typed(volume, kind) if wrong else None
 
 
