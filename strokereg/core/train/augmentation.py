@@ -138,20 +138,6 @@ class Changes:
         return replace(self, **moved)
 
 
-def augment(image: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Augment a batch on its device, all samples at once.
-
-    Args:
-        image: float32 [N, C, *S] in [-1, 1].
-        labels: integers [N, *S].
-        generator: on the CPU.
-
-    Returns:
-        Image and labels of the same shapes and types; voxels from outside the image are background.
-    """
-    return apply_changes(image, labels, how, draw_changes(how, tuple(labels.shape), generator).on(image.device))
-
-
 def draw_changes(how: Augmentation, shape: tuple[int, ...], generator: torch.Generator) -> Changes:
     """Draw what is random for a batch of labels of this shape, apart from the artefacts and noise themselves."""
     count, *size = shape
@@ -172,10 +158,18 @@ def draw_changes(how: Augmentation, shape: tuple[int, ...], generator: torch.Gen
 
 
 def apply_changes(image: Tensor, labels: Tensor, how: Augmentation, changes: Changes) -> tuple[Tensor, Tensor]:
-    """Augment all samples of a batch at once, on its device; see `augment` for the tensors.
+    """Augment all samples of a batch at once, on its device.
 
     A GPU draws other noise than a CPU. Everything else is equal up to rounding, within 1e-4 of the [-1, 1] range;
     labels may differ where a voxel lies midway between two. Artefacts are computed for whole batches on a CPU only.
+
+    Args:
+        image: float32 [N, C, *S] in [-1, 1].
+        labels: integers [N, *S].
+        changes: on the device of the batch.
+
+    Returns:
+        Image and labels of the same shapes and types; voxels from outside the image are background.
     """
     places = F.affine_grid(changes.maps, [len(image), 1, *image.shape[2:]], align_corners=False)
     # grid_sample pads with zeros, so background is shifted from -1 to 0 and back.

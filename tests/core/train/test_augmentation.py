@@ -12,7 +12,6 @@ from strokereg.core.train.augmentation import (
     MOVEMENTS,
     Augmentation,
     apply_changes,
-    augment,
     augmentation_of,
     draw_changes,
 )
@@ -36,7 +35,7 @@ def block(shape):
         (MOVEMENTS, (12, 16, 20), -0.87778, 0.33693, 1482),
     ],
 )
-def test_the_recipes_give_what_they_gave(how, shape, mean, spread, voxels):
+def test_the_recipes_give_what_they_gave(how, shape, mean, spread, voxels, augment):
     """Numbers of the code that the studies in docs/results were run with."""
     image, labels = augment(*block(shape), how, torch.Generator().manual_seed(3))
     assert float(image.mean()) == pytest.approx(mean, abs=1e-4)
@@ -45,7 +44,7 @@ def test_the_recipes_give_what_they_gave(how, shape, mean, spread, voxels):
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
-def test_only_chosen_samples_are_smoothed_and_to_the_bit(shape, monkeypatch):
+def test_only_chosen_samples_are_smoothed_and_to_the_bit(shape, monkeypatch, augment):
     image, labels = block(shape)
     image = image + 0.1 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0)) * (image > -1)
     pool, seen = getattr(F, f"avg_pool{len(shape)}d"), []
@@ -83,7 +82,7 @@ def test_the_recipes_have_no_artefacts_and_leave_no_trace():
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
-def test_artefacts_move_neither_image_nor_labels(shape):
+def test_artefacts_move_neither_image_nor_labels(shape, augment):
     pytest.importorskip("torchio", reason="TorchIO is not installed")
     image, labels = block(shape)
     all_kinds = MOVEMENTS.model_copy(update=dict.fromkeys(KINDS, 1.0))

@@ -14,7 +14,7 @@ from strokereg.core.roles import Batch
 from strokereg.core.train import augmentation
 from strokereg.core.train import sampler as train_sampler
 from strokereg.core.train.artefacts import KINDS
-from strokereg.core.train.augmentation import FULL, Augmentation, augment
+from strokereg.core.train.augmentation import FULL, Augmentation
 from strokereg.core.train.prepared import write_prepared
 from strokereg.core.train.sampler import CasePool, Prefetcher, Sampler, cut
 from strokereg.registry.problem import Problem
@@ -124,7 +124,7 @@ def blob(shape):
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (12, 16, 20)])
-def test_labels_and_image_move_together_and_background_stays(shape):
+def test_labels_and_image_move_together_and_background_stays(shape, augment):
     labels, image = blob(shape)
     moved, kept = augment(image, labels, FULL, torch.Generator().manual_seed(3))
     assert moved.shape == image.shape
@@ -141,7 +141,7 @@ def test_labels_and_image_move_together_and_background_stays(shape):
     assert moved.max() <= 1
 
 
-def test_no_augmentation_is_no_change():
+def test_no_augmentation_is_no_change(augment):
     still = {name: 0.0 for name in Augmentation.model_fields if name != "flip"}
     labels, image = blob((16, 20))
     moved, kept = augment(image, labels, Augmentation(flip=False, **still), torch.Generator().manual_seed(0))
@@ -149,7 +149,7 @@ def test_no_augmentation_is_no_change():
     assert torch.equal(kept, labels)
 
 
-def test_flips_are_left_and_right_only():
+def test_flips_are_left_and_right_only(augment):
     still = {name: 0.0 for name in Augmentation.model_fields if name != "flip"}
     labels, image = blob((16, 20))
     results = [augment(image, labels, Augmentation(**still), torch.Generator().manual_seed(s))[1] for s in range(20)]
