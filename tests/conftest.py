@@ -291,3 +291,21 @@ def small_notes(tmp_path_factory) -> Path:
 def small_study(small_cohort, tmp_path_factory, run_small, small_notes):
     """The finished study; nobody writes into its folder."""
     return run_small(small_cohort, tmp_path_factory.mktemp("small") / "out", notes=small_notes)[0]
+
+
+@pytest.fixture(scope="session")
+def write_ball():
+    """`write_ball(path, centre, radius, spacing)`: a lesion mask in MNI space, a ball in mm on a grid of 160 mm."""
+    import numpy as np
+
+    from strokereg.core.scan.nifti import write_volume
+
+    def write(path: Path, centre, radius: float, spacing: float) -> None:
+        start = (-80, -108, -76)
+        mm = np.stack(np.meshgrid(*(np.arange(low, low + 160, spacing) for low in start), indexing="ij"))
+        affine = np.diag([spacing, spacing, spacing, 1.0])
+        affine[:3, 3] = start
+        inside = ((mm - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(axis=0) < radius**2
+        write_volume(path, inside.astype(np.uint8), affine)
+
+    return write

@@ -27,13 +27,11 @@ log = logging.getLogger(__name__)
 _TENSOR = "tensor:"  # prefix of strings that stand for tensors in the JSON
 
 
-def save_tree(path: Path, tree: Any) -> None:
-    """Write nested dicts and lists of tensors, numbers, strings, booleans and None."""
-    _write(path, *_copied(tree))
-
-
 class BackgroundWriter:
-    """Writes checkpoints in a thread, one at a time. Used as a context, it waits for the last one at the end."""
+    """Writes checkpoints in a thread, one at a time: nested dicts and lists of tensors, numbers, strings and None.
+
+    Used as a context, it waits for the last one at the end.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "checkpoint")
@@ -123,7 +121,7 @@ def is_complete(path: Path) -> bool:
 
 
 def load_tree(path: Path) -> Any:
-    """Read what `save_tree` wrote; tensors are on the CPU.
+    """Read what `BackgroundWriter` wrote; tensors are on the CPU.
 
     Raises:
         InputError: a missing or damaged file, or one of another kind.

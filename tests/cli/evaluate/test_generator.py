@@ -9,20 +9,13 @@ import pytest
 from PIL import Image
 
 from strokereg.cli.main import main
-from strokereg.core.scan.nifti import write_volume
 
 
 @pytest.fixture(scope="module")
-def masks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lesions")
-    mm = np.stack(np.meshgrid(*(np.arange(low, low + 160, 4.0) for low in (-80, -108, -76)), indexing="ij"))
-    affine = np.diag([4.0, 4.0, 4.0, 1.0])
-    affine[:3, 3] = -80, -108, -76
-    rng = np.random.default_rng(0)
+def masks(tmp_path_factory, write_ball):
+    folder, rng = tmp_path_factory.mktemp("lesions"), np.random.default_rng(0)
     for number in range(30):
-        centre, radius = rng.uniform(-40, 40, (3, 1, 1, 1)), rng.uniform(8, 25)
-        inside = ((mm - centre) ** 2).sum(axis=0) < radius**2
-        write_volume(folder / f"sub-{number:02}_lesion.nii.gz", inside.astype(np.uint8), affine)
+        write_ball(folder / f"sub-{number:02}_lesion.nii.gz", rng.uniform(-40, 40, 3), rng.uniform(8, 25), 4.0)
     return folder
 
 

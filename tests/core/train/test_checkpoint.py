@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from strokereg.core.train import checkpoint
-from strokereg.core.train.checkpoint import BackgroundWriter, is_complete, load_checkpoint, load_tree, save_tree
+from strokereg.core.train.checkpoint import BackgroundWriter, is_complete, load_checkpoint, load_tree
 from strokereg.registry.errors import InputError, OutputFailed
 
 TREE = {
@@ -29,6 +29,11 @@ def same(a, b):
     if isinstance(a, list):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b and type(a) is type(b)
+
+
+def save_tree(path, tree):
+    with BackgroundWriter() as writer:
+        writer.save(path, tree)
 
 
 def test_a_tree_comes_back_as_it_was(tmp_path):

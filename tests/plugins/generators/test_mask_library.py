@@ -31,15 +31,11 @@ def look(model, record):
 
 
 @pytest.fixture(scope="module")
-def lesions(tmp_path_factory):
+def lesions(tmp_path_factory, write_ball):
     """Six balls of 12 mm radius around (40, -40, 20) mm in MNI space."""
     folder = tmp_path_factory.mktemp("lesions")
-    mm = np.stack(np.meshgrid(*(np.arange(low, low + 160, 2.0) for low in (-80, -108, -76)), indexing="ij"))
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    affine[:3, 3] = -80, -108, -76
-    ball = ((mm - np.array([40, -40, 20])[:, None, None, None]) ** 2).sum(axis=0) < 12**2
     for number in range(6):
-        write_volume(folder / f"sub-{number}.nii.gz", ball.astype(np.uint8), affine)
+        write_ball(folder / f"sub-{number}.nii.gz", (40, -40, 20), 12, 2.0)
     return folder
 
 
