@@ -11,11 +11,15 @@ import click
 
 from strokereg.cli.values import Names, Pairs, image_options
 from strokereg.core.scan import DEFAULT_SPACING
+from strokereg.registry.errors import InputError
 
 
 @click.command(epilog="Example: strokereg train unet --data cohorts/soop60 --steps 2000 --set lr=5e-4")
 @click.argument("name")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Cohort folder.")
+@click.option("--data", type=click.Path(path_type=Path), help="Cohort folder.")
+@click.option("--simulate", is_flag=True, help="Train on cases that are simulated meanwhile; no --data is needed.")
+@click.option("--labels", type=click.Path(path_type=Path), help="With --simulate: see 'strokereg data simulate'.")
+@click.option("--lesions", type=click.Path(path_type=Path), help="With --simulate: see 'strokereg data simulate'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NAME]")
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set lr=1e-4.")
 @click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
@@ -46,8 +50,18 @@ from strokereg.core.scan import DEFAULT_SPACING
 @click.option("--compile", is_flag=True, help="Use torch.compile.")
 @click.option("--track", type=Names(), default=(), help="Log to experiment trackers: tensorboard, mlflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
-def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, **given: Any) -> None:
-    """Train one architecture on the training cases of a cohort.
+def train(
+    name: str,
+    data: Path | None,
+    out: Path | None,
+    simulate: bool,
+    labels: Path | None,
+    lesions: Path | None,
+    flips: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train one architecture on the training cases of a cohort, or on simulated ones.
 
     NAME is what 'strokereg models' lists. Run the same command again to resume an interrupted training. Under torchrun,
     several processes train together and share each batch.
@@ -62,6 +76,10 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
     from strokereg.core.train.training import train as run_training
     from strokereg.registry.options import parse
 
+    if simulate == (data is not None):
+        raise InputError("train: exactly one of --data and --simulate is needed; name a cohort, or simulate the cases")
+    if not simulate and (labels or lesions):
+        raise InputError(f"{'--labels' if labels else '--lesions'}: belongs to --simulate; add that or leave it out")
     given["augment"], given["spacing"] = dict(given["augment"]), (given["spacing"],) * 3
     given = {key: value for key, value in given.items() if value is not None}
     trainer = parse(TrainerSettings, _part(given, TrainerSettings), "train")
@@ -83,7 +101,7 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
     with Progress(
         *columns, TextColumn("{task.fields[losses]}"), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        bar = progress.add_task(f"preparing {data.name}", total=None, losses="")
+        bar = progress.add_task(f"preparing {data.name if data else 'simulated cases'}", total=None, losses="")
 
         latest: dict[str, float] = {}  # keeps the validation Dice between evaluations
 
@@ -97,7 +115,14 @@ def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, *
             on_step=on_step,
             on_warning=lambda sentence: console.print(escape(sentence)),
         )
-        folder, record = run_training(name, data, out, settings, callbacks)
+        if data is not None:
+            folder, record = run_training(name, data, out, settings, callbacks)
+        else:
+            from strokereg.core.synthesis.simulated import SimulatedSource, train_simulated
+
+            spacing = settings.dataset.spacing[0]
+            source = SimulatedSource.at_spacing(spacing, labels=labels, lesions=lesions, seed=trainer.seed)
+            folder, record = train_simulated(name, source, out, settings, callbacks)
     if not is_main:
         return
     if as_json:

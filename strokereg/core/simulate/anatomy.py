@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,8 @@ from strokereg.registry.errors import InputError
 
 BACKGROUND, CSF, VENTRICLE, CORTEX, DEEP, WHITE, LESION = range(TISSUES.count)
 PARENCHYMA = (CORTEX, DEEP, WHITE)
+#: What lies outside the brain, in `Anatomy.head`; 0 is air and the brain itself.
+SOFT, SKIN, BONE, MARROW, EYE, MUSCLE, MUCOSA, VESSEL = range(1, 9)
 
 #: Extent of the middle 99 % of the parenchyma of MNI152 in mm along R, A, S: [low, high] × 3.
 MNI_BOX = np.array([[-66.0, -99.0, -59.0], [66.0, 66.0, 74.0]])
@@ -30,6 +32,9 @@ _CODES = {
     DEEP: (10, 49, 9, 48, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
     WHITE: (2, 41, 7, 46, 16, 85, 77, 78, 79, 80, 251, 252, 253, 254, 255),
 }
+# Codes outside the brain, as in the label maps of SynthSeg.
+_HEAD_CODES = {SOFT: 507, SKIN: 511, BONE: 515, MARROW: 516, EYE: 506, MUSCLE: 508, MUCOSA: 509, VESSEL: 502}
+_HEAD_STEP = 2  # the head is kept at every second voxel
 #: Smallest volume of a brain; anything smaller counts as wrong input.
 SMALLEST_BRAIN_ML = 200.0
 
@@ -42,11 +47,16 @@ class Anatomy:
         labels: uint8 [X, Y, Z] along R, A, S; values of `core.cohort.labels.TISSUES` without the lesion.
         spacing: voxel edges in mm.
         box: extent of the middle 99 % of the parenchyma, in mm from the first voxel's centre: [low, high] × 3.
+        head: uint8 [X, Y, Z], what lies outside the brain (`SOFT` … `VESSEL`), on a coarser grid of the whole head;
+            None if the label map shows the brain only.
+        head_corner: place of the first voxel's centre of `head`, in mm from that of `labels`.
     """
 
     labels: np.ndarray
     spacing: np.ndarray
     box: np.ndarray
+    head: np.ndarray | None = None
+    head_corner: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     @property
     def centre(self) -> np.ndarray:
@@ -64,6 +74,29 @@ class Anatomy:
         offset = MNI_BOX[0] - self.box[0] * ratio
         axes = (3,) + (1,) * (points.ndim - 1)
         return points * ratio.astype(np.float32).reshape(axes) + offset.astype(np.float32).reshape(axes)
+
+    def tissue_at(self, points: np.ndarray) -> np.ndarray:
+        """Nearest tissue label at points [3, N] in mm; background outside the map."""
+        return _nearest(self.labels, self.spacing, points)
+
+    def head_at(self, points: np.ndarray) -> np.ndarray:
+        """What lies outside the brain at points [3, N] in mm; 0 for air, the brain, and maps that show nothing else."""
+        if self.head is None:
+            return np.zeros(points.shape[1], dtype=np.uint8)
+        apart = points - self.head_corner.astype(np.float32)[:, None]
+        return _nearest(self.head, self.spacing * _HEAD_STEP, apart)
+
+
+def _nearest(labels: np.ndarray, spacing: np.ndarray, points: np.ndarray) -> np.ndarray:
+    index = np.zeros(points.shape[1], dtype=np.intp)
+    outside = np.zeros(points.shape[1], dtype=bool)
+    for axis, size in enumerate(labels.shape):
+        step = np.rint(points[axis] / np.float32(spacing[axis])).astype(np.intp)
+        outside |= (step < 0) | (step >= size)
+        index = index * size + np.clip(step, 0, size - 1)
+    found = labels.ravel()[index]
+    found[outside] = BACKGROUND
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -87,7 +120,11 @@ def load_anatomy(path: Path | None) -> Anatomy:
     spacing = np.array(image.header.get_zooms()[:3], dtype=float)  # type: ignore
     anatomy = _crop(np.asarray(image.dataobj), spacing)
     anatomy.labels[_gaps(anatomy.labels > 0)] = WHITE
-    return anatomy
+    outer = np.zeros(int(codes.max()) + 1, dtype=np.uint8)
+    for tissue, code in _HEAD_CODES.items():
+        outer[code : code + 1] = tissue
+    turned = nib.as_closest_canonical(nib.Nifti1Image(outer[codes], volume.affine))  # type: ignore
+    return _with_head(anatomy, np.asarray(image.dataobj), np.asarray(turned.dataobj))
 
 
 def read_codes(path: Path) -> tuple[np.ndarray, Volume]:
@@ -126,6 +163,16 @@ def _crop(labels: np.ndarray, spacing: np.ndarray) -> Anatomy:
     inner = np.ascontiguousarray(labels[tuple(slice(low, high + 1) for low, high in extent(labels > 0))])
     box = inner_extent(np.isin(inner, PARENCHYMA)) * spacing
     return Anatomy(inner, np.asarray(spacing, dtype=float), box)
+
+
+def _with_head(anatomy: Anatomy, labels: np.ndarray, head: np.ndarray) -> Anatomy:
+    """Add the head, if the map shows one."""
+    if not (head == BONE).any():
+        return anatomy
+    where = extent(head > 0)
+    corner = (where[:, 0] - extent(labels > 0)[:, 0]) * anatomy.spacing
+    inner = head[tuple(slice(low, high + 1, _HEAD_STEP) for low, high in where)]
+    return replace(anatomy, head=np.ascontiguousarray(inner), head_corner=corner)
 
 
 def _mni152() -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from strokereg.core.storage.workers import run_in_workers
 from strokereg.registry.errors import InputError
 
 #: Raised with every change that alters voxels, so that a cohort is never continued by another version.
-SIMULATOR_VERSION = 1
+SIMULATOR_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def write_subject(out: Path, name: str, case: Subject) -> None:
     write_text(images / f"{name}_dwi.bvec", "0\n0\n0\n")  # a trace image has no direction
     sidecar = {
         "EchoTime": round(case.sequence.echo_ms / 1000.0, 4),
-        "MagneticFieldStrength": 3,
+        "MagneticFieldStrength": case.sequence.tesla,
         "DiffusionBValue": case.sequence.b,
         "SkullStripped": True,
         "Simulation": case.facts(),

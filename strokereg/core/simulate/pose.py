@@ -48,13 +48,13 @@ def draw_pose(
         shape: scan grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.
     """
-    turn = _rotation(rng.normal(0, (4.0, 2.5, 3.0)))
+    turn = _rotation(rng.normal(0, (7.0, 3.0, 4.0)))
     size = np.clip((rng.normal(*_BRAIN_ML) / anatomy.volume_ml) ** (1 / 3), 0.88, 1.12)
     scale = size * rng.normal(1.0, 0.02, 3)
     shear = np.eye(3) + np.triu(rng.normal(0, 0.02, (3, 3)), 1)
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0, 1.0])
     matrix = mirror @ turn @ shear @ np.diag(1.0 / scale) @ np.diag([-spacing, spacing, spacing])
-    middle = (np.array(shape) - 1) / 2.0 + rng.normal(0, (2.0, 2.0, 2.0)) / spacing
+    middle = (np.array(shape) - 1) / 2.0 + rng.normal(0, (2.0, 2.0, 4.0)) / spacing
     start = anatomy.centre - matrix @ middle
     steps = np.ogrid[: shape[0], : shape[1], : shape[2]]
     points = np.empty((3, *shape), dtype=np.float32)
@@ -76,13 +76,13 @@ def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]
         brain: bool [X, Y, Z], one connected piece; more than half of each voxel is brain.
         shares: float32 [LESION, N], share of each tissue in the N brain voxels, including background.
     """
-    nearest = _look_up(anatomy, pose.points.reshape(3, -1)).reshape(pose.points.shape[1:])
+    nearest = anatomy.tissue_at(pose.points.reshape(3, -1)).reshape(pose.points.shape[1:])
     near = ndimage.binary_dilation(nearest > 0, iterations=2)
     points = pose.points[:, near]
     shares = np.zeros((LESION, points.shape[1]), dtype=np.float32)
     for offset in _SUBVOXELS:
         shift = (pose.matrix * offset).sum(axis=1).astype(np.float32)[:, None]
-        labels = _look_up(anatomy, points + shift)
+        labels = anatomy.tissue_at(points + shift)
         for tissue in range(LESION):
             shares[tissue] += labels == tissue
     shares /= len(_SUBVOXELS)
@@ -94,19 +94,6 @@ def tissue_shares(anatomy: Anatomy, pose: Pose) -> tuple[np.ndarray, np.ndarray]
     if count > 1:
         brain = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     return brain, shares[:, brain[near]]
-
-
-def _look_up(anatomy: Anatomy, points: np.ndarray) -> np.ndarray:
-    """Nearest label at points [3, N] in mm; background outside the map."""
-    index = np.zeros(points.shape[1], dtype=np.intp)
-    outside = np.zeros(points.shape[1], dtype=bool)
-    for axis, size in enumerate(anatomy.labels.shape):
-        step = np.rint(points[axis] / np.float32(anatomy.spacing[axis])).astype(np.intp)
-        outside |= (step < 0) | (step >= size)
-        index = index * size + np.clip(step, 0, size - 1)
-    labels = anatomy.labels.ravel()[index]
-    labels[outside] = BACKGROUND
-    return labels
 
 
 def _rotation(degrees: np.ndarray) -> np.ndarray:

@@ -8,12 +8,33 @@ import numpy as np
 from scipy import ndimage
 
 from strokereg.core.cohort.labels import TISSUES
-from strokereg.core.simulate.anatomy import CORTEX, CSF, PARENCHYMA, WHITE, Anatomy
+from strokereg.core.simulate.anatomy import CSF, MARROW, PARENCHYMA, SKIN, SOFT, VENTRICLE, Anatomy
 from strokereg.core.simulate.fields import smooth_field
+from strokereg.core.simulate.findings import draw_findings
+from strokereg.core.simulate.head import Head
+from strokereg.core.simulate.ischaemia import Ischaemia, draw_ischaemia
 from strokereg.core.simulate.lesions import MniLesion, grow_lesion, place_lesion
-from strokereg.core.simulate.physics import TISSUE, Sequence, diffusion_map, signal
-from strokereg.core.simulate.pose import GRID, SPACING, draw_pose, tissue_shares
-from strokereg.core.simulate.scanner import add_noise, blur, rims, shading
+from strokereg.core.simulate.physics import (
+    FAT,
+    OUTER,
+    T2_AT_LOW_FIELD,
+    TISSUE,
+    Sequence,
+    diffusion_map,
+    draw_sequence,
+    signal,
+)
+from strokereg.core.simulate.pose import GRID, SPACING, draw_pose
+from strokereg.core.simulate.scanner import (
+    Slices,
+    add_noise,
+    blur,
+    distort,
+    draw_noise,
+    rims,
+    saturate,
+    shading,
+)
 
 
 @dataclass(frozen=True)
@@ -21,13 +42,14 @@ class Subject:
     """A simulated case, all arrays [X, Y, Z] on one grid.
 
     Attributes:
-        dwi: int16, scanner units, exactly 0 outside the brain.
-        adc: float32, 10⁻³ mm²/s, exactly 0 outside the brain.
+        dwi: int16, scanner units, exactly 0 outside the brain (with a skull: around the head, or noise there).
+        adc: float32, 10⁻³ mm²/s, exactly 0 outside the brain (with a skull: without signal, or noise there).
         dseg: uint8, `core.cohort.labels.TISSUES`, with the lesion.
         lesion: bool, the true lesion mask.
         second_reader: bool, the lesion as another reader might have drawn it.
         affine: 4×4, voxel → world mm.
-        sequence: echo time and b-value.
+        sequence: echo time, b-value, field strength and slices.
+        ischaemia: age of the lesion, and its change of the tissue.
     """
 
     dwi: np.ndarray
@@ -37,6 +59,7 @@ class Subject:
     second_reader: np.ndarray
     affine: np.ndarray
     sequence: Sequence
+    ischaemia: Ischaemia
 
     def facts(self) -> dict[str, float]:
         """Lesion volume in ml, mean DWI and ADC in the lesion over the rest of the brain, the two readers' Dice."""
@@ -57,6 +80,7 @@ def simulate_subject(
     lesion: MniLesion | float,
     shape: tuple[int, int, int] = GRID,
     spacing: float = SPACING,
+    skull: bool = False,
 ) -> Subject:
     """Simulate one subject.
 
@@ -66,100 +90,119 @@ def simulate_subject(
         lesion: a mask from MNI space, or the volume in ml of one to grow.
         shape: grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.
+        skull: the images show the whole head, not the brain only.
     """
+    sequence = draw_sequence(rng)
     pose = draw_pose(rng, anatomy, shape, spacing)
-    brain, shares = tissue_shares(anatomy, pose)
-    dseg = np.zeros(shape, dtype=np.uint8)
-    dseg[brain] = 1 + shares[1:].argmax(axis=0)
-    parenchyma = np.isin(dseg, PARENCHYMA)
-    head = _Head(brain, dseg, shares, anatomy.to_mni(pose.points), spacing)
+    shift, squeezed = distort(rng, anatomy.to_mni(pose.points), sequence.tesla, spacing)
+    pose.points[1] += shift
+    head = Head.at(anatomy, pose, spacing)
     if isinstance(lesion, MniLesion):
-        mask = place_lesion(rng, lesion, head.mni, parenchyma)
+        mask = place_lesion(rng, lesion, head.mni, head.parenchyma)
     else:
-        mask = grow_lesion(rng, lesion, head.mni, parenchyma, spacing**3 / 1000.0)
-    sequence = Sequence(echo_ms=round(float(rng.uniform(80, 100)), 1))
-    plain, weighted = _signals(rng, head, mask, sequence)
+        mask = grow_lesion(rng, lesion, head.mni, head.parenchyma, spacing**3 / 1000.0)
+    ischaemia = draw_ischaemia(rng, sequence)
+    plain, weighted = _signals(rng, head, mask, sequence, ischaemia)
+    outer = head.outer(anatomy, pose) if skull else None
+    if outer is not None:
+        _add_outer(rng, outer, sequence, plain, weighted, spacing)
 
-    spread = blur(rng, spacing)
-    gain = shading(rng, brain, spacing) * rims(rng, brain, head.mni, spacing)
-    plain, weighted = (ndimage.gaussian_filter(image, spread) * gain for image in (plain, weighted))
+    brain, spread = head.brain, blur(rng, spacing)
+    gain = squeezed * shading(rng, brain, spacing) * rims(rng, brain, head.mni, spacing, sequence.tesla)
+    plain, weighted = (ndimage.gaussian_filter(image, (spread, spread, 0.0)) * gain for image in (plain, weighted))
     level = float(np.median(weighted[brain]))
-    noise = level / rng.uniform(12.0, 25.0)
-    plain, weighted = (add_noise(rng, image, noise, brain) for image in (plain, weighted))
-    adc = np.where(brain, np.maximum(diffusion_map(plain, weighted, sequence.b), 0.001), 0.0)
+    noise = level * draw_noise(rng, sequence.tesla)
+    slices = Slices.of(rng, sequence, spacing, shape[2])
+    plain, weighted = (add_noise(rng, slices.cut(image), noise) for image in (plain, weighted))
+    adc = slices.stack(np.maximum(diffusion_map(plain, weighted, sequence.b), 0.001).astype(np.float32))
+    plain, weighted = slices.stack(plain), saturate(rng, slices.stack(weighted), level)
     scale = rng.lognormal(np.log(300.0), 0.35) / level
-    dwi = np.where(brain, np.clip(np.rint(weighted * scale), 1, 32767), 0).astype(np.int16)
-    second = _draw_again(rng, mask, parenchyma, spacing)
+    dwi = np.clip(np.rint(weighted * scale), 1, 32767)
+    seen = brain if outer is None else _seen(rng, brain | (outer > 0), plain, 3.0 * noise)
+    adc[~seen] = 0.0
+    if outer is None or rng.random() < 0.5:  # scanners often empty the air
+        dwi[~seen] = 0.0
+    second = _draw_again(rng, mask, head.parenchyma, spacing)
+    dseg = head.dseg.copy()
     dseg[mask] = TISSUES.lesion
-    return Subject(dwi, np.round(adc, 3).astype(np.float32), dseg, mask, second, pose.affine, sequence)
-
-
-@dataclass(frozen=True)
-class _Head:
-    """A head on the scan's grid [X, Y, Z]: `shares` is [tissues, N brain voxels], `mni` [3, X, Y, Z] in mm."""
-
-    brain: np.ndarray
-    dseg: np.ndarray
-    shares: np.ndarray
-    mni: np.ndarray
-    spacing: float
+    return Subject(dwi.astype(np.int16), np.round(adc, 3), dseg, mask, second, pose.affine, sequence, ischaemia)
 
 
 def _signals(
-    rng: np.random.Generator, head: _Head, mask: np.ndarray, sequence: Sequence
+    rng: np.random.Generator, head: Head, mask: np.ndarray, sequence: Sequence, ischaemia: Ischaemia
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images without and with diffusion weighting, [X, Y, Z] each, before any effect of the scanner."""
-    brain, shares, spacing = head.brain, head.shares, head.spacing
-
-    def field(scale_mm: float) -> np.ndarray:
-        return smooth_field(rng, brain.shape, scale_mm / spacing)[brain]  # type: ignore[arg-type]
-
-    # The ischaemic core: less diffusion, somewhat longer T2, a soft edge, patches of stronger and weaker change.
-    depth = ndimage.gaussian_filter(mask.astype(np.float32), 0.9 / spacing)[brain]
-    depth = np.clip(depth * 1.7, 0.0, 1.0) * np.clip(1.0 + 0.25 * field(9.0), 0.4, 1.5)
-    severity = rng.beta(2.0, 2.0)
-    adc_factor = 1.0 + depth * np.float32(np.clip(0.84 - 0.27 * severity + rng.normal(0, 0.04), 0.45, 0.8) - 1.0)
-    t2_factor = 1.0 + depth * np.float32(0.35 * np.clip(0.45 + 0.6 * severity + rng.normal(0, 0.15), 0.0, 1.0))
-    oedema = 1.0 + np.float32(rng.uniform(0.02, 0.1)) * depth
-    scar = np.zeros(depth.shape, dtype=np.float32)
-    for _ in range(rng.poisson(1.0)):  # T2 shine-through
-        spot = _spot(rng, head, mask)
-        t2_factor += np.float32(rng.uniform(0.3, 0.7)) * spot
-        adc_factor += np.float32(rng.uniform(0.1, 0.4)) * spot
-    for _ in range(rng.poisson(1.0)):  # old lesions
-        spot = _spot(rng, head, mask)
-        scar = np.maximum(scar, np.float32(rng.uniform(0.5, 0.95)) * spot)
+    brain, shares = head.brain, head.shares
+    # The ischaemic core: a soft edge, patches of stronger and weaker change.
+    depth = ndimage.gaussian_filter(mask.astype(np.float32), 0.9 / head.spacing)[brain]
+    patches = np.float32(rng.uniform(0.15, 0.5)) * (head.field(rng, 9.0) + 0.5 * head.field(rng, 5.0))
+    depth = np.clip(depth * 1.7, 0.0, 1.0) * np.clip(1.0 + patches, 0.25, 1.8)
+    found = draw_findings(rng, head, mask)
+    adc_factor = found.adc * (1.0 + depth * np.float32(ischaemia.adc - 1.0))
+    t2_factor = found.t2 * (1.0 + depth * np.float32(ischaemia.t2 - 1.0))
+    oedema = 1.0 + np.float32(ischaemia.water - 1.0) * depth
 
     plain, weighted = np.zeros(brain.shape, dtype=np.float32), np.zeros(brain.shape, dtype=np.float32)
-    t2_texture, adc_texture = field(10.0), field(10.0)
+    t2_texture, adc_texture = (head.field(rng, 10.0) + 0.7 * head.field(rng, 40.0) for _ in range(2))
+    longer = np.float32(T2_AT_LOW_FIELD if sequence.tesla < 2 else 1.0)
+    faster = np.float32(rng.normal(1.0, 0.04))  # diffusion varies with temperature, age and calibration
+
+    def add(share: np.ndarray, density: np.ndarray, t2: np.ndarray, adc: np.ndarray) -> None:
+        plain[brain] += share * signal(density, t2, adc, sequence.echo_ms, 0.0)
+        weighted[brain] += share * signal(density, t2, adc, sequence.echo_ms, sequence.b)
+
     for tissue, normal in TISSUE.items():
-        density = np.float32(normal.density * rng.normal(1.0, 0.02))
-        t2 = np.float32(normal.t2 * rng.normal(1.0, normal.t2_spread))
-        adc = np.float32(normal.adc * rng.normal(1.0, normal.adc_spread))
+        density = np.float32(normal.density * rng.normal(1.0, 0.03))
+        t2 = np.float32(normal.t2 * rng.normal(1.0, normal.t2_spread)) * longer
+        adc = np.float32(normal.adc * rng.normal(1.0, normal.adc_spread)) * faster
         share = shares[tissue]
         if tissue in PARENCHYMA:
             t2 = t2 * t2_factor * (1.0 + normal.texture * t2_texture)
             adc = adc * adc_factor * (1.0 + normal.texture * adc_texture)
             density = density * oedema
-            share = share * (1.0 - scar)
+            share = share * (1.0 - found.fluid)
         elif tissue == CSF:
-            share = share + scar * shares[list(PARENCHYMA)].sum(axis=0)
-        plain[brain] += share * signal(density, t2, adc, sequence.echo_ms, 0.0)
-        weighted[brain] += share * signal(density, t2, adc, sequence.echo_ms, sequence.b)
+            share = share + found.fluid * shares[list(PARENCHYMA)].sum(axis=0)
+        elif tissue == VENTRICLE:
+            plexus, share = share * found.plexus, share * (1.0 - found.plexus)
+            add(plexus, np.float32(0.8), np.float32(found.plexus_t2), np.float32(found.plexus_adc))
+        add(share, density, t2, adc)
     return plain, weighted
 
 
-def _spot(rng: np.random.Generator, head: _Head, mask: np.ndarray) -> np.ndarray:
-    """A soft ellipsoid somewhere in white matter or cortex, away from the acute lesion: weights of the brain voxels."""
-    inside = head.mni[:, head.brain]
-    tissue = head.dseg[head.brain]
-    candidates = np.flatnonzero(((tissue == WHITE) | (tissue == CORTEX)) & ~mask[head.brain])
-    centre = inside[:, candidates[int(rng.integers(candidates.size))]]
-    radius = rng.lognormal(np.log(5.0), 0.5) * np.exp(rng.normal(0, 0.3, 3))
-    far = (((inside - centre[:, None]) / radius[:, None].astype(np.float32)) ** 2).sum(axis=0)
-    weight = np.exp(-(far**2)).astype(np.float32)
-    weight[mask[head.brain]] = 0.0
-    return weight
+def _add_outer(
+    rng: np.random.Generator,
+    outer: np.ndarray,
+    sequence: Sequence,
+    plain: np.ndarray,
+    weighted: np.ndarray,
+    spacing: float,
+) -> None:
+    """Add what lies outside the brain to both images; fat is suppressed more or less, and shifted along Y."""
+    places = np.flatnonzero(outer)
+    tissue = outer.ravel()[places]
+    texture = np.exp(smooth_field(rng, outer.shape, 8.0 / spacing).ravel()[places])  # type: ignore[arg-type]
+    t2, adc, density = (np.zeros(places.size, dtype=np.float32) for _ in range(3))
+    for kind, normal in OUTER.items():
+        here = tissue == kind
+        t2[here] = normal.t2 * rng.lognormal(0, normal.t2_spread)
+        adc[here] = normal.adc * rng.lognormal(0, normal.adc_spread)
+        density[here] = normal.density * texture[here] ** normal.texture
+    left = rng.uniform(0.0, 0.08) if rng.random() < 0.85 else rng.uniform(0.08, 0.5)
+    fat = np.zeros(outer.shape, dtype=np.float32)
+    bears = np.isin(tissue, (SOFT, SKIN, MARROW))
+    fat.ravel()[places[bears]] = left * np.minimum(texture[bears], 2.0)
+    fat = np.roll(fat, int(rng.choice([-1, 1]) * rng.uniform(2.0, 5.0) * sequence.tesla / spacing), axis=1)
+    for image, b in ((plain, 0.0), (weighted, sequence.b)):
+        image.ravel()[places] += signal(density, t2, adc, sequence.echo_ms, b)
+        image += fat * np.float32(signal(FAT.density, FAT.t2, FAT.adc, sequence.echo_ms, b))
+
+
+def _seen(rng: np.random.Generator, head: np.ndarray, plain: np.ndarray, level: float) -> np.ndarray:
+    """Where a scanner writes numbers: everywhere, or where the image without diffusion weighting has a signal."""
+    if rng.random() < 0.3:
+        return np.ones(head.shape, dtype=bool)
+    return ndimage.binary_dilation(head, iterations=2) & (plain > level)
 
 
 def _draw_again(rng: np.random.Generator, mask: np.ndarray, parenchyma: np.ndarray, spacing: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -67,6 +68,15 @@ class Draft:
     other: tuple[Tensor, Changes | None] | None = None
 
 
+class CaseStream(Protocol):
+    """Cases without end, of which every step sees a few: a pure function of the step, called from several threads."""
+
+    facts: dict[str, Any]  # what decides the cases, for the record of the run
+
+    def at(self, step: int) -> Sequence[IndexedCase]:
+        """The cases of a step."""
+
+
 class Sampler:
     """Draws batches from one or several pools; every case of a pool is equally likely, whatever its size.
 
@@ -78,6 +88,7 @@ class Sampler:
         augmentation: None leaves the samples unchanged.
         paired: False draws the labels of a batch independently of its images (CycleGAN).
         part: the samples of each batch that are drawn, for one of several processes.
+        stream: cases that take the place of those of the only pool.
     """
 
     def __init__(
@@ -89,13 +100,15 @@ class Sampler:
         augmentation: Augmentation | None = None,
         paired: bool = True,
         part: slice = slice(None),
+        stream: CaseStream | None = None,
     ):
         self.problem, self.seed, self.augmentation = problem, seed, augmentation
         self.paired, self.part = paired, part
         total = sum(pool.share for pool in pools)
         # Rounded, so that shares which divide the batch evenly do so in floating point too.
         self._edges = np.round(np.cumsum([pool.share / total for pool in pools]) * batch_size, 6)
-        self._pools = [_IndexedPool(pool, problem.dims) for pool in pools]
+        self._pools = [] if stream else [IndexedPool.of(pool, problem.dims) for pool in pools]
+        self._stream, self._lesion_share = stream, pools[0].lesion_share
 
     def batch(self, step: int, device: str | torch.device = "cpu", progress: float = 0.0) -> Batch:
         """The batch of a step, on the device."""
@@ -143,7 +156,10 @@ class Sampler:
         """Choose the samples of a whole batch and their augmentation, without reading any voxel."""
         rng = np.random.default_rng([self.seed, step, stream])
         counts = self._counts(step)
-        picked = [pool.pick(rng) for pool, count in zip(self._pools, counts, strict=True) for _ in range(count)]
+        pools = self._pools
+        if self._stream is not None:
+            pools = [IndexedPool(self._stream.at(step), self._lesion_share)]
+        picked = [pool.pick(rng) for pool, count in zip(pools, counts, strict=True) for _ in range(count)]
         if self.augmentation is None:
             return picked, None
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -161,26 +177,65 @@ class Sampler:
         return np.diff(np.floor(self._edges + (_PHASE * self.seed + _GOLDEN * step) % 1.0), prepend=0).astype(int)
 
 
-class _IndexedPool:
-    """A pool with the slices (2D) or voxels (3D) of every case that show brain, and those that show lesion."""
+class SampledCase(Protocol):
+    """A case on the network grid, on disk or in memory; see `PreparedCase`."""
 
-    def __init__(self, pool: CasePool, dims: int):
-        self.cases, self.lesion_share, self.dims = pool.cases, pool.lesion_share, dims
+    @property
+    def image(self) -> np.ndarray: ...  # float32 [C, Z, Y, X]
+
+    @property
+    def labels(self) -> np.ndarray: ...  # uint8 [Z, Y, X]
+
+    @property
+    def mask(self) -> np.ndarray: ...  # bool [Z, Y, X]
+
+
+@dataclass(frozen=True)
+class IndexedCase:
+    """A case with the places that samples are cut around: slices (2D) or voxels (3D).
+
+    Attributes:
+        brain, lesion: places that show brain, and those that show lesion.
+    """
+
+    case: SampledCase
+    dims: int
+    brain: np.ndarray
+    lesion: np.ndarray
+
+    @classmethod
+    def of(cls, case: SampledCase, dims: int) -> IndexedCase:
+        """Find the places of a case."""
         if dims == 2:
-            self.brain = [np.flatnonzero(np.asarray(c.labels).any(axis=(1, 2))) for c in self.cases]
-            self.lesion = [np.flatnonzero(c.mask.any(axis=(1, 2))) for c in self.cases]
-        else:
-            self.brain = [np.flatnonzero(np.asarray(c.labels)) for c in self.cases]
-            self.lesion = [np.flatnonzero(c.mask) for c in self.cases]
+            return cls(
+                case,
+                dims,
+                np.flatnonzero(np.asarray(case.labels).any(axis=(1, 2))),
+                np.flatnonzero(case.mask.any(axis=(1, 2))),
+            )
+        return cls(case, dims, np.flatnonzero(np.asarray(case.labels)), np.flatnonzero(case.mask))
+
+
+@dataclass(frozen=True)
+class IndexedPool:
+    """Cases that samples are drawn from, and the share of the samples that must show a lesion."""
+
+    cases: Sequence[IndexedCase]
+    lesion_share: float
+
+    @classmethod
+    def of(cls, pool: CasePool, dims: int) -> IndexedPool:
+        """Find the places of all cases."""
+        return cls([IndexedCase.of(case, dims) for case in pool.cases], pool.lesion_share)
 
     def pick(self, rng: np.random.Generator) -> _Place:
         """Draw an image [C, *S], its labels [*S] and the centre to cut around (empty for a slice)."""
-        index = int(rng.integers(len(self.cases)))
+        found = self.cases[int(rng.integers(len(self.cases)))]
         wants_lesion = rng.random() < self.lesion_share
-        case = self.cases[index]
-        places = self.lesion[index] if wants_lesion and len(self.lesion[index]) else self.brain[index]
+        case = found.case
+        places = found.lesion if wants_lesion and len(found.lesion) else found.brain
         place = int(places[rng.integers(len(places))]) if len(places) else 0
-        if self.dims == 2:
+        if found.dims == 2:
             return case.image[:, place], case.labels[place], ()
         return case.image, case.labels, tuple(int(i) for i in np.unravel_index(place, case.labels.shape))
 
@@ -210,12 +265,14 @@ def sampler_of(
     clinical: Sequence[PreparedCase],
     synthetic: Sequence[PreparedCase] = (),
     synthetic_share: float = 0.5,
+    stream: CaseStream | None = None,
 ) -> Sampler:
     """The sampler for one training; every architecture of a role gets the same lesion share and augmentation.
 
     Args:
         clinical, synthetic: training cases; where one of them is empty, the other fills the batches.
         synthetic_share: share of each batch, where both are given.
+        stream: takes the place of the clinical cases.
     """
     lesion_share = LESION_SHARE[spec.role]
     pools = []
@@ -226,7 +283,7 @@ def sampler_of(
     paired = spec.paired if isinstance(spec, TranslatorSpec) else True
     augmentation = augmentation_of(spec.role, settings.augment)
     part = join_process_group(settings.device).part(settings.batch_size)
-    return Sampler(pools, problem, settings.batch_size, settings.seed, augmentation, paired, part)
+    return Sampler(pools, problem, settings.batch_size, settings.seed, augmentation, paired, part, stream)
 
 
 class Prefetcher:

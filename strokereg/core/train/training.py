@@ -11,12 +11,12 @@ from pydantic import Field
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.train.augmentation import augmentation_of
-from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
+from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
 from strokereg.core.train.device import resolve
 from strokereg.core.train.distributed import join_process_group
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import train_run
-from strokereg.core.train.sampler import Prefetcher, sampler_of
+from strokereg.core.train.sampler import CaseStream, Prefetcher, sampler_of
 from strokereg.core.train.start import read_start
 from strokereg.core.train.tracking import open_tracking
 from strokereg.core.train.trainer import TrainerSettings
@@ -77,6 +77,7 @@ def train(
     out: Path | str | None = None,
     settings: TrainingSettings | None = None,
     callbacks: TrainingCallbacks | None = None,
+    stream: Callable[[PreparedDataset], CaseStream] | None = None,
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort. An interrupted training is resumed by the same call.
 
@@ -89,6 +90,7 @@ def train(
         out: run folder; by default `runs/NAME`.
         settings: by default 1,000 steps on axial slices of 3 mm.
         callbacks: follow the training.
+        stream: makes cases without end that take the place of the cohort's training cases, as they are prepared.
 
     Returns:
         The run folder and its record.
@@ -115,6 +117,7 @@ def train(
     folder = Path(out) if out else Path("runs") / name.replace(":", ".")
     device, precision = resolve(settings.trainer.device, settings.trainer.precision)
     trainer = settings.trainer.model_copy(update={"device": device, "precision": precision})
+    drawn = None if stream is None else stream(dataset)
     start = None
     if settings.start is not None:
         preparation, table = dataset.preparation, dataset.table
@@ -129,7 +132,7 @@ def train(
         options=options,
         preparation=dataset.preparation,
         labels=dataset.table.names,
-        cohort={**dataset.facts, "training_cases": cases},
+        cohort={**dataset.facts, "training_cases": cases, **({} if drawn is None else {"stream": drawn.facts})},
         validation=tuple(case.name for case in dataset.validation_files),
         trainer=trainer.model_dump(),
         start=start,
@@ -144,7 +147,7 @@ def train(
         tracking.begin(folder.name, facts)
         tracking.step(folder.name, step, losses)
 
-    sampler = sampler_of(spec, dataset.problem, trainer, dataset.train[:cases])
+    sampler = sampler_of(spec, dataset.problem, trainer, dataset.train[:cases], stream=drawn)
     is_segmenter = spec.role is Role.SEGMENTER
     validator = Validator(dataset.validation, dataset.problem.size, settings.flips) if is_segmenter else None
     try:
