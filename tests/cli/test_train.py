@@ -217,3 +217,18 @@ def test_a_training_starts_from_a_run(small_cohort, tmp_path, capsys):
     assert "this training has dwi, adc; give another run, or --adapt" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "third").exists()
     assert main([*words("unet", small_cohort, tmp_path / "third"), *adc, "--adapt"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "exactly one of --data and --simulate"),
+        (["--data", "x", "--simulate"], "exactly one of --data and --simulate"),
+        (["--data", "x", "--labels", "heads"], "--labels: belongs to --simulate"),
+        (["--data", "x", "--lesions", "masks"], "--lesions: belongs to --simulate"),
+        (["--simulate", "--lesions", "missing"], "--lesions missing: no such folder"),
+    ],
+)
+def test_simulated_and_given_data_are_kept_apart(capsys, given, said):
+    assert main(["train", "unet", *given]) == 2
+    assert said in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What older brains show besides the acute lesion: white-matter lesions, scars, shine-through, bleeds, choroid plexus."""
+"""What older brains show besides the acute lesion: white-matter lesions, scars, shine-through, bleeds, plexus."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def draw_findings(rng: np.random.Generator, head: Head, mask: np.ndarray) -> Fin
         found.t2 *= 1.0 - np.float32(rng.uniform(0.4, 0.8)) * spot(3.0)
     for side in (-1.0, 1.0):
         if rng.random() < 0.8:
-            centre = np.array(_PLEXUS) * (side, 1, 1) + rng.normal(0, 3.0, 3)
-            found.plexus = np.maximum(found.plexus, head.ball(centre, rng.lognormal(np.log(5.0), 0.4)))
+            atrium = np.array(_PLEXUS) * (side, 1, 1) + rng.normal(0, 3.0, 3)
+            found.plexus = np.maximum(found.plexus, head.ball(atrium, rng.lognormal(np.log(5.0), 0.4)))
     return found
 
 

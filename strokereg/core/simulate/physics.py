@@ -22,7 +22,7 @@ from strokereg.core.simulate.anatomy import (
     WHITE,
 )
 
-_Value = float | np.floating | np.ndarray
+Value = float | np.floating | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def draw_sequence(rng: np.random.Generator) -> Sequence:
     return Sequence(round(float(echo), 1), b, tesla, thickness, gap)
 
 
-def signal(density: _Value, t2: _Value, adc: _Value, echo_ms: float, b: float) -> np.ndarray:
+def signal(density: Value, t2: Value, adc: Value, echo_ms: float, b: float) -> np.ndarray:
     """Signal of a diffusion-weighted spin echo, S = PD · exp(-TE/T2) · exp(-b·ADC).
 
     Stejskal and Tanner 1965, doi:10.1063/1.1695690.

@@ -20,6 +20,7 @@ from strokereg.core.simulate.physics import (
     T2_AT_LOW_FIELD,
     TISSUE,
     Sequence,
+    Value,
     diffusion_map,
     draw_sequence,
     signal,
@@ -147,7 +148,7 @@ def _signals(
     longer = np.float32(T2_AT_LOW_FIELD if sequence.tesla < 2 else 1.0)
     faster = np.float32(rng.normal(1.0, 0.04))  # diffusion varies with temperature, age and calibration
 
-    def add(share: np.ndarray, density: np.ndarray, t2: np.ndarray, adc: np.ndarray) -> None:
+    def add(share: np.ndarray, density: Value, t2: Value, adc: Value) -> None:
         plain[brain] += share * signal(density, t2, adc, sequence.echo_ms, 0.0)
         weighted[brain] += share * signal(density, t2, adc, sequence.echo_ms, sequence.b)
 
@@ -188,7 +189,7 @@ def _add_outer(
         t2[here] = normal.t2 * rng.lognormal(0, normal.t2_spread)
         adc[here] = normal.adc * rng.lognormal(0, normal.adc_spread)
         density[here] = normal.density * texture[here] ** normal.texture
-    left = rng.uniform(0.0, 0.08) if rng.random() < 0.85 else rng.uniform(0.08, 0.5)
+    left = rng.uniform(0.0, 0.08) if rng.random() < 0.85 else rng.uniform(0.08, 0.3)
     fat = np.zeros(outer.shape, dtype=np.float32)
     bears = np.isin(tissue, (SOFT, SKIN, MARROW))
     fat.ravel()[places[bears]] = left * np.minimum(texture[bears], 2.0)

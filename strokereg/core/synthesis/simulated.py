@@ -62,13 +62,13 @@ class SimulatedSource(Options):
     @classmethod
     def at_spacing(cls, spacing: float, **settings: Any) -> SimulatedSource:
         """A source of scans with the voxels of a network's grid, and the field of view of `GRID`."""
-        shape = tuple(round(edge * SPACING / spacing) for edge in GRID)
-        return cls(shape=shape, spacing=spacing, **settings)
+        x, y, z = (round(edge * SPACING / spacing) for edge in GRID)
+        return cls(shape=(x, y, z), spacing=spacing, **settings)
 
     def cohort(self) -> Simulation:
         """The cohort for validation and test; its training part fixes the network grid."""
         return Simulation(
-            self.cases, self.labels, self.lesions, self.seed, tuple(self.shape), self.spacing, parts=(3, 1, 1)
+            self.cases, self.labels, self.lesions, self.seed, self.shape, self.spacing, parts=(3, 1, 1)
         )
 
 
@@ -163,7 +163,7 @@ class SimulatedStream:
             lesion = draw_volume(rng)
         kind = rng.random()
         subject = simulate_subject(
-            rng, anatomy, lesion, tuple(source.shape), source.spacing, skull=kind < source.rough + source.skull
+            rng, anatomy, lesion, source.shape, source.spacing, skull=kind < source.rough + source.skull
         )
         brain = roughly_extracted(rng, subject, source.spacing) if kind < source.rough else None
         images = {"dwi": subject.dwi.astype(np.float32), "adc": subject.adc}
