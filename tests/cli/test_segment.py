@@ -180,3 +180,24 @@ def test_the_device_is_chosen_and_one_that_is_not_there_is_refused(exported, sca
         capsys, exported["onnx"], scan, "--device", "mps"
     )
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["adc", "flair", "msk"])
+def test_a_real_image_that_is_no_dwi_is_refused_whatever_its_name(exported, real_data, tmp_path, capsys, kind):
+    (source,) = real_data.glob(f"isles22/*/*/*/*_{kind}.nii.gz")
+    named = {"adc": "is adc by its name", "flair": "is FLAIR by its name", "msk": "is a mask by its name"}
+    assert named[kind] in refused(capsys, exported["onnx"], source, "--out", tmp_path / "mask.nii.gz")
+    renamed = tmp_path / "scan.nii.gz"
+    renamed.symlink_to(source)
+    if kind == "flair":  # its intensities are like those of a DWI; what differs from the training is named
+        assert segment(exported["onnx"], renamed) == 0
+        assert "Warning: " in (message := capsys.readouterr().err)
+        assert "its voxels measure 0.449 × 0.449 × 5 mm, not 3 × 3 × 3 mm" in message
+        return
+    message = refused(capsys, exported["onnx"], renamed, "--out", tmp_path / "mask.nii.gz")
+    assert {"adc": "shows bright fluid, as an ADC map in 10⁻³ mm²/s", "msk": "as a mask"}[kind] in message
+    assert list(tmp_path.iterdir()) == [renamed]
+    assert segment(exported["onnx"], renamed, "--force", "--json") == 0
+    printed = capsys.readouterr()
+    assert "segmented nevertheless" in json.loads(printed.out)["warnings"][0]
+    assert "Warning: " in printed.err

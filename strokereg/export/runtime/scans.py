@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
-from strokereg.core.scan.contrasts import contrast_of, folder_of, recognise, stem_of
+from strokereg.core.scan.contrasts import folder_of, recognise, stem_of
 from strokereg.core.scan.nifti import ENDINGS, without_ending
 from strokereg.registry.errors import InputError
 
@@ -63,16 +63,16 @@ def stem(path: Path, channel: str = "") -> str:
 
 
 def refuse_other_contrast(path: Path, channel: str, model: Path | str) -> None:
-    """Refuse a scan whose file name or sidecar says that it has another contrast than the channel.
+    """Refuse a scan whose file name or sidecar says that it has another contrast than the channel, or is a mask.
 
     Raises:
-        InputError: names both contrasts.
+        InputError: names both.
     """
-    found = recognise(path)
+    found, where = recognise(path)
     if found is None or found == channel or {found, channel} == {"dwi", "trace"}:
         return
     raise InputError(
-        f"{path}: is {found} by its {'name' if contrast_of(path) else 'sidecar'}, but {model} takes {channel}; "
+        f"{path}: is {found} by its {where}, but {model} takes {channel}; "
         f"give a {channel} image, or --image {channel}={path} if that is wrong"
     )
 

@@ -21,6 +21,7 @@ from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
+from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
@@ -46,6 +47,7 @@ class Segmentation:
         lesions: connected components (26 neighbours).
         postprocessing: threshold and smallest lesion that were used.
         path: the file written, or None.
+        warnings: how the scan is unlike the model's training data, a sentence each.
     """
 
     mask: np.ndarray
@@ -55,6 +57,7 @@ class Segmentation:
     lesions: int
     postprocessing: Postprocessing
     path: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Segmenter:
@@ -78,8 +81,9 @@ class Segmenter:
         out: Path | str | None = None,
         threshold: float | None = None,
         overwrite: bool = False,
+        force: bool = False,
     ) -> Segmentation:
-        """Segment a scan, on its own grid.
+        """Segment a scan, on its own grid. What is unusual about it is logged and kept in `warnings`.
 
         Args:
             images: NIfTI path, or paths in the order of `bundle.channels`, or {channel: path}. The latter
@@ -88,18 +92,24 @@ class Segmenter:
                 nothing.
             threshold: replaces the model's own.
             overwrite: replace files that are no unchanged output of strokereg, too.
+            force: segment what is no scan of the model's contrast, too.
 
         Raises:
-            InputError: wrong number of images, an image of another contrast, unreadable image, images on
-                different grids, no brain in an image, or an output that cannot be written or would replace a file.
+            InputError: wrong number of images, an image of another contrast by name or intensities, a mask, an
+                unreadable image, images on different grids, no brain in an image, or an output that cannot be written
+                or would replace a file.
             OutputFailed: the output cannot be written, for example because the disk is full.
         """
         postprocessing = self.postprocessing(threshold)
-        paths = self.paths(images)
+        paths = self.paths(images, force)
         output = None if out is None else Output((Path(out),), overwrite)
         if output is not None:
             output.check({path.resolve() for path in paths})
-        found = self.find(read_scans(paths), postprocessing)
+        scans = read_scans(paths)
+        warnings = check_scans(scans, self.bundle, self.path, force)
+        for warning in warnings:
+            log.warning("%s", warning)
+        found = replace(self.find(scans, postprocessing), warnings=warnings)
         if output is not None:
             self.write(output, found, paths)
         return replace(found, path=output and output.images[0])
@@ -118,6 +128,7 @@ class Segmenter:
             "volume_ml": round(found.volume_ml, 6),
             "lesions": found.lesions,
             **found.postprocessing.model_dump(),
+            "warnings": list(found.warnings),
             **self._provenance,
         }
         if output is not None:
@@ -186,8 +197,11 @@ class Segmenter:
         size = self.bundle.size or frame.shape[-self.bundle.dims :]
         return frame.back(slide(run, image, size, flips, self.bundle.overlap, self.bundle.sigma))
 
-    def paths(self, images: Images) -> list[Path]:
+    def paths(self, images: Images, force: bool = False) -> list[Path]:
         """One path a channel, in the order of `bundle.channels`.
+
+        Args:
+            force: do not look at names and sidecars.
 
         Raises:
             InputError: a channel too many or too few, or an image that is of another contrast by its name or sidecar.
@@ -208,7 +222,7 @@ class Segmenter:
                 f"got {len(images)}; give one file for each"
             )
         paths = [Path(image) for image in images]
-        for path, channel in zip(paths, () if by_name else channels, strict=False):
+        for path, channel in zip(paths, () if by_name or force else channels, strict=False):
             refuse_other_contrast(path, channel, self.path)
         return paths
 
@@ -250,6 +264,7 @@ class SegmentSettings:
         threshold: replaces the model's own.
         qc: draw a picture of each scan with the lesion outlined.
         overwrite: replace files that are no unchanged output of strokereg, too.
+        force: segment what is no scan of the model's contrast, too.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
     """
@@ -258,6 +273,7 @@ class SegmentSettings:
     threshold: float | None = None
     qc: bool = False
     overwrite: bool = False
+    force: bool = False
     backend: str = "auto"
     device: str = "auto"
 
@@ -289,7 +305,8 @@ def segment(
     outputs = outputs_of(scans, Path(out), ending, settings.overwrite, settings.qc) if out else {}
 
     def work(scan: ScanFiles, volumes: list[Volume]) -> None:
-        found = segmenter.find(volumes, rule)
+        warnings = check_scans(volumes, bundle, model, settings.force)
+        found = replace(segmenter.find(volumes, rule), warnings=warnings)
         drawn_on = volumes[0] if settings.qc else None
         callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on))
 
@@ -297,7 +314,7 @@ def segment(
 
     def read(scan: ScanFiles) -> list[Volume]:
         for path, channel in zip(scan.files, bundle.channels, strict=True):
-            if path not in trusted:
+            if path not in trusted and not settings.force:
                 refuse_other_contrast(path, channel, model)
         return read_scans(scan.files)
 
