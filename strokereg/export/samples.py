@@ -10,8 +10,8 @@ from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.scan.appearance import Appearance, Ranges, appearance_of, ranges_of
 from strokereg.core.scan.grid import frame_of
-from strokereg.core.scan.nifti import read_volume
 from strokereg.core.scan.scaling import measure
+from strokereg.core.scan.series import read_image
 from strokereg.core.storage.workers import map_in_threads
 from strokereg.core.train.record import Record
 from strokereg.registry.errors import InputError
@@ -69,7 +69,7 @@ def ranges_of_cases(record: Record, cohort: Cohort, count: int = APPEARANCE_CASE
 
     def look(files: CaseFiles) -> dict[str, Appearance | None]:
         given = {name: files.images[name] for name in record.preparation.channels if name in files.images}
-        return {name: appearance_of(read_volume(path, files.volumes.get(name))) for name, path in given.items()}
+        return {name: appearance_of(read_image(path, name, files.volumes.get(name))) for name, path in given.items()}
 
     found = map_in_threads(look, chosen)
     measured = {name: ranges_of(case.get(name) for case in found) for name in record.preparation.channels}

@@ -201,3 +201,25 @@ def test_a_real_image_that_is_no_dwi_is_refused_whatever_its_name(exported, real
     printed = capsys.readouterr()
     assert "segmented nevertheless" in json.loads(printed.out)["warnings"][0]
     assert "Warning: " in printed.err
+
+
+def test_probabilities_lie_beside_the_mask_on_the_grid_of_the_scan(exported, scan, tmp_path, capsys):
+    for out, names in (
+        (tmp_path / "a", ["sub-01_desc-lesion_mask.json", "sub-01_desc-lesion_mask.nii.gz"]),
+        (tmp_path / "b" / "lesion.nii.gz", ["lesion.json", "lesion.nii.gz"]),
+    ):
+        folder = out.parent if out.suffix else out
+        folder.mkdir()
+        assert segment(exported["onnx"], scan, "--out", out, "--probabilities") == 0
+        (made,) = folder.glob("*_probseg.nii.gz")
+        assert sorted(path.name for path in folder.iterdir() if path != made) == names
+        probability, mask = nib.load(made), nib.load(folder / names[1])
+        assert (probability.shape, probability.get_data_dtype()) == (mask.shape, np.float32)
+        assert np.array_equal(probability.affine, nib.load(scan).affine)
+        values = np.asarray(probability.dataobj)
+        assert 0 <= values.min() < 0.1 < 0.9 < values.max() <= 1
+        assert not (np.asarray(mask.dataobj) > 0)[values < 0.4].any()
+        assert segment(exported["onnx"], scan, "--out", out) == 0
+        assert not made.exists()
+    capsys.readouterr()
+    assert "--probabilities: writes a file" in refused(capsys, exported["onnx"], scan, "--probabilities")

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
+from strokereg.core.cohort.open import read_source
 from strokereg.core.scan.contrasts import folder_of, recognise, stem_of
 from strokereg.core.scan.nifti import READ, find_images, without_ending
+from strokereg.registry.catalogue import readers
 from strokereg.registry.errors import InputError
+from strokereg.registry.factory import build_reader
+
+_OURS = ("_mask", "_probseg")  # outputs of an earlier call, maybe
 
 
 @dataclass(frozen=True)
@@ -19,14 +24,20 @@ class ScanFiles:
     Attributes:
         name: of its outputs, without ending.
         files: one a channel.
+        dicom: folder of the patient's DICOM files, where the files were converted from them.
+        fault: why the scan cannot be used; it is reported when the scan is read.
+        notes: what its owner should know, a sentence each.
     """
 
     name: str
     files: tuple[Path, ...]
+    dicom: Path | None = None
+    fault: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[ScanFiles]:
-    """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below, if the first channel is dwi).
+    """Scans of files, cohorts, and other folders (every `*_dwi.nii.gz` below, if the first channel is dwi, or DICOM).
 
     They come in the order given, those of folders by name. Further channels are named alike, as `sub-01_dwi.nii.gz` and
     `sub-01_adc.nii.gz`, and lie in the same folder or in the one that BIDS has for them.
@@ -96,12 +107,34 @@ def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
                 for case in cases
             ]
     else:
-        files = [path for path in find_images(place, "**/*") if not stem(path).endswith("_mask")]  # of an earlier call
+        files = [path for path in find_images(place, "**/*") if not stem(path).endswith(_OURS)]
         named = [path for path in files if _is(path, first)]
         scans = [ScanFiles(stem(path, first), beside(path, channels, {first: path})) for path in named or files]
+        scans = scans or _of_dicom(place, channels)
     if not scans:
         raise InputError(f"{place}: holds no image to run; give files, a folder of *_{first}.nii.gz, or a cohort")
     return scans
+
+
+def _of_dicom(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
+    """The patients of a DICOM folder, converted as `data import` does; none if it holds no DICOM files."""
+    known = readers()
+    if "dwi" not in channels or not build_reader(known.find("dicom")).recognises(place):
+        return []
+    _, source = read_source(place, "dicom")
+    scans = []
+    for case in source.cases:
+        missing = [channel for channel in channels if channel not in case.images]
+        fault = f"has no series that is {missing[0]}; convert and name the images yourself" if missing else ""
+        folder = place / case.name if (place / case.name).is_dir() else place
+        said = {
+            path: ", ".join(source.warnings[str(path)]) for path in case.images.values() if str(path) in source.warnings
+        }
+        notes = tuple(f"{folder}: {note}" for note in said.values())
+        files = tuple(case.images.get(channel, folder) for channel in channels)
+        scans.append(ScanFiles(case.name, files, folder, fault and f"{folder}: {fault}", notes))
+    left = ((Path(name), fault) for name, fault in source.left_out.items())
+    return scans + [ScanFiles(path.name, (path,), path, f"{path}: {fault}") for path, fault in left]
 
 
 def beside(path: Path, channels: Sequence[str], given: Mapping[str, Path]) -> tuple[Path, ...]:
