@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.appearance import Ranges
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.train.record import Record
 from strokereg.export import targets
@@ -59,12 +60,14 @@ class ExportData:
         scans: cases on which a whole-scan graph is compared with the runtime.
         validation: cases with lesion masks, on which the loss of a lower precision is measured.
         calibration: graph inputs of training cases, for the ranges of int8.
+        images: contrast → what the training scans looked like, for the metadata of a segmenter.
     """
 
     samples: list[Inputs] = field(default_factory=list)
     scans: list[CaseFiles] = field(default_factory=list)
     validation: list[CaseFiles] = field(default_factory=list)
     calibration: list[Inputs] = field(default_factory=list)
+    images: dict[str, Ranges] = field(default_factory=dict)
 
 
 def export_model(
@@ -199,7 +202,9 @@ class _Export:
         self, parity: Parity, run: RunGraph, versions: dict[str, str], precision: Precision = Precision.FP32
     ) -> Bundle:
         bundle = describe_bundle(self.graph, self.record, parity, versions, self.settings.licence)
-        return bundle.model_copy(update={"precision": precision, "probe": make_probe(*self._probe, run)})
+        training = bundle.training.model_copy(update={"images": self.data.images})
+        probe = make_probe(*self._probe, run)
+        return bundle.model_copy(update={"precision": precision, "probe": probe, "training": training})
 
 
 def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict[str, str], licence: str) -> Bundle:

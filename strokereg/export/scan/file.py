@@ -58,7 +58,7 @@ def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
 
 def scans_of(cases: Iterable[CaseFiles], bundle: Bundle) -> list[list[Volume]]:
     """The scans of cases, one volume a channel."""
-    return [read_scans([case.images[channel] for channel in bundle.channels]) for case in cases]
+    return [read_scans([case.images[channel] for channel in bundle.channels], bundle.channels) for case in cases]
 
 
 def compare(path: Path, segmenter: Segmenter, scans: Sequence[list[Volume]]) -> Parity:

@@ -56,7 +56,7 @@ def _segmenter(full: RunGraph, reduced: RunGraph, bundle: Bundle, cases: Sequenc
     segmenters = [Segmenter(Path(bundle.architecture), FunctionSession(run), bundle) for run in (full, reduced)]
     scores = []
     for case in evaluated:
-        scans = read_scans([case.images[channel] for channel in bundle.channels])
+        scans = read_scans([case.images[channel] for channel in bundle.channels], bundle.channels)
         truth = read_volume(case.mask).data > 0  # type: ignore[arg-type]
         rule = bundle.postprocessing or Postprocessing()
         scores.append([dice(segmenter.find(scans, rule).mask, truth) for segmenter in segmenters])

@@ -1,6 +1,7 @@
 """DICOM series, converted with dcm2niix (Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001), which must be installed.
 
-patient-1/…/*.dcm     any depth, any file names; each top-level folder is a patient
+patient-1/…/*.dcm     any depth, any file names; each top-level folder is a patient,
+*/*.dcm               unless the folders hold the series of one study: then the folder itself is
 
 The NIfTI files are cached by names, sizes and times of the DICOM files. DWI and ADC are identified from the sidecars
 that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwards.
@@ -8,6 +9,7 @@ that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwar
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -25,6 +27,8 @@ from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 _LOOK = 200  # files to check before a folder counts as not DICOM
+_HEADER = 2**16  # bytes in which the study of a file is looked for
+_STUDY = re.compile(rb"\x20\x00\x0d\x00(?:UI..|....)([0-9.]+)", re.DOTALL)  # with and without explicit type
 _LIMIT = 1800  # seconds for one patient
 _LOG = "dcm2niix.txt"  # what dcm2niix printed, beside what it wrote
 _WEIGHTED = 50  # s/mm²; a series below is no DWI
@@ -70,6 +74,8 @@ class DicomReader:
         """
         program = _dcm2niix()
         folders = sorted(path for path in root.iterdir() if path.is_dir() and next(_files(path), None))
+        if _are_series(folders):
+            folders = []
         cases, left_out, warnings = [], {}, {}
         for patient in folders or [root]:
             try:
@@ -126,6 +132,22 @@ def _is_dicom(path: Path) -> bool:
             return handle.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def _are_series(folders: list[Path]) -> bool:
+    """True if several folders hold files of one study and no further folders, as an exported patient does."""
+    if len(folders) < 2 or any(path.is_dir() for folder in folders for path in folder.iterdir()):
+        return False
+    studies = {_study(next(_files(folder))) for folder in folders}
+    return len(studies) == 1 and studies != {None}
+
+
+def _study(path: Path) -> bytes | None:
+    """The StudyInstanceUID (0020,000D) in the header of a DICOM file; None without one."""
+    with contextlib.suppress(OSError), path.open("rb") as handle:
+        if found := _STUDY.search(handle.read(_HEADER)):
+            return found[1]
+    return None
 
 
 def _dcm2niix() -> str:
