@@ -32,6 +32,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
 @click.option("--probabilities", is_flag=True, help="Also save the lesion probability of each voxel.")
 @click.option("--dicom-seg", is_flag=True, help="Also save each mask as DICOM-SEG, for scans from DICOM.")
+@click.option("--mask", type=_FILE, help="Brain mask of a single scan, in place of brain extraction.")
+@click.option(
+    "--no-brain-extraction", "brain_extraction", flag_value=False, default=True, help="Leave a skull in the images."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
 @click.option("--force", is_flag=True, help="Also segment images that do not look like the model's contrast.")
 @click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")

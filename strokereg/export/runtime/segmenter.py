@@ -22,6 +22,7 @@ from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.series import read_image
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
+from strokereg.export.runtime.brain import brain_only
 from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, provenance, write_images
@@ -83,6 +84,8 @@ class Segmenter:
         threshold: float | None = None,
         overwrite: bool = False,
         force: bool = False,
+        mask: Path | str | None = None,
+        brain_extraction: bool = True,
     ) -> Segmentation:
         """Segment a scan, on its own grid. What is unusual about it is logged and kept in `warnings`.
 
@@ -94,6 +97,7 @@ class Segmenter:
             threshold: replaces the model's own.
             overwrite: replace files that are no unchanged output of strokereg, too.
             force: segment what is no scan of the model's contrast, too.
+            mask, brain_extraction: see `SegmentSettings`.
 
         Raises:
             InputError: wrong number of images, an image of another contrast by name or intensities, a mask, an
@@ -106,8 +110,8 @@ class Segmenter:
         output = None if out is None else Output((Path(out),), overwrite)
         if output is not None:
             output.check({path.resolve() for path in paths})
-        scans = read_scans(paths, self.bundle.channels)
-        warnings = check_scans(scans, self.bundle, self.path, force)
+        scans, done = brain_only(read_scans(paths, self.bundle.channels), self.bundle.channels, mask, brain_extraction)
+        warnings = (*done, *check_scans(scans, self.bundle, self.path, force))
         for warning in warnings:
             log.warning("%s", warning)
         found = replace(self.find(scans, postprocessing), warnings=warnings)
@@ -278,6 +282,8 @@ class SegmentSettings:
         dicom_seg: also write each mask as DICOM-SEG; only for scans from DICOM.
         overwrite: replace files that are no unchanged output of strokereg, too.
         force: segment what is no scan of the model's contrast, too.
+        mask: brain mask of a single scan; its DWI and ADC are set to 0 outside.
+        brain_extraction: extract the brain of a DWI that shows a skull.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
     """
@@ -289,6 +295,8 @@ class SegmentSettings:
     dicom_seg: bool = False
     overwrite: bool = False
     force: bool = False
+    mask: Path | None = None
+    brain_extraction: bool = True
     backend: str = "auto"
     device: str = "auto"
 
@@ -325,6 +333,8 @@ def segment(
     scans = _scans([Path(place) for place in places], settings.images, bundle, model)
     engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
     segmenter = Segmenter(Path(model), *open_file(Path(model), engine, Role.SEGMENTER))
+    if settings.mask is not None and len(scans) > 1:
+        raise InputError(f"--mask: is the brain of one scan, and there are {len(scans)}; name a single scan")
     callbacks.on_start(segmenter)
     rule = segmenter.postprocessing(settings.threshold)
     ending = ("_desc-lesion_mask.nii.gz",)
@@ -338,7 +348,8 @@ def segment(
     outputs = outputs_of(scans, Path(out), ending, settings.overwrite, extra) if out else {}
 
     def work(scan: ScanFiles, volumes: list[Volume]) -> None:
-        warnings = (*scan.notes, *check_scans(volumes, bundle, model, settings.force))
+        volumes, done = brain_only(volumes, bundle.channels, settings.mask, settings.brain_extraction)
+        warnings = (*scan.notes, *done, *check_scans(volumes, bundle, model, settings.force))
         found = replace(segmenter.find(volumes, rule), warnings=warnings)
         callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan, volumes[0]))
 
