@@ -18,6 +18,7 @@ _HOME = {
     "MixerSpec": "strokereg.registry.specs",
     "ReaderSpec": "strokereg.registry.specs",
     "TrackerSpec": "strokereg.registry.specs",
+    "BundleSpec": "strokereg.registry.specs",
     "CaseFiles": "strokereg.core.cohort.case",
     "Source": "strokereg.core.cohort.source",
     "Options": "strokereg.registry.options",

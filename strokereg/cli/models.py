@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from strokereg.registry.catalogue import Catalogue, catalogue, readers, trackers
+from strokereg.registry.catalogue import Catalogue, bundles, catalogue, readers, trackers
 from strokereg.registry.errors import InputError
 from strokereg.registry.installed import Entry
 from strokereg.registry.specs import NETWORKS, ROLES
@@ -24,6 +24,7 @@ from strokereg.registry.specs import NETWORKS, ROLES
 @click.option("--exports", is_flag=True, help="With --markdown: list export formats instead of papers.")
 @click.option("--broken", is_flag=True, help="List the plugins that were left out, with reason and fix.")
 @click.option("--build", is_flag=True, help="With --broken: also build all models of plugins; takes seconds.")
+@click.option("--weights", is_flag=True, help="List exported models with their weights, for 'strokereg segment'.")
 @click.option("--strict", is_flag=True, help="Exit 1 if a plugin is broken or a name is claimed twice.")
 def models(
     pattern: str,
@@ -33,9 +34,12 @@ def models(
     exports: bool,
     broken: bool,
     build: bool,
+    weights: bool,
     strict: bool,
 ) -> None:
     """List the registered architectures whose name matches PATTERN (quote it: 'spade*')."""
+    if weights and (role or as_markdown or broken):
+        raise click.UsageError("--weights is a list of its own; leave --role, --markdown and --broken out")
     if broken and (pattern != "*" or role):
         raise click.UsageError("--broken lists every fault; leave PATTERN and --role out")
     if build and not broken:
@@ -49,6 +53,7 @@ def models(
         known.check()
         readers().check()
         trackers().check()
+        bundles().check()
     if broken:
         faults = [*known.quarantined]
         if build:
@@ -56,7 +61,9 @@ def models(
 
             faults += unbuildable()
         rows = [dataclasses.asdict(fault) for fault in faults]
-        rows += [row for names in (known, readers(), trackers()) for row in _clashes(names)]
+        rows += [row for names in (known, readers(), trackers(), bundles()) for row in _clashes(names)]
+    elif weights:
+        rows = [_row(bundles(), entry) for entry in _matching(bundles(), pattern, None, "bundle")]
     else:
         rows = [_row(known, entry) for entry in _matching(known, pattern, role)]
     if as_json:
@@ -65,6 +72,8 @@ def models(
         click.echo(export_table(rows) if exports else markdown(rows))
     elif broken:
         _print(["plugin", "distribution", "reason", "fix"], [_broken(row) for row in rows])
+    elif weights:
+        _print(["name", "task", "contrasts", "summary", "from"], [_weights(row) for row in rows])
     else:
         _print(["name", "role", "dims", "summary", "from"], [_short(row) for row in rows])
     if broken and not rows:
@@ -105,11 +114,11 @@ def _count(known: Catalogue) -> str:
     return " and ".join(parts)
 
 
-def _matching(known: Catalogue, pattern: str, role: str | None) -> list[Entry]:
+def _matching(known: Catalogue, pattern: str, role: str | None, kind: str = "model") -> list[Entry]:
     entries = known.select(pattern, role)
     if not entries and pattern != "*":
         listed = ", ".join(known.available(role=role)) or "none"
-        raise InputError(f"no {role or 'model'} matches {pattern!r}; installed are: {listed}")
+        raise InputError(f"no {role or kind} matches {pattern!r}; installed are: {listed}")
     return entries
 
 
@@ -118,7 +127,7 @@ def _row(known: Catalogue, entry: Entry) -> dict[str, Any]:
     fields = {**dataclasses.asdict(entry.spec), "name": known.label(entry), "role": entry.spec.role}
     first = ("name", "role", "dims", "summary")
     return {
-        **{key: fields.pop(key) for key in first},
+        **{key: fields.pop(key) for key in first if key in fields},
         **fields,
         "distribution": entry.distribution,
         "version": entry.version,
@@ -143,6 +152,16 @@ def _clashes(known: Catalogue) -> list[dict[str, Any]]:
 def _short(row: dict[str, Any]) -> list[str]:
     dims = ", ".join(f"{dims}D" for dims in row["dims"])
     return [row["name"], row["role"], dims, row["summary"], f"{row['distribution']} {row['version']}"]
+
+
+def _weights(row: dict[str, Any]) -> list[str]:
+    return [
+        row["name"],
+        row["task"],
+        ", ".join(row["contrasts"]),
+        row["summary"],
+        f"{row['distribution']} {row['version']}",
+    ]
 
 
 def _broken(row: dict[str, Any]) -> list[str]:

@@ -14,11 +14,13 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    epilog="Examples: strokereg segment sub-01_dwi.nii.gz --model unet.onnx --out sub-01_lesion.nii.gz · "
+    epilog="Examples: strokereg segment sub-01_dwi.nii.gz --out sub-01_lesion.nii.gz --qc · "
     "strokereg segment cohort/ --model unet.onnx --out masks/ --qc"
 )
 @click.argument("scans", type=_FILE, nargs=-1, metavar="SCAN...")
-@click.option("--model", type=_FILE, required=True, metavar="BUNDLE", help="Exported segmenter (.onnx).")
+@click.option(
+    "--model", metavar="BUNDLE", help="Exported segmenter (.onnx), or a name of 'strokereg models --weights'."
+)
 @click.option("--out", type=_FILE, metavar="FILE|DIR", help="Folder for the masks; for a single scan also a file.")
 @click.option(
     "--image",
@@ -43,9 +45,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.pass_context
 def segment(
-    ctx: click.Context, scans: tuple[Path, ...], model: Path, out: Path | None, as_json: bool, **settings: Any
+    ctx: click.Context, scans: tuple[Path, ...], model: str | None, out: Path | None, as_json: bool, **settings: Any
 ) -> None:
     """Segment scans with an exported model.
+
+    Without --model, the built-in one is used. It was trained on simulated scans only: on DWI and ADC where every scan
+    has an ADC map beside it, else on DWI.
 
     SCANs are files, folders, cohorts and DICOM folders. Further contrasts are found by their BIDS names, or given with
     --image. Each mask has the shape and affine of its scan and a JSON file beside it.

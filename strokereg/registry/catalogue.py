@@ -1,7 +1,7 @@
 """The catalogue: what is registered, by name, and the way from a name to a network.
 
-A name is unique over all roles of architectures, because commands such as `train NAME` take any of them. Readers and
-trackers have catalogues of their own. Where two distributions claim one name, the bare name is an error and
+A name is unique over all roles of architectures, because commands such as `train NAME` take any of them. Readers,
+trackers and bundles have catalogues of their own. Where two distributions claim one name, the bare name is an error and
 `distribution:name` selects one; built-ins take no precedence.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: One role, several, or any (None).
 Roles = str | tuple[str, ...] | None
-READERS, TRACKERS = (Role.READER,), (Role.TRACKER,)
+READERS, TRACKERS, BUNDLES = (Role.READER,), (Role.TRACKER,), (Role.BUNDLE,)
 
 
 class Catalogue:
@@ -177,6 +177,12 @@ def trackers() -> Catalogue:
     return Catalogue(_loaded(), TRACKERS)
 
 
+@functools.cache
+def bundles() -> Catalogue:
+    """The exported models of this process, with their weights."""
+    return Catalogue(_loaded(), BUNDLES)
+
+
 def add_plugin(*paths: Path | str) -> None:
     """Load plugins from Python files, or from folders with an `__init__.py`, as `strokereg --plugin` does.
 
@@ -190,7 +196,7 @@ def add_plugin(*paths: Path | str) -> None:
 
 def forget() -> None:
     """Clear the caches: the next call looks again at what is installed and which files were added."""
-    for known in (_loaded, catalogue, readers, trackers):
+    for known in (_loaded, catalogue, readers, trackers, bundles):
         known.cache_clear()
 
 

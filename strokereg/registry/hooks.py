@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pluggy
 
 from strokereg.registry.specs import (
+    BundleSpec,
     GeneratorSpec,
     MixerSpec,
     ReaderSpec,
@@ -52,7 +53,12 @@ def strokereg_trackers() -> Iterable[TrackerSpec]:  # type: ignore[empty-body]
     """Yield one `TrackerSpec` for each experiment tracker that can follow trainings."""
 
 
+@hookspec
+def strokereg_bundles() -> Iterable[BundleSpec]:  # type: ignore[empty-body]
+    """Yield one `BundleSpec` for each exported model with its weights."""
+
+
 SPEC_OF_HOOK: dict[str, type[Spec]] = {
     f"{PROJECT}_{spec.role}s": spec
-    for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec, ReaderSpec, TrackerSpec)
+    for spec in (GeneratorSpec, TranslatorSpec, SegmenterSpec, MixerSpec, ReaderSpec, TrackerSpec, BundleSpec)
 }

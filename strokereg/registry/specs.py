@@ -16,6 +16,7 @@ from strokereg.registry.errors import StrokeregError
 API = 1  # version of the contract between the core and a plugin
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -28,6 +29,7 @@ class Role(StrEnum):
     MIXER = "mixer"
     READER = "reader"
     TRACKER = "tracker"
+    BUNDLE = "bundle"
 
 
 class SpecError(StrokeregError):
@@ -86,6 +88,43 @@ class TrackerSpec(Spec):
     """An experiment tracker. Its factory is called as `Class(folder)` (see `core.train.tracking`)."""
 
     role: ClassVar[Role] = Role.TRACKER
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSpec(Spec):
+    """An exported model with its weights, so that `strokereg segment --model NAME` runs it.
+
+    Args:
+        file: path of the ONNX file; a plugin gives `str(Path(__file__).with_name("acme.onnx"))`.
+        url: https address that the file is downloaded from at first use, in place of `file`.
+        sha256: of the file; required with `url`.
+        task: role of the network, `segmenter` or `translator`.
+        contrasts: that it takes, in order.
+        card: path or https address of its model card.
+        factory: what opens it; leave it as it is.
+    """
+
+    factory: str = "strokereg.export.runtime.segmenter:Segmenter"
+    file: str = ""
+    url: str = ""
+    sha256: str = ""
+    task: Role = Role.SEGMENTER
+    contrasts: tuple[str, ...]
+    card: str = ""
+    role: ClassVar[Role] = Role.BUNDLE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.file) == bool(self.url):
+            raise SpecError(f"{self.name}: give either file or url")
+        if self.url and not self.url.startswith("https://"):
+            raise SpecError(f"{self.name}: the url {self.url!r} does not begin with https://")
+        if (self.url or self.sha256) and not _SHA256.fullmatch(self.sha256):
+            raise SpecError(f"{self.name}: sha256 is {self.sha256!r}; it must be 64 hexadecimal digits")
+        if self.task not in (Role.SEGMENTER, Role.TRANSLATOR):
+            raise SpecError(f"{self.name}: task is {self.task!r}; it must be 'segmenter' or 'translator'")
+        if not self.contrasts:
+            raise SpecError(f"{self.name}: contrasts is empty; name those that the model takes")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from strokereg.registry.catalogue import READERS, TRACKERS, Catalogue
 from strokereg.registry.factory import build_reader, build_tracker
 from strokereg.registry.hooks import SPEC_OF_HOOK
 from strokereg.registry.problem import Problem
-from strokereg.registry.specs import SPEC_OF_ROLE, ReaderSpec, TrackerSpec
+from strokereg.registry.specs import SPEC_OF_ROLE, BundleSpec, ReaderSpec, TrackerSpec
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
@@ -118,7 +118,9 @@ def test_the_example_of_a_tracker_writes(tmp_path, monkeypatch):
 def test_the_tables_name_every_hook_and_field():
     """A name that is added is documented, and one that is documented is there."""
     fields = {
-        field.name for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec) for field in dataclasses.fields(spec)
+        field.name
+        for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec, BundleSpec)
+        for field in dataclasses.fields(spec)
     }
     cells = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("|")]
     named = set(re.findall(r"`(\w+)`", "\n".join(cells)))

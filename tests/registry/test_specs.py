@@ -10,6 +10,7 @@ from strokereg.registry.specs import (
     NETWORKS,
     ROLES,
     SPEC_OF_ROLE,
+    BundleSpec,
     MixerSpec,
     ReaderSpec,
     Role,
@@ -38,7 +39,7 @@ def test_a_wrong_field_is_named(changes, said):
 
 
 def test_every_role_has_one_spec():
-    assert {spec.role for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec)} == set(Role)
+    assert {spec.role for spec in (*SPEC_OF_ROLE.values(), ReaderSpec, TrackerSpec, BundleSpec)} == set(Role)
     assert set(ROLES) - set(NETWORKS) == {Role.MIXER}
     assert f"{Role.MIXER} {TranslatorSpec(**FIELDS, dims=(2, 3)).offered_dims}" == "mixer 2D and 3D"
 
@@ -48,3 +49,23 @@ def test_specs_are_frozen_and_mixers_are_not_exported():
     assert (spec.onnx, spec.torchscript, spec.bf16) == (False, False, False)
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.name = "other"
+
+
+BUNDLE = {"name": "net", "summary": "", "contrasts": ("dwi",)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "give either file or url"),
+        ({"file": "a.onnx", "url": "https://b", "sha256": "0" * 64}, "give either file or url"),
+        ({"url": "http://b", "sha256": "0" * 64}, "does not begin with https://"),
+        ({"url": "https://b"}, "sha256 is ''; it must be 64"),
+        ({"file": "a.onnx", "sha256": "abc"}, "sha256 is 'abc'"),
+        ({"file": "a.onnx", "task": "mixer"}, "task is 'mixer'"),
+        ({"file": "a.onnx", "contrasts": ()}, "contrasts is empty"),
+    ],
+)
+def test_a_wrong_field_of_a_bundle_is_named(changes, said):
+    with pytest.raises(SpecError, match=said):
+        BundleSpec(**BUNDLE | changes)

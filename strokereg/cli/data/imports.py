@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option(
     "--average-directions", is_flag=True, help="Use the geometric mean of several diffusion directions as the DWI."
 )
+@click.option("--extract-brain", is_flag=True, help="Take the skull away, where the DWI shows one.")
 @click.option("--split", is_flag=True, help="Also write split.tsv, as 'strokereg data split' does.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def import_(
@@ -70,6 +71,7 @@ def import_(
     prefer: Form,
     trust_shape: bool,
     average_directions: bool,
+    extract_brain: bool,
     split: bool,
     as_json: bool,
 ) -> None:
@@ -94,6 +96,7 @@ def import_(
         prefer=prefer,
         trust_shape=trust_shape,
         average_directions=average_directions,
+        extract_brain=extract_brain,
     )
     with counting("importing") as on_case:
         done = import_data(folder, out, settings, on_case)

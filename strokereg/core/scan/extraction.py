@@ -43,7 +43,7 @@ def extract_brain(scan: Volume) -> np.ndarray:
     volume = float(found.sum() * spacing.prod()) / 1000.0
     if not _LEAST_ML <= volume <= _MOST_ML:
         fault = f"brain extraction finds {volume:.0f} ml, which is no brain"
-        raise FileFault(scan.path, fault, "give a brain mask with --mask FILE, or add --no-brain-extraction")
+        raise FileFault(scan.path, fault, "give a brain mask, or leave brain extraction out")
     for axis, step in enumerate(steps):
         if step > 1:
             found = found.repeat(step, axis).take(range(scan.data.shape[axis]), axis)

@@ -67,9 +67,7 @@ class SimulatedSource(Options):
 
     def cohort(self) -> Simulation:
         """The cohort for validation and test; its training part fixes the network grid."""
-        return Simulation(
-            self.cases, self.labels, self.lesions, self.seed, self.shape, self.spacing, parts=(3, 1, 1)
-        )
+        return Simulation(self.cases, self.labels, self.lesions, self.seed, self.shape, self.spacing, parts=(3, 1, 1))
 
 
 def train_simulated(

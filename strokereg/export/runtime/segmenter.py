@@ -23,6 +23,7 @@ from strokereg.core.scan.series import read_image
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.brain import brain_only
+from strokereg.export.runtime.bundles import default_model, model_file
 from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, provenance, write_images
@@ -246,13 +247,14 @@ def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segme
     """Open an exported segmenter (ONNX) on the best engine of this machine; the choice is logged.
 
     Args:
+        path: the file, or the name of a bundle (`strokereg models --weights`).
         backend: "onnxruntime", "openvino" or "auto"; see `export.runtime.session`.
         device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
         InputError: no such file, not ONNX, no strokereg metadata, not a segmenter, or no such device here.
     """
-    path = Path(path)
+    path = model_file(path)
     session, bundle = open_file(path, EngineSettings(backend, device), Role.SEGMENTER)
     log.info("%s runs on %s", path.name, session.provider)
     return Segmenter(path, session, bundle)
@@ -310,7 +312,7 @@ _OPTIONS = {Extra.PICTURE: "--qc", Extra.PROBABILITY: "--probabilities", Extra.D
 
 
 def segment(
-    model: Path | str,
+    model: Path | str | None,
     places: Sequence[Path | str],
     out: Path | str | None = None,
     settings: SegmentSettings | None = None,
@@ -322,6 +324,7 @@ def segment(
     and the DICOM-SEG `.dcm`.
 
     Args:
+        model: a file, or the name of a bundle; None for the built-in one.
         out: a folder, made where missing; for a single scan also a NIfTI file; None writes nothing.
 
     Raises:
@@ -329,10 +332,11 @@ def segment(
         OutputFailed: an output cannot be written, for example because the disk is full; the scans before it are done.
     """
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
-    bundle = parse_bundle(read_header(Path(model)).metadata.get(KEY), model)
+    model = default_model(places, settings.images) if model is None else model_file(model)
+    bundle = parse_bundle(read_header(model).metadata.get(KEY), model)
     scans = _scans([Path(place) for place in places], settings.images, bundle, model)
     engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
-    segmenter = Segmenter(Path(model), *open_file(Path(model), engine, Role.SEGMENTER))
+    segmenter = Segmenter(model, *open_file(model, engine, Role.SEGMENTER))
     if settings.mask is not None and len(scans) > 1:
         raise InputError(f"--mask: is the brain of one scan, and there are {len(scans)}; name a single scan")
     callbacks.on_start(segmenter)

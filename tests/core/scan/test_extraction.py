@@ -87,5 +87,5 @@ def test_a_bright_lesion_at_the_edge_is_kept(head):
 @pytest.mark.parametrize("data", [np.zeros((20, 20, 20)), np.ones((20, 20, 20)), np.eye(20)[:, :, None]])
 def test_what_is_no_brain_is_said_to_be_none(data):
     scan = Volume(np.asarray(data, dtype=np.float32), np.eye(4), Path("odd_dwi.nii.gz"))
-    with pytest.raises(FileFault, match=r"odd_dwi.nii.gz.*no brain.*--mask"):
+    with pytest.raises(FileFault, match=r"odd_dwi.nii.gz.*no brain.*give a brain mask"):
         extract_brain(scan)

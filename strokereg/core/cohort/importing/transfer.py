@@ -17,6 +17,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
 from strokereg.core.scan.content import open_image
 from strokereg.core.scan.contrasts import canonical_channels, folder_of
+from strokereg.core.scan.extraction import extract_brain, shows_skull, within
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
 from strokereg.core.scan.placement import Form
@@ -42,6 +43,7 @@ class ImportSettings:
         trust_shape: give images, masks and label maps without an affine of their own that of a first image of the same
             shape.
         average_directions: import a diffusion series of several directions as their geometric mean.
+        extract_brain: set the images of a case to 0 outside the brain, where its DWI shows a skull.
     """
 
     reader: str | None = None
@@ -54,6 +56,7 @@ class ImportSettings:
     prefer: Form = "sform"
     trust_shape: bool = False
     average_directions: bool = False
+    extract_brain: bool = False
 
     def __post_init__(self) -> None:
         if self.channels is not None:
@@ -80,9 +83,13 @@ def transfer(visit: Visit, raw: Path, derived: Path, settings: ImportSettings, l
     """
     files, images = visit.files, {}
     grid = _read_image(files.first, visit, settings)
+    brain = _brain(grid) if settings.extract_brain and files.first in ("dwi", "trace") else None
     for part, path in files.images.items():
         volume = grid if part == files.first else _read_image(part, visit, settings)
         rewritten = _convert_image(part, volume, grid, settings) or _renew(volume, settings)
+        if brain is not None:
+            check_same_grid(grid, rewritten or volume)
+            (rewritten,) = within([rewritten or volume], brain)
         folder = raw / folder_of(part)
         folder.mkdir(exist_ok=True)
         images[part] = _put(path, folder / f"{visit.stem}_{part}", rewritten, settings)
@@ -114,6 +121,12 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
 def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
     files = visit.files
     return read_image(files.images[part], part, files.volumes.get(part), settings.prefer, settings.average_directions)
+
+
+def _brain(scan: Volume) -> np.ndarray | None:
+    """The brain of a scan that shows a skull; None for one that was extracted before."""
+    brain = extract_brain(scan)
+    return brain if shows_skull(scan, brain) else None
 
 
 def _convert_image(part: str, volume: Volume, grid: Volume, settings: ImportSettings) -> Volume | None:

@@ -77,6 +77,7 @@ def test_settings_that_decide_the_content_are_plain():
         "prefer": "sform",
         "trust_shape": False,
         "average_directions": False,
+        "extract_brain": False,
     }
     assert ImportSettings(channels=("DWI", "flair")).plain()["channels"] == ("dwi", "FLAIR")
 
@@ -172,6 +173,29 @@ def test_resampling_does_not_make_a_mask_of_a_label_map(bring, save, source, tmp
     affine = nib.load(source / "Pat_1_lesion.nii.gz").affine
     save(source / "Pat_1_lesion.nii.gz", np.pad(mask, 1), affine @ nib.affines.from_matvec(np.eye(3), [-1, -1, -1]))
     assert "holds 0 and 1 only" in bring(source, tmp_path / "out", resample=True).left_out["Pat_1"]
+
+
+def test_the_skull_is_taken_away_only_on_request(bring, save, source, tmp_path):
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in (46, 50, 42)), indexing="ij")
+    radius, affine = x**2 + y**2 + z**2, np.diag([-4.0, 4.0, 4.0, 1.0])
+    brain = radius < 0.5
+    scalp = (radius > 0.7) & (radius < 0.9)
+    stripped = np.where(brain, 100.0, 0.0).astype(np.float32)
+    save(source / "Pat_1_dwi.nii.gz", stripped + np.where(scalp, 25.0, 0.0).astype(np.float32), affine)
+    save(source / "Pat_2_dwi.nii.gz", stripped, affine)
+    for name in ("Pat_1", "Pat_2"):
+        save(source / f"{name}_adc.nii.gz", np.where(brain | scalp, 0.8, 0.0).astype(np.float32), affine)
+        save(source / f"{name}_lesion.nii.gz", (radius < 0.02).astype(np.uint8), affine)
+    bring(source, tmp_path / "as-it-is")
+    kept = open_cohort(tmp_path / "as-it-is").cases[0]
+    assert kept.images["dwi"].read_bytes() == (source / "Pat_1_dwi.nii.gz").read_bytes()
+    bring(source, tmp_path / "out", extract_brain=True)
+    first, second = open_cohort(tmp_path / "out").cases[:2]
+    dwi = read_volume(first.images["dwi"]).data
+    assert not dwi[~brain].any()
+    assert (dwi[brain] == 100.0).mean() > 0.98
+    assert not read_volume(first.images["adc"]).data[~brain].any()
+    assert second.images["dwi"].read_bytes() == (source / "Pat_2_dwi.nii.gz").read_bytes()
 
 
 @pytest.fixture
