@@ -18,6 +18,7 @@ from torch import nn
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.appearance import Ranges
 from strokereg.core.scan.postprocess import Postprocessing
+from strokereg.core.storage.files import keep_foreign
 from strokereg.core.train.record import Record
 from strokereg.export import targets
 from strokereg.export.files import read_bundle, writer_of
@@ -107,6 +108,9 @@ def export_model(
         for kind in formats:
             if kind.is_folder:
                 targets.check_place(out / f"{work.name}-{kind}")
+        kept = [kind.suffix for kind in formats if not kind.is_folder]
+        kept += [f".{one}.onnx" for one in precisions if one != Precision.FP32]
+        keep_foreign([out / f"{work.name}{suffix}" for suffix in kept], _is_export)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
             written = []
             for kind in formats:
@@ -238,6 +242,14 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
 def postprocessing_of(record: Record) -> Postprocessing:
     """The postprocessing of a run, or the default one."""
     return record.postprocessing or Postprocessing()
+
+
+def _is_export(path: Path) -> bool:
+    """True for a file that strokereg exported, which a new export may replace."""
+    try:
+        return bool(read_bundle(path).versions)
+    except InputError:
+        return False
 
 
 @contextlib.contextmanager

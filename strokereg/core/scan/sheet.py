@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from strokereg.core.scan.pictures import Sheet, flat
-from strokereg.core.storage.files import replacing
+from strokereg.core.storage.files import keep_foreign, replacing
 from strokereg.registry.errors import InputError
 
 _GAP, _HEADING, _LABEL, _LINE = 4, 22, 150, 16  # pixels: between cells, for headings, for labels, for a caption's line
+_SOFTWARE = "strokereg"  # the text by which our own pictures are known
 _PAPER, _INK, _FAULT = (18, 18, 18), (235, 235, 235), (240, 120, 110)
 
 
@@ -22,11 +24,12 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
     All cells are as large as the largest picture; smaller pictures are centred.
 
     Raises:
-        InputError: the path does not end in .png, or it cannot be written.
+        InputError: the path does not end in .png, cannot be written, or is a file that strokereg did not write.
         ValueError: a sheet without pictures.
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: the sheet is a PNG; give a name that ends in .png")
+    keep_foreign([path], is_sheet, "move it, or choose another name")
     rows, font = sheet["rows"], ImageFont.load_default(13)
     pictures = [flat(image) for row in rows for image in row["images"] if image is not None]
     high, wide = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
@@ -51,10 +54,25 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
             pen.multiline_text((side + column * step[0], y + high), caption, _INK, font, spacing=2)
     try:
         with replacing(path) as temporary:
-            page.save(temporary, optimize=True)
+            page.save(temporary, optimize=True, pnginfo=_mark())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     return path
+
+
+def is_sheet(path: Path) -> bool:
+    """True for a PNG that `write_sheet` wrote, which may be replaced by a new one."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software") == _SOFTWARE
+    except (OSError, ValueError, SyntaxError):  # the last one is Pillow's for a broken PNG
+        return False
+
+
+def _mark() -> PngInfo:
+    mark = PngInfo()
+    mark.add_text("Software", _SOFTWARE)
+    return mark
 
 
 def draw_error(text: str, size: int) -> np.ndarray:

@@ -6,14 +6,17 @@ import shutil
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from strokereg.core.scan.contrasts import canonical
 from strokereg.core.storage.cache import cache_folder, sha256_of
 from strokereg.core.storage.files import replacing
 from strokereg.export.runtime.scans import find_scans
-from strokereg.registry.catalogue import bundles
 from strokereg.registry.errors import InputError, did_you_mean
 from strokereg.registry.specs import BundleSpec
+
+if TYPE_CHECKING:
+    from strokereg.registry.catalogue import Catalogue
 
 #: Used where no model is named: with ADC where every scan has one, else without.
 WITH_ADC, WITHOUT_ADC = "sim-dwi-adc", "sim-dwi"
@@ -29,7 +32,7 @@ def model_file(model: Path | str) -> Path:
     path = Path(model)
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
-    known = bundles()
+    known = _bundles()
     names = known.available()
     if str(model).rpartition(":")[2] not in [entry.spec.name for entry in known.entries]:
         hint, listed = did_you_mean(str(model), names), ", ".join(names) or "none"
@@ -55,6 +58,16 @@ def default_model(places: Sequence[Path | str], images: Mapping[str, Path | str]
         scans = find_scans([Path(place) for place in places], ("dwi", "adc"))
         both = all(len({file for file in scan.files if file.is_file()}) == 2 for scan in scans)
     return model_file(WITH_ADC if both else WITHOUT_ADC)
+
+
+def _bundles() -> Catalogue:
+    try:
+        from strokereg.registry.catalogue import bundles
+    except ModuleNotFoundError as error:  # slim installations may have left it out
+        raise InputError(
+            f"bundles need {error.name}, which is not installed; install it, or give --model FILE"
+        ) from error
+    return bundles()
 
 
 def _embedded(spec: BundleSpec) -> Path:

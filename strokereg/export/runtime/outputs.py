@@ -16,7 +16,7 @@ import numpy as np
 
 from strokereg.core.scan.nifti import ENDINGS, write_volume
 from strokereg.core.storage.cache import sha256_of
-from strokereg.core.storage.files import replacing, write_json
+from strokereg.core.storage.files import keep_foreign, replacing, write_json
 from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.scans import ScanFiles, stem
 from strokereg.registry.errors import InputError, OutputFailed
@@ -144,12 +144,8 @@ class Output:
         return self.images[0].with_name(f"{stem(self.images[0]) if name is None else name}{ending}")
 
     def _keep_foreign(self) -> None:
-        for path in self.files:
-            if not self.overwrite and os.path.lexists(path) and not self._is_earlier(path):
-                raise InputError(
-                    f"{path}: exists and is not an unchanged output of strokereg; choose another --out, "
-                    "or replace it with --overwrite"
-                )
+        if not self.overwrite:
+            keep_foreign(self.files, self._is_earlier, "choose another --out, or replace it with --overwrite")
 
     def _is_earlier(self, path: Path) -> bool:
         try:

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
-from strokereg.core.cohort.open import read_source
 from strokereg.core.scan.contrasts import folder_of, recognise, stem_of
 from strokereg.core.scan.nifti import READ, find_images, without_ending
-from strokereg.registry.catalogue import readers
 from strokereg.registry.errors import InputError
-from strokereg.registry.factory import build_reader
 
 _OURS = ("_mask", "_probseg")  # outputs of an earlier call, maybe
 
@@ -118,8 +115,13 @@ def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
 
 def _of_dicom(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
     """The patients of a DICOM folder, converted as `data import` does; none if it holds no DICOM files."""
-    known = readers()
-    if "dwi" not in channels or not build_reader(known.find("dicom")).recognises(place):
+    try:
+        from strokereg.core.cohort.open import read_source
+        from strokereg.registry.catalogue import readers
+        from strokereg.registry.factory import build_reader
+    except ModuleNotFoundError:  # pluggy is left out of slim installations
+        return []
+    if "dwi" not in channels or not build_reader(readers().find("dicom")).recognises(place):
         return []
     _, source = read_source(place, "dicom")
     scans = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import urllib.error
 import urllib.request
 from hashlib import sha256
@@ -26,7 +27,7 @@ def register(monkeypatch):
 
     def put(*specs):
         entries = tuple(Entry(spec, "acme", "1.0") for spec in specs)
-        monkeypatch.setattr(module, "bundles", lambda: Catalogue(Installed(entries, ()), BUNDLES))
+        monkeypatch.setattr(module, "_bundles", lambda: Catalogue(Installed(entries, ()), BUNDLES))
 
     return put
 
@@ -53,6 +54,12 @@ def test_a_path_stays_a_path(tmp_path, register):
     register()
     assert model_file("missing.onnx").name == "missing.onnx"
     assert model_file(tmp_path / "folder" / "net") == tmp_path / "folder" / "net"
+
+
+def test_without_pluggy_a_bundle_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "strokereg.registry.catalogue", None)
+    with pytest.raises(InputError, match=r"bundles need .* --model FILE"):
+        model_file("sim-dwi")
 
 
 def test_an_unknown_name_lists_what_there_is(register):
