@@ -49,8 +49,7 @@ def segment(
 ) -> None:
     """Segment scans with an exported model.
 
-    Without --model, the built-in one is used. It was trained on simulated scans only: on DWI and ADC where every scan
-    has an ADC map beside it, else on DWI.
+    Without --model, the bundle sim-dwi-adc is used if every scan has an ADC map beside it, else sim-dwi.
 
     SCANs are files, folders, cohorts and DICOM folders. Further contrasts are found by their BIDS names, or given with
     --image. Each mask has the shape and affine of its scan and a JSON file beside it.

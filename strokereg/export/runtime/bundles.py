@@ -50,14 +50,19 @@ def default_model(places: Sequence[Path | str], images: Mapping[str, Path | str]
         images: contrast → image of a single scan.
 
     Raises:
-        InputError: as of `find_scans`.
+        InputError: as of `find_scans`; no such model is installed.
     """
     if images:
         both = "adc" in map(canonical, images)
     else:
         scans = find_scans([Path(place) for place in places], ("dwi", "adc"))
         both = all(len({file for file in scan.files if file.is_file()}) == 2 for scan in scans)
-    return model_file(WITH_ADC if both else WITHOUT_ADC)
+    wanted = (WITH_ADC, WITHOUT_ADC) if both else (WITHOUT_ADC,)
+    known = {entry.spec.name for entry in _bundles().entries}
+    for name in wanted:
+        if name in known:
+            return model_file(name)
+    raise InputError(f"no model is named, and {' or '.join(wanted)} is not installed; give --model FILE")
 
 
 def _bundles() -> Catalogue:
