@@ -138,6 +138,29 @@ def pair(lab: Lab) -> None:
     nib.save(nib.Nifti1Pair(lab.dwi, AFFINE), lab.root / "p1_dwi.hdr")
 
 
+def with_extension(lab: Lab) -> None:
+    """As AFNI writes: a long text between header and voxels."""
+    for kind in ("dwi", "lesion"):
+        image = nib.load(lab.path(kind))
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("afni", b"<AFNI_attributes/>" * 500))
+        nib.save(image, lab.path(kind))
+
+
+def odd_extension(lab: Lab) -> None:
+    raw = bytearray(gzip.decompress(lab.path("dwi").read_bytes()))
+    np.frombuffer(raw, nib.Nifti1Header().template_dtype, count=1)["vox_offset"] = 352 + 20
+    raw[348:352] = b"\1\0\0\0"
+    raw[352:352] = np.array([20, 6], "<i4").tobytes() + b"twelve bytes"
+    lab.path("dwi").write_bytes(gzip.compress(bytes(raw)))
+
+
+def big_endian(lab: Lab) -> None:
+    header = nib.Nifti1Header(endianness=">")
+    header.set_data_dtype(">f4")
+    lab.save("dwi", lab.dwi.astype(">f4"), AFFINE, header)
+    assert gzip.decompress(lab.path("dwi").read_bytes())[:2] == b"\0\0"
+
+
 def right_handed(lab: Lab) -> None:
     affine = AFFINE @ np.diag([-1.0, 1, 1, 1])
     for kind in ("dwi", "adc", "lesion"):
@@ -309,6 +332,30 @@ REPORTS = {
     ),
     "apple-double": Report(
         "OpenNeuroOrg/openneuro#2520", "._ files of macOS taken for images", "ignore hidden files", apple,
+    ),
+    "extension": Report(
+        "nipreps/mriqc#686", "an extension of AFNI between header and voxels", "read the voxels after it",
+        with_extension,
+    ),
+    "odd-extension": Report(
+        "neuroscales/nifti-zarr#11", "an extension whose size is no multiple of 16", "read the voxels, say nothing",
+        odd_extension,
+    ),
+    "big-endian": Report(
+        "nilearn/nilearn#275", "values of the other byte order taken as they were", "swap them", big_endian,
+    ),
+    "slope-zero": Report(
+        "JuliaNeuroscience/NIfTI.jl#14", "a slope of 0 made every voxel 0", "take the stored values",
+        lambda lab: lab.header("dwi", scl_slope=0, scl_inter=0),
+    ),
+    "plane": Report(
+        "MIC-DKFZ/nnUNet#1348", "a slice saved with two axes", "refuse, ask for a volume of one slice",
+        lambda lab: lab.save("dwi", lab.dwi[:, :, 0]), r"its shape is \(12, 14\); .* save a slice as a volume of one",
+    ),
+    "renamed": Report(
+        "MIC-DKFZ/nnUNet#1071", "a file of another format renamed to .nii.gz", "refuse in one sentence",
+        lambda lab: lab.raw("dwi", lambda raw: b"NRRD0004\n# Complete NRRD file format" + bytes(2000)),
+        "p1_dwi.nii.gz: not a NIfTI image; give a .nii or .nii.gz file",
     ),
     "uneven": Report("rordenlab/dcm2niix#248", "slices missing in the middle", "refuse the stack", test=DICOM),
     "uneven-equal": Report(
