@@ -37,9 +37,8 @@ def table() -> str:
         lines += ["", f"## {title}", "", "| report | what was met | right behaviour | test |", "|---|---|---|---|"]
         for report in REPORTS[area]:
             place, number = report["link"].split("#")
-            link = (
-                f"[{report['link']}](https://github.com/{place}/{'pull' if report.get('pull') else 'issues'}/{number})"
-            )
+            kind = "pull" if report.get("pull") else "issues"
+            link = f"[{report['link']}](https://github.com/{place}/{kind}/{number})"
             lines.append(f"| {link} | {report['met']} | {report['right']} | `{report['test']}` |")
     return "\n".join(lines) + "\n"
 
