@@ -69,7 +69,7 @@ def in_own_folder(marker: str, *keys: str) -> Callable[[Path], bool]:
 
     def ours(path: Path) -> bool:
         try:
-            content = parse_json((path.parent / marker).read_text(encoding="utf-8"))
+            content = read_json(path.parent / marker)
         except (OSError, ValueError):
             return False
         return isinstance(content, dict) and all(key in content for key in keys)
@@ -101,6 +101,16 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, which may begin with a byte order mark.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: not JSON or not UTF-8, or nested too deeply.
+    """
+    return parse_json(path.read_text(encoding="utf-8-sig"))
 
 
 def write_json(path: Path, content: Any) -> None:
