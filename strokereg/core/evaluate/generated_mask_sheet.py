@@ -32,9 +32,9 @@ def draw_sheet(
         if brain.ndim == 2:
             rows.append(SheetRow(name, [_tile(mask, brain, convention) for mask in chosen]))
             continue
-        above = [_tile(mask.sum(0), brain.any(axis=0), convention, _DEEP) for mask in chosen]
+        above = [_tile(mask.sum(0), np.asarray(brain.any(axis=0)), convention, _DEEP) for mask in chosen]
         rows.append(SheetRow(f"{name}, from above", above))
-        side = [_tile(mask.sum(2), brain.any(axis=2), None, _DEEP) for mask in chosen]
+        side = [_tile(mask.sum(2), np.asarray(brain.any(axis=2)), None, _DEEP) for mask in chosen]
         rows.append(SheetRow(f"{name}, from the side", side, sides=("P", "A")))
     sheet = Sheet(
         title="Lesion masks",

@@ -134,6 +134,13 @@ def outline(image: np.ndarray, mask: np.ndarray, colour: Colour = TRUTH) -> np.n
     return drawn
 
 
+def pooled(mask: np.ndarray, steps: Sequence[int]) -> np.ndarray:
+    """A mask in coarser voxels, `steps` voxels each along the axes; True if any of them is, so small lesions stay."""
+    padded = np.pad(mask, [(0, -size % step) for size, step in zip(mask.shape, steps, strict=True)])
+    shape = [part for size, step in zip(padded.shape, steps, strict=True) for part in (size // step, step)]
+    return np.asarray(padded.reshape(shape).any(axis=tuple(range(1, len(shape), 2))))
+
+
 def flat(picture: np.ndarray | Outlined) -> np.ndarray:
     """Any picture as uint8 [H, W] or [H, W, 3]."""
     if isinstance(picture, Outlined):

@@ -116,7 +116,12 @@ class _Page:
         return y + _LINE
 
     def _text(
-        self, x: int, y: int, lines: list[str], colour: Colour, font: ImageFont.FreeTypeFont | None = None
+        self,
+        x: int,
+        y: int,
+        lines: list[str],
+        colour: Colour,
+        font: ImageFont.FreeTypeFont | ImageFont.ImageFont | None = None,
     ) -> int:
         """Draw lines of text; the height below them."""
         step = _LINE + (4 if font else 0)

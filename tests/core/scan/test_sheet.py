@@ -1,4 +1,4 @@
-"""Sheets: texts take room only if there are any, letters and legends stand where they belong, no name is cut mid-word."""
+"""Sheets: texts take room only if there are any; letters and legends stand where they belong; no name is cut."""
 
 from __future__ import annotations
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.scan.grid import brain_median
-from strokereg.core.scan.pictures import TRUTH, Cell, Key, Outlined, Sheet, SheetRow, window
+from strokereg.core.scan.pictures import TRUTH, Cell, Key, Outlined, Sheet, SheetRow, pooled, window
 from strokereg.core.scan.sheet import write_sheet
 from strokereg.core.scan.view import Convention, axial
 from strokereg.registry.errors import InputError
@@ -66,19 +64,11 @@ def _draw(files: CaseFiles, convention: Convention) -> tuple[Cell, str]:
             level = int(mask.sum(axis=(1, 2)).argmax())
             found = f"{float(mask.sum()) * case.reference.voxel_ml:.1f} ml, slice {level + 1} of {len(image)}"
     plane = convention.turn(image[level])
-    lesion = None if mask is None else convention.turn(mask[level])
     # Shrunk or enlarged by whole numbers, so that scans of small and of large voxels are drawn at a similar size.
     step, scale = -(-max(plane.shape) // (2 * _TILE)), max(1, _TILE // max(plane.shape))
     white = _WHITE * max(brain_median(case.reference.data), 1e-6)
     picture = window(plane[::step, ::step], 0.0, white, scale)
-    outlined = lesion is not None and lesion.any()
-    return Outlined(picture, _shrunk(lesion, step), TRUTH) if outlined else picture, f"{files.name}\n{found}"
-
-
-def _shrunk(mask: np.ndarray | None, step: int) -> np.ndarray:
-    """A mask [Y, X] at every `step`-th voxel; small lesions stay, because any voxel of a block counts."""
-    assert mask is not None
-    high, wide = (-(-size // step) * step for size in mask.shape)
-    padded = np.zeros((high, wide), dtype=bool)
-    padded[: mask.shape[0], : mask.shape[1]] = mask
-    return padded.reshape(high // step, step, wide // step, step).any(axis=(1, 3))
+    caption = f"{files.name}\n{found}"
+    if mask is None or not mask.any():
+        return picture, caption
+    return Outlined(picture, pooled(convention.turn(mask[level]), (step, step)), TRUTH), caption

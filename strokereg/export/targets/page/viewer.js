@@ -11,7 +11,7 @@ export async function openViewer(canvas) {
   const viewer = new Niivue({
     dragAndDropEnabled: false, loadingText: "", backColor: [0, 0, 0, 1], logLevel: "error",
     // Letters at the sides of each slice; the patient's right is on the left, as in all other pictures of strokereg.
-    isRadiologicalConvention: true, isOrientationTextVisible: true,
+    isRadiologicalConvention: true, showAllOrientationMarkers: true, fontColor: [1, 1, 1, 1], fontMinPx: 18,
     crosshairColor: [0.35, 0.8, 1, 0.8], crosshairWidth: 0.5, crosshairGap: 8,
   });
   await viewer.attachToCanvas(canvas);
