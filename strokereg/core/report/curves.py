@@ -13,7 +13,7 @@ from strokereg.core.report.statistics import Contrast, interval_of_mean
 from strokereg.core.report.summary import evaluated_cases, scores
 from strokereg.core.report.text import plain, signed
 
-WIDTH, LEFT, RIGHT, TOP = 236, 34, 14, 22
+WIDTH, LEFT, RIGHT, TOP = 218, 34, 12, 22
 DICE, DIFFERENCE, BETWEEN, BOTTOM = 100, 84, 40, 36  # pixels: heights of the two plots, between and below them
 STEP = 3  # pixels by which two lines are shifted, so that their bars stand beside each other
 

@@ -88,7 +88,7 @@ def heading(x: float, y: float, words: str, width: int) -> list[str]:
 def lines_of(words: str, width: int = 30, most: int = 3) -> list[str]:
     """Break a name into at most `most` lines of about `width` letters: at spaces and after `-`, `_` and `/` only."""
     lines = [""]
-    for part in re.findall(r"\s*[^\s_/-]*[_/-]*", words):
+    for part in filter(None, re.findall(r"\s*[^\s_/-]*[_/-]*", words)):
         if lines[-1] and len(lines[-1] + part.rstrip()) > width:
             lines.append("")
         lines[-1] += part if lines[-1] else part.lstrip()

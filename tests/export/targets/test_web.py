@@ -227,17 +227,16 @@ def test_the_axial_plane_comes_first_without_scrolling_and_the_right_side_is_on_
     right = (np.arange(len(bright)) - len(bright) / 2) * volume.affine[0, 0] > 0
     bright[right] *= 3
     write_volume(tmp_path / "sub-01_dwi.nii.gz", bright, volume.affine)
-    page.page("Emulation.setDeviceMetricsOverride", width=1300, height=800, deviceScaleFactor=1, mobile=False)
-    page.open(serve(site).address)
-    page.segment(tmp_path / "sub-01_dwi.nii.gz")
-    assert page.run("document.getElementById('slices').value") == "axial"
-    assert page.run("document.documentElement.scrollHeight") <= 800
-    assert page.run("document.getElementById('canvas').getBoundingClientRect().bottom") <= 800
-    assert page.run("document.getElementById('view').getBoundingClientRect().bottom") <= 800
-    left, other = brightness(page, tmp_path)
-    assert left > 1.5 * other
-    page.run("document.getElementById('convention').value = 'neurological'")
-    page.run("document.getElementById('convention').dispatchEvent(new Event('change'))")
-    turned = brightness(page, tmp_path)
-    assert turned[1] > 1.5 * turned[0]
-    page.page("Emulation.clearDeviceMetricsOverride")
+    with page.emulate(1300, 800):
+        page.open(serve(site).address)
+        page.segment(tmp_path / "sub-01_dwi.nii.gz")
+        assert page.run("document.getElementById('slices').value") == "axial"
+        assert page.run("document.documentElement.scrollHeight") <= 800
+        for part in ("canvas", "view", "save"):
+            assert page.run(f"document.getElementById('{part}').getBoundingClientRect().bottom") <= 800
+        left, other = brightness(page, tmp_path)
+        assert left > 1.5 * other
+        page.run("document.getElementById('convention').value = 'neurological'")
+        page.run("document.getElementById('convention').dispatchEvent(new Event('change'))")
+        turned = brightness(page, tmp_path)
+        assert turned[1] > 1.5 * turned[0]
