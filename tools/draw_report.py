@@ -29,7 +29,13 @@ def main(study: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy, drawn = Path(folder, "report.html"), Path(folder, "report.png")
         copy.write_text(page.replace("</head>", _SHOWN, 1), encoding="utf-8")
-        words = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+        words = [
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--disable-gpu",
+            f"--user-data-dir={folder}/profile",
+        ]
         words += [f"--window-size={_WIDTH},{_HEIGHT}", f"--screenshot={drawn}", copy.as_uri()]
         subprocess.run([chromium, *words], check=True, capture_output=True)
         with Image.open(drawn) as picture:

@@ -10,8 +10,11 @@ import time
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from strokereg.cli.main import main
+from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import Convention
 
 
 def segment(model, *words) -> int:
