@@ -110,7 +110,8 @@ class _Page:
             if x > _EDGE and x + length > self.width - _EDGE:
                 x, y = _EDGE, y + _LINE
             box = (x, y + 3, x + _SWATCH, y + 3 + _SWATCH)
-            self.pen.rectangle(box, key.colour if key.filled else _PAPER, key.colour, 2)
+            fill, edge, width = (key.colour, _QUIET, 1) if key.filled else (_PAPER, key.colour, 2)
+            self.pen.rectangle(box, fill, edge, width)
             self._text(x + _SWATCH + _GAP, y, [key.name], _INK)
             x += length + 3 * _GAP
         return y + _LINE

@@ -198,8 +198,8 @@ def test_pictures_have_letters_a_legend_and_one_ground(
     left, right = convention.sides
     assert page.count(f'<div class="plane ground0" data-left="{left}" data-right="{right}">') == 4
     assert page.count('<path class="outline" stroke="#56b4e9"') == 3
-    assert '<i class="swatch" style="border-color: #e2dccd; background: #e2dccd"></i>white matter' in page
-    assert '<i class="swatch" style="border-color: #56b4e9"></i>prediction' in page
+    assert '<i class="swatch filled" style="--k: #e2dccd"></i>white matter' in page
+    assert '<i class="swatch" style="--k: #56b4e9"></i>prediction' in page
     assert convention.sentence in html.unescape(page)
     assert all(other.sentence not in html.unescape(page) for other in Convention if other is not convention)
     assert f"&#34;sides&#34;: [&#34;{left}&#34;, &#34;{right}&#34;]" in page
