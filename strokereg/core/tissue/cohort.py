@@ -15,6 +15,7 @@ from strokereg.core.cohort.layout import DESCRIPTION, TABLE
 from strokereg.core.scan.contrasts import stem_of
 from strokereg.core.scan.nifti import write_volume
 from strokereg.core.scan.sheet import is_sheet
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import keep_foreign, write_json
 from strokereg.core.storage.workers import run_in_workers
@@ -39,12 +40,14 @@ class Labelling:
         maps: folder with a label map of another tool for each case; only for `external`.
         label_table: which code of those maps becomes which label (see `Merge.read`); None for FreeSurfer's codes.
         overwrite: make again what an earlier call made. Maps from elsewhere are never changed.
+        convention: orientation of the slices in the sheet.
     """
 
     method: str | None = None
     maps: Path | None = None
     label_table: Path | None = None
     overwrite: bool = False
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def label_cohort(
     if not labelling.overwrite and (folder / DESCRIPTION).is_file():
         check_settings(folder / DESCRIPTION, description, "add --overwrite to make its label maps again")
     sheet = folder / "sheet.png"
-    if jobs or not sheet.is_file():
+    if mine:
         keep_foreign([sheet], is_sheet, "move it")
     for job in jobs:
         job.target.unlink(missing_ok=True)  # so that an interrupted call leaves no map of other settings
@@ -136,8 +139,9 @@ def label_cohort(
     found, total = len(mine) - len(jobs), len(mine)
     on_progress(found, total)
     run_in_workers(_label_case, jobs, folder, workers, lambda done: on_progress(found + done, total))
-    if mine and (jobs or not sheet.is_file()):
-        draw_tissues([replace(case, dseg=targets[case.name]) for case in mine], merge.table, sheet)
+    if mine:
+        shown = [replace(case, dseg=targets[case.name]) for case in mine]
+        draw_tissues(shown, merge.table, sheet, convention=labelling.convention)
     maps = {case.name: targets[case.name] for case in mine}
     return Labelled(method, folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet)
 
