@@ -47,6 +47,9 @@ from strokereg.cli.values import (
 @click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
 @click.option("--share", "shares", type=Shares(), help="Synthetic share of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option(
+    "--compose", type=Names(), help="Synthetic images: translated, edited, both, or several.  [default: translated]"
+)
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Number of cases in each synthetic database.")
 @click.option("--mixed-only", is_flag=True, help="Skip the arms that train on synthetic images alone.")
 @click.option("--headroom/--no-headroom", default=None, help="Also train clinical only on all cases.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from strokereg.core.report.results import Arm, Headroom, Quality, Results
 from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
+from strokereg.core.synthesis.composition import Composition
 
 #: Adjusted p values below this one count as significant.
 SIGNIFICANT = 0.05
@@ -159,6 +160,8 @@ def _why_close(quality: Quality) -> str:
     """Why images are close to training images without being memorised; empty if no such reason is known."""
     if quality.image_quality is None:
         return " A mixer copies voxels of training cases by construction, so a high share is expected."
+    if quality.compose is not Composition.TRANSLATED:
+        return " Edited images keep most voxels of a training image by construction, so a high share is expected."
     if quality.public:
         return ""
     return " These images use label maps of training cases, which alone makes them more similar to training images."

@@ -123,6 +123,6 @@ def _plain(path: Path, key: str, value: Any) -> Any:
         return tuple(range(value))
     if key == "spacing" and isinstance(value, (int, float)):
         return (value,) * 3
-    if key in ("models", "generators", "segmenters", "shares", "channels") and not isinstance(value, list):
+    if key in ("models", "generators", "segmenters", "shares", "compose", "channels") and not isinstance(value, list):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

@@ -12,6 +12,7 @@ from strokereg.core.cohort.embedded import CONTRASTS, unpack
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Channels, Interpolation, Scaling
 from strokereg.core.storage.cache import cache_folder
+from strokereg.core.synthesis.composition import Composition, refuse_edited
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, did_you_mean
@@ -78,6 +79,9 @@ class StudySettings(Options):
         patch: size that networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         interpolation, scaling: how images are brought before networks; see `core.scan.grid.Preparation`.
         shares: synthetic shares of each batch in mixed arms; one arm for each.
+        compose: what becomes the image of a synthetic case: `translated`, its translation; `edited`, the image of its
+            clinical host, changed by what the new lesion changes in the translation; `both`, half of each. One arm for
+            each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; each translator gets arms with lesions drawn from it. With
@@ -110,6 +114,7 @@ class StudySettings(Options):
     interpolation: Interpolation = "linear"
     scaling: Scaling = "median"
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
+    compose: tuple[Composition, ...] = Field(default=(Composition.TRANSLATED,), min_length=1)
     mixed_only: bool = False
     anatomies: Path | None = None
     mask_library: Path | None = None
@@ -126,7 +131,7 @@ class StudySettings(Options):
     deterministic: bool = False
     threads: int = Field(default=1, ge=1)
 
-    @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")
+    @field_validator("models", "generators", "segmenters", "shares", "compose", "cases", "seeds")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) != len(values):
@@ -214,7 +219,9 @@ def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any
         for role in part:
             if role not in base["budgets"]:
                 raise InputError(f"{what} {role}: no such role{did_you_mean(role, base['budgets'])}")
-    return parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+    settings = parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+    refuse_edited(settings.anatomies, settings.compose)
+    return settings
 
 
 def complete_settings(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:

@@ -19,6 +19,7 @@ from torch import nn
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.roles import device_of, noise
 from strokereg.core.scan.box import Box
+from strokereg.core.synthesis.composition import Composition, edit_image
 from strokereg.core.synthesis.placement import SMALLEST, Prior, place_mask
 from strokereg.core.train.device import seed_of, units_at_once
 from strokereg.core.train.prepared import PreparedCase, write_prepared
@@ -52,6 +53,7 @@ class SynthesisSettings:
         table, problem: of both networks.
         prior: where lesions go; see `core.synthesis.placement`.
         lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
+        compose: what becomes the image. Edited cases need anatomies with images.
     """
 
     generator: nn.Module
@@ -61,6 +63,7 @@ class SynthesisSettings:
     problem: Problem
     prior: Prior
     lesion_share: float = 0.5
+    compose: Composition = Composition.TRANSLATED
 
 
 def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
@@ -84,6 +87,7 @@ class Draft:
         heights: slice number of each unit in the volume (2D).
         box: of the brain.
         waiting: units that still get a lesion.
+        mirrored: whether left and right of the anatomy are swapped.
     """
 
     rng: np.random.Generator
@@ -93,12 +97,14 @@ class Draft:
     heights: np.ndarray
     box: Box
     waiting: list[int]
+    mirrored: bool
 
     @classmethod
     def begin(cls, tissue: np.ndarray, settings: SynthesisSettings, seed: Sequence[int]) -> Draft:
         """Mirror a label map without lesions at random, and choose the units that get one."""
         rng, problem = np.random.default_rng(list(seed)), settings.problem
-        if rng.random() < 0.5:
+        mirrored = bool(rng.random() < 0.5)
+        if mirrored:
             tissue = tissue[:, :, ::-1]
         fitted = np.stack([_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None])])
         heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
@@ -107,7 +113,17 @@ class Draft:
         share = settings.lesion_share
         waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < share]
         box = Box.around(fitted if problem.dims == 2 else fitted[0])
-        return cls(rng, torch.Generator().manual_seed(seed_of(*seed)), labels, room, heights, box, waiting)
+        source = torch.Generator().manual_seed(seed_of(*seed))
+        return cls(rng, source, labels, room, heights, box, waiting, mirrored)
+
+    def units_of(self, host: PreparedCase, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """Image [units, C, *S] and labels [units, *S] of the case that gave the tissues, mirrored and cut like them."""
+        image, labels = np.asarray(host.image), np.asarray(host.labels)
+        if self.mirrored:
+            image, labels = image[..., ::-1], labels[..., ::-1]
+        units = [(image, labels)] if problem.dims == 3 else [(image[:, z], labels[z]) for z in self.heights]
+        fitted = [cut(planes, own, (), problem.size) for planes, own in units]
+        return np.stack([planes for planes, _ in fitted]), np.stack([own for _, own in fitted])
 
     def place(self, masks: np.ndarray, settings: SynthesisSettings) -> None:
         """Put one drawn mask into each waiting unit; units where it does not fit go on waiting."""
@@ -167,17 +183,39 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
 
 
 @torch.inference_mode()
-def render_drafts(drafts: Sequence[Draft], settings: SynthesisSettings) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Translate all cases together: image [C, Z, Y, X] and labels [Z, Y, X] of each. 2D units become slices."""
+def render_drafts(
+    drafts: Sequence[Draft], settings: SynthesisSettings, hosts: Sequence[PreparedCase | None] = ()
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Translate all cases together: image [C, Z, Y, X] and labels [Z, Y, X] of each. 2D units become slices.
+
+    Args:
+        hosts: for each draft, the case whose image is edited; None for a translated one. Empty: all are translated.
+    """
     translator = settings.translator
     z = torch.cat([_noise(translator, len(d.labels), d.noise) for d in drafts]) if settings.stochastic else None
     images = _translate(translator, np.concatenate([draft.labels for draft in drafts]), z)
-    made = []
-    for draft in drafts:
-        image, images = images[: len(draft.labels)], images[len(draft.labels) :]
+    made, start = [], 0
+    for draft, host in zip(drafts, hosts or [None] * len(drafts), strict=True):
+        own = slice(start, start := start + len(draft.labels))
+        image = images[own]
+        if host is not None:
+            image = _edited(draft, host, image, None if z is None else z[own], settings)
         flat = settings.problem.dims == 2
         made.append((image.transpose(1, 0, 2, 3), draft.labels) if flat else (image[0], draft.labels[0]))
     return made
+
+
+def _edited(
+    draft: Draft, host: PreparedCase, after: np.ndarray, z: torch.Tensor | None, settings: SynthesisSettings
+) -> np.ndarray:
+    """The host's image [units, C, *S], edited where its labels changed; `after` is the translation of the new ones."""
+    image, labels = draft.units_of(host, settings.problem)
+    before = after.copy()
+    changed = (draft.labels != labels).reshape(len(labels), -1).any(axis=1)
+    if changed.any():
+        noise = None if z is None else z[torch.from_numpy(changed)]
+        before[changed] = _translate(settings.translator, labels[changed], noise)
+    return edit_image(image, before, after, draft.labels > 0)
 
 
 class CaseMaker:
@@ -218,13 +256,23 @@ class CaseMaker:
             if missing or recount:
                 tissues = [self._tissue(index) for index in group]
                 drafts = draw_labels(tissues, self.settings, [(self.seed, index) for index in group], self.tally)
-                made = render_drafts(drafts, self.settings) if missing else []
+                hosts = [
+                    self.anatomy(index) if self.composition(index) is Composition.EDITED else None for index in group
+                ]
+                made = render_drafts(drafts, self.settings, hosts) if missing else []
             for place, index in enumerate(group):
                 yield index, made[place] if index in missing else None
 
     def anatomy(self, index: int) -> PreparedCase:
         """The case that gives the tissues of this one."""
         return self.anatomies[index % len(self.anatomies)]
+
+    def composition(self, index: int) -> Composition:
+        """Whether this case is translated or edited. Of both, each anatomy gets them in turn."""
+        if self.settings.compose is not Composition.BOTH:
+            return self.settings.compose
+        turn = index + index // len(self.anatomies)
+        return Composition.EDITED if turn % 2 else Composition.TRANSLATED
 
     def _tissue(self, index: int) -> np.ndarray:
         """The label map of an anatomy without its lesion, found once as long as they fit into memory."""

@@ -172,6 +172,7 @@ def quality(caught: float = 1.0, **changes: object) -> Quality:
 
 def test_near_copies_are_explained_by_what_made_them(results: Results) -> None:
     made = [quality(), quality(public=True), quality(model="carvemix", image_quality=None), quality(caught=0.5)]
+    made.append(quality(compose="edited"))
     sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
     start = (
         "75 % of the synthetic images are closer to a training image than 95 % of the held-out real images are; "
@@ -181,3 +182,4 @@ def test_near_copies_are_explained_by_what_made_them(results: Results) -> None:
     assert sentences[1] == f"spade: {start}"
     assert sentences[2].startswith(f"carvemix: {start} A mixer copies voxels of training cases by construction")
     assert "cannot rule out memorisation" in sentences[3]
+    assert sentences[4].startswith(f"spade: {start} Edited images keep most voxels of a training image")

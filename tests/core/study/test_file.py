@@ -15,6 +15,7 @@ data = "here"
 cases = [3, "all"]
 seeds = 2
 shares = [0.25, 0.5]
+compose = "edited"
 spacing = 5
 [budgets.segmenter]
 steps = 70
@@ -61,6 +62,7 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path):
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
     assert settings.shares == (0.25, 0.5)
+    assert settings.compose == ("edited",)
     assert settings.budgets["segmenter"].augment == {"shading": 0.1, "noise": 0}
     assert printed.count("augment") == 1
     assert asked["data"] == (tmp_path / "here").resolve()
