@@ -44,7 +44,9 @@ from strokereg.cli.values import (
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
 @click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
-@click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
+@click.option(
+    "--mask-library", type=click.Path(path_type=Path), help="Folder of lesion masks in MNI space, cohort or embedded."
+)
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
 @click.option("--share", "shares", type=Shares(), help="Synthetic share of each mixed batch: 0.5 or 0.25,0.5.")
 @click.option(

@@ -186,7 +186,13 @@ def limit_sentences(results: Results) -> list[str]:
         lines.append(f"External: {count} {kind} {noun} of {study.external.name}, not used in any training{few}.")
     for kind, source in study.public.items():
         left = f"; {source.left_out} of validation or test cases were excluded" if source.left_out else ""
-        lines.append(f"Public {kind}: {source.used} from {source.folder}{left}.")
+        if source.own:
+            lines.append(
+                f"Lesion masks: those of {source.used} training cases of {source.folder}, also where an arm does not "
+                f"have the image{left}."
+            )
+        else:
+            lines.append(f"Public {kind}: {source.used} from {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
         lines.append(
             "The generator and the translators were trained on all training cases, not only on those of the arm."

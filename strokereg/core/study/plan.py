@@ -19,6 +19,7 @@ from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.settings import LIBRARY, StudySettings
 from strokereg.core.synthesis.composition import Composition
+from strokereg.core.synthesis.mask_library import OF_COHORT
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -101,9 +102,10 @@ def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool
 
 
 def _public(settings: StudySettings) -> str:
+    masks = "all training masks" if str(settings.mask_library) == OF_COHORT else "public masks"
     if settings.anatomies and settings.mask_library:
-        return "public anatomies and masks"
-    return "public anatomies" if settings.anatomies else "public masks"
+        return f"public anatomies, {masks}" if masks != "public masks" else "public anatomies and masks"
+    return "public anatomies" if settings.anatomies else masks
 
 
 class TaskKind(StrEnum):

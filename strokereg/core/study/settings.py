@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
-from strokereg.core.cohort.embedded import CONTRASTS, unpack
+from strokereg.core.cohort.embedded import CONTRASTS
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Channels, Interpolation, Scaling
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.synthesis.composition import Composition, refuse_edited
+from strokereg.core.synthesis.mask_library import EMBEDDED, embedded_masks
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, did_you_mean
@@ -85,7 +86,8 @@ class StudySettings(Options):
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; each translator gets arms with lesions drawn from it. With
-            `mask-library` as the only generator there are no others.
+            `mask-library` as the only generator there are no others. `cohort` stands for the masks of all training
+            cases of the cohort, `embedded` for those that the package brings.
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
@@ -238,7 +240,9 @@ def complete_settings(models: Sequence[str], data: Path | str | None, preset: st
         if preset == "quick" and not changes.get("synthetic_cases"):
             changes["synthetic_cases"] = _SLICES
         if LIBRARY in (changes.get("generators") or ()) and not changes.get("mask_library"):
-            changes["mask_library"] = unpack(cache_folder() / "cohorts").masks
+            changes["mask_library"] = EMBEDDED
+    if str(changes.get("mask_library")) == EMBEDDED:
+        changes["mask_library"] = embedded_masks(cache_folder())
     settings = study_settings(preset, models=tuple(models), **changes)
     for role, budget in settings.budgets.items():
         augmentation_of(role, budget.augment, f"budgets.{role}.augment")

@@ -9,6 +9,7 @@ from strokereg.core.evaluate.memorisation import Memorisation, Nearness
 from strokereg.core.report import text
 from strokereg.core.report.results import Arm, Quality, Results, Run
 from strokereg.core.report.statistics import Contrast, Spread
+from strokereg.core.synthesis.public import PublicSources
 
 
 def found(**changes: object) -> Contrast:
@@ -149,6 +150,17 @@ def test_limits_of_the_intervals_are_reported(results: Results, build_results: C
     untrained = [run.model_copy(update={"steps": 0}) for run in results.runs]
     assert said not in " ".join(text.limit_sentences(results.model_copy(update={"runs": untrained})))
     assert said not in " ".join(text.limit_sentences(build_results(seeds=1)))
+
+
+def test_masks_of_the_own_cohort_are_not_called_public(results: Results) -> None:
+    own = PublicSources(folder="mine", used=298, left_out=1, own=True)
+    study = results.study.model_copy(update={"public": {"masks": own}})
+    said = " ".join(text.limit_sentences(results.model_copy(update={"study": study})))
+    assert (
+        "Lesion masks: those of 298 training cases of mine, also where an arm does not have the image; 1 of validation "
+        "or test cases were excluded."
+    ) in said
+    assert "Public" not in said
 
 
 def test_how_a_synthetic_database_came_to_be() -> None:

@@ -111,3 +111,12 @@ def test_a_simulated_cohort_is_a_name_and_not_a_folder(write, tmp_path):
     assert kept["data"] == "simulated"
     assert describe_study(**kept) == printed
     assert "data =" not in describe_study(("carvemix",), None, "smoke")
+
+
+def test_the_masks_of_the_cohort_are_a_name_and_not_a_folder(write):
+    changes = {"generators": ("mask-library",), "mask_library": "cohort"}
+    printed = describe_study(("pix2pix",), "simulated", "smoke", **changes)
+    assert 'mask_library = "cohort"' in printed
+    assert describe_study(**read_study(write(printed))) == printed
+    with pytest.raises(InputError, match=r"mask_library: .*cohorts is no folder"):
+        read_study(write('mask_library = "cohorts"'))

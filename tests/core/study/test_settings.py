@@ -96,6 +96,8 @@ def test_without_data_the_embedded_cohort_gives_contrast_and_masks():
     assert complete_settings(("spade",), None, "smoke").mask_library is None
     drawn = complete_settings(("spade",), None, "smoke", generators=("mask-library",))
     assert drawn.mask_library.name == "soop-flair-masks"
+    asked = complete_settings(("spade",), "cohort", "smoke", mask_library="embedded")
+    assert asked.mask_library == drawn.mask_library
     assert complete_settings(("spade",), "simulated", "smoke").channels is None
     # A case of the embedded cohort is a slice, so that the quick preset makes more of them.
     assert complete_settings(("spade",), None, "quick").synthetic_cases == 400

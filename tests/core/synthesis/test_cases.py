@@ -17,14 +17,13 @@ from strokereg.core.synthesis.cases import (
     Tally,
     draw_labels,
     read_database,
-    remove_lesion,
     render,
     render_drafts,
     write_cases,
     write_database,
 )
 from strokereg.core.synthesis.composition import Composition
-from strokereg.core.synthesis.placement import Prior, learn_prior
+from strokereg.core.synthesis.placement import Prior, learn_prior, remove_lesion
 from strokereg.core.train.prepared import write_prepared
 from strokereg.registry.problem import Problem
 from strokereg.testing.pretend import PretendedDevice
@@ -69,14 +68,6 @@ def anatomy(tmp_path):
     labels[1:4, 6:10, 6:10] = 1
     labels[2, 10:13, 10:13] = 3  # an old lesion
     return write_prepared(tmp_path / "anatomy", "a", np.zeros((1, 5, 16, 16)), labels, 3)
-
-
-def test_a_removed_lesion_becomes_the_nearest_tissue(anatomy):
-    filled = remove_lesion(anatomy.labels, 3)
-    assert (filled != 3).all()
-    assert (filled[2, 10:13, 10:13] == 2).all()
-    untouched = np.asarray(anatomy.labels) != 3
-    assert np.array_equal(filled[untouched], anatomy.labels[untouched])
 
 
 NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator drew it
@@ -286,6 +277,30 @@ def test_a_network_on_a_gpu_draws_what_it_draws_on_the_cpu(anatomy):
     assert image.shape == (1, 3, 16, 16)
     assert labels.shape == (3, 16, 16)
     assert device.reads == {"cpu": 11}  # ten draws of masks, which read as ones and never fit, and the images
+
+
+class AtHeights(Everywhere):
+    """Covers as many columns as its noise says, which is the height that was asked for."""
+
+    def forward(self, z):
+        mask = -torch.ones(len(z), 1, 16, 16)
+        for row, height in zip(mask, z[:, 0].round().int().tolist(), strict=True):
+            row[0, 10:14, 4 : 4 + height] = 1.0
+        return mask
+
+    def for_heights(self, z, heights):
+        return torch.stack([heights, z[:, 1]], 1)
+
+
+def test_slices_in_mni_space_get_masks_of_their_own_height_which_stay(anatomy):
+    prior, problem, tally = Prior(np.full((1, 3), 0.2), 2), Problem(labels=4, size=(16, 16)), Tally()
+    settings = SynthesisSettings(AtHeights(), Plain(), False, TABLE, problem, prior, 1.0)
+    tissue = remove_lesion(anatomy.labels, 3)
+    [draft] = draw_labels([tissue], settings, [(0, 1)], tally, [np.array([0.0, 2.0, 4.0, 6.0, 0.0])])
+    for plane, width in zip(draft.labels, (2, 4, 6), strict=True):
+        _, columns = np.nonzero(plane == 3)
+        assert columns.min() == 4
+        assert columns.max() == 3 + width
 
 
 class TwoContrasts(Plain):
