@@ -15,7 +15,7 @@ from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.folder import about_embedded
 from strokereg.core.report.results import CohortFacts, ExternalFacts
 from strokereg.core.storage.cache import cache_folder, digest
-from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
+from strokereg.core.study.settings import StudySettings, architectures, library_users
 from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
 from strokereg.core.train.device import resolve
@@ -112,8 +112,8 @@ def make_context(
     )
     if public.masks:
         masks = {"folder": str(public.masks.resolve()), "without": public.left_out, "heights": _heights(dataset)}
-        options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **masks}}
-        settings = settings.model_copy(update={"options": options})
+        options = {name: {**settings.options.get(name, {}), **masks} for name in library_users(settings)}
+        settings = settings.model_copy(update={"options": {**settings.options, **options}})
     code = {
         name: source_key(build(name, dataset.problem, settings.options.get(name, {})))
         for name in architectures(settings)

@@ -17,18 +17,13 @@ from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.settings import LIBRARY, StudySettings
+from strokereg.core.study.settings import LIBRARY, StudySettings, library_users
 from strokereg.core.synthesis.composition import Composition
 from strokereg.core.synthesis.mask_library import OF_COHORT
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
 
-_COMPOSED = {
-    Composition.TRANSLATED: "translated",
-    Composition.EDITED: "edited",
-    Composition.BOTH: "translated and edited",
-}
 _FORMAT = 3  # part of every key: raise it when the meaning of a task changes
 
 
@@ -62,14 +57,17 @@ class ArmSettings:
 
     def note(self, settings: StudySettings) -> str:
         """The part of the name beyond model, training and segmenter."""
-        parts = [_public(settings)] if self.public else []
-        if self.generator and self.generator != LIBRARY and len(settings.generators) > 1:
-            parts.append(self.generator)
-        if self.compose and len(settings.compose) > 1:
-            parts.append(_COMPOSED[self.compose])
+        parts = [_public(settings) if self.public else "", self.source(settings)]
         if self.share is not None and len(settings.shares) > 1:
             parts.append(f"{self.share:.0%} of each batch")
-        return ", ".join(parts)
+        return ", ".join(filter(None, parts))
+
+    def source(self, settings: StudySettings) -> str:
+        """Generator and composition of the synthetic cases, where others of the study differ in them."""
+        several = len(settings.generators) > 1 or self.generator in library_users(settings)
+        generator = self.generator if self.generator != LIBRARY and several else ""
+        composed = self.compose.words if self.compose and len(settings.compose) > 1 else ""
+        return ", ".join(filter(None, [generator, composed]))
 
 
 def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSettings]:
@@ -95,7 +93,8 @@ def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool
     """Generator of the lesions and whether public sources are used, for each set of arms."""
     if mixer:
         return [(None, False)]
-    own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators if name != LIBRARY]
+    users = library_users(settings)
+    own: list[tuple[str | None, bool]] = [(name, name in users) for name in settings.generators if name != LIBRARY]
     if settings.mask_library:
         return [*own, (LIBRARY, True)]
     return [*own, *((name, True) for name in settings.generators)] if settings.anatomies else own
@@ -276,8 +275,6 @@ def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, s
     content += [context.public.key] if public else []
     compose = arm.compose or Composition.TRANSLATED
     content += [compose] if compose is not Composition.TRANSLATED else []
-    source = "public" if arm.public else arm.generator if len(settings.generators) > 1 else ""
-    composed = _COMPOSED[compose] if len(settings.compose) > 1 else ""
     task = Task(
         kind=TaskKind.DATABASE,
         key=digest(content),
@@ -285,7 +282,7 @@ def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, s
         cases=cases,
         seed=shared,
         needs=tuple(makers),
-        note=", ".join(filter(None, [source, composed])),
+        note=", ".join(filter(None, ["public" if arm.public else "", arm.source(settings)])),
         public=bool(public),
         compose=compose,
         steps=settings.synthetic_cases,
@@ -366,7 +363,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     unused["cohort"] = {"path", "name", "key", "fold"}
     described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
-    if architecture == LIBRARY:
+    if architecture in library_users(context.settings):
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
     if kind is not TaskKind.SEGMENTER:
         return plan.add(replace(draft, key=digest(content)))

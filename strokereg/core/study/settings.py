@@ -288,6 +288,12 @@ def architectures(settings: StudySettings) -> dict[str, Entry]:
     return found | {name: find(name, Role.SEGMENTER) for name in settings.segmenters}
 
 
+def library_users(settings: StudySettings) -> tuple[str, ...]:
+    """The generators that get the masks of the library: `mask-library`, and those that are pre-trained."""
+    pretrained = (name for name in settings.generators if settings.options.get(name, {}).get("pretraining"))
+    return (LIBRARY, *(name for name in pretrained if name != LIBRARY)) if settings.mask_library else ()
+
+
 def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:
     """`{"pix2pix.lr": "1e-4"}` → `{"pix2pix": {"lr": "1e-4"}}`.
 

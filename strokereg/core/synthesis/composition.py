@@ -18,6 +18,11 @@ class Composition(StrEnum):
     EDITED = "edited"  # its host's image, changed by what the new labels change in the translation
     BOTH = "both"  # each for half of the cases
 
+    @property
+    def words(self) -> str:
+        """The name in tables."""
+        return "translated and edited" if self is Composition.BOTH else str(self)
+
 
 def edit_image(image: np.ndarray, before: np.ndarray, after: np.ndarray, head: np.ndarray) -> np.ndarray:
     """Add the difference of two translations to a real image, which keeps its texture, noise and shading.

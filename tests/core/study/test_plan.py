@@ -48,6 +48,15 @@ def test_translated_and_edited_are_arms_of_their_own_and_mixers_have_neither():
     assert names(models=("spade",), compose=("edited",))[1] == "spade, synthetic"
 
 
+def test_a_generator_that_is_pretrained_on_the_library_is_named_beside_it(tmp_path):
+    changes = {"models": ("spade",), "mask_library": tmp_path, "mixed_only": True}
+    assert names(**changes, options={"mask-gan": {"pretraining": 0.5}})[1:] == [
+        "spade, clinical + synthetic, public masks, mask-gan",
+        "spade, clinical + synthetic, public masks",
+    ]
+    assert names(**changes)[1:] == ["spade, clinical + synthetic", "spade, clinical + synthetic, public masks"]
+
+
 def test_arms_of_synthetic_images_alone_can_be_left_out():
     assert names(models=("spade",), mixed_only=True) == ["clinical only", "spade, clinical + synthetic"]
 

@@ -14,7 +14,7 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.split import Split
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import read_volume, write_volume
-from strokereg.core.study.plan import make_plan
+from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.tasks import outcome, perform
 from strokereg.core.synthesis.cases import read_database
 from strokereg.core.synthesis.public import gather_public
@@ -136,6 +136,20 @@ def test_the_masks_of_other_training_cases_are_a_library(small_cohort, tmp_path,
     model = load_model(stage.store / maker.folder)[1]
     assert int(model.held) == len(train)  # three of them have an image in the arm
     assert stage.settings.options["mask-library"]["heights"] == ()  # the cohort is not in MNI space
+
+
+def test_a_generator_that_is_pretrained_gets_the_masks_that_may_be_used(small_cohort, tmp_path, folders, small_context):
+    """And none of those that equal a test case's."""
+    changes = {"models": ("random-contrast",), "mask_library": folders[1], "quality": False}
+    asked = small_context(small_cohort, tmp_path, **changes, options={"mask-gan": {"pretraining": 0.5}})
+    plan = make_plan(asked)
+    [maker] = [task for task in plan.tasks.values() if task.architecture == "mask-gan"]
+    options = record_of(asked, maker).options
+    assert options["folder"] == str(folders[1].resolve())
+    assert options["without"] == ("lesion3.nii.gz",)
+    usual = small_context(small_cohort, tmp_path, **changes)
+    assert "folder" not in usual.settings.options.get("mask-gan", {})
+    assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
 
 
 def test_a_training_mask_that_a_test_case_has_too_is_left_out(small_cohort, tmp_path, small_context):
