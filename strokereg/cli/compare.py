@@ -46,9 +46,14 @@ from strokereg.core.scan.view import Convention
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
 @click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
-@click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
+@click.option(
+    "--mask-library", type=click.Path(path_type=Path), help="Folder of lesion masks in MNI space, cohort or embedded."
+)
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
 @click.option("--share", "shares", type=Shares(), help="Synthetic share of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option(
+    "--compose", type=Names(), help="Synthetic images: translated, edited, both, or several.  [default: translated]"
+)
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Number of cases in each synthetic database.")
 @click.option("--mixed-only", is_flag=True, help="Skip the arms that train on synthetic images alone.")
 @click.option("--headroom/--no-headroom", default=None, help="Also train clinical only on all cases.")

@@ -11,7 +11,7 @@ from strokereg.core.scan.view import Convention
 
 _FILE = click.Path(path_type=Path)
 _IMAGES = ("labels", "qc", "neurological", "overwrite", "backend", "as_json")
-_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies")
+_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "compose", "anatomies")
 
 
 @click.command(
@@ -37,6 +37,11 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
 @click.option("--n", "count", type=click.IntRange(1), help="Cohort: number of cases.  [default: 1000]")
 @click.option(
     "--lesion-share", type=click.FloatRange(0, 1), help="Cohort: share of slices with a lesion.  [default: 0.5]"
+)
+@click.option(
+    "--compose",
+    type=click.Choice(("translated", "edited", "both")),
+    help="Cohort: translate label maps, edit the images of the anatomies, or half of each.  [default: translated]",
 )
 @click.option("--anatomies", type=_FILE, help="Cohort: FreeSurfer label maps to use as anatomies instead.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; for a cohort also mps.")

@@ -16,7 +16,7 @@ from strokereg.registry.errors import InputError
         ("dynunet", 3, "torchscript", {"filters": 4, "residual": True}),
         ("timm-unet", 2, "torchscript", {"filters": 4, "encoder": "test_convnext"}),
         ("spade", 2, "pt2", {"ngf": 4, "ndf": 4, "hidden": 8, "levels": 2}),
-        ("mask-gan", 2, "torchscript", {}),
+        ("mask-gan", 2, "torchscript", {"volume": True}),
         ("mask-gan", 3, "pt2", {}),
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from strokereg.core.report.results import Arm, Headroom, Quality, Results
 from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
+from strokereg.core.synthesis.composition import Composition
 
 #: Adjusted p values below this one count as significant.
 SIGNIFICANT = 0.05
@@ -164,6 +165,8 @@ def _why_close(quality: Quality, near: float) -> str:
     """What the share means, and why it can be high without memorisation."""
     if near <= 0.05:
         return " No more than chance."
+    if quality.compose is not Composition.TRANSLATED:
+        return " More than chance; edited images keep most voxels of a training image by design."
     if quality.public:
         return " More than chance."
     return " More than chance; label maps of training cases alone make images similar to them."
@@ -188,7 +191,13 @@ def limit_sentences(results: Results) -> list[str]:
         lines.append(f"External: {count} {kind} {noun} of {study.external.name}, not used in any training{few}.")
     for kind, source in study.public.items():
         left = f"; {source.left_out} of validation or test cases were excluded" if source.left_out else ""
-        lines.append(f"Public {kind}: {source.used} from {source.folder}{left}.")
+        if source.own:
+            lines.append(
+                f"Lesion masks: those of {source.used} training cases of {source.folder}, also where an arm does not "
+                f"have the image{left}."
+            )
+        else:
+            lines.append(f"Public {kind}: {source.used} from {source.folder}{left}.")
     if study.synthesis_saw == "all training cases":
         lines.append(
             "The generator and the translators were trained on all training cases, not only on those of the arm."

@@ -220,7 +220,9 @@ def _database(
     dataset = context.dataset
     with _of_the_architecture():
         prior = learn_prior(dataset.train[: task.cases], dataset.problem.dims)
-        settings = SynthesisSettings(generator, translator, stochastic, dataset.table, dataset.problem, prior)
+        settings = SynthesisSettings(
+            generator, translator, stochastic, dataset.table, dataset.problem, prior, compose=task.compose
+        )
         tally = write_database(
             folder,
             context.public.anatomies if task.public else context.dataset.train[: task.cases],

@@ -9,6 +9,7 @@ from strokereg.core.evaluate.memorisation import Memorisation, Nearness
 from strokereg.core.report import text
 from strokereg.core.report.results import Arm, Quality, Results, Run
 from strokereg.core.report.statistics import Contrast, Spread
+from strokereg.core.synthesis.public import PublicSources
 
 
 def found(**changes: object) -> Contrast:
@@ -151,6 +152,17 @@ def test_limits_of_the_intervals_are_reported(results: Results, build_results: C
     assert said not in " ".join(text.limit_sentences(build_results(seeds=1)))
 
 
+def test_masks_of_the_own_cohort_are_not_called_public(results: Results) -> None:
+    own = PublicSources(folder="mine", used=298, left_out=1, own=True)
+    study = results.study.model_copy(update={"public": {"masks": own}})
+    said = " ".join(text.limit_sentences(results.model_copy(update={"study": study})))
+    assert (
+        "Lesion masks: those of 298 training cases of mine, also where an arm does not have the image; 1 of validation "
+        "or test cases were excluded."
+    ) in said
+    assert "Public" not in said
+
+
 def test_how_a_synthetic_database_came_to_be() -> None:
     notes = {"lesions": 912, "redrawn": 3052, "given_up": 157, "held_out_l1": 0.07754}
     assert text.synthesis_sentence(notes) == (
@@ -177,6 +189,7 @@ def test_suspected_copies_are_compared_with_chance_and_explained(results: Result
         quality(share=0.0),
         quality(model="carvemix", image_quality=None),
         quality(caught=0.5),
+        quality(compose="edited"),
     ]
     sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
     start = "spade: suspected copies 75 %, chance 5 %. More than chance"
@@ -185,6 +198,7 @@ def test_suspected_copies_are_compared_with_chance_and_explained(results: Result
     assert sentences[2] == "spade: suspected copies 0 %, chance 5 %. No more than chance."
     assert sentences[3] == "carvemix: a mixer copies voxels of training cases by design, so copies are not counted."
     assert "cannot rule out memorisation" in sentences[4]
+    assert sentences[5] == f"{start}; edited images keep most voxels of a training image by design."
 
 
 def test_few_cases_have_no_effect_size() -> None:
