@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +19,7 @@ from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
 from strokereg.core.scan.placement import Form
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
+from strokereg.core.storage.files import copy_or_link
 from strokereg.registry.errors import FileFault
 
 
@@ -196,17 +194,5 @@ def _put(source: Path, stem: Path, rewritten: Volume | None, settings: ImportSet
     if rewritten is not None:
         return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten.data, rewritten.affine, rewritten.in_mni)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
-    source = source.resolve()
-    try:
-        if not settings.link:
-            shutil.copyfile(source, target)
-            return target
-        try:
-            os.link(source, target)
-        except OSError:  # another file system, or one without hard links
-            target.symlink_to(source)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise FileFault(source, f"cannot be copied ({error.strerror})", "check its permissions") from error
+    copy_or_link(source.resolve(), target, settings.link)
     return target

@@ -1,0 +1,37 @@
+"""The files that every format writes: images with their own bytes, and the table of where each case comes from."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from strokereg.core.cohort.exporting.choose import Choice
+from strokereg.core.storage.files import copy_or_link, write_text
+
+ENDING = ".nii.gz"
+ORIGINS = "cases.tsv"
+_GZIP = b"\x1f\x8b"
+
+
+def place_image(source: Path, target: Path, link: bool) -> None:
+    """Copy or link an image to a name that ends in `.nii.gz`. One that is not compressed is compressed.
+
+    Raises:
+        FileFault: the file cannot be copied.
+    """
+    source = source.resolve()
+    with source.open("rb") as handle:
+        compressed = handle.read(2) == _GZIP
+    if compressed:
+        copy_or_link(source, target, link)
+    else:
+        with target.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as handle:
+            handle.write(source.read_bytes())
+
+
+def write_origins(folder: Path, choice: Choice) -> None:
+    """Write `cases.tsv`: case, part, and the cohort and name that it has there."""
+    rows = [
+        f"{case.name}\t{case.part}\t{case.cohort.root.resolve().name}\t{case.files.name}\n" for case in choice.cases
+    ]
+    write_text(folder / ORIGINS, "case\tsplit\tcohort\tname\n" + "".join(rows))
