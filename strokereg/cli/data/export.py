@@ -29,7 +29,8 @@ from strokereg.core.cohort.exporting import ExportFormat
     "added",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Cohort whose cases join the training cases, for instance a synthetic one; repeat for several.",
+    help="Cohort that joins the training cases: a synthetic one with all cases, others with those of their split's "
+    "training part. Repeat for several.",
 )
 @click.option(
     "--cases",

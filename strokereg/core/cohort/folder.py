@@ -72,6 +72,11 @@ def is_simulated(root: Path) -> bool:
     return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in read_makers(root))
 
 
+def is_synthetic(root: Path) -> bool:
+    """True if the dataset's description says that `strokereg synthesize` made it."""
+    return any(maker.get("Name") == SYNTHESIS for maker in read_makers(root))
+
+
 def about_embedded(root: Path) -> str:
     """What the embedded cohort says of its source; empty for any other cohort."""
     return next((str(maker.get("Description", "")) for maker in read_makers(root) if maker.get("Name") == EMBEDDED), "")

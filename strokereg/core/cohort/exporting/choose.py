@@ -12,6 +12,7 @@ from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.checks.inspect import FOLDER, inspect_cases
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.cohort.exporting import ExportFormat
+from strokereg.core.cohort.folder import is_synthetic
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.split import PARTS
@@ -84,8 +85,8 @@ def choose(cohort: Cohort, added: Sequence[Cohort], settings: ExportSettings) ->
 
     Args:
         cohort: decides which cases validate and test; without a split, all its cases are training cases.
-        added: cohorts whose cases join the training cases, under names that begin with the name of their folder; of
-            one with a split, its training cases.
+        added: cohorts whose cases join the training cases, under names that begin with the name of their folder: all
+            cases of a synthetic one or one without a split, the training cases of others.
 
     Raises:
         InputError: too few training cases, two cases of one name, a case without one of the contrasts or a training
@@ -114,10 +115,11 @@ def _own(cohort: Cohort, count: int | None) -> list[ExportCase]:
 
 
 def _joining(cohort: Cohort) -> list[ExportCase]:
-    """The training cases of another cohort, under names that begin with that of its folder."""
+    """The cases of another cohort that join, under names that begin with that of its folder."""
     prefix = f"sub-{re.sub('[^A-Za-z0-9]', '', cohort.root.resolve().name)}"
     cases = []
-    for case in cohort.cases if cohort.split is None else cohort.part("train"):
+    joins_whole = cohort.split is None or is_synthetic(cohort.root)  # nobody is evaluated on synthetic cases
+    for case in cohort.cases if joins_whole else cohort.part("train"):
         subject = prefix + case.subject.removeprefix("sub-")
         cases.append(ExportCase(case, cohort, subject, case.name.replace(case.subject, subject, 1), "train"))
     return cases

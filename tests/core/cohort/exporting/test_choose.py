@@ -35,13 +35,18 @@ def test_training_cases_are_the_first_of_the_split_and_others_join_them(small_co
     assert few.table == cohort.table
 
 
-def test_of_an_added_cohort_with_a_split_only_training_cases_join(small_cohort, phantom):
+def test_of_an_added_cohort_with_a_split_only_training_cases_join_unless_it_is_synthetic(
+    small_cohort, phantom, tmp_path
+):
     choice = choose(open_cohort(phantom), [open_cohort(small_cohort)], settings())
     prefix = f"sub-{small_cohort.name}"
     taken = [case.files.name for case in choice.cases if case.name.startswith(prefix)]
     assert taken == [case.name for case in open_cohort(small_cohort).part("train")]
     assert not choice.has_split
     assert {case.part for case in choice.cases} == {"train"}
+    root = shutil.copytree(small_cohort, tmp_path / "synthetic")
+    (root / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "strokereg synthesize"}]}')
+    assert len(choose(open_cohort(phantom), [open_cohort(root)], settings()).cases) == 3 + 10
 
 
 def test_contrasts_are_those_that_all_cases_have(small_cohort, phantom, tmp_path):
