@@ -12,8 +12,8 @@ from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.checks.inspect import FOLDER, inspect_cases
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.cohort.exporting import ExportFormat
-from strokereg.core.cohort.folder import is_synthetic
 from strokereg.core.cohort.fingerprint import content_keys
+from strokereg.core.cohort.folder import is_synthetic
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.split import PARTS
 from strokereg.core.scan.contrasts import canonical_channels, in_order
