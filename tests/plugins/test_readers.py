@@ -138,6 +138,38 @@ def test_each_layout_is_known_by_one_reader(tmp_path, name):
     assert files.volumes == ({"dwi": 1, "adc": 0} if name == "decathlon" else {})
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("ending", [".mgz", ".nrrd", ".hdr"])
+def test_each_layout_may_hold_other_formats(tmp_path, name, ending):
+    make, reader, case, *_ = LAYOUTS[name]
+    for path in list(make(tmp_path).rglob("*.*")):
+        if path.name.endswith((".nii.gz", ".nii")):
+            path.rename(path.with_name(path.name.replace(".nii.gz", ending).replace(".nii", ending)))
+        elif path.name == "dataset.json":
+            path.write_text(path.read_text().replace(".nii.gz", ending))
+    found, source = read_source(tmp_path)
+    assert found == reader
+    assert source.left_out == {}
+    (files,) = source.cases
+    assert files.name == case
+    assert {path.name.endswith(ending) for path in (files.images["dwi"], files.images["adc"], files.mask)} == {True}
+
+
+def test_masks_alone_are_named_as_such(tmp_path):
+    masks = touch(tmp_path / "masks", "a_lesion.nii.gz", "b_lesion.nii.gz")
+    with pytest.raises(InputError, match=r"masks or label maps without images, such as ._lesion\.nii\.gz, .*simulate'"):
+        read_source(masks)
+    with pytest.raises(InputError, match="it holds no image, so give another folder"):
+        read_source(touch(tmp_path / "texts", "notes.txt"))
+
+
+def test_two_files_for_one_channel_of_nnunet_are_refused(tmp_path):
+    touch(nnunet(tmp_path), "imagesTr/stroke_12_0002.mha")
+    assert read_source(tmp_path)[1].left_out == {
+        "stroke_12": "has stroke_12_0002.nii.gz and stroke_12_0002.mha for one channel; remove one of them"
+    }
+
+
 def real_parts(real_data):
     top = real_data / "isles22"
     case = "sub-strokecase0009/ses-0001/sub-strokecase0009_ses-0001"

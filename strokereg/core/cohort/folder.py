@@ -11,7 +11,7 @@ from typing import Any
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, PARTICIPANTS, TABLE
-from strokereg.core.storage.files import parse_json, write_json, write_text
+from strokereg.core.storage.files import read_json, write_json, write_text
 from strokereg.registry.errors import InputError
 
 #: Commands whose cohorts show no real patient.
@@ -60,7 +60,7 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return makers_of(parse_json(path.read_text(encoding="utf-8")))
+        return makers_of(read_json(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); correct its permissions") from error
     except ValueError as error:
@@ -122,7 +122,7 @@ def check_settings(path: Path, wanted: Mapping[str, Any], fix: str) -> None:
         InputError: names the first setting that differs.
     """
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); {fix}") from error
     maker = wanted["GeneratedBy"][0]["Name"]

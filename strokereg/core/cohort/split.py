@@ -6,7 +6,6 @@ the same part. Each fold of a cross-validation has a file of its own.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.storage.files import write_text
+from strokereg.core.storage.tables import read_table
 from strokereg.registry.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
@@ -59,22 +59,17 @@ class Split:
         Raises:
             FileFault: not a table, an unknown part, or a subject in two parts.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = list(csv.DictReader(handle, delimiter="\t"))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise FileFault(path, f"cannot be read as a table ({error})", "write the split again") from error
         parts: dict[str, list[str]] = {part: [] for part in PARTS}
         seen: dict[str, str] = {}
-        for row in rows:
-            subject, part = row.get("participant_id"), row.get("split")
-            if subject is None or part not in parts:
-                fault = f"has a row with participant_id {subject} and split {part}"
+        for row in read_table(path, ("participant_id", "split")):
+            subject, part = row["participant_id"], row["split"]
+            if not subject or part not in parts:
+                fault = f"has a row with participant_id {subject!r} and split {part!r}"
                 raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
-            if subject in seen:
+            if seen.setdefault(subject, part) != part:
                 raise FileFault(path, f"{subject} is in {seen[subject]} and in {part}", "keep it in one of them")
-            seen[subject] = part
-            parts[part].append(subject)
+            if subject not in parts[part]:  # a row for each session is fine
+                parts[part].append(subject)
         return cls(*(tuple(parts[part]) for part in PARTS))
 
 

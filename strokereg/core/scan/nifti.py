@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,20 @@ def ending_of(path: Path) -> str | None:
 def without_ending(path: Path) -> str:
     """The file's name without the ending of an image."""
     return path.name[: len(path.name) - len(ending_of(path) or "")]
+
+
+def find_images(root: Path, pattern: str) -> list[Path]:
+    """Images of every format whose path without ending matches a glob pattern, sorted; hidden files are left out.
+
+    Files that differ in their ending alone follow each other in the order of `READ`.
+    """
+    found = iterate_images(root, pattern)
+    return sorted(found, key=lambda path: (path.parent, without_ending(path), READ.index(str(ending_of(path)))))
+
+
+def iterate_images(root: Path, pattern: str = "**/*") -> Iterator[Path]:
+    """The images of `find_images`, unsorted and one by one."""
+    name = re.compile(fnmatch.translate(pattern.rpartition("/")[2]))
+    for path in root.glob(f"{pattern}.*"):
+        if ending_of(path) and not path.name.startswith(".") and name.match(without_ending(path)) and not path.is_dir():
+            yield path

@@ -94,6 +94,16 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file, which may begin with a byte order mark.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: not JSON or not UTF-8, or nested too deeply.
+    """
+    return parse_json(path.read_text(encoding="utf-8-sig"))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file atomically."""
     write_text(path, json.dumps(content, indent=2) + "\n")

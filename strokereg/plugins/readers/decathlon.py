@@ -12,7 +12,7 @@ from typing import Any
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
-from strokereg.core.scan.nifti import ending_of
+from strokereg.core.scan.nifti import without_ending
 from strokereg.plugins.readers.common.channels import DATASET, ChannelOptions, channels_of, read_dataset
 
 
@@ -39,7 +39,7 @@ class DecathlonReader:
         several = len(dataset.get("modality") or dataset.get("channel_names") or {}) > 1
         cases, left_out = [], {}
         for image, label in sorted(_pairs(root, dataset)):
-            name = image.name.removesuffix(ending_of(image) or "")
+            name = without_ending(image)
             if not image.exists():
                 left_out[name] = f"{image} is listed in {DATASET}, but does not exist; download it"
                 continue

@@ -12,12 +12,12 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
-from strokereg.core.scan.bvalues import DIRECTIONS, highest_shell, read_bvalues, strongest_volume
 from strokereg.core.scan.content import open_image
-from strokereg.core.scan.contrasts import WEIGHTED, canonical_channels, folder_of
+from strokereg.core.scan.contrasts import canonical_channels, folder_of
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
 from strokereg.core.scan.placement import Form
+from strokereg.core.scan.series import read_image
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.core.storage.files import copy_or_link
 from strokereg.registry.errors import FileFault
@@ -110,22 +110,8 @@ def onto(volume: Volume, grid: Volume, order: int) -> np.ndarray:
 
 
 def _read_image(part: str, visit: Visit, settings: ImportSettings) -> Volume:
-    """Read an image: one volume of a 4D file, or the mean of the diffusion directions in it."""
-    path, wanted = visit.files.images[part], visit.files.volumes.get(part)
-    if part not in WEIGHTED or wanted is not None:
-        return read_volume(path, wanted, settings.prefer)
-    values = read_bvalues(path)
-    highest = highest_shell(values)
-    if len(highest) < DIRECTIONS:
-        return read_volume(path, strongest_volume(path), settings.prefer)
-    if not settings.average_directions:
-        fault = f"holds {len(highest)} directions of b = {max(values):g} s/mm²"
-        raise FileFault(path, fault, "import with --average-directions to use their geometric mean as the trace image")
-    shape = open_image(path).image.shape
-    if len(shape) < 4 or shape[3] != len(values):
-        fault = f"its .bval file has {len(values)} values, but its shape is {tuple(shape)}"
-        raise FileFault(path, fault, "convert the series again")
-    return read_volume(path, highest, settings.prefer)
+    files = visit.files
+    return read_image(files.images[part], part, files.volumes.get(part), settings.prefer, settings.average_directions)
 
 
 def _convert_image(part: str, volume: Volume, grid: Volume, settings: ImportSettings) -> Volume | None:
