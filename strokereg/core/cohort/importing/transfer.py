@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from strokereg.core.scan.placement import Form
 from strokereg.core.scan.series import read_image
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
 from strokereg.core.storage.files import copy_or_link
-from strokereg.registry.errors import FileFault
+from strokereg.registry.errors import FileFault, InputError
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class ImportSettings:
         trust_shape: give images, masks and label maps without an affine of their own that of a first image of the same
             shape.
         average_directions: import a diffusion series of several directions as their geometric mean.
+        site: name of the source among those of the cohort; None for the name of its folder.
+        prefix: letters and digits before the name of each subject, to tell subjects of two sites apart.
+        exclude: names of cases or subjects to leave out. Later imports of the source leave them out too.
     """
 
     reader: str | None = None
@@ -52,10 +56,17 @@ class ImportSettings:
     prefer: Form = "sform"
     trust_shape: bool = False
     average_directions: bool = False
+    site: str | None = None
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.channels is not None:
             object.__setattr__(self, "channels", canonical_channels(self.channels))
+        if self.prefix and not re.fullmatch("[A-Za-z0-9]+", self.prefix):
+            raise InputError(f"--prefix {self.prefix}: BIDS names hold letters and digits only; leave out the rest")
+        if self.site is not None and (not self.site.strip() or not self.site.isprintable()):
+            raise InputError(f"--site {self.site!r}: give a name that can be printed")
 
     def plain(self) -> dict[str, Any]:
         """The settings that decide what is in the cohort: all but `link`."""
