@@ -195,7 +195,7 @@ def _transfer_one(
         for finding in inspect_case(files, table).findings
     ]
     if errors := [finding for finding in findings if finding.severe or finding.rule == "same_grid"]:
-        resampled = errors[0].rule == "same_grid" and "--" not in errors[0].fix
+        resampled = errors[0].rule == "same_grid" and "--trust-shape" not in errors[0].fix
         fix = "import with --resample" if resampled else errors[0].fix
         raise FileFault(errors[0].file, errors[0].fault, fix)
     _copy_sidecars(visit, files, raw)
