@@ -72,7 +72,8 @@ def read_volume(path: Path | str, volume: int | Sequence[int] | None = None, pre
     several = len(shape) > 3 and any(n != 1 for n in shape[3:])
     if len(shape) < 3 or 0 in shape or (len(shape) > 4 and several) or (several and volume is None):
         fault = f"its shape is {shape}"
-        raise FileFault(path, fault, "a 3D volume is needed, so extract one volume first")
+        fix = "extract one volume first" if len(shape) > 2 else "save a slice as a volume of one"
+        raise FileFault(path, fault, f"a 3D volume is needed, so {fix}")
     for number in () if volume is None else (volume,) if isinstance(volume, int) else volume:
         if several and not 0 <= number < shape[3]:
             raise FileFault(path, f"holds {shape[3]} volumes and no number {number}", "count from 0")

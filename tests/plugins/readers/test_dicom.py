@@ -134,6 +134,7 @@ ADC = ("3_adc", "ep2d_diff_ADC", ["DERIVED", "ADC"], "", "")
         ([("1_exp", "ep2d_diff_expADC", ["DERIVED", "ADC"], "", "")], "3_adc"),
         ([("1_fa", "ep2d_diff_FA", ["DERIVED", "FA"], "", "")], "3_adc"),
         ([("1_trace_b0", "ep2d_diff", ["DERIVED", "TRACEW"], "0", "")], "3_adc"),
+        ([("2_trace_Eq_1", "ep2d_diff", ["DERIVED", "TRACEW"], "1000", "")], "3_adc"),  # slices moved by dcm2niix
     ],
 )
 def test_adc_and_trace_are_chosen_by_image_type_and_b_value(patients, series, others, adc):

@@ -223,7 +223,7 @@ def _transfer_one(visit: Visit, building: Path, target: Target) -> list[Finding]
     sources, inspection = visit.files.parts, inspect_case(files, target.table)
     findings = [replace(finding, case=visit.name, file=str(sources[finding.part])) for finding in inspection.findings]
     if errors := [finding for finding in findings if finding.severe or finding.rule == "same_grid"]:
-        resampled = errors[0].rule == "same_grid" and "--" not in errors[0].fix
+        resampled = errors[0].rule == "same_grid" and "--trust-shape" not in errors[0].fix
         fix = "import with --resample" if resampled else errors[0].fix
         raise FileFault(errors[0].file, errors[0].fault, fix)
     target.others.refuse(visit, inspection)
