@@ -17,12 +17,12 @@ from strokereg.core.cohort.folder import SideFiles, close_folder, describe, read
 from strokereg.core.cohort.layout import PARTICIPANTS
 from strokereg.core.cohort.participants import Participants, read_participants
 from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split
+from strokereg.core.scan.bvalues import read_bvalues
 from strokereg.core.scan.nifti import without_ending
 
 MAKER = "strokereg data export"
 DERIVED = Path("derivatives") / "strokereg"
 _COHORT = "cohort"
-_SIDECARS = (".json", ".bval", ".bvec")
 
 
 def begin(folder: Path, choice: Choice) -> None:
@@ -38,8 +38,9 @@ def write_case(folder: Path, case: ExportCase, choice: Choice, link: bool) -> No
         place = Path(*(word.replace(case.files.subject, case.subject, 1) for word in place.parts))
         target = folder / place.with_name(f"{without_ending(place)}{ENDING}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        place_image(path, target, link)
-        for ending in _SIDECARS:
+        place_image(case.files, part, target, link)
+        single = len(read_bvalues(path)) == 1  # those of a series do not fit its one volume
+        for ending in (".json", ".bval", ".bvec") if single else (".json",):
             beside = path.with_name(without_ending(path) + ending)
             if beside.is_file():
                 shutil.copyfile(beside, target.with_name(without_ending(target) + ending))

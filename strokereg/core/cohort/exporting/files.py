@@ -5,7 +5,13 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import numpy as np
+
+from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.exporting.choose import Choice
+from strokereg.core.scan.content import open_image
+from strokereg.core.scan.nifti import ENDINGS, write_volume
+from strokereg.core.scan.series import read_image
 from strokereg.core.storage.files import copy_or_link, write_text
 
 ENDING = ".nii.gz"
@@ -13,13 +19,24 @@ ORIGINS = "cases.tsv"
 _GZIP = b"\x1f\x8b"
 
 
-def place_image(source: Path, target: Path, link: bool) -> None:
-    """Copy or link an image to a name that ends in `.nii.gz`. One that is not compressed is compressed.
+def place_image(files: CaseFiles, part: str, target: Path, link: bool) -> None:
+    """Copy or link an image of a case to a name that ends in `.nii.gz`. One that is not compressed is compressed.
+
+    Only a file of another format, or a volume of a 4D file, is written anew.
+
+    Args:
+        part: a contrast, `mask` or `dseg`.
 
     Raises:
-        FileFault: the file cannot be copied.
+        FileFault: the file cannot be read or copied.
     """
-    source = source.resolve()
+    path = files.parts[part]
+    if not path.name.lower().endswith(ENDINGS) or len(open_image(path).image.shape) > 3:
+        volume = read_image(path, part, files.volumes.get(part))
+        data = volume.data if part in files.images else volume.data.astype(np.uint8)
+        write_volume(target, data, volume.affine, volume.in_mni)
+        return
+    source = path.resolve()
     with source.open("rb") as handle:
         compressed = handle.read(2) == _GZIP
     if compressed:

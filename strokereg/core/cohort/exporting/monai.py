@@ -29,7 +29,7 @@ def begin(folder: Path, choice: Choice) -> None:
 def write_case(folder: Path, case: ExportCase, choice: Choice, link: bool) -> None:
     """Write images, lesion mask and tissue labels of a case."""
     for part, path in _paths(case).items():
-        place_image(case.files.parts[part], folder / path, link)
+        place_image(case.files, part, folder / path, link)
 
 
 def finish(folder: Path, choice: Choice, out: Path) -> list[str]:

@@ -43,9 +43,9 @@ def write_case(folder: Path, case: ExportCase, choice: Choice, link: bool) -> No
     """Write the channels and the lesion mask of a case."""
     group = "Ts" if case.part == "test" else "Tr"
     for number, channel in enumerate(choice.channels):
-        place_image(case.files.images[channel], folder / f"images{group}" / f"{case.name}_{number:04d}{ENDING}", link)
+        place_image(case.files, channel, folder / f"images{group}" / f"{case.name}_{number:04d}{ENDING}", link)
     if case.files.mask is not None:
-        place_image(case.files.mask, folder / f"labels{group}" / f"{case.name}{ENDING}", link)
+        place_image(case.files, "mask", folder / f"labels{group}" / f"{case.name}{ENDING}", link)
 
 
 def finish(folder: Path, choice: Choice, out: Path) -> list[str]:

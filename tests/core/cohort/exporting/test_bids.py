@@ -42,9 +42,11 @@ def test_sidecars_and_uncompressed_images_come_along(phantom, tmp_path):
     root = shutil.copytree(phantom, tmp_path / "lab")
     (root / "sub-01/dwi/sub-01_dwi.json").write_text('{"EchoTime": 0.09}')
     (root / "sub-01/dwi/sub-01_dwi.bval").write_text("1000")
+    (root / "sub-02/dwi/sub-02_dwi.bval").write_text("0 1000")
     done = export_data(root, tmp_path / "out", ExportSettings(ExportFormat.BIDS, link=True))
     folder = done.folder / "sub-01/dwi"
     assert (folder / "sub-01_dwi.json").read_text() == '{"EchoTime": 0.09}'
     assert (folder / "sub-01_dwi.bval").read_text() == "1000"
+    assert not list(done.folder.glob("sub-02/dwi/*.bval"))  # of a series, whose volumes are not all there
     assert (folder / "sub-01_dwi.nii.gz").stat().st_ino == (root / "sub-01/dwi/sub-01_dwi.nii.gz").stat().st_ino
     assert done.notes == ("the cohort has no split; write one with 'strokereg data split'",)
