@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from strokereg.cli.values import convention_option
+from strokereg.core.scan.view import Convention
 from strokereg.core.tissue import Method
 
 
@@ -27,6 +29,7 @@ from strokereg.core.tissue import Method
 )
 @click.option("--overwrite", is_flag=True, help="Make the maps of an earlier call again.")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]")
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def label(
     cohort: Path,
@@ -35,6 +38,7 @@ def label(
     label_table: Path | None,
     overwrite: bool,
     workers: int | None,
+    convention: Convention,
     as_json: bool,
 ) -> None:
     """Make tissue label maps for COHORT.
@@ -46,7 +50,7 @@ def label(
     from strokereg.core.tissue.cohort import Labelling, label_cohort
 
     with counting("labelling") as on_progress:
-        done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite), workers, on_progress)
+        done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite, convention), workers, on_progress)
     if as_json:
         counts: dict[str, Any] = {"made": done.made, "found": done.found, "kept": done.kept, "method": done.method}
         counts["implausible"] = done.implausible
