@@ -11,6 +11,7 @@ import numpy as np
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.contrasts import canonical, canonical_channels
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
+from strokereg.core.scan.series import read_image
 from strokereg.registry.errors import FileFault, InputError
 
 
@@ -91,7 +92,7 @@ def read_case(files: CaseFiles, channels: tuple[str, ...] | None = None, table: 
                 f"{files.name}: has no {channel} image, but {' and '.join(files.images)}; "
                 f"add it or leave {channel} out of the channels"
             )
-    images = {channel: read_volume(files.images[channel], files.volumes.get(channel)) for channel in channels}
+    images = {name: read_image(files.images[name], name, files.volumes.get(name)) for name in channels}
     reference = images[channels[0]]
     for volume in images.values():
         check_same_grid(reference, volume)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.contrasts import contrast_of, in_order, stem_of
-from strokereg.core.scan.nifti import ending_of
+from strokereg.core.scan.nifti import READ, find_images, without_ending
+from strokereg.registry.errors import FileFault
 
 DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
 
@@ -29,13 +30,19 @@ def recognises(root: Path) -> bool:
 
 
 def list_cases(root: Path) -> list[CaseFiles]:
-    """List the cases that have a DWI, by name; if there is no DWI at all, those with another image but an ADC map."""
+    """List the cases that have a DWI, by name; if there is no DWI at all, those with another image but an ADC map.
+
+    Raises:
+        FileFault: an image that is there twice, with two endings.
+    """
     visits: dict[str, dict[str, Path]] = {}
     for kind in ("dwi", "anat"):
-        for path in sorted([*root.glob(f"sub-*/{kind}/*.nii*"), *root.glob(f"sub-*/ses-*/{kind}/*.nii*")]):
-            if (contrast := contrast_of(path)) and ending_of(path):
+        for path in [*find_images(root, f"sub-*/{kind}/*"), *find_images(root, f"sub-*/ses-*/{kind}/*")]:
+            if contrast := contrast_of(path):
                 name = "_".join(part for part in stem_of(path).split("_") if not part.startswith("space-"))
-                visits.setdefault(name, {}).setdefault(contrast, path)
+                other = visits.setdefault(name, {}).setdefault(contrast, path)
+                if other != path and without_ending(other) == without_ending(path):
+                    raise FileFault(path, f"lies beside {other.name}", "remove one of the two")
     with_dwi = {name: images for name, images in visits.items() if "dwi" in images}
     look = _Names()
     derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []
@@ -46,7 +53,7 @@ def list_cases(root: Path) -> list[CaseFiles]:
             continue
         places = dict.fromkeys((path.parent.relative_to(root), stem_of(path)) for path in images.values())
         masks, dsegs = (
-            [there for at, stem in places for d in derived if (there := look.find(d / at, f"{stem}_{part}.nii"))]
+            [there for at, stem in places for d in derived if (there := look.find(d / at, f"{stem}_{part}"))]
             for part in ("desc-lesion_mask", "dseg")
         )
         cases.append(
@@ -81,10 +88,10 @@ class _Names:
     """Names in folders. Each folder is listed once, as a glob for each case would be slow in large cohorts."""
 
     def __init__(self) -> None:
-        self.known: dict[Path, list[str]] = {}
+        self.known: dict[Path, set[str]] = {}
 
-    def find(self, folder: Path, start: str) -> Path | None:
-        """The first file of a folder whose name starts with `start`; None if there is none, or no such folder."""
+    def find(self, folder: Path, name: str) -> Path | None:
+        """The image of a folder with that name but for its ending; None if there is none, or no such folder."""
         if folder not in self.known:
-            self.known[folder] = sorted(os.listdir(folder)) if folder.is_dir() else []
-        return next((folder / name for name in self.known[folder] if name.startswith(start)), None)
+            self.known[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+        return next((folder / (name + end) for end in READ if name + end in self.known[folder]), None)

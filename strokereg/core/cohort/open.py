@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.cohort import Cohort, cohort_of
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.nifti import iterate_images
 from strokereg.registry.catalogue import readers
-from strokereg.registry.errors import InputError, StrokeregError
+from strokereg.registry.errors import InputError, StrokeregError, command
 from strokereg.registry.factory import build_reader
 from strokereg.registry.specs import ReaderSpec
 
 _NEAR = 20  # folders below a wrong one that are searched for a known layout
+_LOOK = 100  # images that are looked at in a folder of no known layout
+_MASKS = re.compile("lesion|mask|msk|roi|seg|label", re.IGNORECASE)
 
 
 def read_folder(folder: Path | str, fold: int | None = None) -> Cohort:
@@ -45,8 +49,14 @@ def find_source(folder: Path | str) -> Source:
     if layout.recognises(root):
         claims, cases = _claims(root), layout.list_cases(root)
         if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
-            return Source(cases, layout.table_path(root))
+            own = Source(cases, layout.table_path(root))
+            complete = len(claims) != 1 or all(case.mask for case in cases)
+            return own if complete else max(own, read_source(root)[1], key=_masks)
     return read_source(root)[1]
+
+
+def _masks(source: Source) -> int:
+    return sum(case.mask is not None for case in source.cases)
 
 
 def read_source(
@@ -89,13 +99,26 @@ def _recognise(root: Path) -> Any:
         listed = ", ".join(known.available())
         raise InputError(
             f"{root}: no reader knows this layout{_known_near(root)}; installed are: {listed} "
-            "(see docs/reference/cohorts.md); "
-            "for files with other names: --images '*_dwi.nii.gz' --masks '*_lesion.nii.gz'"
+            f"(see docs/reference/cohorts.md); {_use_of(root)}"
         )
     if len(claims) > 1:
         named = " and ".join(known.label(entry) for entry in claims)
         raise InputError(f"{root}: could be {named}; choose one with --reader")
     return claims[0]
+
+
+def _use_of(root: Path) -> str:
+    """What can be done with the images of a folder that no reader knows."""
+    images = list(itertools.islice(iterate_images(root), _LOOK))
+    if not images:
+        return "it holds no image, so give another folder"
+    if all(_MASKS.search(path.name) for path in images):
+        return (
+            f"it holds masks or label maps without images, such as {images[0].name}, which "
+            "'strokereg data simulate' takes with --lesions or --labels"
+        )
+    files = command("strokereg", "data", "import", root, "--images", "*_dwi.nii.gz", "--masks", "*_lesion.nii.gz")
+    return f"for files with other names, such as {images[0].name}: {files} --out COHORT"
 
 
 def _known_near(root: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from strokereg.core.scan.nifti import without_ending
+from strokereg.core.storage.files import read_json
 from strokereg.registry.errors import InputError, did_you_mean
 
 #: Diffusion-weighted images, which may be one volume of a series.
@@ -93,13 +94,17 @@ def recognise(path: Path) -> str | None:
     """The contrast of a scan by the suffix of its file name, else by the series description in its sidecar, or None."""
     if contrast := contrast_of(path):
         return contrast
-    content = None
-    with contextlib.suppress(OSError, ValueError):
-        content = json.loads(path.with_name(f"{without_ending(path)}.json").read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        return None
+    content = read_sidecar(path)
     text = " ".join(str(content.get(key, "")) for key in ("SeriesDescription", "ProtocolName"))
     for contrast, words in _SERIES.items():
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", text, re.IGNORECASE):
             return contrast
     return None
+
+
+def read_sidecar(image: Path) -> dict[str, Any]:
+    """The content of the JSON file beside an image; empty if there is none that can be read."""
+    content = None
+    with contextlib.suppress(OSError, ValueError):
+        content = read_json(image.with_name(f"{without_ending(image)}.json"))
+    return content if isinstance(content, dict) else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.cohort.split import DEFAULT_PARTS, PARTS, Split, make_split
-from strokereg.core.scan.nifti import ENDINGS
+from strokereg.core.scan.nifti import find_images
 from strokereg.core.simulate.lesions import draw_volume, load_lesion
 from strokereg.registry.errors import InputError
 
@@ -50,22 +50,20 @@ class CohortPlan:
 
 
 def list_sources(folder: Path | str, option: str) -> list[Path]:
-    """The NIfTI files of a folder, by name.
+    """The images of a folder, by name.
 
     Args:
         option: the command-line option that names the folder, for error messages.
 
     Raises:
-        InputError: no such folder, or no NIfTI file in it.
+        InputError: no such folder, or no image in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{option} {folder}: no such folder; give a folder with .nii.gz files")
-    files = sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS) and not p.name.startswith("."))
+    files = find_images(folder, "*")
     if not files:
-        raise InputError(
-            f"{option} {folder}: holds no NIfTI file; give the folder that directly contains the .nii.gz files"
-        )
+        raise InputError(f"{option} {folder}: holds no image; give the folder that directly contains the .nii.gz files")
     return files
 
 

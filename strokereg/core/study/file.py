@@ -40,7 +40,7 @@ def read_study(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits are a ValueError, too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,9 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import Case
 from strokereg.core.cohort.labels import TISSUES, LabelTable, read_labels
-from strokereg.core.scan.nifti import ENDINGS, Volume
+from strokereg.core.scan.nifti import Volume, find_images
 from strokereg.core.simulate.anatomy import SMALLEST_BRAIN_ML, merge_codes, read_codes
 from strokereg.registry.errors import InputError
-
-_ENDINGS = (*ENDINGS, ".mgz")
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,12 @@ class Merge:
 
 
 def find_map(folder: Path, name: str) -> Path:
-    """The map of a case: `folder/NAME*.nii.gz` (or .nii, .mgz), else FreeSurfer's `folder/NAME/mri/aseg.mgz`.
+    """The map of a case: `folder/NAME*.nii.gz` or of another format, else FreeSurfer's `folder/NAME/mri/aseg.mgz`.
 
     Raises:
         InputError: none, or several.
     """
-    found = sorted(p for p in folder.glob(f"{name}*") if p.name.endswith(_ENDINGS) and _is_of(p.name, name))
+    found = [path for path in find_images(folder, f"{glob.escape(name)}*") if _is_of(path.name, name)]
     aseg = folder / name / "mri" / "aseg.mgz"
     if not found and aseg.is_file():
         found = [aseg]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.scan.contrasts import contrast_of, folder_of, recognise, stem_of
-from strokereg.core.scan.nifti import ENDINGS, without_ending
+from strokereg.core.scan.nifti import READ, find_images, without_ending
 from strokereg.registry.errors import InputError
 
 
@@ -48,7 +48,7 @@ def find_scans(places: Sequence[Path], channels: Sequence[str]) -> list[ScanFile
 
 
 def find_labels(places: Sequence[Path]) -> list[ScanFiles]:
-    """Label maps of files, folders (`*_dseg.nii.gz`, else every NIfTI) and cohorts.
+    """Label maps of files, folders (`*_dseg.nii.gz`, else every image) and cohorts.
 
     Raises:
         InputError: as `find_scans`.
@@ -96,12 +96,11 @@ def _found(place: Path, channels: tuple[str, ...]) -> list[ScanFiles]:
                 for case in cases
             ]
     else:
-        files = sorted(path for path in place.rglob("*.nii*") if path.name.endswith(ENDINGS))
-        files = [path for path in files if not stem(path).endswith("_mask")]  # of an earlier call, maybe
+        files = [path for path in find_images(place, "**/*") if not stem(path).endswith("_mask")]  # of an earlier call
         named = [path for path in files if _is(path, first)]
         scans = [ScanFiles(stem(path, first), beside(path, channels, {first: path})) for path in named or files]
     if not scans:
-        raise InputError(f"{place}: holds no NIfTI file to run; give files, a folder of *_{first}.nii.gz, or a cohort")
+        raise InputError(f"{place}: holds no image to run; give files, a folder of *_{first}.nii.gz, or a cohort")
     return scans
 
 
@@ -117,6 +116,6 @@ def _named(path: Path, channel: str) -> Path:
         folder / f"{base}_{name}{end}"
         for folder in (path.parent, path.parent.parent / folder_of(channel))
         for name in (channel, channel.lower(), channel.upper())
-        for end in ENDINGS
+        for end in READ
     ]
     return next((file for file in found if file.is_file()), found[0])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
+from strokereg.core.scan.nifti import find_images
 from strokereg.plugins.readers.common.names import Name, parse_all
 from strokereg.registry.options import Options
 
@@ -36,7 +37,7 @@ class AtlasReader:
 
     def recognises(self, root: Path) -> bool:
         """Whether there are masks named as in ATLAS."""
-        return any(True for place in _PLACES for _ in root.glob(f"{place}sub-*/ses-*/anat/*_desc-T1lesion_mask.nii*"))
+        return any(find_images(root, f"{place}sub-*/ses-*/anat/*_desc-T1lesion_mask") for place in _PLACES)
 
     def read(self, root: Path) -> Source:
         """List the visits that have a T1w image, in MNI space, and at most one mask with the label."""

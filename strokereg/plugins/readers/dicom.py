@@ -19,8 +19,9 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
+from strokereg.core.scan.contrasts import read_sidecar
 from strokereg.core.storage.cache import cache_folder, digest
-from strokereg.core.storage.files import parse_json
+from strokereg.core.storage.search import search
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
@@ -117,7 +118,7 @@ def _unclear(what: str, option: str, paths: list[Path], count: int, series: dict
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return (path for path in search(folder, "**/*") if path.is_file() and not path.name.startswith("."))
 
 
 def _is_dicom(path: Path) -> bool:
@@ -167,12 +168,8 @@ def _convert(program: str, patient: Path) -> Path:
 
 def _description(image: Path) -> str:
     """Description, protocol and image type of a series, from its sidecar."""
-    sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
-    try:
-        content = parse_json(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return image.name
-    if not isinstance(content, dict):
+    content = read_sidecar(image)
+    if not content:
         return image.name
     kinds = content.get("ImageType", [])
     kinds = kinds if isinstance(kinds, list) else [kinds]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from strokereg.core.scan.nifti import find_images
 from strokereg.plugins.readers.bids import BidsReader
 from strokereg.plugins.readers.common.names import Name
 
@@ -23,8 +24,8 @@ class SoopReader(BidsReader):
 
     def recognises(self, root: Path) -> bool:
         """Whether it is BIDS with masks of acute lesions, as in this data set."""
-        acute = (root.glob(f"derivatives/*/sub-*/{place}*_desc-lesionAcute_mask.nii*") for place in ("*/", "ses-*/*/"))
-        return any(True for found in acute for _ in found) and super().recognises(root)
+        places = (f"derivatives/*/sub-*/{place}*_desc-lesionAcute_mask" for place in ("*/", "ses-*/*/"))
+        return any(find_images(root, place) for place in places) and super().recognises(root)
 
     def _mask(self, names: Sequence[Name]) -> Path | None:
         kinds = {kind: [n for n in names if n.entities.get("desc", "").lower() == kind] for kind in (_ACUTE, "lesion")}

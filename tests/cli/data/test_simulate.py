@@ -26,7 +26,7 @@ def test_simulate_makes_a_cohort_and_says_so_in_json(tmp_path, capsys):
     [
         (["--cases", "4"], "--cases 4: a cohort needs at least 5 cases"),
         (["--cases", "6", "--labels", "nowhere"], "--labels nowhere: no such folder"),
-        (["--cases", "6", "--lesions", "."], "--lesions .: holds no NIfTI file"),
+        (["--cases", "6", "--lesions", "."], "--lesions .: holds no image"),
     ],
 )
 def test_wrong_input_is_one_sentence(tmp_path, capsys, monkeypatch, words, sentence):

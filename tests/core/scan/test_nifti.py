@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from strokereg.core.scan.nifti import check_same_grid, read_volume, write_volume
+from strokereg.core.scan.nifti import check_same_grid, find_images, read_volume, write_volume
 from strokereg.registry.errors import InputError
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -121,3 +121,27 @@ def test_mni_space_is_known_by_name_or_header(tmp_path, name, code, in_mni):
     nib.save(image, tmp_path / f"{name}.nii")
     volume = read_volume(tmp_path / f"{name}.nii")
     assert (volume.in_mni, volume.placed) == (in_mni, True)
+
+
+def test_images_of_every_ending_are_found(tmp_path):
+    names = (
+        "b/x.mgz",
+        "a.hdr",
+        "a.img",
+        "a.mha",
+        "a.nii",
+        "a.nii.gz",
+        "A.NRRD",
+        "._a.nii",
+        "a.json",
+        "a.1.nii",
+        "c.nii/no",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images(tmp_path, "*")] == [
+        "A.NRRD", "a.nii.gz", "a.nii", "a.hdr", "a.mha", "a.1.nii"
+    ]  # fmt: skip
+    assert [path.name for path in find_images(tmp_path, "a")] == ["a.nii.gz", "a.nii", "a.hdr", "a.mha"]
+    assert [path.name for path in find_images(tmp_path, "**/x")] == ["x.mgz"]

@@ -64,5 +64,5 @@ def test_four_cases_are_too_few():
 def test_folders_without_sources_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"--labels .*: no such folder"):
         list_sources(tmp_path / "nowhere", "--labels")
-    with pytest.raises(InputError, match=r"--lesions .*: holds no NIfTI file"):
+    with pytest.raises(InputError, match=r"--lesions .*: holds no image"):
         list_sources(tmp_path, "--lesions")

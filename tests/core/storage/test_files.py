@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,3 +56,14 @@ def test_json_that_is_nested_too_deeply_is_no_valid_json():
     assert parse_json('{"a": [1]}') == {"a": [1]}
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json("[" * 100_000)
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):
+    path = tmp_path / "a.txt"
+    with ThreadPoolExecutor(1) as other, replacing(path) as mine:
+        mine.write_text("mine, half")
+        other.submit(write_text, path, "theirs").result()
+        assert path.read_text() == "theirs"
+        mine.write_text("mine, complete")
+    assert path.read_text() == "mine, complete"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

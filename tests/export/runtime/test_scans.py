@@ -36,6 +36,15 @@ def test_a_folder_gives_its_dwi_files_and_else_all_but_masks(tmp_path):
     assert names(find_scans([plain], ("dwi",))) == ["x", "y"]
 
 
+def test_images_of_other_formats_are_found_in_a_folder(tmp_path):
+    touch(
+        tmp_path, "a_dwi.mgz", "a_adc.mha", "b_dwi.hdr", "b_dwi.img", "c_dwi.nrrd", "._d_dwi.nii.gz", "a_dwi_mask.mgz"
+    )
+    assert names(find_scans([tmp_path], ("dwi",))) == ["a", "b", "c"]
+    (scan,) = find_scans([tmp_path / "a_dwi.mgz"], ("dwi", "adc"))
+    assert scan.files[1] == tmp_path / "a_adc.mha"
+
+
 def test_another_channel_lies_beside_the_first(tmp_path):
     touch(tmp_path, "s1_dwi.nii.gz", "s1_adc.nii")
     (scan,) = find_scans([tmp_path / "s1_dwi.nii.gz"], ("dwi", "adc"))
@@ -47,7 +56,7 @@ def test_what_cannot_be_told_apart_or_is_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"b/s_dwi\.nii\.gz: its output would have the name of .*a/s_dwi\.nii\.gz's"):
         find_scans([tmp_path / "a", tmp_path / "b"], ("dwi",))
-    with pytest.raises(InputError, match="empty: holds no NIfTI file to run"):
+    with pytest.raises(InputError, match="empty: holds no image to run"):
         find_scans([tmp_path / "empty"], ("dwi",))
 
 

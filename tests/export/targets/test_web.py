@@ -72,6 +72,7 @@ def test_the_real_case_is_segmented_and_nothing_leaves_the_machine(page, serve, 
     page.open(server.address)
     assert "Research use only; not a medical device." in page.run("document.body.innerText")
     assert page.run("document.getElementById('training').textContent") == "The network was trained on simulated images."
+    assert "onnxruntime-web, 1 thread" in page.run("document.getElementById('about').textContent")
     assert " ml in " in page.segment(real)
     assert agreement(page, tmp_path / "saved", exported["onnx"], real) >= 0.999
     assert drawn(page, tmp_path) == (True, True)
@@ -205,6 +206,11 @@ def test_a_model_that_is_not_ours_or_a_network_alone(plain_page, serve, site, ex
     shutil.copy(exported["onnx"], place / "model.onnx")
     plain_page.open(serve(place).address)
     assert "model.onnx: takes no whole scan" in plain_page.run("document.getElementById('status').textContent")
+    shutil.copy(site / "model.onnx", place / "model.onnx")
+    shutil.copy(place / "index.html", place / "lib" / "onnxruntime.wasm")  # as servers answer what they do not have
+    plain_page.open(serve(place).address)
+    said = "lib/onnxruntime.wasm: the server gave another file; copy the folder to it as it was exported"
+    assert plain_page.run("document.getElementById('status').textContent") == said
 
 
 def brightness(page, folder: Path) -> np.ndarray:

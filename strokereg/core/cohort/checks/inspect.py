@@ -13,13 +13,15 @@ from strokereg.core.cohort.checks.finding import Finding, finding_of
 from strokereg.core.cohort.checks.rules import RULES, Parts
 from strokereg.core.cohort.fingerprint import case_fingerprints
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.scan.nifti import read_volume
+from strokereg.core.scan.bvalues import read_bvalues
+from strokereg.core.scan.contrasts import WEIGHTED
+from strokereg.core.scan.series import read_image
 from strokereg.core.storage.cache import cached, digest
 from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault
 
 FOLDER = "checks"  # in the cache of prepared cases
-_FORMAT = 5  # part of every key; raised whenever a rule changes
+_FORMAT = 6  # part of every key; raised whenever a rule changes
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def inspect_case(files: CaseFiles, table: LabelTable | None = None) -> Inspectio
     volumes, findings = {}, []
     for part, path in files.parts.items():
         try:
-            volumes[part] = read_volume(path, files.volumes.get(part))
+            volumes[part] = read_image(path, part, files.volumes.get(part))
         except FileFault as error:
             findings.append(finding_of("readable", files.name, part, error))
     parts = Parts(files.name, volumes, table)
@@ -93,7 +95,8 @@ def _key(files: CaseFiles, table: LabelTable | None, keys: Mapping[str, str]) ->
     if files.name not in keys:
         return None
     names = table.names if table else None
-    return digest([_FORMAT, keys[files.name], list(files.parts), dict(files.volumes), names])
+    bvalues = {part: read_bvalues(path) for part, path in files.images.items() if part in WEIGHTED}
+    return digest([_FORMAT, keys[files.name], list(files.parts), dict(files.volumes), bvalues, names])
 
 
 def _rename(saved: dict[str, Any], files: CaseFiles) -> Inspection:
