@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from strokereg.core.scan.view import Convention
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Values = TypeVar("Values", bound=tuple[Any, ...])
 
@@ -27,6 +29,16 @@ def image_options(command: Command) -> Command:
         "--interpolation", type=click.Choice(("linear", "cubic")), help="Interpolation of images.  [default: linear]"
     )
     return interpolation(scaling(command))
+
+
+def convention_option(command: Command) -> Command:
+    """Add `--neurological`, which the command receives as `convention`."""
+
+    def read(ctx: click.Context, param: click.Parameter, neurological: bool) -> Convention:
+        return Convention.NEUROLOGICAL if neurological else Convention.RADIOLOGICAL
+
+    text = "Draw pictures with the patient's left on the left.  [default: radiological]"
+    return click.option("--neurological", "convention", is_flag=True, callback=read, help=text)(command)
 
 
 class Words(click.ParamType):

@@ -249,10 +249,12 @@ def test_flags_override_the_study_file(tmp_path, capsys):
     study = tmp_path / "study.toml"
     study.write_text('preset = "smoke"\nmodels = ["pix2pix"]\nshares = [0.25]\n')
     flags = ["--study", str(study), "--set", "unet.lr=2e-3", "--segmenter", "unet,dynunet", "--no-headroom"]
+    flags += ["--compose", "translated,edited"]
     assert main(["compare", *flags, "--print-study"]) == 0
     printed = capsys.readouterr().out
     assert 'segmenters = ["unet", "dynunet"]' in printed
     assert "shares = [0.25]" in printed
+    assert 'compose = ["translated", "edited"]' in printed
     assert "headroom = false" in printed
     assert "lr = 0.002" in printed
 

@@ -16,7 +16,7 @@ from strokereg.registry.errors import InputError
         ("dynunet", 3, {"filters": 4, "residual": True}),
         ("timm-unet", 2, {"filters": 4, "encoder": "test_convnext"}),
         ("spade", 2, {"ngf": 4, "ndf": 4, "hidden": 8, "levels": 2}),
-        ("mask-gan", 2, {}),
+        ("mask-gan", 2, {"volume": True}),
         ("mask-gan", 3, {}),
     ],
 )
