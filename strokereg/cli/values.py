@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -66,6 +67,21 @@ class Names(Words):
     def read(self, words: list[str]) -> tuple[str, ...]:
         names = tuple(filter(None, words))
         return _require(names, names)
+
+
+class NamesOrFile(Names):
+    """`sub-1,sub-2`, or a text file with one name a line."""
+
+    name, wanted = "names|file", "name at least one, or give a text file with one name a line"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, str) and os.path.isfile(value):
+            try:
+                with open(value, encoding="utf-8-sig") as handle:
+                    value = handle.read().replace("\n", ",")
+            except (OSError, UnicodeDecodeError):
+                self.fail(f"{value!r}: cannot be read as text; {self.wanted}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Cases(Words):

@@ -267,5 +267,5 @@ def test_a_leak_between_two_parts_is_refused_before_any_work(small_cohort, tmp_p
     out = tmp_path / "out"
     assert main(["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"has the same image as {train.name}, in train and in test; remove one of the two" in said
+    assert f"has the same image as {train.name}, in train and in test; take one out" in said
     assert not out.exists()

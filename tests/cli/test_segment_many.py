@@ -46,6 +46,17 @@ def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys, monkey
     assert (picture == (86, 180, 233)).all(axis=-1).any()  # the outline
 
 
+def test_a_folder_of_another_format(exported, phantom, tmp_path, capsys):
+    scan = nib.load(phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
+    (tmp_path / "scans").mkdir()
+    nib.save(nib.MGHImage(np.asarray(scan.dataobj), scan.affine), tmp_path / "scans" / "s1_dwi.mgz")
+    assert segment(exported["onnx"], tmp_path / "scans", "--out", tmp_path / "out") == 0
+    assert " ml in " in capsys.readouterr().out
+    mask = nib.load(tmp_path / "out" / "s1_desc-lesion_mask.nii.gz")
+    assert (mask.shape, np.asarray(mask.dataobj).any()) == (scan.shape, True)
+    np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-5)
+
+
 def test_a_bad_scan_is_reported_at_the_end_and_the_others_are_segmented(exported, phantom, tmp_path, capsys):
     good = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz"
     cut = tmp_path / "cut_dwi.nii.gz"

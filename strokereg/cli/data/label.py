@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -51,7 +52,8 @@ def label(
     with counting("labelling") as on_progress:
         done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite, convention), workers, on_progress)
     if as_json:
-        counts = {"made": done.made, "found": done.found, "kept": done.kept, "method": done.method}
+        counts: dict[str, Any] = {"made": done.made, "found": done.found, "kept": done.kept, "method": done.method}
+        counts["implausible"] = done.implausible
         places = {"folder": str(done.folder), "sheet": str(done.sheet)}
         click.echo(json.dumps({**counts, "labels": list(done.table.names), **places}))
         return
@@ -59,4 +61,6 @@ def label(
         f"{done.made} cases labelled, {done.found} labelled before, {done.kept} with other maps; see {done.sheet}",
         err=True,
     )
+    for case, fault in done.implausible.items():
+        click.echo(f"Warning: {case}: {fault}; look at its label map, and replace it if it is wrong", err=True)
     click.echo(str(done.folder))

@@ -15,6 +15,7 @@ import numpy as np
 from strokereg.core.scan.content import ITK, NIBABEL, Note, damaged, open_image
 from strokereg.core.scan.placement import MNI, Form, is_sheared, nearest_rectangular, read_placement
 from strokereg.core.storage.files import replacing
+from strokereg.core.storage.search import search
 from strokereg.registry.errors import FileFault, InputError
 
 #: Largest difference between the affines of one grid in mm, in addition to 10⁻⁵ of each entry.
@@ -181,6 +182,8 @@ def without_ending(path: Path) -> str:
 def find_images(root: Path, pattern: str) -> list[Path]:
     """Images of every format whose path without ending matches a glob pattern, sorted; hidden files are left out.
 
+    Links are followed, see `core.storage.search`.
+
     Files that differ in their ending alone follow each other in the order of `READ`.
     """
     found = iterate_images(root, pattern)
@@ -190,6 +193,6 @@ def find_images(root: Path, pattern: str) -> list[Path]:
 def iterate_images(root: Path, pattern: str = "**/*") -> Iterator[Path]:
     """The images of `find_images`, unsorted and one by one."""
     name = re.compile(fnmatch.translate(pattern.rpartition("/")[2]))
-    for path in root.glob(f"{pattern}.*"):
+    for path in search(root, f"{pattern}.*"):
         if ending_of(path) and not path.name.startswith(".") and name.match(without_ending(path)) and not path.is_dir():
             yield path

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from strokereg.core.storage.paths import check_path
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import FileFault, InputError
 
 
 @contextlib.contextmanager
@@ -89,6 +91,27 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: no folder can be made there ({error.strerror}); choose another --out") from error
     return folder
+
+
+def copy_or_link(source: Path, target: Path, link: bool) -> None:
+    """Copy a file, or link it: a hard link, or a symbolic one to another file system.
+
+    Raises:
+        FileFault: the source cannot be copied.
+        OSError: the disk is full.
+    """
+    try:
+        if not link:
+            shutil.copyfile(source, target)
+            return
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            target.symlink_to(source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise FileFault(source, f"cannot be copied ({error.strerror})", "check its permissions") from error
 
 
 def parse_json(text: str) -> Any:

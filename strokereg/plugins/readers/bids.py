@@ -25,6 +25,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import strongest_volume
 from strokereg.core.scan.contrasts import ANATOMICAL, contrast_of, read_sidecar
+from strokereg.core.storage.search import search
 from strokereg.plugins.readers.common.names import Name, parse_all, parse_name
 from strokereg.registry.options import Options
 
@@ -93,7 +94,7 @@ class BidsReader:
         """
         top = self.options.derivatives or root / "derivatives"
         derived = _by_case(
-            [*parse_all(top.glob("**/sub-*")), *(n for p in _RAW for n in parse_all(root.glob(p)) if _is_lesion(n))]
+            [*parse_all(search(top, "**/sub-*")), *(n for p in _RAW for n in parse_all(root.glob(p)) if _is_lesion(n))]
         )
         sessions: dict[str, list[str]] = {}
         for case, raw in visits.items():

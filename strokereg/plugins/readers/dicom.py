@@ -23,6 +23,7 @@ from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
 from strokereg.core.scan.contrasts import read_sidecar
 from strokereg.core.storage.cache import cache_folder, digest
+from strokereg.core.storage.search import search
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
@@ -125,7 +126,7 @@ def _unclear(what: str, option: str, paths: list[Path], count: int, series: dict
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return (path for path in search(folder, "**/*") if path.is_file() and not path.name.startswith("."))
 
 
 def _is_dicom(path: Path) -> bool:

@@ -122,7 +122,9 @@ def test_before_a_training_a_leak_stops_it(train_on):
     first, _, third = open_cohort(root).cases
     dwi = read_volume(third.images["dwi"])
     write_volume(first.images["dwi"], 2 * dwi.data, dwi.affine)
-    with pytest.raises(InputError, match="has the same image as sub-01, in train and in test; remove one of the two"):
+    with pytest.raises(
+        InputError, match="same image as sub-01, in train and in test; take one out: import again with --exclude sub-03"
+    ):
         check("dwi")
 
 
