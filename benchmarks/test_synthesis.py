@@ -20,11 +20,10 @@ from strokereg.core.synthesis.cases import (
     SynthesisSettings,
     Tally,
     draw_labels,
-    remove_lesion,
     render_drafts,
     write_database,
 )
-from strokereg.core.synthesis.placement import learn_prior
+from strokereg.core.synthesis.placement import learn_prior, remove_lesion
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.registry.catalogue import build
 from strokereg.registry.problem import Problem

@@ -23,6 +23,7 @@ FLOORS = (
     "core/cohort",
     "core/cohort/checks",
     "core/cohort/importing",
+    "core/cohort/exporting",
     "core/train",
     "core/simulate",
     "core/tissue",

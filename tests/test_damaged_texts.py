@@ -18,6 +18,8 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.open import read_folder
 from strokereg.core.cohort.split import Split
 from strokereg.core.report.results import Results
+from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
+from strokereg.core.scan.contrasts import CONTRASTS, read_sidecar, recognise
 from strokereg.core.study.file import describe_study, read_study
 from strokereg.core.train.record import Record
 from strokereg.export.files import read_bundle
@@ -27,7 +29,7 @@ from strokereg.export.runtime.onnx_header import read_header
 from strokereg.registry.errors import StrokeregError
 
 # The deadline tells a hang from a busy machine.
-EXAMPLES = 110
+EXAMPLES = 120
 BOUNDED = settings(
     max_examples=EXAMPLES, deadline=timedelta(seconds=30), derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -138,6 +140,17 @@ def test_lists_of_channels(foreign, content):
 
 
 @BOUNDED
+@given(damaged("0 1000 1000 1000\n"), damaged('{"Type": "Lesion", "SeriesDescription": "trace"}'))
+def test_texts_beside_images(folder, bvalues, sidecar):
+    (folder / "a_mask.bval").write_bytes(bvalues)
+    (folder / "a_mask.json").write_bytes(sidecar)
+    image = folder / "a_mask.nii.gz"
+    assert strongest_volume(image) is None or strongest_volume(image) < len(read_bvalues(image))
+    assert isinstance(read_sidecar(image), dict)
+    assert recognise(image) in (None, *CONTRASTS)
+
+
+@BOUNDED
 @given(st.one_of(damaged('{"RepetitionTime": 3.1}'), VALUES.map(lambda c: json.dumps(c).encode())))
 def test_sidecars_of_images(phantom, content):
     path = phantom / "sub-01" / "dwi" / "sub-01_dwi.json"
@@ -217,4 +230,4 @@ def test_records_of_runs_and_results(folder, record, data):
 
 def test_a_thousand_files_are_tried():
     tests = [name for name, value in globals().items() if getattr(value, "is_hypothesis_test", False)]
-    assert len(tests) * EXAMPLES >= 990
+    assert len(tests) * EXAMPLES >= 1_000

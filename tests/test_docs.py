@@ -197,7 +197,7 @@ def test_the_page_of_cohorts_names_every_reader_and_check():
     core = ROOT / "strokereg" / "core"
     code = "".join(map(text_of, [*core.glob("cohort/checks/*.py"), *core.glob("cohort/importing/*.py")]))
     code += text_of(core / "scan" / "content.py") + text_of(core / "scan" / "placement.py")
-    checks = [row[0].strip("`") for row in rows_of(page, "check")]
+    checks = [row[0].strip("`") for row in rows_of(page, "check") if row[0]]  # the first row says what is read
     assert len(checks) == 19
     assert [name for name in checks if not re.search(rf"\b{name}\b", code)] == []
 

@@ -95,3 +95,34 @@ def test_the_table_refuses_a_peer_of_another_cohort(evaluated):
     assert [line.split(" | ")[5] for line in lines[2:]] == ["100.0", "100.0"]
     with pytest.raises(InputError, match="oracle: trained on coarse"):
         tables.fitting(results, [evaluated | {"content": "another"}])
+
+
+def test_added_cases_join_the_training_cases_and_real_ones_are_half_of_the_draws(small_cohort, phantom, tmp_path):
+    out = script("convert").convert(small_cohort, tmp_path / "mixed", 1, 4.7, added=[phantom])
+    exchange = script("exchange").Exchange(out)
+    real = open_cohort(small_cohort).part("train")[0].name
+    added = [f"sub-{phantom.name}{number:02}" for number in (1, 2, 3)]
+    assert exchange.split["train"] == [real] * 3 + added
+    assert exchange.facts["added"] == 3
+    for name in (real, *added):
+        image, lesion = read_volume(exchange.image(name)), read_volume(exchange.label(name))
+        assert image.data.shape == lesion.data.shape
+        assert image.data[lesion.data > 0].mean() > image.data[image.data > 0].mean()
+
+
+def test_a_finished_training_is_not_done_again_and_both_arms_are_compared_case_by_case(converted, evaluated):
+    import argparse
+
+    carry_over = script("carry_over")
+    given = argparse.Namespace(nnunet=Path("/nonexistent"), steps=1, batch=1, epochs=1)
+    run = converted / "predictions" / "nnunet-nnUNetTrainer_50epochs-1ep-1x1-s7"
+    run.mkdir()
+    (run / "training.json").write_text("{}")
+    assert carry_over.train_nnunet(script("exchange").Exchange(converted), 7, given) == run
+    worse = json.loads(json.dumps(evaluated))
+    for scores in worse["rules"].values():
+        for case in scores["cases"].values():
+            case["dice"] = 0.9
+    rows = carry_over.compare({"clinical": [worse] * 2, "mixed": [evaluated] * 2}).splitlines()[2:]
+    assert [row.split(" | ")[1:3] for row in rows] == [["90.0 ± 0.0", "100.0 ± 0.0"]] * 2
+    assert all("+10.0" in row for row in rows)

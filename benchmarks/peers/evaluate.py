@@ -53,6 +53,7 @@ def evaluate(run: Path) -> dict[str, Any]:
         "cohort": cohort.name,
         "content": facts["content"],
         "cases": facts["cases"],
+        "added": facts["added"],
         "spacing": list(preparation.spacing),
         "validation_dice": validation_dice,
         "rules": {rule: score.model_dump(mode="json") for rule, score in scores.items()},

@@ -69,6 +69,7 @@ def _groups(peers: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, A
     groups: dict[str, list[dict[str, Any]]] = {}
     for peer in peers:
         recipe = ", ".join(f"{key} {value}" for key, value in peer["recipe"].items())
+        recipe += f", {added} cases added" if (added := peer.get("added")) else ""
         groups.setdefault(f"{peer['peer']} ({recipe})|{peer['steps']}|{peer['batch_size']}", []).append(peer)
     return [(key.split("|")[0], sorted(group, key=lambda p: p["seed"])) for key, group in sorted(groups.items())]
 

@@ -16,8 +16,10 @@ from strokereg.cli.values import (
     Pairs,
     Seeds,
     Shares,
+    convention_option,
     image_options,
 )
+from strokereg.core.scan.view import Convention
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
@@ -44,9 +46,14 @@ from strokereg.cli.values import (
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
 @click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
-@click.option("--mask-library", type=click.Path(path_type=Path), help="Folder of public lesion masks in MNI space.")
+@click.option(
+    "--mask-library", type=click.Path(path_type=Path), help="Folder of lesion masks in MNI space, cohort or embedded."
+)
 @click.option("--anatomies", type=click.Path(path_type=Path), help="Folder of public label maps (FreeSurfer codes).")
 @click.option("--share", "shares", type=Shares(), help="Synthetic share of each mixed batch: 0.5 or 0.25,0.5.")
+@click.option(
+    "--compose", type=Names(), help="Synthetic images: translated, edited, both, or several.  [default: translated]"
+)
 @click.option("--synthetic-cases", type=click.IntRange(1), help="Number of cases in each synthetic database.")
 @click.option("--mixed-only", is_flag=True, help="Skip the arms that train on synthetic images alone.")
 @click.option("--headroom/--no-headroom", default=None, help="Also train clinical only on all cases.")
@@ -76,6 +83,7 @@ from strokereg.cli.values import (
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Folder for trained runs.  [default: runs in --out]")
+@convention_option
 @click.option("--track", type=Names(), default=(), help="Experiment trackers: tensorboard, mlflow.")
 @click.option("--print-study", is_flag=True, help="Print the study file of these options and stop.")
 @click.option("--dry-run", is_flag=True, help="Print arms, finished work and expected time, and stop.")
@@ -97,6 +105,7 @@ def compare(
     workers: int | None,
     executor: str,
     step_limit: int | None,
+    convention: Convention,
     track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
@@ -144,6 +153,7 @@ def compare(
             workers=workers,
             step_limit=step_limit or study.STEP_LIMIT,
             track=track,
+            convention=convention,
             callbacks=progress,
             on_warning=lambda sentence: progress.console.print(escape(sentence)),
             command=shlex.join(["strokereg", *sys.argv[1:]]),

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from strokereg.cli.output.findings import Findings
-from strokereg.cli.values import Pairs, counted
+from strokereg.cli.values import Pairs, convention_option, counted
 
 _FILE = click.Path(path_type=Path)
 
@@ -32,6 +32,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--threshold", type=float, help="Least probability of a lesion voxel.  [default: the model's own]")
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
+@convention_option
 @click.option("--probabilities", is_flag=True, help="Also save the lesion probability of each voxel.")
 @click.option("--dicom-seg", is_flag=True, help="Also save each mask as DICOM-SEG, for scans from DICOM.")
 @click.option("--mask", type=_FILE, help="Brain mask of a single scan, in place of brain extraction.")

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from strokereg.core.scan.view import Convention
+
 _FILE = click.Path(path_type=Path)
-_IMAGES = ("labels", "qc", "overwrite", "backend", "as_json")
-_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies")
+_IMAGES = ("labels", "qc", "neurological", "overwrite", "backend", "as_json")
+_COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "compose", "anatomies")
 
 
 @click.command(
@@ -23,6 +25,7 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
 @click.option("--labels", type=_FILE, multiple=True, help="Images: label maps; files, folders, cohorts.")
 @click.argument("more", type=_FILE, nargs=-1, metavar="[MORE LABELS]...")
 @click.option("--qc", is_flag=True, help="Images: also save a picture of labels and image.")
+@click.option("--neurological", is_flag=True, help="Images: draw pictures with the patient's left on the left.")
 @click.option(
     "--overwrite", is_flag=True, help="Images: also replace files at the output that strokereg did not write."
 )
@@ -34,6 +37,11 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
 @click.option("--n", "count", type=click.IntRange(1), help="Cohort: number of cases.  [default: 1000]")
 @click.option(
     "--lesion-share", type=click.FloatRange(0, 1), help="Cohort: share of slices with a lesion.  [default: 0.5]"
+)
+@click.option(
+    "--compose",
+    type=click.Choice(("translated", "edited", "both")),
+    help="Cohort: translate label maps, edit the images of the anatomies, or half of each.  [default: translated]",
 )
 @click.option("--anatomies", type=_FILE, help="Cohort: FreeSurfer label maps to use as anatomies instead.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; for a cohort also mps.")
@@ -74,7 +82,9 @@ def _translate(
     from strokereg.export.runtime.translator import TranslateSettings, translate
 
     findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))
-    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], asked["backend"] or "auto", asked["device"])
+    backend = asked["backend"] or "auto"
+    convention = Convention.NEUROLOGICAL if asked["neurological"] else Convention.RADIOLOGICAL
+    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], backend, asked["device"], convention)
     translate(model, places, out, settings, findings.callbacks())
     ctx.exit(findings.end())
 

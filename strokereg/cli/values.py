@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from strokereg.core.scan.view import Convention
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Values = TypeVar("Values", bound=tuple[Any, ...])
@@ -27,6 +30,16 @@ def image_options(command: Command) -> Command:
         "--interpolation", type=click.Choice(("linear", "cubic")), help="Interpolation of images.  [default: linear]"
     )
     return interpolation(scaling(command))
+
+
+def convention_option(command: Command) -> Command:
+    """Add `--neurological`, which the command receives as `convention`."""
+
+    def read(ctx: click.Context, param: click.Parameter, neurological: bool) -> Convention:
+        return Convention.NEUROLOGICAL if neurological else Convention.RADIOLOGICAL
+
+    text = "Draw pictures with the patient's left on the left.  [default: radiological]"
+    return click.option("--neurological", "convention", is_flag=True, callback=read, help=text)(command)
 
 
 class Words(click.ParamType):
@@ -54,6 +67,21 @@ class Names(Words):
     def read(self, words: list[str]) -> tuple[str, ...]:
         names = tuple(filter(None, words))
         return _require(names, names)
+
+
+class NamesOrFile(Names):
+    """`sub-1,sub-2`, or a text file with one name a line."""
+
+    name, wanted = "names|file", "name at least one, or give a text file with one name a line"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, str) and os.path.isfile(value):
+            try:
+                with open(value, encoding="utf-8-sig") as handle:
+                    value = handle.read().replace("\n", ",")
+            except (OSError, UnicodeDecodeError):
+                self.fail(f"{value!r}: cannot be read as text; {self.wanted}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Cases(Words):

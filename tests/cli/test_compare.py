@@ -249,10 +249,12 @@ def test_flags_override_the_study_file(tmp_path, capsys):
     study = tmp_path / "study.toml"
     study.write_text('preset = "smoke"\nmodels = ["pix2pix"]\nshares = [0.25]\n')
     flags = ["--study", str(study), "--set", "unet.lr=2e-3", "--segmenter", "unet,dynunet", "--no-headroom"]
+    flags += ["--compose", "translated,edited"]
     assert main(["compare", *flags, "--print-study"]) == 0
     printed = capsys.readouterr().out
     assert 'segmenters = ["unet", "dynunet"]' in printed
     assert "shares = [0.25]" in printed
+    assert 'compose = ["translated", "edited"]' in printed
     assert "headroom = false" in printed
     assert "lr = 0.002" in printed
 
@@ -265,5 +267,5 @@ def test_a_leak_between_two_parts_is_refused_before_any_work(small_cohort, tmp_p
     out = tmp_path / "out"
     assert main(["compare", "--preset", "smoke", "--models", "pix2pix", "--data", str(root), "--out", str(out)]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"has the same image as {train.name}, in train and in test; remove one of the two" in said
+    assert f"has the same image as {train.name}, in train and in test; take one out" in said
     assert not out.exists()

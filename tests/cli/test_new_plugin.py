@@ -38,7 +38,7 @@ def test_a_plugin_of_every_role_installs_and_passes_its_own_tests(tmp_path, monk
     assert "my-reader" in run("strokereg", "data", "readers").stdout
     # In one process for the sake of time, and the export to ONNX, half of that, for one of them in two dimensions only.
     words = ["-q", "--import-mode=importlib", "-c", os.devnull, "--rootdir", ".", "-p", "no:cacheprovider"]
-    tested = run("pytest", *words, "-k", "not onnx or my-segmenter-2D", *(f"{folder}/tests" for folder in folders))
+    tested = run("pytest", *words, "-k", "not onnx or my-generator-2D", *(f"{folder}/tests" for folder in folders))
     assert tested.returncode == 0, tested.stdout[-3000:]
     assert " passed" in tested.stdout
 

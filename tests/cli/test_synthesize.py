@@ -12,6 +12,7 @@ from strokereg.cli.main import main
     [
         (["--model", "a.onnx", "--labels", "b", "--n", "3"], "--n cannot be used with --model"),
         (["--translator", "t", "--generator", "g", "--cohort", "c", "--qc"], "--qc cannot be used without --model"),
+        (["--model", "a.onnx", "--labels", "b", "--compose", "edited"], "--compose cannot be used with --model"),
         (["--model", "a.onnx"], "--labels is missing"),
         (["--translator", "t", "--cohort", "c"], "--generator is missing"),
     ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 import pytest
 
-from strokereg.cli.values import Cases, Names, Numbers, Pairs, Parts, Seeds, Shares, counted
+from strokereg.cli.values import Cases, Names, NamesOrFile, Numbers, Pairs, Parts, Seeds, Shares, counted
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
         (Names(), "pix2pix, spade,", ("pix2pix", "spade")),
+        (NamesOrFile(), "sub-1, sub-2", ("sub-1", "sub-2")),
         (Cases(), "10,50,all", (10, 50, 0)),
         (Seeds(), "3", (0, 1, 2)),
         (Seeds(), "0,7", (0, 7)),
@@ -49,3 +50,12 @@ def test_wrong_values_are_one_sentence(kind, text, said):
 
 def test_counts_are_grammatical():
     assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
+
+
+def test_names_come_from_a_file_too(tmp_path):
+    path = tmp_path / "faulty.txt"
+    path.write_text("sub-1\n\n sub-2 \n")
+    assert NamesOrFile().convert(str(path), None, None) == ("sub-1", "sub-2")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(click.UsageError, match="cannot be read as text"):
+        NamesOrFile().convert(str(path), None, None)

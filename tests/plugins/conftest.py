@@ -75,7 +75,7 @@ def variants() -> Iterator[Variant]:
         fields = load_class(entry).Options.model_fields
         # `encoder` is a name in one architecture and a switch in another.
         small = {name: value for name, value in SMALL.items() if name in fields and fields[name].annotation is not bool}
-        if "folder" in fields:
+        if "folder" in fields and "pretraining" not in fields:  # mask-gan trains without one
             small["folder"] = str(mni_masks())
         choices = {name: get_args(f.annotation) for name, f in fields.items() if get_origin(f.annotation) is Literal}
         words = [(name, word) for name, known in choices.items() for word in known]

@@ -23,12 +23,11 @@ from strokereg.registry.specs import Role
 
 CONTRASTS = ("FLAIR", "T1w")
 LIBRARY = "mask-library"  # has nothing to learn, and needs a folder of masks
+#: Contrasts alternate within a role: what differs by contrast is the data, not the network.
 TRAINED = [
-    (name, contrast)
+    (name, CONTRASTS[number % 2])
     for role in (Role.GENERATOR, Role.TRANSLATOR, Role.SEGMENTER)
-    for name in catalogue().available(role=role)
-    if name != LIBRARY and 2 in spec_of(name).dims
-    for contrast in CONTRASTS
+    for number, name in enumerate(n for n in catalogue().available(role=role) if n != LIBRARY and 2 in spec_of(n).dims)
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -136,6 +137,88 @@ def test_each_layout_is_known_by_one_reader(tmp_path, name):
         assert path.is_file()
         assert path.as_posix().endswith(end)
     assert files.volumes == ({"dwi": 1, "adc": 0} if name == "decathlon" else {})
+
+
+def linked(store: Path, root: Path, depth: int) -> Path:
+    """The store again: folders down to a depth are folders, and all below are links to those of the store."""
+    root.mkdir(parents=True)
+    for entry in store.iterdir():
+        if entry.is_dir() and depth:
+            linked(entry, root / entry.name, depth - 1)
+        else:
+            (root / entry.name).symlink_to(entry, entry.is_dir())
+    return root
+
+
+def annexed(store: Path, root: Path) -> Path:
+    """The store again, each image a link into `.git/annex`, whose content has the same ending."""
+    for number, path in enumerate(sorted(path for path in store.rglob("*") if path.is_file())):
+        place = root / path.relative_to(store)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        key = f"MD5E-s{number}{''.join(path.suffixes)}"
+        content = root / ".git/annex/objects/x1/K9" / key / key
+        content.parent.mkdir(parents=True)
+        shutil.copyfile(path, content)
+        place.symlink_to(content)
+    return root
+
+
+def anywhere(root):
+    return touch(root, "a/b/p1_dwi.nii.gz", "a/b/p1_adc.nii.gz", "c/d/p1_lesion.nii.gz")
+
+
+def atlas(root):
+    stem = "Training/R001/sub-r001s001/ses-1/anat/sub-r001s001_ses-1_space-MNI152NLin2009aSym"
+    return touch(root, f"{stem}_T1w.nii.gz", f"{stem}_label-L_desc-T1lesion_mask.nii.gz")
+
+
+PATTERNS = {"images": "*_dwi.nii.gz", "masks": "*_lesion.nii.gz", "adc": "*_adc.nii.gz"}
+LINKED = {name: (layout[0], None, None) for name, layout in LAYOUTS.items()} | {
+    "folder": (anywhere, "folder", PATTERNS),
+    "folder by paths": (anywhere, "folder", {"images": "**/*_dwi.nii.gz"}),
+    "atlas": (atlas, None, None),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
+@pytest.mark.parametrize("name", LINKED)
+def test_links_are_followed_in_every_layout(tmp_path, name):
+    make, reader, options = LINKED[name]
+    store = make(tmp_path / "store")
+
+    def listing(root):
+        found = read_source(root, reader, options)
+        parts = [
+            (case.name, part, path.relative_to(root)) for case in found[1].cases for part, path in case.parts.items()
+        ]
+        return found[0], parts, found[1].left_out
+
+    wanted = listing(store)
+    assert len(wanted[1]) >= (1 if name == "folder by paths" else 2)
+    for depth in range(4):
+        assert listing(linked(store, tmp_path / f"folders{depth}", depth)) == wanted
+    (tmp_path / "folders3" / "loop").symlink_to(tmp_path / "folders3")
+    assert listing(tmp_path / "folders3") == wanted
+    root = annexed(store, tmp_path / "annex")
+    assert listing(root) == wanted
+    small = [path for path in root.rglob("*.nii*") if path.is_symlink()]
+    for path in small:
+        path.resolve().unlink()  # 'git annex drop'
+    assert listing(root) == wanted
+    with pytest.raises(
+        InputError, match="is a link to a file that is not here; fetch it, for instance with 'datalad get'"
+    ):
+        read_volume(small[0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
+def test_a_cohort_of_links_is_a_cohort(phantom, tmp_path):
+    for root in (linked(phantom, tmp_path / "folders", 1), annexed(phantom, tmp_path / "annex")):
+        cohort = open_cohort(root)
+        assert [case.parts.keys() for case in cohort.cases] == [
+            case.parts.keys() for case in open_cohort(phantom).cases
+        ]
+        assert import_data(root, tmp_path / f"{root.name}-imported").left_out == {}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.roles import Batch, noise
+from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings
+from strokereg.core.synthesis.composition import Composition
+from strokereg.core.synthesis.placement import Prior
+from strokereg.core.train.prepared import write_prepared
 from strokereg.core.train.trainer import Trainer, TrainerSettings
 from strokereg.registry.catalogue import build, find
 from strokereg.registry.errors import InputError
@@ -70,3 +76,52 @@ def test_a_wrong_option_is_one_sentence(translator, option):
     with pytest.raises(InputError, match=key) as refused:
         build(translator.name, translator.problem(), {**translator.options, key: value})
     assert "\n" not in str(refused.value)
+
+
+class Cube(torch.nn.Module):
+    """A generator of one mask."""
+
+    noise = 1
+
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, z):
+        mask = -torch.ones(len(z), 1, *(16,) * self.dims)
+        mask[(slice(None), 0, *(slice(6, 9),) * self.dims)] = 1.0
+        return mask
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_it_can_edit_real_images(translator, brains, tmp_path, dims):
+    """Two contrasts; the scan stays where no label changed, up to what the network sees of the new lesion."""
+    problem = Problem(dims=dims, labels=5, channels=2, size=(16,) * dims)
+    torch.manual_seed(0)
+    model = build(translator.name, problem, translator.options).eval()
+    for parameter in model.parameters():  # some start with a head of zeros, which shows no labels
+        torch.nn.init.normal_(parameter, 0.0, 0.1)
+    one = brains(dims, 1)
+    labels = one.labels.numpy().astype(np.uint8)
+    image = torch.cat([one.image, -one.image], 1).numpy()
+    image = image.transpose(1, 0, 2, 3) if dims == 2 else image[0]
+    scan = write_prepared(tmp_path / "scan", "s", image, labels if dims == 2 else labels[0], 4)
+    table = LabelTable(("background", "csf", "grey", "white", "lesion"))
+    stochastic, nowhere = find(translator.name).spec.stochastic, Prior(np.zeros((0, 3)), dims)
+    settings = SynthesisSettings(
+        Cube(dims), model, stochastic, table, problem, nowhere, 1.0, compose=Composition.EDITED
+    )
+    (_, (made, new)), (_, (again, _)) = (
+        next(CaseMaker([scan], settings, 1, 0).cases(lambda index: False)) for _ in range(2)
+    )
+    assert np.array_equal(made, again)
+    assert np.isfinite(made).all()
+    assert np.abs(made).max() <= 1.0
+    assert (made[:, new == 0] == -1.0).all()
+    hosts = [np.asarray(scan.image)[..., ::turn] for turn in (1, -1)]
+    change = min(np.abs(made - host)[:, new > 0].mean() for host in hosts)
+    assert change > 0.0
+    healthy = SynthesisSettings(Cube(dims), model, stochastic, table, problem, nowhere, 0.0, compose=Composition.EDITED)
+    clean = write_prepared(tmp_path / "clean", "c", scan.image, np.where(scan.labels == 4, 3, scan.labels), 4)
+    [(_, (kept, _))] = CaseMaker([clean], healthy, 1, 0).cases(lambda index: False)
+    assert any(np.array_equal(kept[:, new > 0], host[:, new > 0]) for host in hosts)

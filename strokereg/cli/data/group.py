@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from strokereg.cli.data.check import check
+from strokereg.cli.data.export import export
 from strokereg.cli.data.imports import import_, readers
 from strokereg.cli.data.label import label
 from strokereg.cli.data.prepare import prepare
@@ -14,8 +15,8 @@ from strokereg.cli.data.split import split
 
 @click.group()
 def data() -> None:
-    """Make, import, check and split cohorts (BIDS folders of images with lesion masks)."""
+    """Make, import, check, split and export cohorts (BIDS folders of images with lesion masks)."""
 
 
-for command in (import_, readers, simulate, check, split, label, prepare):
+for command in (import_, readers, simulate, check, split, label, prepare, export):
     data.add_command(command)

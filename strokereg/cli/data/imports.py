@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Pairs, counted
-from strokereg.registry.errors import RunFailed
+from strokereg.cli.values import Names, NamesOrFile, Pairs, counted
+from strokereg.registry.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from strokereg.core.scan.placement import Form
@@ -54,7 +54,11 @@ if TYPE_CHECKING:
     "--average-directions", is_flag=True, help="Use the geometric mean of several diffusion directions as the DWI."
 )
 @click.option("--extract-brain", is_flag=True, help="Take the skull away, where the DWI shows one.")
+@click.option("--exclude", type=NamesOrFile(), default=(), help="Cases to leave out now and later: names, or a file.")
+@click.option("--site", help="Name of FOLDER among the sites of the cohort.  [default: the name of FOLDER]")
+@click.option("--prefix", default="", help="Letters before the name of each subject, to tell two sites apart.")
 @click.option("--split", is_flag=True, help="Also write split.tsv, as 'strokereg data split' does.")
+@click.option("--test-site", help="Also write split.tsv with the subjects of this site as test cases.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def import_(
     folder: Path,
@@ -72,13 +76,18 @@ def import_(
     trust_shape: bool,
     average_directions: bool,
     extract_brain: bool,
+    exclude: tuple[str, ...],
+    site: str | None,
+    prefix: str,
     split: bool,
+    test_site: str | None,
     as_json: bool,
 ) -> None:
     """Import the cases of FOLDER into a cohort. FOLDER itself is never changed.
 
     The layout is recognised ('strokereg data readers' lists the known ones). Each case is checked. Faulty cases are
-    left out and listed at the end, and the command exits 1. A second call imports the cases that are missing.
+    left out and listed at the end, and the command exits 1. A second call imports the cases that are missing. A call
+    with another FOLDER adds its cases as another site, and leaves out patients that the cohort has.
     """
     from strokereg.cli.output.progress import counting
     from strokereg.core.cohort.importing.run import import_data
@@ -97,19 +106,26 @@ def import_(
         trust_shape=trust_shape,
         average_directions=average_directions,
         extract_brain=extract_brain,
+        exclude=exclude,
+        site=site,
+        prefix=prefix,
     )
+    if test_site is not None and (out / "split.tsv").is_file():
+        raise InputError(f"{out / 'split.tsv'}: exists already and is not overwritten; remove it or omit --test-site")
     with counting("importing") as on_case:
         done = import_data(folder, out, settings, on_case)
     there = len(done.imported) + len(done.found)
-    if split and there and not (out / "split.tsv").is_file():
+    if (split or test_site) and there and not (out / "split.tsv").is_file():
         from strokereg.core.cohort.split_cohort import split_cohort
 
-        split_cohort(out)
+        split_cohort(out, test_site=test_site)
     if as_json:
         click.echo(json.dumps(done.plain(), indent=2, ensure_ascii=False))
     else:
         before = f", {len(done.found)} imported before" if done.found else ""
         click.echo(f"{counted(len(done.imported), 'case')} imported as {done.reader}{before}.", err=True)
+        if done.excluded:
+            click.echo(f"Excluded on request: {', '.join(done.excluded)}", err=True)
         for warning in done.warnings:
             click.echo(f"Warning: {warning}", err=True)
         for case, reason in done.left_out.items():

@@ -122,8 +122,15 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
     known = {case.subject for case in cases}
     stray = [s for part in PARTS for s in split.part(part) if s not in known]
     if stray:
-        raise FileFault(path, f"names {stray[0]}, which has no image in {root}", "correct the split")
+        near = next((name for name in sorted(known) if _bare(name) == _bare(stray[0])), None)
+        fix = f"write {near}" if near else "correct the split"
+        raise FileFault(path, f"names {stray[0]}, which has no image in {root}", fix)
     return split
+
+
+def _bare(subject: str) -> str:
+    """A subject's label without the zeros in front, which spreadsheets take away: `sub-007` → `7`."""
+    return subject.removeprefix("sub-").lstrip("0").lower()
 
 
 def default_channels(cohort: Cohort) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, PARTICIPANTS, TABLE
-from strokereg.core.storage.files import parse_json, write_json, write_text
+from strokereg.core.storage.files import read_json, write_json, write_text
 from strokereg.registry.errors import InputError
 
 #: Commands whose cohorts show no real patient.
@@ -60,7 +60,7 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return makers_of(parse_json(path.read_text(encoding="utf-8")))
+        return makers_of(read_json(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); correct its permissions") from error
     except ValueError as error:
@@ -70,6 +70,11 @@ def read_makers(root: Path) -> list[dict[str, Any]]:
 def is_simulated(root: Path) -> bool:
     """True if the dataset's description says that no patient was scanned for the images."""
     return any(maker.get("Name") in (SIMULATION, SYNTHESIS) for maker in read_makers(root))
+
+
+def is_synthetic(root: Path) -> bool:
+    """True if the dataset's description says that `strokereg synthesize` made it."""
+    return any(maker.get("Name") == SYNTHESIS for maker in read_makers(root))
 
 
 def about_embedded(root: Path) -> str:
@@ -116,19 +121,37 @@ def check_settings(path: Path, wanted: Mapping[str, Any], fix: str) -> None:
     Raises:
         InputError: names the first setting that differs.
     """
+    found = read_own(path, wanted["GeneratedBy"][0]["Name"], fix)
+    refuse_other_settings(path.parent, _settings(found), _settings(wanted), fix)
+
+
+def read_own(path: Path, maker: str, fix: str) -> dict[str, Any]:
+    """Read the description of a dataset that one of our commands made.
+
+    Raises:
+        InputError: not valid JSON, or another program made the dataset.
+    """
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); {fix}") from error
-    maker = wanted["GeneratedBy"][0]["Name"]
     if [made_by.get("Name") for made_by in makers_of(found)[:1]] != [maker]:
         raise InputError(f"{path.parent}: holds a dataset that '{maker}' did not make; {fix}")
-    before, now = _settings(found), _settings(json.loads(json.dumps(wanted)))
+    return dict(found)
+
+
+def refuse_other_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], fix: str) -> None:
+    """Refuse to continue a dataset that was made with other settings.
+
+    Raises:
+        InputError: names the first setting that differs.
+    """
+    now = json.loads(json.dumps(now))  # tuples become lists, as on disk
     for key in {**now, **before}:
         old, new = before.get(key), now.get(key)
         if old != new:
             differs = f"other {key}" if dict in (type(old), type(new)) else f"{key} {old} instead of {new}"
-            raise InputError(f"{path.parent}: was made with {differs}; {fix}")
+            raise InputError(f"{folder}: was made with {differs}; {fix}")
 
 
 def _settings(description: Mapping[str, Any]) -> dict[str, Any]:

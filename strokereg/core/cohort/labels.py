@@ -7,13 +7,13 @@ inside the parenchyma.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from strokereg.core.storage.files import write_text
+from strokereg.core.storage.tables import read_table
 from strokereg.registry.errors import FileFault, did_you_mean
 
 _FLUID = ("background", "csf", "ventricle", "lesion")
@@ -25,13 +25,11 @@ def read_labels(path: Path) -> list[tuple[int, str]]:
     Raises:
         FileFault: the file cannot be read, or is not such a table.
     """
+    rows = read_table(path, ("index", "name"))
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            return [(int(row["index"]), row["name"].strip()) for row in csv.DictReader(handle, delimiter="\t")]
-    except OSError as error:
-        raise FileFault(path, f"the label table cannot be read ({error.strerror})", "give a .tsv file") from error
-    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-        raise FileFault(path, "not a label table", "give tab-separated columns 'index' and 'name'") from error
+        return [(int(row["index"]), row["name"]) for row in rows]
+    except ValueError as error:
+        raise FileFault(path, "not a label table, whose indices are whole numbers", "correct the indices") from error
 
 
 @dataclass(frozen=True)

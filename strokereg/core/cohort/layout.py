@@ -18,7 +18,8 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.contrasts import contrast_of, in_order, stem_of
-from strokereg.core.scan.nifti import READ, find_images
+from strokereg.core.scan.nifti import READ, find_images, without_ending
+from strokereg.registry.errors import FileFault
 
 DESCRIPTION, PARTICIPANTS, TABLE = "dataset_description.json", "participants.tsv", "dseg.tsv"
 
@@ -29,13 +30,19 @@ def recognises(root: Path) -> bool:
 
 
 def list_cases(root: Path) -> list[CaseFiles]:
-    """List the cases that have a DWI, by name; if there is no DWI at all, those with another image but an ADC map."""
+    """List the cases that have a DWI, by name; if there is no DWI at all, those with another image but an ADC map.
+
+    Raises:
+        FileFault: an image that is there twice, with two endings.
+    """
     visits: dict[str, dict[str, Path]] = {}
     for kind in ("dwi", "anat"):
         for path in [*find_images(root, f"sub-*/{kind}/*"), *find_images(root, f"sub-*/ses-*/{kind}/*")]:
             if contrast := contrast_of(path):
                 name = "_".join(part for part in stem_of(path).split("_") if not part.startswith("space-"))
-                visits.setdefault(name, {}).setdefault(contrast, path)
+                other = visits.setdefault(name, {}).setdefault(contrast, path)
+                if other != path and without_ending(other) == without_ending(path):
+                    raise FileFault(path, f"lies beside {other.name}", "remove one of the two")
     with_dwi = {name: images for name, images in visits.items() if "dwi" in images}
     look = _Names()
     derived = sorted((root / "derivatives").glob("*")) if (root / "derivatives").is_dir() else []

@@ -49,8 +49,14 @@ def find_source(folder: Path | str) -> Source:
     if layout.recognises(root):
         claims, cases = _claims(root), layout.list_cases(root)
         if all(entry.spec.general for entry in claims) and (layout.is_plain(cases) if cases else not claims):
-            return Source(cases, layout.table_path(root))
+            own = Source(cases, layout.table_path(root))
+            complete = len(claims) != 1 or all(case.mask for case in cases)
+            return own if complete else max(own, read_source(root)[1], key=_masks)
     return read_source(root)[1]
+
+
+def _masks(source: Source) -> int:
+    return sum(case.mask is not None for case in source.cases)
 
 
 def read_source(

@@ -6,16 +6,16 @@ the same part. Each fold of a cross-validation has a file of its own.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from strokereg.core.storage.files import write_text
+from strokereg.core.storage.tables import read_table
 from strokereg.registry.errors import FileFault, InputError
 
 PARTS = ("train", "val", "test")
@@ -59,23 +59,23 @@ class Split:
         Raises:
             FileFault: not a table, an unknown part, or a subject in two parts.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = list(csv.DictReader(handle, delimiter="\t"))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise FileFault(path, f"cannot be read as a table ({error})", "write the split again") from error
         parts: dict[str, list[str]] = {part: [] for part in PARTS}
         seen: dict[str, str] = {}
-        for row in rows:
-            subject, part = row.get("participant_id"), row.get("split")
-            if subject is None or part not in parts:
-                fault = f"has a row with participant_id {subject} and split {part}"
+        for row in read_table(path, ("participant_id", "split")):
+            subject, part = row["participant_id"], row["split"]
+            if not subject or part not in parts:
+                fault = f"has a row with participant_id {subject!r} and split {part!r}"
                 raise FileFault(path, fault, "each row needs a participant_id and a split of train, val or test")
-            if subject in seen:
+            if seen.setdefault(subject, part) != part:
                 raise FileFault(path, f"{subject} is in {seen[subject]} and in {part}", "keep it in one of them")
-            seen[subject] = part
-            parts[part].append(subject)
+            if subject not in parts[part]:  # a row for each session is fine
+                parts[part].append(subject)
         return cls(*(tuple(parts[part]) for part in PARTS))
+
+
+def without(split: Split, subjects: Collection[str]) -> Split:
+    """The split without some subjects."""
+    return Split(*(tuple(subject for subject in split.part(part) if subject not in subjects) for part in PARTS))
 
 
 def make_split(
@@ -109,6 +109,50 @@ def make_split(
             found[part].append(subject)
     rng.shuffle(found["train"])
     return Split(tuple(found["train"]), tuple(sorted(found["val"])), tuple(sorted(found["test"])))
+
+
+def make_site_split(
+    subjects: Iterable[str],
+    volumes_ml: Sequence[float],
+    tested: Collection[str],
+    seed: int = 0,
+    parts: tuple[int, int, int] = DEFAULT_PARTS,
+) -> Split:
+    """Split subjects so that those of one site are the test cases; the others train and validate.
+
+    Training and validation are stratified by lesion volume.
+
+    Args:
+        subjects: names.
+        volumes_ml: lesion volume of each subject.
+        tested: subjects of the test site.
+        seed: seed of the shuffle within strata and of the order of the training cases.
+        parts: train : val : test; the proportion of the first two is used.
+
+    Raises:
+        InputError: no test subject, or fewer than 2 others.
+    """
+    names = list(subjects)
+    by_size = [names[i] for i in np.argsort(volumes_ml, kind="stable") if names[i] not in tested]
+    test = sorted(name for name in names if name in tested)
+    if not test or len(by_size) < 2:
+        raise InputError(
+            f"a split by site needs 1 test subject and 2 others, this cohort has {len(test)} and {len(by_size)}; "
+            "choose another site"
+        )
+    rng = np.random.default_rng(seed)
+    divisor = math.gcd(*parts[:2])
+    share, size = parts[1] // divisor, sum(parts[:2]) // divisor
+    val: set[str] = set()
+    for start in range(0, len(by_size), size):
+        stratum = by_size[start : start + size]
+        count = round(len(stratum) * share / size)
+        val.update(stratum[int(i)] for i in rng.permutation(len(stratum))[:count])
+    if len(val) in (0, len(by_size)):
+        val = {by_size[len(by_size) // 2]}
+    train = [name for name in by_size if name not in val]
+    rng.shuffle(train)
+    return Split(tuple(train), tuple(sorted(val)), tuple(test))
 
 
 def _places(count: int, shares: tuple[int, ...]) -> list[str]:

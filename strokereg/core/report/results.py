@@ -20,6 +20,7 @@ from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.statistics import Contrast, Moments, Spread
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
+from strokereg.core.synthesis.composition import Composition
 from strokereg.core.synthesis.public import PublicSources
 from strokereg.registry.errors import InputError
 
@@ -63,6 +64,7 @@ class Study(_Part):
         generators: generators of the lesion masks.
         segmenters: segmenters trained on every arm.
         shares: synthetic shares of each batch in mixed arms.
+        compose: what became the synthetic images of translators.
         public: `anatomies` and `masks` that come from public folders instead of the cohort.
         preset: smoke, quick or full.
         cases: numbers of clinical training cases of the synthesis arms.
@@ -80,6 +82,7 @@ class Study(_Part):
     generators: list[str] = []
     segmenters: list[str] = []
     shares: list[float] = []
+    compose: list[Composition] = []
     public: dict[str, PublicSources] = {}
     preset: str
     cases: list[int]
@@ -138,6 +141,7 @@ class Arm(_Part):
         segmenter: the trained segmenter.
         public: whether the synthetic images use public anatomies or masks; see `Study.public`.
         synthetic: synthetic share of each batch, in mixed arms.
+        compose: what became the synthetic images; None for a mixer and for clinical only.
         cases: number of clinical cases of the arm.
         seeds: trainings that succeeded; an arm without any has no summary.
         contrast: Dice compared with clinical only, same segmenter and number of cases.
@@ -151,6 +155,7 @@ class Arm(_Part):
     segmenter: str = ""
     public: bool = False
     synthetic: float | None = None
+    compose: Composition | None = None
     cases: int
     seeds: list[SeedScores]
     summary: Summary | None = None
@@ -173,6 +178,7 @@ class Quality(_Part):
     Attributes:
         model, cases, seed, note: identify the database.
         public: whether its anatomies come from a public folder instead of training cases.
+        compose: what became its images; translated for a mixer, too.
         image_quality: quality of the images that the translator makes from held-out label maps; None for a mixer.
         true_contrast: lesion contrast of the real held-out images.
         memorisation: whether images of the database are copies of training images.
@@ -183,6 +189,7 @@ class Quality(_Part):
     seed: int
     note: str = ""
     public: bool = False
+    compose: Composition = Composition.TRANSLATED
     image_quality: ImageQuality | None = None
     true_contrast: Interval | None = None
     memorisation: Memorisation

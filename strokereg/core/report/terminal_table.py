@@ -15,7 +15,17 @@ from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.summary import stratum_of
 from strokereg.core.storage.files import replacing
 
-_RECIPE = ("arm", "training", "translator", "generator", "segmenter", "priors", "synthetic_share", "clinical_cases")
+_RECIPE = (
+    "arm",
+    "training",
+    "translator",
+    "generator",
+    "segmenter",
+    "priors",
+    "synthetic_share",
+    "compose",
+    "clinical_cases",
+)
 WIDE = 108  # at this width a difference and its interval fit on one line; also the width for a pipe, which has none
 
 
@@ -65,7 +75,7 @@ def write_csv(results: Results, path: Path) -> None:
         writer.writerow([*_RECIPE, "seed", "cohort", "case", "stratum", *metrics])
         for arm in results.arms:
             recipe = [arm.name, arm.training, arm.translator or "", arm.generator or "", arm.segmenter]
-            recipe += ["public" if arm.public else "", _number(arm.synthetic), str(arm.cases)]
+            recipe += ["public" if arm.public else "", _number(arm.synthetic), arm.compose or "", str(arm.cases)]
             for seed in arm.seeds:
                 for cohort, cases in (("test", seed.cases), ("external", seed.external)):
                     for name, scored in cases.items():

@@ -21,6 +21,7 @@ PERCENTILES = (5.0, 25.0, 75.0, 95.0)
 _DARK, _BRIGHT = 0.55, 1.6  # medians; fluid is below on DWI, FLAIR and T1w, and above on ADC, T2w and b = 0
 _VOXELS = 4_000_000  # of a larger scan, every second or third … slice is used
 _FLAT = 0.6  # share of neighbours with equal values: near 1 in masks and label maps, below 0.1 in scans
+_LABELS = 200  # different labels at most; FreeSurfer's parcellations have fewer
 
 Range = tuple[float, float]
 
@@ -34,7 +35,7 @@ class Appearance:
         percentiles: of the brain's intensities at `PERCENTILES`, in medians.
         dark, bright: shares of the brain below 0.55 and above 1.6 medians.
         bright_sides: share of the bright voxels in the half of the brain that has fewer of them, left or right.
-        equal: share of neighbouring brain voxels with equal values.
+        is_labels: it has few different values, and most neighbouring voxels are equal.
         lowest, highest: values in the brain.
         spacing, extent: voxel edges and size of the brain in mm along R, A, S.
     """
@@ -44,7 +45,7 @@ class Appearance:
     dark: float
     bright: float
     bright_sides: float
-    equal: float
+    is_labels: bool
     lowest: float
     highest: float
     spacing: tuple[float, ...]
@@ -55,7 +56,7 @@ class Appearance:
         """Why this cannot be a scan, such as `holds only 0 and 1, as a mask does`; empty if it can be one."""
         if self.lowest == self.highest:
             return f"has no value but {self.highest:g} (and 0), as a mask or an empty image"
-        return "consists of areas of equal values, as a label map does" if self.equal > _FLAT else ""
+        return "consists of areas of equal values, as a label map does" if self.is_labels else ""
 
     @property
     def fluid_is_bright(self) -> bool:
@@ -90,13 +91,15 @@ def appearance_of(scan: Volume) -> Appearance | None:
     bright = brain & (data > _BRIGHT * median)
     halves = np.array_split(bright[boxes[0][0] : boxes[0][1] + 1].sum(axis=(1, 2)), 2)
     pairs = brain[1:] & brain[:-1]
+    flat = bool(pairs.any()) and float(np.mean(data[1:][pairs] == data[:-1][pairs])) > _FLAT
     return Appearance(
         median=median,
         percentiles=tuple(float(value) for value in np.percentile(inside, PERCENTILES) / median),
         dark=float(np.mean(inside < _DARK * median)),
         bright=float(bright.sum() / inside.size),
         bright_sides=float(min(half.sum() for half in halves) / max(int(bright.sum()), 1)),
-        equal=float(np.mean(data[1:][pairs] == data[:-1][pairs])) if pairs.any() else 0.0,
+        # A scan that was enlarged without interpolation has equal neighbours, but many values.
+        is_labels=flat and np.unique(inside).size <= _LABELS,
         lowest=float(inside.min()),
         highest=float(inside.max()),
         spacing=tuple(spacing),

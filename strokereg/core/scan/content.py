@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import logging
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ import nibabel as nib
 import numpy as np
 
 from strokereg.registry.errors import FileFault
+
+warnings.filterwarnings("ignore", "Extension size is not a multiple", module="nibabel")  # it is read all the same
 
 #: Formats besides NIfTI: those that nibabel reads, and those that need SimpleITK.
 NIBABEL, ITK = (".mgz", ".mgh", ".hdr"), (".mha", ".mhd", ".nrrd")
@@ -128,10 +130,23 @@ def _unpacked(path: Path, layers: int) -> Iterator[Any]:
         yield stream
 
 
+def parse_header(kind: Any, start: bytes) -> Any:
+    """The header of a NIfTI file as it is stored, without the extensions after it.
+
+    Args:
+        kind: the image class of nibabel.
+        start: the first bytes of the file.
+
+    Raises:
+        nibabel.wrapstruct.WrapStructError: too few bytes.
+    """
+    return kind.header_class(start[: kind.header_class.sizeof_hdr], check=False)
+
+
 def _from_bytes(path: Path, kind: Any, header: bytes, layers: int) -> Any:
     """Read a NIfTI file that nibabel would not open under its name."""
     try:
-        known = kind.header_class.from_fileobj(io.BytesIO(header), check=False)
+        known = parse_header(kind, header)
         size = float(known["vox_offset"]) + _claimed(known.get_data_shape(), known.get_data_dtype())
         _check_size(path, size, path.stat().st_size, _GZIP_BEST**layers)
         with _unpacked(path, layers) as stream:

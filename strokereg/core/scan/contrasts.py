@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from strokereg.core.scan.nifti import without_ending
+from strokereg.core.storage.files import read_json
 from strokereg.registry.errors import InputError, did_you_mean
 
 #: Diffusion-weighted images, which may be one volume of a series.
@@ -120,11 +121,7 @@ def recognise(path: Path) -> tuple[str | None, str]:
 
 
 def _of_sidecar(path: Path) -> str | None:
-    content = None
-    with contextlib.suppress(OSError, ValueError):
-        content = json.loads(path.with_name(f"{without_ending(path)}.json").read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        return None
+    content = read_sidecar(path)
     modality = str(content.get("Modality", "MR"))
     if not modality.upper().startswith("MR"):
         return modality
@@ -138,3 +135,11 @@ def _of_sidecar(path: Path) -> str | None:
 
 def _says(pattern: str, text: str) -> bool:
     return re.search(rf"(?<![a-z0-9])({pattern})(?![a-z0-9])", text, re.IGNORECASE) is not None
+
+
+def read_sidecar(image: Path) -> dict[str, Any]:
+    """The content of the JSON file beside an image; empty if there is none that can be read."""
+    content = None
+    with contextlib.suppress(OSError, ValueError):
+        content = read_json(image.with_name(f"{without_ending(image)}.json"))
+    return content if isinstance(content, dict) else {}

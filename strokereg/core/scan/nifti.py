@@ -15,6 +15,7 @@ import numpy as np
 from strokereg.core.scan.content import ITK, NIBABEL, Note, damaged, open_image
 from strokereg.core.scan.placement import MNI, Form, is_sheared, nearest_rectangular, read_placement
 from strokereg.core.storage.files import replacing
+from strokereg.core.storage.search import search
 from strokereg.registry.errors import FileFault, InputError
 
 #: Largest difference between the affines of one grid in mm, in addition to 10⁻⁵ of each entry.
@@ -71,7 +72,8 @@ def read_volume(path: Path | str, volume: int | Sequence[int] | None = None, pre
     several = len(shape) > 3 and any(n != 1 for n in shape[3:])
     if len(shape) < 3 or 0 in shape or (len(shape) > 4 and several) or (several and volume is None):
         fault = f"its shape is {shape}"
-        raise FileFault(path, fault, "a 3D volume is needed, so extract one volume first")
+        fix = "extract one volume first" if len(shape) > 2 else "save a slice as a volume of one"
+        raise FileFault(path, fault, f"a 3D volume is needed, so {fix}")
     for number in () if volume is None else (volume,) if isinstance(volume, int) else volume:
         if several and not 0 <= number < shape[3]:
             raise FileFault(path, f"holds {shape[3]} volumes and no number {number}", "count from 0")
@@ -180,6 +182,8 @@ def without_ending(path: Path) -> str:
 def find_images(root: Path, pattern: str) -> list[Path]:
     """Images of every format whose path without ending matches a glob pattern, sorted; hidden files are left out.
 
+    Links are followed, see `core.storage.search`.
+
     Files that differ in their ending alone follow each other in the order of `READ`.
     """
     found = iterate_images(root, pattern)
@@ -189,6 +193,6 @@ def find_images(root: Path, pattern: str) -> list[Path]:
 def iterate_images(root: Path, pattern: str = "**/*") -> Iterator[Path]:
     """The images of `find_images`, unsorted and one by one."""
     name = re.compile(fnmatch.translate(pattern.rpartition("/")[2]))
-    for path in root.glob(f"{pattern}.*"):
+    for path in search(root, f"{pattern}.*"):
         if ending_of(path) and not path.name.startswith(".") and name.match(without_ending(path)) and not path.is_dir():
             yield path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import nibabel as nib
 import numpy as np
 
-from strokereg.core.scan.content import Note, Opened
+from strokereg.core.scan.content import Note, Opened, parse_header
 from strokereg.registry.errors import FileFault
 
 Form = Literal["sform", "qform"]
@@ -134,9 +133,7 @@ def _sizes(path: Path, opened: Opened, forms: dict[str, np.ndarray], prefer: For
     """Voxel sizes of zero or less: a warning if the affine does not depend on them, else a fault."""
     if not opened.header:
         return ()
-    kind = type(opened.image).header_class
-    raw = kind.from_fileobj(io.BytesIO(opened.header), check=False)
-    sizes = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
+    sizes = np.asarray(parse_header(type(opened.image), opened.header)["pixdim"][1:4], dtype=np.float64)
     if (sizes > 0).all():
         return ()
     fault = f"its header gives voxel sizes of {' × '.join(f'{size:g}' for size in sizes)} mm"

@@ -189,7 +189,7 @@ def _add_outer(
         t2[here] = normal.t2 * rng.lognormal(0, normal.t2_spread)
         adc[here] = normal.adc * rng.lognormal(0, normal.adc_spread)
         density[here] = normal.density * texture[here] ** normal.texture
-    left = rng.uniform(0.0, 0.08) if rng.random() < 0.85 else rng.uniform(0.08, 0.3)
+    left = rng.uniform(0.0, 0.08) if rng.random() < 0.85 else rng.uniform(0.08, 0.5)
     fat = np.zeros(outer.shape, dtype=np.float32)
     bears = np.isin(tissue, (SOFT, SKIN, MARROW))
     fat.ravel()[places[bears]] = left * np.minimum(texture[bears], 2.0)

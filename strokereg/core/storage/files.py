@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from strokereg.core.storage.paths import check_path
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import FileFault, InputError
 
 
 @contextlib.contextmanager
@@ -69,7 +71,7 @@ def in_own_folder(marker: str, *keys: str) -> Callable[[Path], bool]:
 
     def ours(path: Path) -> bool:
         try:
-            content = parse_json((path.parent / marker).read_text(encoding="utf-8"))
+            content = read_json(path.parent / marker)
         except (OSError, ValueError):
             return False
         return isinstance(content, dict) and all(key in content for key in keys)
@@ -91,6 +93,27 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def copy_or_link(source: Path, target: Path, link: bool) -> None:
+    """Copy a file, or link it: a hard link, or a symbolic one to another file system.
+
+    Raises:
+        FileFault: the source cannot be copied.
+        OSError: the disk is full.
+    """
+    try:
+        if not link:
+            shutil.copyfile(source, target)
+            return
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            target.symlink_to(source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise FileFault(source, f"cannot be copied ({error.strerror})", "check its permissions") from error
+
+
 def parse_json(text: str) -> Any:
     """Parse JSON.
 
@@ -101,6 +124,16 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, which may begin with a byte order mark.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: not JSON or not UTF-8, or nested too deeply.
+    """
+    return parse_json(path.read_text(encoding="utf-8-sig"))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -60,6 +60,7 @@ def collect(
                 segmenter=arm.segmenter,
                 public=arm.public,
                 synthetic=arm.share,
+                compose=arm.compose,
                 cases=planned.cases,
                 seeds=seeds,
             )
@@ -124,6 +125,7 @@ def _study(context: StudyContext) -> Study:
         generators=list(settings.generators),
         segmenters=list(settings.segmenters),
         shares=list(settings.shares),
+        compose=list(settings.compose),
         public=dict(context.public.facts),
         preset=settings.preset,
         cases=sorted({arm or len(context.dataset.train) for arm in settings.cases}),
@@ -156,7 +158,7 @@ def _quality(context: StudyContext, plan: Plan) -> list[Quality]:
         if task.kind is TaskKind.QUALITY and is_done(context, task):
             said = {name: value for name, value in outcome(context, task).items() if name not in SPENT}
             about = {"model": task.architecture, "cases": task.cases, "seed": task.seed, "note": task.note}
-            found.append(Quality.model_validate({**about, "public": task.public, **said}))
+            found.append(Quality.model_validate({**about, "public": task.public, "compose": task.compose, **said}))
     return found
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.duplicates import refuse_leaks
 from strokereg.core.cohort.cohort import Cohort
@@ -13,7 +15,7 @@ from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.folder import about_embedded
 from strokereg.core.report.results import CohortFacts, ExternalFacts
 from strokereg.core.storage.cache import cache_folder, digest
-from strokereg.core.study.settings import LIBRARY, StudySettings, architectures
+from strokereg.core.study.settings import StudySettings, architectures, library_users
 from strokereg.core.synthesis.public import Public, gather_public
 from strokereg.core.train.dataset import DatasetSettings, PreparedDataset, prepare_dataset
 from strokereg.core.train.device import resolve
@@ -108,10 +110,10 @@ def make_context(
     public = gather_public(
         settings.anatomies, settings.mask_library, cohort, dataset.table, dataset.preparation, cache, on_progress
     )
-    if settings.mask_library:
-        folder = {"folder": str(settings.mask_library.resolve()), "without": public.left_out}
-        options = {**settings.options, LIBRARY: {**settings.options.get(LIBRARY, {}), **folder}}
-        settings = settings.model_copy(update={"options": options})
+    if public.masks:
+        masks = {"folder": str(public.masks.resolve()), "without": public.left_out, "heights": _heights(dataset)}
+        options = {name: {**settings.options.get(name, {}), **masks} for name in library_users(settings)}
+        settings = settings.model_copy(update={"options": {**settings.options, **options}})
     code = {
         name: source_key(build(name, dataset.problem, settings.options.get(name, {})))
         for name in architectures(settings)
@@ -143,6 +145,14 @@ def make_context(
         ),
         start=start,
     )
+
+
+def _heights(dataset: PreparedDataset) -> tuple[float, ...]:
+    """MNI heights of the training slices in mm, rounded; empty in 3D, and if a case is not in MNI space."""
+    found = [case.mni_heights for case in dataset.train]
+    if dataset.problem.dims == 3 or any(heights is None for heights in found):
+        return ()
+    return tuple(sorted({float(np.rint(height)) for heights in found if heights is not None for height in heights}))
 
 
 def _start(settings: StudySettings, dataset: PreparedDataset) -> Start:

@@ -1,7 +1,7 @@
 """The study file (TOML) holds all settings of a study, so that it can be kept, reviewed and run again.
 
 Its keys are the fields of `StudySettings`, plus `data` and `external`. The preset fills in what is left out. Paths are
-relative to the folder of the file; `data = "simulated"` is a name.
+relative to the folder of the file; `data = "simulated"` and `mask_library = "cohort"` are names.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from strokereg.core.study.settings import (
     StudySettings,
     architectures,
     complete_settings,
-    is_simulated_by_name,
     study_settings,
 )
+from strokereg.core.synthesis.mask_library import NAMES as LIBRARIES
 from strokereg.registry.errors import InputError, did_you_mean, first_line
 
 PATHS = ("data", "external", "anatomies", "mask_library", "start")
+#: Names that stand for data in the place of a folder; a folder of that name is given as `./simulated`.
+_NAMED = {"data": (SIMULATED,), "mask_library": LIBRARIES}
 
 
 def read_study(path: Path | str) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def read_study(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits are a ValueError, too
@@ -60,7 +62,7 @@ def read_study(path: Path | str) -> dict[str, Any]:
     checked = {key: value for key, value in plain.items() if key not in ("data", "external")}
     study_settings(checked.pop("preset", "quick"), owner=str(path), **{"models": ("pix2pix",), **checked})
     for key in PATHS:
-        if key in plain and plain[key] != SIMULATED and not plain[key].is_dir():
+        if key in plain and str(plain[key]) not in _NAMED.get(key, ()) and not plain[key].is_dir():
             raise InputError(f"{path}: {key}: {plain[key]} is no folder; paths count from the file's own folder")
     return plain
 
@@ -102,7 +104,7 @@ def write_study(
 
 
 def _named(key: str, path: Path | str) -> str:
-    return SIMULATED if key == "data" and is_simulated_by_name(path) else str(Path(path).resolve())
+    return str(path) if str(path) in _NAMED.get(key, ()) else str(Path(path).resolve())
 
 
 def _line(items: str) -> str:
@@ -114,7 +116,7 @@ def _plain(path: Path, key: str, value: Any) -> Any:
     if key in PATHS:
         if not isinstance(value, str):
             raise InputError(f"{path}: {key} = {value!r}; give the path of a folder in quotes")
-        if key == "data" and value == SIMULATED:
+        if value in _NAMED.get(key, ()):
             return value
         return path.parent / Path(value).expanduser()
     if key == "cases":
@@ -123,6 +125,6 @@ def _plain(path: Path, key: str, value: Any) -> Any:
         return tuple(range(value))
     if key == "spacing" and isinstance(value, (int, float)):
         return (value,) * 3
-    if key in ("models", "generators", "segmenters", "shares", "channels") and not isinstance(value, list):
+    if key in ("models", "generators", "segmenters", "shares", "compose", "channels") and not isinstance(value, list):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

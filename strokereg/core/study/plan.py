@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 from strokereg.core.evaluate.metrics import CaseMetrics
 from strokereg.core.report.results import Training
 from strokereg.core.storage.cache import digest
 from strokereg.core.study.context import StudyContext
-from strokereg.core.study.settings import LIBRARY, StudySettings
+from strokereg.core.study.settings import LIBRARY, StudySettings, library_users
+from strokereg.core.synthesis.composition import Composition
+from strokereg.core.synthesis.mask_library import OF_COHORT
 from strokereg.core.train.record import Record
 from strokereg.core.train.trainer import TrainerSettings
 from strokereg.registry.catalogue import find
@@ -35,6 +38,7 @@ class ArmSettings:
         generator: the generator of their lesions; None for clinical only and for mixers.
         public: whether anatomies, masks or both come from public folders; see `StudySettings.anatomies`.
         share: synthetic share of each batch in mixed arms; None in other arms.
+        compose: what becomes the synthetic images; None for clinical only and for mixers.
     """
 
     training: Training
@@ -43,6 +47,7 @@ class ArmSettings:
     generator: str | None = None
     public: bool = False
     share: float | None = None
+    compose: Composition | None = None
 
     def name(self, settings: StudySettings) -> str:
         """The name in tables: only what distinguishes it from the other arms of the study."""
@@ -52,12 +57,17 @@ class ArmSettings:
 
     def note(self, settings: StudySettings) -> str:
         """The part of the name beyond model, training and segmenter."""
-        parts = [_public(settings)] if self.public else []
-        if self.generator and self.generator != LIBRARY and len(settings.generators) > 1:
-            parts.append(self.generator)
+        parts = [_public(settings) if self.public else "", self.source(settings)]
         if self.share is not None and len(settings.shares) > 1:
             parts.append(f"{self.share:.0%} of each batch")
-        return ", ".join(parts)
+        return ", ".join(filter(None, parts))
+
+    def source(self, settings: StudySettings) -> str:
+        """Generator and composition of the synthetic cases, where others of the study differ in them."""
+        several = len(settings.generators) > 1 or self.generator in library_users(settings)
+        generator = self.generator if self.generator != LIBRARY and several else ""
+        composed = self.compose.words if self.compose and len(settings.compose) > 1 else ""
+        return ", ".join(filter(None, [generator, composed]))
 
 
 def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSettings]:
@@ -69,27 +79,32 @@ def list_arms(settings: StudySettings, mixers: frozenset[str]) -> Iterator[ArmSe
     for segmenter in settings.segmenters:
         yield ArmSettings("clinical", segmenter)
         for model in settings.models:
-            for generator, public in _priors(settings, model in mixers):
+            priors = _priors(settings, model in mixers)
+            composed = (None,) if model in mixers else settings.compose
+            for (generator, public), compose in product(priors, composed):
+                made = ArmSettings("synthetic", segmenter, model, generator, public, compose=compose)
                 if not settings.mixed_only:
-                    yield ArmSettings("synthetic", segmenter, model, generator, public)
+                    yield made
                 for share in settings.shares:
-                    yield ArmSettings("clinical + synthetic", segmenter, model, generator, public, share)
+                    yield replace(made, training="clinical + synthetic", share=share)
 
 
 def _priors(settings: StudySettings, mixer: bool) -> list[tuple[str | None, bool]]:
     """Generator of the lesions and whether public sources are used, for each set of arms."""
     if mixer:
         return [(None, False)]
-    own: list[tuple[str | None, bool]] = [(name, False) for name in settings.generators if name != LIBRARY]
+    users = library_users(settings)
+    own: list[tuple[str | None, bool]] = [(name, name in users) for name in settings.generators if name != LIBRARY]
     if settings.mask_library:
         return [*own, (LIBRARY, True)]
     return [*own, *((name, True) for name in settings.generators)] if settings.anatomies else own
 
 
 def _public(settings: StudySettings) -> str:
+    masks = "all training masks" if str(settings.mask_library) == OF_COHORT else "public masks"
     if settings.anatomies and settings.mask_library:
-        return "public anatomies and masks"
-    return "public anatomies" if settings.anatomies else "public masks"
+        return f"public anatomies, {masks}" if masks != "public masks" else "public anatomies and masks"
+    return "public anatomies" if settings.anatomies else masks
 
 
 class TaskKind(StrEnum):
@@ -113,6 +128,7 @@ class Task:
         clinical, database, translator, share: for a segmenter: whether it trains on clinical cases, its synthetic
             database, the translator of that, and the synthetic share of each batch.
         public: whether a database uses the public anatomies.
+        compose: what becomes the images of a translator's database.
         note: a remark that distinguishes it from other tasks.
         evaluated: key of the evaluation of a segmenter. It is not part of the key of its training, so evaluation on
             other cases needs no other training.
@@ -129,6 +145,7 @@ class Task:
     translator: str | None = None
     share: float | None = None
     public: bool = False
+    compose: Composition = Composition.TRANSLATED
     note: str = ""
     evaluated: str = ""
     steps: int = 1
@@ -255,17 +272,19 @@ def _database(plan: Plan, context: StudyContext, arm: ArmSettings, cases: int, s
     anatomies = context.key_of(context.dataset.train_files[:cases])
     public = arm.public and context.public.anatomies
     content = [_FORMAT, "database", makers, anatomies, settings.synthetic_cases, shared]
-    key = digest([*content, context.public.key] if public else content)
-    generator = arm.generator if len(settings.generators) > 1 else ""
+    content += [context.public.key] if public else []
+    compose = arm.compose or Composition.TRANSLATED
+    content += [compose] if compose is not Composition.TRANSLATED else []
     task = Task(
         kind=TaskKind.DATABASE,
-        key=key,
+        key=digest(content),
         architecture=model,
         cases=cases,
         seed=shared,
         needs=tuple(makers),
-        note="public" if arm.public else generator,
+        note=", ".join(filter(None, ["public" if arm.public else "", arm.source(settings)])),
         public=bool(public),
+        compose=compose,
         steps=settings.synthetic_cases,
     )
     return plan.add(task).key
@@ -344,7 +363,7 @@ def plan_training(plan: Plan, context: StudyContext, training: PlannedTraining) 
     unused["cohort"] = {"path", "name", "key", "fold"}
     described = record.model_dump(mode="json", exclude=unused)
     content = [_FORMAT, described, context.key_of(context.dataset.train_files[:cases])]
-    if architecture == LIBRARY:
+    if architecture in library_users(context.settings):
         content.append(context.public.masks_key)  # its options name a folder, not what lies in it
     if kind is not TaskKind.SEGMENTER:
         return plan.add(replace(draft, key=digest(content)))
@@ -365,7 +384,7 @@ def cost_of(context: StudyContext, task: Task) -> str:
     about += [settings.options.get(task.architecture, {}), settings.device, settings.precision, settings.threads]
     match task.kind:
         case TaskKind.DATABASE:
-            about += [task.public, settings.generators]
+            about += [task.public, task.compose, settings.generators]
         case TaskKind.QUALITY:
             about += [task.cases, settings.synthetic_cases, evaluated]
         case TaskKind.SEGMENTER:

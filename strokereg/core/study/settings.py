@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator
 
-from strokereg.core.cohort.embedded import CONTRASTS, unpack
+from strokereg.core.cohort.embedded import CONTRASTS
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.core.scan.grid import Channels, Interpolation, Scaling
 from strokereg.core.storage.cache import cache_folder
+from strokereg.core.synthesis.composition import Composition, refuse_edited
+from strokereg.core.synthesis.mask_library import EMBEDDED, embedded_masks
 from strokereg.core.train.augmentation import augmentation_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, did_you_mean
@@ -78,10 +80,14 @@ class StudySettings(Options):
         patch: size that networks train on, in voxels (Y, X) or (Z, Y, X); None for the whole brain.
         interpolation, scaling: how images are brought before networks; see `core.scan.grid.Preparation`.
         shares: synthetic shares of each batch in mixed arms; one arm for each.
+        compose: what becomes the image of a synthetic case: `translated`, its translation; `edited`, the image of its
+            clinical host, changed by what the new lesion changes in the translation; `both`, half of each. One arm for
+            each.
         mixed_only: leave out the arms that are trained on synthetic images alone.
         anatomies: folder of FreeSurfer-coded label maps; each translator gets arms that put lesions into these.
         mask_library: folder of lesion masks in MNI space; each translator gets arms with lesions drawn from it. With
-            `mask-library` as the only generator there are no others.
+            `mask-library` as the only generator there are no others. `cohort` stands for the masks of all training
+            cases of the cohort, `embedded` for those that the package brings.
         flips: segmenters are evaluated on the mean over each image and its left-right mirror image.
         synthetic_cases: size of each synthetic database.
         fresh_translators: train generator and translators anew for every seed, so that intervals cover their luck;
@@ -110,6 +116,7 @@ class StudySettings(Options):
     interpolation: Interpolation = "linear"
     scaling: Scaling = "median"
     shares: tuple[Share, ...] = Field(default=(0.5,), min_length=1)
+    compose: tuple[Composition, ...] = Field(default=(Composition.TRANSLATED,), min_length=1)
     mixed_only: bool = False
     anatomies: Path | None = None
     mask_library: Path | None = None
@@ -126,7 +133,7 @@ class StudySettings(Options):
     deterministic: bool = False
     threads: int = Field(default=1, ge=1)
 
-    @field_validator("models", "generators", "segmenters", "shares", "cases", "seeds")
+    @field_validator("models", "generators", "segmenters", "shares", "compose", "cases", "seeds")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) != len(values):
@@ -145,7 +152,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "budgets": {
             "generator": {"steps": 6, "batch_size": 4},
             "translator": {"steps": 6, "batch_size": 4},
-            "segmenter": {"steps": 60, "batch_size": 4},
+            "segmenter": {"steps": 60, "batch_size": 4, "evaluations": 2},
         },
         "options": {
             "mask-gan": {"ngf": 8, "ndf": 8},
@@ -214,7 +221,9 @@ def study_settings(preset: str = "quick", owner: str = "compare", **changes: Any
         for role in part:
             if role not in base["budgets"]:
                 raise InputError(f"{what} {role}: no such role{did_you_mean(role, base['budgets'])}")
-    return parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+    settings = parse(StudySettings, merge(base, changes, *({"budgets": part} for part in budgets)), owner)
+    refuse_edited(settings.anatomies, settings.compose)
+    return settings
 
 
 def complete_settings(models: Sequence[str], data: Path | str | None, preset: str, **changes: Any) -> StudySettings:
@@ -231,7 +240,9 @@ def complete_settings(models: Sequence[str], data: Path | str | None, preset: st
         if preset == "quick" and not changes.get("synthetic_cases"):
             changes["synthetic_cases"] = _SLICES
         if LIBRARY in (changes.get("generators") or ()) and not changes.get("mask_library"):
-            changes["mask_library"] = unpack(cache_folder() / "cohorts").masks
+            changes["mask_library"] = EMBEDDED
+    if str(changes.get("mask_library")) == EMBEDDED:
+        changes["mask_library"] = embedded_masks(cache_folder())
     settings = study_settings(preset, models=tuple(models), **changes)
     for role, budget in settings.budgets.items():
         augmentation_of(role, budget.augment, f"budgets.{role}.augment")
@@ -275,6 +286,12 @@ def architectures(settings: StudySettings) -> dict[str, Entry]:
     if any(entry.spec.role is Role.TRANSLATOR for entry in found.values()):
         found |= generators
     return found | {name: find(name, Role.SEGMENTER) for name in settings.segmenters}
+
+
+def library_users(settings: StudySettings) -> tuple[str, ...]:
+    """The generators that get the masks of the library: `mask-library`, and those that are pre-trained."""
+    pretrained = (name for name in settings.generators if settings.options.get(name, {}).get("pretraining"))
+    return (LIBRARY, *(name for name in pretrained if name != LIBRARY)) if settings.mask_library else ()
 
 
 def split_options(values: Mapping[str, str], example: str) -> dict[str, dict[str, str]]:

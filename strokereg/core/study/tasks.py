@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import nibabel as nib
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
@@ -21,16 +20,19 @@ from strokereg.core.evaluate.image_metrics import Features, deep_features
 from strokereg.core.evaluate.image_quality import ImageComparison, View
 from strokereg.core.evaluate.memorisation import audit
 from strokereg.core.evaluate.metrics import score_case
-from strokereg.core.evaluate.views import view_case, view_files
+from strokereg.core.evaluate.views import view_case
 from strokereg.core.roles import Mixer
 from strokereg.core.scan.postprocess import Postprocessing
+from strokereg.core.scan.view import axial
 from strokereg.core.storage.files import write_json
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
 from strokereg.core.synthesis.cases import SynthesisSettings, read_database, render, write_database
 from strokereg.core.synthesis.mixed import host_of, write_mixed
 from strokereg.core.synthesis.placement import learn_prior
+from strokereg.core.train.dataset import prepared_folder
 from strokereg.core.train.device import choose_device, seed_everything
+from strokereg.core.train.prepared import prepare_cases
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.sampler import Prefetcher, cut, sampler_of
@@ -184,27 +186,21 @@ def _evaluate(
                     f"{part}/{case.name}/{name}": plane for name, plane in _middle(evaluated, postprocessing).items()
                 }
             if number < KEPT[part]:
-                called = turned(evaluated.mask(postprocessing), evaluated.reference.affine)
+                called = axial(evaluated.mask(postprocessing), evaluated.reference.affine)
                 shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
     np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return {"postprocessing": postprocessing.model_dump(), **scores}
 
 
 def whole_name(part: str, case: str) -> str:
-    """Name of the stored prediction of a case: the packed bits of `turned`."""
+    """Name of the stored prediction of a case: the packed bits of its axial slices."""
     return f"whole/{part}/{case}"
-
-
-def turned(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """A volume [X, Y, Z] of any orientation as [Z, Y, X], with axes towards superior, anterior and right."""
-    turn = nib.orientations.io_orientation(affine)
-    return np.asarray(nib.orientations.apply_orientation(volume, turn)).transpose(2, 1, 0)
 
 
 def _middle(evaluated: Prediction, postprocessing: Postprocessing) -> dict[str, np.ndarray]:
     """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
     scan = {"image": evaluated.reference.data, "truth": evaluated.truth, "prediction": evaluated.mask(postprocessing)}
-    volumes = {name: turned(volume, evaluated.reference.affine) for name, volume in scan.items()}
+    volumes = {name: axial(volume, evaluated.reference.affine) for name, volume in scan.items()}
     area = volumes["truth"].sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
     return {name: volume[z] for name, volume in volumes.items()}
@@ -224,7 +220,9 @@ def _database(
     dataset = context.dataset
     with _of_the_architecture():
         prior = learn_prior(dataset.train[: task.cases], dataset.problem.dims)
-        settings = SynthesisSettings(generator, translator, stochastic, dataset.table, dataset.problem, prior)
+        settings = SynthesisSettings(
+            generator, translator, stochastic, dataset.table, dataset.problem, prior, compose=task.compose
+        )
         tally = write_database(
             folder,
             context.public.anatomies if task.public else context.dataset.train[: task.cases],
@@ -304,8 +302,9 @@ def measure_quality(
     kinds = {need.kind: need for need in needs.values()}
     dataset, device = context.dataset, choose_device(context.settings.device)
     segmenter = load_model(context.store / kinds[TaskKind.SEGMENTER].folder)[1].to(device)
-    truth = [view_case(case, dataset.problem) for case in dataset.validation]
-    truth += [view_files(files, dataset.preparation, dataset.table, dataset.problem) for files in dataset.test_files]
+    test = prepare_cases(dataset.test_files, dataset.preparation, dataset.table, prepared_folder())
+    truth = [view_case(case, dataset.problem) for case in (*dataset.validation, *test)]
+    alive()
     made = read_database(context.store / kinds[TaskKind.DATABASE].folder, dataset.table.lesion)
     sets = ([view_case(case, dataset.problem) for case in cases] for cases in (made, dataset.train[: task.cases]))
     synthetic, training = (_images(views) for views in sets)

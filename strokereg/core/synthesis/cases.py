@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import nn
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.roles import device_of, noise
 from strokereg.core.scan.box import Box
-from strokereg.core.synthesis.placement import SMALLEST, Prior, place_mask
+from strokereg.core.synthesis.composition import Composition, edit_image
+from strokereg.core.synthesis.placement import SMALLEST, Prior, place_mask, remove_lesion
 from strokereg.core.train.device import seed_of, units_at_once
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.core.train.sampler import cut
@@ -47,11 +47,13 @@ class SynthesisSettings:
     """Networks and settings of synthetic cases.
 
     Attributes:
-        generator, translator: trained networks. Masks of a generator with a true `keeps_place` are not moved.
+        generator, translator: trained networks. Masks of a generator with a true `keeps_place` are not moved. One with
+            `for_heights` gives a slice in MNI space masks of its own height, which are not moved either.
         stochastic: whether the translator takes noise too.
         table, problem: of both networks.
         prior: where lesions go; see `core.synthesis.placement`.
         lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
+        compose: what becomes the image. Edited cases need anatomies with images.
     """
 
     generator: nn.Module
@@ -61,17 +63,7 @@ class SynthesisSettings:
     problem: Problem
     prior: Prior
     lesion_share: float = 0.5
-
-
-def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
-    """Fill the lesion of a label map with the nearest tissue, so that another lesion can be placed."""
-    with_lesion = np.asarray(labels) == lesion
-    if not with_lesion.any():
-        return np.array(labels)
-    nearest = ndimage.distance_transform_edt(with_lesion | (labels == 0), return_distances=False, return_indices=True)
-    filled = np.array(labels)
-    filled[with_lesion] = labels[tuple(nearest[:, with_lesion])]
-    return filled
+    compose: Composition = Composition.TRANSLATED
 
 
 @dataclass
@@ -84,6 +76,8 @@ class Draft:
         heights: slice number of each unit in the volume (2D).
         box: of the brain.
         waiting: units that still get a lesion.
+        mirrored: whether left and right of the anatomy are swapped.
+        mni: MNI height of each slice in mm (2D); None if unknown.
     """
 
     rng: np.random.Generator
@@ -93,12 +87,21 @@ class Draft:
     heights: np.ndarray
     box: Box
     waiting: list[int]
+    mirrored: bool
+    mni: np.ndarray | None = None
 
     @classmethod
-    def begin(cls, tissue: np.ndarray, settings: SynthesisSettings, seed: Sequence[int]) -> Draft:
-        """Mirror a label map without lesions at random, and choose the units that get one."""
+    def begin(
+        cls, tissue: np.ndarray, settings: SynthesisSettings, seed: Sequence[int], mni: np.ndarray | None = None
+    ) -> Draft:
+        """Mirror a label map without lesions at random, and choose the units that get one.
+
+        Args:
+            mni: MNI height of each of its slices in mm.
+        """
         rng, problem = np.random.default_rng(list(seed)), settings.problem
-        if rng.random() < 0.5:
+        mirrored = bool(rng.random() < 0.5)
+        if mirrored:
             tissue = tissue[:, :, ::-1]
         fitted = np.stack([_fit(unit, problem) for unit in (tissue if problem.dims == 2 else tissue[None])])
         heights = np.flatnonzero(fitted.reshape(len(fitted), -1).any(axis=1))
@@ -107,12 +110,35 @@ class Draft:
         share = settings.lesion_share
         waiting = [i for i in range(len(labels)) if room[i].sum() >= SMALLEST and rng.random() < share]
         box = Box.around(fitted if problem.dims == 2 else fitted[0])
-        return cls(rng, torch.Generator().manual_seed(seed_of(*seed)), labels, room, heights, box, waiting)
+        source = torch.Generator().manual_seed(seed_of(*seed))
+        mni = mni[heights] if mni is not None and problem.dims == 2 else None
+        return cls(rng, source, labels, room, heights, box, waiting, mirrored, mni)
+
+    def request(self, generator: nn.Module) -> torch.Tensor:
+        """Noise for a mask of each waiting unit, at its own height where generator and slice know of heights."""
+        z = noise(generator, len(self.waiting), self.noise)
+        for_heights = getattr(generator, "for_heights", None)
+        if self.mni is not None and for_heights is not None:
+            asked: torch.Tensor = for_heights(z, torch.from_numpy(self.mni[self.waiting]).float())
+            return asked
+        return z
+
+    def units_of(self, host: PreparedCase, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """Image [units, C, *S] and labels [units, *S] of the case that gave the tissues, mirrored and cut like them."""
+        image, labels = np.asarray(host.image), np.asarray(host.labels)
+        if self.mirrored:
+            image, labels = image[..., ::-1], labels[..., ::-1]
+        units = [(image, labels)] if problem.dims == 3 else [(image[:, z], labels[z]) for z in self.heights]
+        fitted = [cut(planes, own, (), problem.size) for planes, own in units]
+        return np.stack([planes for planes, _ in fitted]), np.stack([own for _, own in fitted])
 
     def place(self, masks: np.ndarray, settings: SynthesisSettings) -> None:
         """Put one drawn mask into each waiting unit; units where it does not fit go on waiting."""
         missed, dims = [], settings.problem.dims
-        stay = bool(getattr(settings.generator, "keeps_place", False))
+        generator = settings.generator
+        stay = bool(getattr(generator, "keeps_place", False)) or (
+            self.mni is not None and hasattr(generator, "for_heights")
+        )
         for i, mask in zip(self.waiting, masks, strict=True):
             height = float(self.heights[i]) if dims == 2 else None
             place = None if stay else settings.prior.draw(self.rng, self.box, height)
@@ -126,7 +152,11 @@ class Draft:
 
 @torch.inference_mode()
 def draw_labels(
-    tissues: Sequence[np.ndarray], settings: SynthesisSettings, seeds: Sequence[Sequence[int]], tally: Tally
+    tissues: Sequence[np.ndarray],
+    settings: SynthesisSettings,
+    seeds: Sequence[Sequence[int]],
+    tally: Tally,
+    mni: Sequence[np.ndarray | None] = (),
 ) -> list[Draft]:
     """Put new lesions into label maps. The masks of all cases are drawn together.
 
@@ -134,12 +164,14 @@ def draw_labels(
         tissues: label maps without lesions, uint8 [Z, Y, X].
         seeds: of each case.
         tally: counts lesions, repeated draws and lesions that were given up.
+        mni: MNI heights in mm of the slices of each, where known.
 
     Raises:
         RunFailed: the generator returns NaN.
     """
     generator = settings.generator
-    drafts = [Draft.begin(tissue, settings, seed) for tissue, seed in zip(tissues, seeds, strict=True)]
+    known = mni or [None] * len(tissues)
+    drafts = [Draft.begin(tissue, settings, seed, own) for tissue, seed, own in zip(tissues, seeds, known, strict=True)]
     tally.lesions += sum(len(draft.waiting) for draft in drafts)
     for attempt in range(_TRIES):
         asking = [draft for draft in drafts if draft.waiting]
@@ -147,7 +179,7 @@ def draw_labels(
             break
         counts = [len(draft.waiting) for draft in asking]
         tally.redrawn += sum(counts) if attempt else 0
-        z = torch.cat([noise(generator, len(draft.waiting), draft.noise) for draft in asking])
+        z = torch.cat([draft.request(generator) for draft in asking])
         parts = z.split(units_at_once(settings.problem.size))
         masks = torch.cat([_finite(generator(part), "the generator returned")[:, 0] > 0 for part in parts]).numpy()
         for draft, own in zip(asking, np.split(masks, np.cumsum(counts)[:-1]), strict=True):
@@ -167,17 +199,39 @@ def render(translator: nn.Module, labels: np.ndarray, stochastic: bool) -> np.nd
 
 
 @torch.inference_mode()
-def render_drafts(drafts: Sequence[Draft], settings: SynthesisSettings) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Translate all cases together: image [C, Z, Y, X] and labels [Z, Y, X] of each. 2D units become slices."""
+def render_drafts(
+    drafts: Sequence[Draft], settings: SynthesisSettings, hosts: Sequence[PreparedCase | None] = ()
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Translate all cases together: image [C, Z, Y, X] and labels [Z, Y, X] of each. 2D units become slices.
+
+    Args:
+        hosts: for each draft, the case whose image is edited; None for a translated one. Empty: all are translated.
+    """
     translator = settings.translator
     z = torch.cat([_noise(translator, len(d.labels), d.noise) for d in drafts]) if settings.stochastic else None
     images = _translate(translator, np.concatenate([draft.labels for draft in drafts]), z)
-    made = []
-    for draft in drafts:
-        image, images = images[: len(draft.labels)], images[len(draft.labels) :]
+    made, start = [], 0
+    for draft, host in zip(drafts, hosts or [None] * len(drafts), strict=True):
+        own = slice(start, start := start + len(draft.labels))
+        image = images[own]
+        if host is not None:
+            image = _edited(draft, host, image, None if z is None else z[own], settings)
         flat = settings.problem.dims == 2
         made.append((image.transpose(1, 0, 2, 3), draft.labels) if flat else (image[0], draft.labels[0]))
     return made
+
+
+def _edited(
+    draft: Draft, host: PreparedCase, after: np.ndarray, z: torch.Tensor | None, settings: SynthesisSettings
+) -> np.ndarray:
+    """The host's image [units, C, *S], edited where its labels changed; `after` is the translation of the new ones."""
+    image, labels = draft.units_of(host, settings.problem)
+    before = after.copy()
+    changed = (draft.labels != labels).reshape(len(labels), -1).any(axis=1)
+    if changed.any():
+        noise = None if z is None else z[torch.from_numpy(changed)]
+        before[changed] = _translate(settings.translator, labels[changed], noise)
+    return edit_image(image, before, after, draft.labels > 0)
 
 
 class CaseMaker:
@@ -217,14 +271,26 @@ class CaseMaker:
             made: list[tuple[np.ndarray, np.ndarray]] = []
             if missing or recount:
                 tissues = [self._tissue(index) for index in group]
-                drafts = draw_labels(tissues, self.settings, [(self.seed, index) for index in group], self.tally)
-                made = render_drafts(drafts, self.settings) if missing else []
+                seeds = [(self.seed, index) for index in group]
+                mni = [self.anatomy(index).mni_heights for index in group]
+                drafts = draw_labels(tissues, self.settings, seeds, self.tally, mni)
+                hosts = [
+                    self.anatomy(index) if self.composition(index) is Composition.EDITED else None for index in group
+                ]
+                made = render_drafts(drafts, self.settings, hosts) if missing else []
             for place, index in enumerate(group):
                 yield index, made[place] if index in missing else None
 
     def anatomy(self, index: int) -> PreparedCase:
         """The case that gives the tissues of this one."""
         return self.anatomies[index % len(self.anatomies)]
+
+    def composition(self, index: int) -> Composition:
+        """Whether this case is translated or edited. Of both, each anatomy gets them in turn."""
+        if self.settings.compose is not Composition.BOTH:
+            return self.settings.compose
+        turn = index + index // len(self.anatomies)
+        return Composition.EDITED if turn % 2 else Composition.TRANSLATED
 
     def _tissue(self, index: int) -> np.ndarray:
         """The label map of an anatomy without its lesion, found once as long as they fit into memory."""

@@ -22,6 +22,7 @@ from strokereg.core.scan.scaling import signal
 from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import write_json
 from strokereg.core.synthesis.cases import CaseMaker, SynthesisSettings, Tally, write_cases
+from strokereg.core.synthesis.composition import Composition
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.record import WEIGHTS, Record
@@ -33,6 +34,7 @@ _COLUMNS = {
     "lesions": "Number of lesions (26 neighbours)",
     "anatomy": "Case or label map that the tissues come from",
     "seed": "Seed of all random numbers, and the index of the case",
+    "compose": "Whether the image is a translation, or an edited image of the anatomy's case",
 }
 
 
@@ -56,6 +58,7 @@ class CohortSettings:
         count: number of cases.
         seed: seed of all random numbers; the same settings give the same voxels.
         lesion_share: share of slices (2D) or volumes (3D) that get a lesion.
+        compose: what becomes the image; see `SynthesisSettings`.
         about: facts about the sources, for the description of the dataset.
     """
 
@@ -65,6 +68,7 @@ class CohortSettings:
     count: int
     seed: int
     lesion_share: float
+    compose: Composition
     about: dict[str, Any]
 
     def description(self) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class CohortSettings:
             "seed": self.seed,
             "cases": self.count,
             "lesion_share": self.lesion_share,
+            "compose": self.compose,
             **self.about,
         }
         return describe(
@@ -120,6 +125,7 @@ def write_synthesis(
         problem,
         learn_prior(with_lesion, problem.dims),
         settings.lesion_share,
+        settings.compose,
     )
     count = settings.count
     width = max(4, len(str(count)))
@@ -130,6 +136,7 @@ def write_synthesis(
     def write(index: int, image: np.ndarray, labels: np.ndarray) -> None:
         makers = {"translator": translator.facts, "generator": generator.facts}
         facts = {"anatomy": maker.anatomy(index).name, "seed": [settings.seed, index], **makers}
+        facts["compose"] = maker.composition(index)
         _write_case(out, names[index], image, labels, table, translator.record.preparation, facts)
 
     for index in write_cases(maker.cases(lambda index: _sidecar(out, names[index], first).is_file()), write):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from strokereg.core.scan.box import Box
 from strokereg.core.train.prepared import PreparedCase
@@ -63,6 +64,17 @@ def learn_prior(cases: Sequence[PreparedCase], dims: int) -> Prior:
                 place = voxels.mean(axis=0)
                 centres.append(box.share(place if z is None else np.array([z, *place])))
     return Prior(np.array(centres).reshape(-1, 3), dims)
+
+
+def remove_lesion(labels: np.ndarray, lesion: int) -> np.ndarray:
+    """Fill the lesion of a label map with the nearest tissue, so that another lesion can be placed."""
+    with_lesion = np.asarray(labels) == lesion
+    if not with_lesion.any():
+        return np.array(labels)
+    nearest = ndimage.distance_transform_edt(with_lesion | (labels == 0), return_distances=False, return_indices=True)
+    filled = np.array(labels)
+    filled[with_lesion] = labels[tuple(nearest[:, with_lesion])]
+    return filled
 
 
 def place_mask(mask: np.ndarray, room: np.ndarray, place: np.ndarray | None) -> np.ndarray | None:

@@ -25,6 +25,7 @@ from strokereg.core.scan.nifti import Volume
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.plan import list_sources
 from strokereg.core.storage.cache import digest, sha256_of
+from strokereg.core.synthesis.mask_library import OF_COHORT, cohort_masks
 from strokereg.core.train.prepared import PreparedCase, write_prepared
 from strokereg.registry.errors import InputError
 
@@ -32,13 +33,18 @@ _FORMAT = 1  # part of every key; raise it when the stored data change
 
 
 class PublicSources(BaseModel):
-    """A folder of public anatomies or lesion masks; `left_out` belong to validation or test cases."""
+    """A folder of public anatomies or lesion masks; `left_out` belong to validation or test cases.
+
+    Attributes:
+        own: whether they are the lesion masks of the cohort's own training cases.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     folder: str
     used: int
     left_out: int
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Public:
     Attributes:
         anatomies: prepared label maps without images; empty if none were requested.
         key: content key of the anatomies.
+        masks: folder of the masks; None if none were requested.
         masks_key: content key of the used mask files.
         left_out: names of the mask files that are not used.
         facts: facts for the results, under `anatomies` and `masks`.
@@ -55,6 +62,7 @@ class Public:
 
     anatomies: tuple[PreparedCase, ...] = ()
     key: str = ""
+    masks: Path | None = None
     masks_key: str = ""
     left_out: tuple[str, ...] = ()
     facts: tuple[tuple[str, PublicSources], ...] = ()
@@ -73,7 +81,7 @@ def gather_public(
 
     Args:
         anatomies: folder of FreeSurfer-coded label maps.
-        masks: folder of lesion masks in MNI space.
+        masks: folder of lesion masks in MNI space, or `cohort` for those of all training cases.
 
     Raises:
         InputError: a folder without usable files, one whose files all belong to held-out cases, or a cohort whose
@@ -90,11 +98,14 @@ def gather_public(
             prepared.append(_prepare(path, recode, table, preparation, cache))
         key = digest([case.folder.name for case in prepared])
         facts.append(("anatomies", PublicSources(folder=anatomies.name, used=len(files), left_out=len(out))))
+    own = str(masks) == OF_COHORT
     if masks is not None:
+        masks = cohort_masks(cohort.part("train"), cache) if own else masks
         files, left_out = _disjoint(masks, "--mask-library", "lesion", "mask", cohort, held_out, cache)
         masks_key = digest([f"{path.name}:{path.stat().st_size}" for path in files])
-        facts.append(("masks", PublicSources(folder=masks.name, used=len(files), left_out=len(left_out))))
-    return Public(tuple(prepared), key, masks_key, left_out, tuple(facts))
+        name = cohort.name if own else masks.name
+        facts.append(("masks", PublicSources(folder=name, used=len(files), left_out=len(left_out), own=own)))
+    return Public(tuple(prepared), key, masks, masks_key, left_out, tuple(facts))
 
 
 def _disjoint(

@@ -24,6 +24,7 @@ def synthesize(
     seed: int = 0,
     *,
     lesion_share: float = 0.5,
+    compose: str = "translated",
     anatomies: Path | str | None = None,
     device: str = "auto",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -37,6 +38,7 @@ def synthesize(
         count: number of cases.
         seed: seed of all random numbers; the same settings give the same voxels.
         lesion_share: share of slices (2D networks) or volumes (3D) with a lesion.
+        compose: translated, edited or both; see `core.synthesis.composition`.
         anatomies: folder of FreeSurfer-coded label maps to use instead of the cohort's.
         device: auto, cpu, cuda or mps.
         on_progress: called with the number of finished cases and of all cases.
@@ -45,17 +47,22 @@ def synthesize(
         The folder.
 
     Raises:
-        InputError: a run is not finished, the runs do not fit each other or the cohort, or the folder has other data.
+        InputError: a run is not finished, the runs do not fit each other or the cohort, the folder has other data, or
+            cases are to be edited whose anatomies have no images.
     """
     from strokereg.core.cohort.cohort import open_cohort, require_trainable
     from strokereg.core.cohort.fingerprint import content_keys
     from strokereg.core.storage.cache import cache_folder, digest
     from strokereg.core.synthesis.cohort import CohortSettings, write_synthesis
+    from strokereg.core.synthesis.composition import Composition, refuse_edited
     from strokereg.core.synthesis.public import gather_public
     from strokereg.core.train.prepared import prepare_cases
 
     if count < 1 or seed < 0 or not 0 <= lesion_share <= 1:
         raise InputError("synthesize: give at least one case, a seed not below 0, and a lesion share from 0 to 1")
+    if compose not in set(Composition):
+        raise InputError(f"--compose {compose}: is none of {', '.join(Composition)}")
+    refuse_edited(anatomies, [compose])
     images, masks = _maker(translator, "translator", device), _maker(generator, "generator", device)
     record = images.record
     opened = open_cohort(cohort, record.fold_in(cohort))
@@ -81,7 +88,7 @@ def synthesize(
     if anatomies is not None:
         public = gather_public(Path(anatomies), None, opened, opened.table, record.preparation, cache)
         heads, about = list(public.anatomies), {**about, "anatomies": Path(anatomies).name, "heads": public.key[:16]}
-    settings = CohortSettings(images, masks, opened.table, count, seed, lesion_share, about)
+    settings = CohortSettings(images, masks, opened.table, count, seed, lesion_share, Composition(compose), about)
     write_synthesis(Path(out), settings, heads, cases, on_progress)
     return Path(out)
 

@@ -20,6 +20,7 @@ from strokereg.core.tissue.atlas import (
 )
 from strokereg.core.tissue.field import Field
 from strokereg.core.tissue.mixture import fit, smooth
+from strokereg.core.tissue.plausible import CORTEX_TO_WHITE, cortex_to_white
 from strokereg.core.tissue.scan import BrainScan
 
 TISSUES = (CSF, VENTRICLE, CORTEX, DEEP, WHITE)  # rows of shares, beliefs and likelihoods
@@ -29,6 +30,8 @@ _FLUID_DWI = 0.6  # of the brain's median, between fluid and parenchyma
 _DOUBT = 0.05  # weight of a tissue that the first look at the intensities rules out
 _ASTRAY = 0.3  # mean share of background in a brain that is not where its header says
 _CORTEX_MM = 2.5  # how thick cortex is
+_MIXED_ADC = (1.4, 1.3, 1.2, 1.1, 1.0)  # 10⁻³ mm²/s, above which cortex holds fluid of a narrow sulcus
+_ATLAS_SAY, _ENOUGH = 0.25, 1.05  # least cortex over white: in the atlas beside a sulcus, and in a brain
 
 
 def classify_mixture(scan: BrainScan) -> np.ndarray:
@@ -101,10 +104,26 @@ def _line_sulci(scan: BrainScan, labels: np.ndarray, shares: np.ndarray) -> np.n
     """Turn white matter near a sulcus or the brain's border into cortex, where the atlas finds cortex more likely.
 
     Near means within the thickness of cortex. A voxel of 2 mm is seldom cortex alone there, and mixed ones look white.
+    A brain whose cortex is still too small for its white matter has sulci too narrow to be labelled fluid, and lies
+    unlike the atlas. Then cortex of fast diffusion counts as sulcus too, more of it until there is cortex enough, and
+    the atlas has less say.
     """
+    found = _lined(scan, labels, shares, labels == CSF, 1.0)
+    if scan.brain.shape[2] * scan.spacing[2] < SLAB_MM or cortex_to_white(found) >= CORTEX_TO_WHITE[0]:
+        return found
+    for adc in _MIXED_ADC:
+        sulci = (labels == CSF) | ((labels == CORTEX) & (scan.channels[1] > adc))
+        found = _lined(scan, labels, shares, sulci, _ATLAS_SAY)
+        if cortex_to_white(found) >= _ENOUGH:
+            break
+    return found
+
+
+def _lined(scan: BrainScan, labels: np.ndarray, shares: np.ndarray, sulci: np.ndarray, say: float) -> np.ndarray:
+    """The labels with cortex along sulci, where its share in the atlas is `say` times that of white matter or more."""
     outer = np.zeros(scan.brain.shape, dtype=bool)
-    outer[scan.brain] = shares[TISSUES.index(CORTEX)] > shares[TISSUES.index(WHITE)]
-    inner = np.pad((labels != CSF) & scan.brain, 1)  # the scan is cropped to the brain: beyond it is outside
+    outer[scan.brain] = shares[TISSUES.index(CORTEX)] > say * shares[TISSUES.index(WHITE)]
+    inner = np.pad(~sulci & scan.brain, 1)  # the scan is cropped to the brain: beyond it is outside
     near = ndimage.distance_transform_edt(inner, sampling=scan.spacing)[1:-1, 1:-1, 1:-1] <= _CORTEX_MM
     return np.where(near & outer & (labels == WHITE), CORTEX, labels).astype(np.uint8)
 

@@ -10,24 +10,26 @@ from typing import Any
 from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.cohort.cohort import Cohort, open_cohort
 from strokereg.core.cohort.folder import check_settings, describe
-from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.cohort.labels import TISSUES, LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, TABLE
 from strokereg.core.scan.contrasts import stem_of
-from strokereg.core.scan.nifti import write_volume
+from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.scan.sheet import is_sheet
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import keep_foreign, write_json
-from strokereg.core.storage.workers import run_in_workers
+from strokereg.core.storage.workers import map_in_threads, run_in_workers
 from strokereg.core.tissue import Method
 from strokereg.core.tissue.classes import CLASSIFIERS
 from strokereg.core.tissue.external import Merge, find_map, merge_map
+from strokereg.core.tissue.plausible import implausible
 from strokereg.core.tissue.scan import take_scan
 from strokereg.core.tissue.sheet import draw_tissues
 from strokereg.registry.errors import InputError
 
 FOLDER = Path("derivatives") / "tissues"
 _MAKER = "strokereg data label"
-_RECIPE = 2  # raised with every change that alters labels
+_RECIPE = 3  # raised with every change that alters labels
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class Labelling:
         maps: folder with a label map of another tool for each case; only for `external`.
         label_table: which code of those maps becomes which label (see `Merge.read`); None for FreeSurfer's codes.
         overwrite: make again what an earlier call made. Maps from elsewhere are never changed.
+        convention: orientation of the slices in the sheet.
     """
 
     method: str | None = None
     maps: Path | None = None
     label_table: Path | None = None
     overwrite: bool = False
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Labelled:
         kept: number of cases that have a map from elsewhere.
         maps: case → its map in `folder`, in the cohort's order.
         sheet: picture for checking the maps by eye.
+        implausible: case → what is unlike a brain in its map.
     """
 
     method: Method
@@ -70,6 +75,7 @@ class Labelled:
     kept: int
     maps: dict[str, Path]
     sheet: Path
+    implausible: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def label_cohort(
     if not labelling.overwrite and (folder / DESCRIPTION).is_file():
         check_settings(folder / DESCRIPTION, description, "add --overwrite to make its label maps again")
     sheet = folder / "sheet.png"
-    if jobs or not sheet.is_file():
+    if mine:
         keep_foreign([sheet], is_sheet, "move it")
     for job in jobs:
         job.target.unlink(missing_ok=True)  # so that an interrupted call leaves no map of other settings
@@ -136,10 +142,23 @@ def label_cohort(
     found, total = len(mine) - len(jobs), len(mine)
     on_progress(found, total)
     run_in_workers(_label_case, jobs, folder, workers, lambda done: on_progress(found + done, total))
-    if mine and (jobs or not sheet.is_file()):
-        draw_tissues([replace(case, dseg=targets[case.name]) for case in mine], merge.table, sheet)
+    if mine:
+        shown = [replace(case, dseg=targets[case.name]) for case in mine]
+        draw_tissues(shown, merge.table, sheet, convention=labelling.convention)
     maps = {case.name: targets[case.name] for case in mine}
-    return Labelled(method, folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet)
+    faults = _implausible(maps) if merge.table == TISSUES else {}
+    return Labelled(method, folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet, faults)
+
+
+def _implausible(maps: dict[str, Path]) -> dict[str, str]:
+    """Case → what is unlike a brain in its map."""
+
+    def check(path: Path) -> str | None:
+        volume = read_volume(path)
+        return implausible(volume.data, volume.spacing)
+
+    found = dict(zip(maps, map_in_threads(check, maps.values()), strict=True))
+    return {case: fault for case, fault in found.items() if fault}
 
 
 def _label_case(job: _Job) -> None:

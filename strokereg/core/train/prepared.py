@@ -29,7 +29,7 @@ from strokereg.core.scan.scaling import measure, normalise
 from strokereg.core.storage.cache import cached, digest, file_digest
 from strokereg.registry.errors import InputError
 
-_FORMAT = 2  # part of every key; raise it when the stored format changes
+_FORMAT = 3  # part of every key; raise it when the stored format changes
 _BUILDING = ".building-"
 
 
@@ -61,6 +61,20 @@ class PreparedCase:
         """Lesion, bool [Z, Y, X]."""
         return np.asarray(self.labels) == self.lesion
 
+    @cached_property
+    def mni_heights(self) -> np.ndarray | None:
+        """MNI height of each axial plane in mm, [Z]; None unless the case was prepared from a scan in MNI space."""
+        path = self.folder / "frame.json"
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"in_mni": False}
+        if not kept["in_mni"]:
+            return None
+        count, y, x = self.labels.shape
+        planes = np.stack(
+            [np.full(count, (x - 1) / 2.0), np.full(count, (y - 1) / 2.0), np.arange(count), np.ones(count)]
+        )
+        heights: np.ndarray = (np.array(kept["affine"]) @ np.array(kept["matrix"]) @ planes)[2]
+        return heights
+
     def give_back(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Resample an array [Z, Y, X] of this grid onto the scan: float32 [I, J, K] and the scan's 4×4 affine.
 
@@ -73,7 +87,7 @@ class PreparedCase:
                 f"{self.folder}: is a synthetic case, so there is no scan grid to go back to; give a scanned case"
             )
         kept = json.loads(path.read_text(encoding="utf-8"))
-        affine, matrix = np.array(kept.pop("affine")), np.array(kept.pop("matrix"))
+        affine, matrix, _ = (np.array(kept.pop(name)) for name in ("affine", "matrix", "in_mni"))
         frame = Frame(matrix=matrix, **{name: tuple(value) for name, value in kept.items()})
         return frame.back(prediction), affine
 
@@ -89,6 +103,7 @@ def write_prepared(
     lesion: int,
     frame: Frame | None = None,
     affine: np.ndarray | None = None,
+    in_mni: bool = False,
 ) -> PreparedCase:
     """Write arrays as a prepared case, atomically; the first of several writers wins.
 
@@ -97,6 +112,7 @@ def write_prepared(
         labels: [Z, Y, X].
         lesion: label of the lesion.
         frame, affine: how to go back to the scan that the case came from, and that scan's 4×4 affine.
+        in_mni: whether that scan is in MNI space.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.with_name(f"{_BUILDING}{uuid.uuid4().hex}")
@@ -105,7 +121,7 @@ def write_prepared(
         np.save(building / "image.npy", image.astype(np.float32))
         np.save(building / "labels.npy", labels.astype(np.uint8))
         if frame is not None and affine is not None:
-            way = {**asdict(frame), "matrix": frame.matrix.tolist(), "affine": affine.tolist()}
+            way = {**asdict(frame), "matrix": frame.matrix.tolist(), "affine": affine.tolist(), "in_mni": in_mni}
             (building / "frame.json").write_text(json.dumps(way), encoding="utf-8")
         try:
             building.rename(folder)
@@ -223,5 +239,6 @@ def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cach
         assert case.labels is not None
         image, frame = prepare_image(case, preparation)
         labels = frame.labels(case.labels, table.count)
-        write_prepared(entry, files.name, image, labels, table.lesion, frame, case.reference.affine)
+        scan = case.reference
+        write_prepared(entry, files.name, image, labels, table.lesion, frame, scan.affine, scan.in_mni)
     return PreparedCase(files.name, entry, table.lesion)

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from strokereg.core.scan.nifti import without_ending
-from strokereg.core.storage.files import parse_json
+from strokereg.core.scan.contrasts import read_sidecar
 from strokereg.export.runtime.scans import ScanFiles
 from strokereg.registry.errors import InputError
 
@@ -106,10 +105,9 @@ def _series_of(scan: ScanFiles) -> list[Any]:
     Raises:
         InputError: there is none.
     """
-    image = scan.files[0]
-    sidecar = parse_json(image.with_name(f"{without_ending(image)}.json").read_text(encoding="utf-8"))
+    sidecar = read_sidecar(scan.files[0])
     wanted = _name(sidecar)
-    found = [header for header in _headers(scan.dicom or image.parent) if _name(header) == wanted]
+    found = [header for header in _headers(scan.dicom or scan.files[0].parent) if _name(header) == wanted]
     if not found:
         raise InputError(f"{scan.dicom}: holds no DICOM series {sidecar.get('SeriesNumber')}; leave --dicom-seg out")
     found = [header for header in found if header.SeriesInstanceUID == found[0].SeriesInstanceUID]

@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from strokereg.core.storage.cache import cache_folder
 from strokereg.export.runtime.devices import Device, count_gpus
@@ -30,6 +31,22 @@ log = logging.getLogger(__name__)
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]  # input name → least, usual and largest shape
 
 
+def import_onnxruntime() -> Any:
+    """The module onnxruntime.
+
+    Raises:
+        InputError: its files are incomplete, as after one of two of its packages was removed.
+    """
+    import onnxruntime
+
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise InputError(
+            "onnxruntime: its files are incomplete, as where two of its packages were installed; run 'pip uninstall "
+            "onnxruntime onnxruntime-gpu' and install one of them again"
+        )
+    return onnxruntime
+
+
 def usable_providers(device: str = "auto", precision: str = "fp32") -> list[str]:
     """Providers that work here, best first; the CPU is always the last.
 
@@ -40,9 +57,7 @@ def usable_providers(device: str = "auto", precision: str = "fp32") -> list[str]
     Raises:
         InputError: a device that is not on this machine.
     """
-    import onnxruntime
-
-    listed = onnxruntime.get_available_providers()
+    listed = import_onnxruntime().get_available_providers()
     wanted = Device.parse(device)
     wanted.require(listed)
     usable = [name for name in PREFERRED if name in listed]
@@ -87,9 +102,7 @@ def load_libraries(providers: Sequence[str]) -> None:
     If they are packages from PyPI, only torch would find them, which the runtime does not import. Without this call
     onnxruntime would use the CPU.
     """
-    import onnxruntime
-
-    preload = getattr(onnxruntime, "preload_dlls", None)
+    preload = getattr(import_onnxruntime(), "preload_dlls", None)
     if preload is not None and any(name in (TENSORRT, CUDA) for name in providers):
         with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
             preload()

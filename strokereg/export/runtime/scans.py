@@ -1,4 +1,4 @@
-"""Find the scans in files, folders and cohorts."""
+"""Find the scans in files, folders and cohorts, and read them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from strokereg.core.cohort import layout
 from strokereg.core.scan.contrasts import folder_of, recognise, stem_of
-from strokereg.core.scan.nifti import READ, find_images, without_ending
+from strokereg.core.scan.nifti import READ, Volume, check_same_grid, find_images, without_ending
+from strokereg.core.scan.series import read_image
 from strokereg.registry.errors import InputError
 
 _OURS = ("_mask", "_probseg")  # outputs of an earlier call, maybe
@@ -68,6 +69,18 @@ def stem(path: Path, channel: str = "") -> str:
     """File name without `.nii.gz`, and without `_dwi` where that is the channel."""
     name = without_ending(path)
     return name[: -len(channel) - 1] or name if channel and _is(path, channel) else name
+
+
+def read_scans(paths: Sequence[Path], channels: Sequence[str]) -> list[Volume]:
+    """Read the scans of one case; of a diffusion series with a `.bval` file, the volume of the highest b-value.
+
+    Raises:
+        InputError: an unreadable image, or images on different grids.
+    """
+    scans = [read_image(path, channel) for path, channel in zip(paths, channels, strict=True)]
+    for scan in scans[1:]:
+        check_same_grid(scans[0], scan)
+    return scans
 
 
 def refuse_other_contrast(path: Path, channel: str, model: Path | str) -> None:

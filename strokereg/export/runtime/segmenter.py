@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from strokereg.core.scan.contrasts import canonical
 from strokereg.core.scan.grid import frame_of
-from strokereg.core.scan.nifti import Volume, check_same_grid
+from strokereg.core.scan.nifti import Volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
-from strokereg.core.scan.series import read_image
+from strokereg.core.scan.view import Convention
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.brain import brain_only
@@ -28,10 +28,13 @@ from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
-from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, refuse_other_contrast, stem
+from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, read_scans, refuse_other_contrast, stem
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
+
+if TYPE_CHECKING:
+    from strokereg.core.scan.pictures import Sheet
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -120,12 +123,20 @@ class Segmenter:
             self.write(output, found, ScanFiles(stem(paths[0]), tuple(paths)), scans[0])
         return replace(found, path=output and output.images[0])
 
-    def write(self, output: Output | None, found: Segmentation, scan: ScanFiles, drawn_on: Volume) -> dict[str, Any]:
+    def write(
+        self,
+        output: Output | None,
+        found: Segmentation,
+        scan: ScanFiles,
+        drawn_on: Volume,
+        convention: Convention = Convention.RADIOLOGICAL,
+    ) -> dict[str, Any]:
         """Write mask and JSON, and the extra files of the output.
 
         Args:
             scan: where the images came from.
             drawn_on: the image of the first channel, for the picture.
+            convention: orientation of the picture.
 
         Returns:
             The content of the JSON; without an output, what it would be.
@@ -152,10 +163,22 @@ class Segmenter:
                 if place := extra.get(Extra.PICTURE):
                     from strokereg.export.runtime.qc import draw_mask
 
-                    draw_mask(
-                        place, drawn_on.data, found.mask, found.affine, f"{found.volume_ml:.2f} ml, {found.lesions}"
-                    )
+                    draw_mask(place, drawn_on, found.mask, self._sheet(found, drawn_on, convention))
         return content
+
+    def _sheet(self, found: Segmentation, scan: Volume, convention: Convention) -> Sheet:
+        """The text of a picture: name of the scan, volume, model, and what the model may be used for."""
+        from strokereg.core.scan.pictures import Sheet
+
+        count = f"{found.lesions} lesion{'s' * (found.lesions != 1)}"
+        simulated = "Trained on simulated images: research only." if self.bundle.training.simulated else ""
+        return Sheet(
+            title=f"{scan.path.name}: {found.volume_ml:.2f} ml in {count}",
+            rows=(),
+            caption=f"Segmented with {self.path.name}, threshold {found.postprocessing.threshold:g}.",
+            warning=simulated or "Research only, not a medical device.",
+            convention=convention,
+        )
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:
@@ -260,18 +283,6 @@ def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segme
     return Segmenter(path, session, bundle)
 
 
-def read_scans(paths: Sequence[Path], channels: Sequence[str]) -> list[Volume]:
-    """Read the scans of one case; of a diffusion series with a `.bval` file, the volume of the highest b-value.
-
-    Raises:
-        InputError: an unreadable image, or images on different grids.
-    """
-    scans = [read_image(path, channel) for path, channel in zip(paths, channels, strict=True)]
-    for scan in scans[1:]:
-        check_same_grid(scans[0], scan)
-    return scans
-
-
 @dataclass(frozen=True)
 class SegmentSettings:
     """How `segment` works through scans.
@@ -288,6 +299,7 @@ class SegmentSettings:
         brain_extraction: extract the brain of a DWI that shows a skull.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
+        convention: orientation of the pictures.
     """
 
     images: Mapping[str, Path | str] = field(default_factory=dict)
@@ -301,6 +313,7 @@ class SegmentSettings:
     brain_extraction: bool = True
     backend: str = "auto"
     device: str = "auto"
+    convention: Convention = Convention.RADIOLOGICAL
 
     @property
     def extra(self) -> tuple[Extra, ...]:
@@ -355,7 +368,7 @@ def segment(
         volumes, done = brain_only(volumes, bundle.channels, settings.mask, settings.brain_extraction)
         warnings = (*scan.notes, *done, *check_scans(volumes, bundle, model, settings.force))
         found = replace(segmenter.find(volumes, rule), warnings=warnings)
-        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan, volumes[0]))
+        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan, volumes[0], settings.convention))
 
     trusted = {Path(image) for image in settings.images.values()}
 

@@ -22,7 +22,14 @@ from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.devices import Device
 from strokereg.export.runtime.external_data import check_external_data
 from strokereg.export.runtime.onnx_header import Header, read_header
-from strokereg.export.runtime.providers import GPU, load_libraries, provider_options, short_name, usable_providers
+from strokereg.export.runtime.providers import (
+    GPU,
+    import_onnxruntime,
+    load_libraries,
+    provider_options,
+    short_name,
+    usable_providers,
+)
 from strokereg.export.runtime.window_shapes import window_shapes
 from strokereg.registry.errors import InputError, first_line
 from strokereg.registry.specs import Role
@@ -101,8 +108,7 @@ class OnnxRuntime:
         settings: EngineSettings | None = None,
         bundle: Bundle | None = None,
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         settings = settings or EngineSettings()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

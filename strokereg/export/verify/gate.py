@@ -16,7 +16,8 @@ from strokereg.core.scan.nifti import read_volume
 from strokereg.core.scan.postprocess import Postprocessing, dice
 from strokereg.export.inputs import InputForm, Inputs, RunGraph
 from strokereg.export.metadata import Bundle, Gate
-from strokereg.export.runtime.segmenter import Segmenter, read_scans
+from strokereg.export.runtime.scans import read_scans
+from strokereg.export.runtime.segmenter import Segmenter
 from strokereg.export.runtime.session import FunctionSession
 from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.specs import Role

@@ -5,11 +5,12 @@ convolution to the size of the mask; a critic of strided convolutions without no
 2017), Jensen-Shannon (Goodfellow 2014) or Wasserstein loss with gradient penalty 10 (Gulrajani 2017).
 Departures: any size that halves evenly, instead of cubes of 32 and more. Masks keep their place in the brain, so the
 network learns where strokes are as well as their shape. The volume of the lesion can be a condition (`for_volume`),
-which also keeps the sizes of the masks varied and stable. Learning rates fall to zero over the second half (as in
-Gulrajani's code). The Wasserstein generator starts from empty masks; when it started from masks of half the brain, it
-overshot. On real lesions of a few voxels, LSGAN soon drew only empty masks. For LSGAN and Jensen-Shannon, the critic
-therefore sees binary masks (`cut`) with constant noise, and starts from weights that respond to a small lesion
-(`_critic`).
+and is then met exactly: the logits are shifted so that as many voxels as were asked for are above zero. Sizes vary as
+those of the training masks do from the first step on, even with few of them. Learning rates fall to zero over the
+second half (as in Gulrajani's code). The Wasserstein generator starts from empty masks; when it started from masks of
+half the brain, it overshot. On real lesions of a few voxels, LSGAN soon drew only empty masks. For LSGAN and
+Jensen-Shannon, the critic therefore sees binary masks (`cut`) with constant noise, and starts from weights that respond
+to a small lesion (`_critic`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from torch import Tensor, nn
 from strokereg.core.roles import Batch, Move, Player
 from strokereg.core.roles import noise as draw_noise
 from strokereg.plugins.blocks.layers import CONV, INSTANCE_NORM, halvings, least_squares, normal_weights
+from strokereg.plugins.generators.mask_library import MaskLibrary
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 from strokereg.registry.problem import Problem
 
+_HALVINGS = 20  # of the interval in which the threshold of a volume lies
 _EMPTY = -0.5  # bias of the first masks: below 0, but not so low that tanh has no slope
 
 
@@ -46,7 +49,8 @@ class MaskGan(nn.Module):
         critic_noise: standard deviation of Gaussian noise on the masks that the critic sees (LSGAN, Jensen-Shannon).
         lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
         volume: make the last component of z the volume of the lesion; see `MaskGan.for_volume`.
-        volume_weight: weight of the squared error of the log volume.
+        pretraining: share of the steps on the warped masks of `folder`, before those on the training masks.
+        folder, without, heights: see `mask-library`; used for pre-training only.
         """
 
         loss: Literal["lsgan", "jensen-shannon", "wasserstein"] = "wasserstein"
@@ -59,7 +63,10 @@ class MaskGan(nn.Module):
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
         volume: bool = False
-        volume_weight: float = Field(default=10.0, ge=0)
+        pretraining: float = Field(default=0.0, ge=0, lt=1)
+        folder: str = ""
+        without: tuple[str, ...] = ()
+        heights: tuple[float, ...] = ()
 
     def __init__(self, problem: Problem, options: Options):
         super().__init__()
@@ -76,9 +83,20 @@ class MaskGan(nn.Module):
         if options.volume:
             # Of the training masks seen: their number, and the mean and variance of their log volumes.
             self.register_buffer("volumes", torch.zeros(3))
+        if options.pretraining:
+            if not options.folder:
+                raise InputError(
+                    "mask-gan: pre-training needs a folder of lesion masks in MNI space; give it with --set folder=DIR "
+                    "or with --mask-library in a study"
+                )
+            source = {name: getattr(options, name) for name in ("folder", "without", "heights")}
+            self.library = MaskLibrary(problem, MaskLibrary.Options(**source))
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.sharpness * self.generator(z)
+        logits = self.generator(z)
+        if self.options.volume:
+            logits = logits - threshold(logits, self.voxels(z[:, -1]))
+        return self.sharpness * logits
 
     def for_volume(self, z: Tensor, amount: float, voxel: float) -> Tensor:
         """Return the noise with its last component set to this lesion volume.
@@ -109,20 +127,32 @@ class MaskGan(nn.Module):
         }
 
     def moves(self, batch: Batch) -> Iterator[Move]:
-        real = batch.mask * 2.0 - 1.0
+        masks = self.training_masks(batch) if self.options.pretraining else batch.mask
+        real = masks * 2.0 - 1.0
         if self.options.volume:
-            self.see_volumes(batch.mask)
+            self.see_volumes(masks)
         rounds = self.options.critic_moves if self.options.loss == "wasserstein" else 1
         for _ in range(rounds):
             with torch.no_grad():
                 fake = self.draw(draw_noise(self, len(real)))
             yield "critic", self.critic_losses(real, fake)
-        z = draw_noise(self, len(real))
-        fake = self.draw(z)
-        losses = {"gan": self.generator_loss(self.evaluate(fake))}
-        if self.options.volume:
-            losses["volume"] = self.options.volume_weight * self.volume_loss(fake, z[:, -1])
-        yield "generator", losses
+        fake = self.draw(draw_noise(self, len(real)))
+        yield "generator", {"gan": self.generator_loss(self.evaluate(fake))}
+
+    @torch.no_grad()
+    def training_masks(self, batch: Batch) -> Tensor:
+        """Warped masks of the folder during pre-training, [N, 1, *S]; then those of the batch.
+
+        The first batches tell the library the extent of the brain. After pre-training its masks are erased, so that a
+        finished run does not hold them.
+        """
+        if batch.progress >= self.options.pretraining:
+            self.library.masks.zero_()
+            return batch.mask
+        if int(self.library.looked) < self.library.looks:
+            list(self.library.moves(batch))
+            return batch.mask
+        return (self.library(draw_noise(self.library, len(batch.mask))) > 0).to(batch.mask)
 
     def draw(self, z: Tensor) -> Tensor:
         """Masks in [-1, 1] for the critic, [N, 1, *S]: soft for Wasserstein, else binary."""
@@ -135,14 +165,10 @@ class MaskGan(nn.Module):
             masks = masks + self.options.critic_noise * torch.randn_like(masks)
         return self.critic(masks).float()
 
-    def volume_loss(self, fake: Tensor, asked: Tensor) -> Tensor:
-        """Mean squared difference between the log volumes of the masks and the requested ones, `asked` [N].
-
-        It is not measured in standard deviations, because they vanish if all training masks have the same size.
-        """
-        voxels = ((cut(fake) + 1.0) / 2.0).flatten(1).sum(1)
+    def voxels(self, asked: Tensor) -> Tensor:
+        """Voxels of the lesion, [N], from its log volume in standard deviations of the training masks', [N]."""
         mean, spread = self._scale()
-        return (voxels.log1p() - (mean + spread * asked)).square().mean()
+        return (mean + spread * asked).exp() - 1.0
 
     def see_volumes(self, masks: Tensor) -> None:
         """Update mean and variance of the log volumes by those of more masks [N, 1, *S] (Chan 1979).
@@ -188,6 +214,28 @@ class MaskGan(nn.Module):
         with torch.autocast(real.device.type, enabled=False):
             (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
         return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+
+
+@torch.no_grad()
+def threshold(logits: Tensor, voxels: Tensor) -> Tensor:
+    """The value above which so many voxels of each row lie, midway between two of them; [N, 1, ...], float32.
+
+    It is found by bisection, a fixed number of plain operations, since not every export format can sort volumes.
+
+    Args:
+        logits: [N, 1, *S].
+        voxels: how many, [N]; rounded, at least one.
+    """
+    flat = logits.float().flatten(1)
+    ends = []
+    for wanted in (voxels.round().clamp(min=1.0), voxels.round().clamp(min=1.0) + 1.0):
+        low, high = flat.amin(1), flat.amax(1)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2.0
+            many = (flat > middle[:, None]).float().sum(1) >= wanted
+            low, high = torch.where(many, middle, low), torch.where(many, high, middle)
+        ends.append(low)
+    return ((ends[0] + ends[1]) / 2.0).reshape(-1, *(1,) * (logits.ndim - 1))
 
 
 def cut(soft: Tensor) -> Tensor:

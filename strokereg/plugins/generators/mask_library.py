@@ -2,14 +2,17 @@
 
 Public lesion masks (such as the 1,149 of SOOP) are mapped onto the network grid by the extent of the brain in the first
 training batches, linearly along each axis, as the simulator maps them into a head. Head tilt is ignored. From volumes,
-a 2D network takes slices of every height, and the study decides where a mask is placed (`core.synthesis.placement`).
-Masks that are single slices stay where they lie in MNI space, apart from the warp. The masks are stored in the weights,
-so a finished run does not need the folder.
+a 2D network takes slices. A slice in MNI space gets masks of its own height, which stay where they lie, apart from the
+warp (`for_heights`). So do masks that are single slices. Other masks come from every height, and the study decides
+where they are placed (`core.synthesis.placement`). The masks are stored in the weights, so a finished run does not need
+the folder.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +26,7 @@ from strokereg.plugins.blocks.mask_bank import MaskBank, WarpOptions
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
 
+_NEAR, _FEWEST = 6.0, 8  # mm between heights that count as one, and masks to choose from at least
 #: Extent of the middle 99 % of the MNI152 brain with its fluid, in mm along R, A, S: [low, high] × 3.
 _MNI_BRAIN = np.array([[-67.0, -100.0, -61.0], [67.0, 66.0, 75.0]])
 
@@ -34,11 +38,13 @@ class MaskLibrary(MaskBank):
         """Args:
         folder: folder of NIfTI lesion masks in MNI space, on any grid.
         without: names of files that are not used, because test cases were made from them.
+        heights: MNI heights in mm at which a 2D network takes slices from volumes; any height if empty.
         looks: number of training batches to average the brain's extent over; in 3D they must show whole brains.
         """
 
         folder: str = ""
         without: tuple[str, ...] = ()
+        heights: tuple[float, ...] = ()
         looks: int = Field(default=8, ge=1)
 
     def __init__(self, problem: Problem, options: Options):
@@ -46,9 +52,11 @@ class MaskLibrary(MaskBank):
         if not options.folder:
             raise InputError("mask-library: needs a folder of lesion masks in MNI space; give it with --set folder=DIR")
         self.folder, self.looks = options.folder, options.looks
+        self.wanted = np.array(options.heights)
         self.register_buffer("boxes", torch.zeros(options.looks, 2, problem.dims))
         self.register_buffer("looked", torch.zeros((), dtype=torch.int64))
         self.register_buffer("slices", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("mm", torch.zeros(options.bank))  # MNI height of each mask
 
     @property
     def keeps_place(self) -> bool:
@@ -67,11 +75,55 @@ class MaskLibrary(MaskBank):
         if looked == self.looks:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
             points = self._mni_points(self.boxes.cpu().double().mean(0).numpy())
-            lesions = [load_lesion(files[number]) for number in rng.permutation(len(files))[: len(self.masks)]]
+            lesions = self._choose([files[number] for number in rng.permutation(len(files))])
             self.slices.fill_(all(lesion.is_slice for lesion in lesions))
-            for lesion in lesions:
-                self.keep(self._bring(rng, lesion, points).to(self.masks.device))
+            for slot, lesion in enumerate(lesions):
+                mask, self.mm[slot] = self._bring(rng, lesion, points)
+                self.keep(mask.to(self.masks.device))
         yield from ()
+
+    def for_heights(self, z: Tensor, heights: Tensor) -> Tensor:
+        """Return the noise with its first component, the choice of the mask, set to masks of these heights.
+
+        Args:
+            z: [N, Z].
+            heights: MNI height in mm of each slice, [N]. Masks within 6 mm are eligible, at least the eight nearest.
+        """
+        held = int(self.held)
+        apart = (self.mm[:held].to(heights) - heights[:, None]).abs()
+        order = apart.argsort(dim=1, stable=True)
+        eligible = (apart <= _NEAR).sum(1).clamp(min=min(_FEWEST, held))
+        chance = 0.5 * (1.0 + torch.erf(z[:, 0].to(heights) / math.sqrt(2.0)))
+        chosen = order.gather(1, torch.minimum((chance * eligible).long(), eligible - 1)[:, None])[:, 0]
+        asked = z.clone()
+        asked[:, 0] = math.sqrt(2.0) * torch.erfinv((2.0 * chosen + 1.0) / held - 1.0).to(z)
+        return asked
+
+    def _choose(self, files: list[Path]) -> list[MniLesion]:
+        """The lesions of the first files that fill the bank, without those that no wanted height shows."""
+        lesions: list[MniLesion] = []
+        for path in files:
+            lesion = load_lesion(path)
+            if len(self._planes(lesion)):
+                lesions.append(lesion)
+            if len(lesions) == len(self.masks):
+                break
+        if not lesions:
+            shown = ", ".join(f"{height:.0f}" for height in sorted(set(self.wanted)))
+            raise InputError(
+                f"mask-library: option folder {self.folder}: none of its masks shows a lesion at the height of a "
+                f"training slice (z = {shown} mm); give masks of other lesions"
+            )
+        return lesions
+
+    def _planes(self, lesion: MniLesion) -> np.ndarray:
+        """Axial planes from which a 2D network may take a slice, as fractional indices."""
+        shown = lesion.density.max((0, 1))
+        if lesion.is_slice or self.problem.dims == 3 or not len(self.wanted):
+            return np.flatnonzero(shown >= min(0.5, shown.max()))
+        planes = (self.wanted - lesion.corner[2]) / lesion.spacing[2]
+        inside = (planes >= 0) & (planes <= len(shown) - 1)
+        return planes[inside][shown[np.rint(planes[inside]).astype(int)] >= 0.5]
 
     def _mni_points(self, box: np.ndarray) -> np.ndarray:
         """MNI coordinates in mm of the voxels, float32 [3, X, Y, Z], from the extent of the brain in voxels (x, y, z).
@@ -86,19 +138,20 @@ class MaskLibrary(MaskBank):
         axes += [np.zeros(1)] * (3 - len(axes))
         return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 
-    def _bring(self, rng: np.random.Generator, lesion: MniLesion, points: np.ndarray) -> Tensor:
-        """One mask [1, 1, *S] on the network grid; in 2D at a height that shows the lesion."""
+    def _bring(self, rng: np.random.Generator, lesion: MniLesion, points: np.ndarray) -> tuple[Tensor, float]:
+        """One mask [1, 1, *S] on the network grid, in 2D at a height that shows the lesion, and that height in mm."""
+        height = float(lesion.corner[2])
         if self.problem.dims == 3 and lesion.is_slice:
             raise InputError(
                 f"mask-library: option folder {self.folder}: holds single slices, but the network is 3D; give masks of "
                 "the whole brain"
             )
         if self.problem.dims == 2:
-            heights = np.flatnonzero(lesion.density.max((0, 1)) >= min(0.5, lesion.density.max()))
+            plane = rng.choice(self._planes(lesion))
             points = points.copy()
-            points[2] = lesion.corner[2] + rng.choice(heights) * lesion.spacing[2] + rng.normal(0, 0.5)
+            points[2] = height = lesion.corner[2] + plane * lesion.spacing[2] + rng.normal(0, 0.5)
         mask = place_lesion(rng, lesion, points, np.ones(points.shape[1:], dtype=bool)).transpose(2, 1, 0)
-        return torch.from_numpy(mask[0] if self.problem.dims == 2 else mask)[None, None].float()
+        return torch.from_numpy(mask[0] if self.problem.dims == 2 else mask)[None, None].float(), float(height)
 
 
 def extent(brains: np.ndarray) -> np.ndarray:

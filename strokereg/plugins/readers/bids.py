@@ -7,14 +7,15 @@ sub-01/[ses-1/]anat/sub-01_FLAIR.nii.gz       or _T1w, _T2w, …
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_space-TRACE_desc-lesion_mask.nii.gz     `lesion`, `stroke` or `infarct`
 derivatives/<any>/sub-01/[ses-1/]<any>/sub-01_dseg.nii.gz    and derivatives/<any>/dseg.tsv
 
-Masks and maps in the space of a template (`space-MNI…`) are used only if the images are in that space. From a 4D image
-with a `.bval` file, the volume with the highest b-value is used.
+A mask whose JSON file says `"Type": "Lesion"` is a lesion mask, too. Lesion masks may lie beside the raw images, as
+fMRIPrep wants them. Masks and maps in the space of a template (`space-MNI…`) are used only if the images are in that
+space. From a 4D image with a `.bval` file, the volume with the highest b-value is used.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from filecmp import cmp
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,7 +24,8 @@ from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import strongest_volume
-from strokereg.core.scan.contrasts import ANATOMICAL, contrast_of
+from strokereg.core.scan.contrasts import ANATOMICAL, contrast_of, read_sidecar
+from strokereg.core.storage.search import search
 from strokereg.plugins.readers.common.names import Name, parse_all, parse_name
 from strokereg.registry.options import Options
 
@@ -38,12 +40,16 @@ class BidsReader:
         """Options for visits with several files of a kind.
 
         Args:
-            dwi, anat, mask: shell patterns that the name of a DWI, anatomical image or lesion mask must match.
+            dwi, anat, mask, dseg: shell patterns that the name of a DWI, anatomical image, lesion mask or label map
+                must match.
+            derivatives: folder of the derivatives; None for `derivatives` in the dataset.
         """
 
         dwi: str = "*"
         anat: str = "*"
         mask: str = "*"
+        dseg: str = "*"
+        derivatives: Path | None = None
 
     def __init__(self, options: BidsReader.Options) -> None:
         self.options = options
@@ -59,9 +65,10 @@ class BidsReader:
         """
         names = list(_raw(root))
         has_dwi = any(_is_diffusion(name) for name in names)
-        derived = _by_case(parse_all(root.glob("derivatives/**/sub-*")))
-        cases, left_out = [], {}
-        for case, raw in sorted(_by_case(names).items()):
+        visits = _by_case(names)
+        derived, left_out = self._derived(root, visits)
+        cases = []
+        for case, raw in sorted(visits.items()):
             try:
                 images, volumes = self._images(raw)
                 if not images or (has_dwi and "dwi" not in images):
@@ -69,14 +76,40 @@ class BidsReader:
                 first = next(iter(images.values()))
                 fitting = [name for name in derived.get(case, []) if _in_space_of(name, first)]
                 mask = self._mask([name for name in fitting if _is_lesion(name)])
+                dseg = self._dseg([name for name in fitting if name.suffix == "dseg"])
             except ValueError as error:
                 left_out[case] = str(error)
                 continue
-            dsegs = [name.path for name in fitting if name.suffix == "dseg"]
             subject = first.visit[0]
             paths = {contrast: name.path for contrast, name in images.items()}
-            cases.append(CaseFiles(case, subject, paths, mask, dsegs[0] if dsegs else None, volumes))
+            cases.append(CaseFiles(case, subject, paths, mask, dseg, volumes))
         return Source(cases, layout.table_path(root), left_out)
+
+    def _derived(
+        self, root: Path, visits: Mapping[str, Sequence[Name]]
+    ) -> tuple[dict[str, list[Name]], dict[str, str]]:
+        """Masks and maps of each visit, and lesion masks of no visit → the reason.
+
+        A file that names no session belongs to the only session of its subject.
+        """
+        top = self.options.derivatives or root / "derivatives"
+        derived = _by_case(
+            [*parse_all(search(top, "**/sub-*")), *(n for p in _RAW for n in parse_all(root.glob(p)) if _is_lesion(n))]
+        )
+        sessions: dict[str, list[str]] = {}
+        for case, raw in visits.items():
+            sessions.setdefault(raw[0].visit[0], []).append(case)
+        lost = {}
+        for case in derived.keys() - visits.keys():
+            found = sessions.get(case, [])  # a key without session is the subject itself
+            if len(found) == 1:
+                derived.setdefault(found[0], []).extend(derived[case])
+                continue
+            for name in filter(_is_lesion, derived[case]):
+                why = f"belongs to one of {len(found)} sessions, but does not name it" if found else "has no image"
+                fix = "add it to the name" if found else f"add the images of {case}, or correct the name"
+                lost[str(name.path)] = f"{why}; {fix}"
+        return derived, lost
 
     def _images(self, raw: Sequence[Name]) -> tuple[dict[str, Name], dict[str, int]]:
         """The images of a visit, the one that defines the grid first, and the volumes of 4D files."""
@@ -103,6 +136,12 @@ class BidsReader:
         if fitting and all(cmp(fitting[0].path, name.path, shallow=False) for name in fitting[1:]):
             return fitting[0].path
         return _only(fitting, "lesion mask", "mask").path if fitting else None
+
+    def _dseg(self, names: Sequence[Name]) -> Path | None:
+        """The one label map of a visit. One without `desc`, as tissues have it, is taken before others."""
+        fitting = [name for name in names if fnmatchcase(name.path.name, self.options.dseg)]
+        plain = [name for name in fitting if "desc" not in name.entities]
+        return _only(plain or fitting, "label map", "dseg").path if fitting else None
 
 
 def _raw(root: Path) -> Iterable[Name]:
@@ -133,11 +172,10 @@ def _in_space_of(name: Name, image: Name) -> bool:
 
 
 def _is_lesion(name: Name) -> bool:
-    labels = "".join(name.entities.get(key, "") for key in ("desc", "label"))
-    return bool(name.suffix in ("mask", "msk", "roi") and _LESION.search(labels)) or name.suffix in (
-        "lesion",
-        "lesion-msk",
-    )
+    if name.suffix in ("mask", "msk", "roi"):
+        labels = "".join(name.entities.get(key, "") for key in ("desc", "label"))
+        return bool(_LESION.search(labels or str(read_sidecar(name.path).get("Type", ""))))
+    return name.suffix in ("lesion", "lesion-msk")
 
 
 def _only(names: Sequence[Name], what: str, option: str) -> Name:

@@ -26,7 +26,7 @@ class DecathlonReader:
 
     def recognises(self, root: Path) -> bool:
         """Whether `dataset.json` lists training pairs and their images exist."""
-        return (root / DATASET).is_file() and any(image.is_file() for image, _ in _pairs(root, read_dataset(root)))
+        return (root / DATASET).is_file() and any(_is_there(image) for image, _ in _pairs(root, read_dataset(root)))
 
     def read(self, root: Path) -> Source:
         """List the training cases.
@@ -40,13 +40,18 @@ class DecathlonReader:
         cases, left_out = [], {}
         for image, label in sorted(_pairs(root, dataset)):
             name = without_ending(image)
-            if not image.exists():
+            if not _is_there(image):
                 left_out[name] = f"{image} is listed in {DATASET}, but does not exist; download it"
                 continue
             images = dict.fromkeys(channels, image) if several else {next(iter(channels)): image}
             volumes = channels if several else {}
-            cases.append(CaseFiles(name, name, images, label if label and label.exists() else None, volumes=volumes))
+            cases.append(CaseFiles(name, name, images, label if label and _is_there(label) else None, volumes=volumes))
         return Source(cases, left_out=left_out)
+
+
+def _is_there(path: Path) -> bool:
+    """True for a file, and for a link whose file is to be fetched, which reading it says."""
+    return path.is_file() or path.is_symlink()
 
 
 def _pairs(root: Path, dataset: dict[str, Any]) -> list[tuple[Path, Path | None]]:

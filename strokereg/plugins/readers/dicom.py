@@ -21,14 +21,17 @@ from pathlib import Path
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues, strongest_volume
+from strokereg.core.scan.contrasts import read_sidecar
 from strokereg.core.storage.cache import cache_folder, digest
-from strokereg.core.storage.files import parse_json
+from strokereg.core.storage.search import search
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 _LOOK = 200  # files to check before a folder counts as not DICOM
-_HEADER = 2**16  # bytes in which the study of a file is looked for
-_STUDY = re.compile(rb"\x20\x00\x0d\x00(?:UI..|....)([0-9.]+)", re.DOTALL)  # with and without explicit type
+_HEADER = 2**16  # bytes in which study and series of a file are looked for
+# (0020,000D) and (0020,000E), one after the other as a file has them, with and without an explicit type.
+_UID = rb"\x00(?:UI..|....)([0-9.]+)\x00?"
+_STUDY_AND_SERIES = re.compile(rb"\x20\x00\x0d" + _UID + rb"\x20\x00\x0e" + _UID, re.DOTALL)
 _LIMIT = 1800  # seconds for one patient
 _LOG = "dcm2niix.txt"  # what dcm2niix printed, beside what it wrote
 _WEIGHTED = 50  # s/mm²; a series below is no DWI
@@ -123,7 +126,7 @@ def _unclear(what: str, option: str, paths: list[Path], count: int, series: dict
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return (path for path in search(folder, "**/*") if path.is_file() and not path.name.startswith("."))
 
 
 def _is_dicom(path: Path) -> bool:
@@ -135,18 +138,19 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _are_series(folders: list[Path]) -> bool:
-    """True if several folders hold files of one study and no further folders, as an exported patient does."""
+    """True if several folders hold a series of one study each, and no further folders, as an exported patient does."""
     if len(folders) < 2 or any(path.is_dir() for folder in folders for path in folder.iterdir()):
         return False
-    studies = {_study(next(_files(folder))) for folder in folders}
-    return len(studies) == 1 and studies != {None}
+    found = [_study_and_series(next(_files(folder))) for folder in folders]
+    studies = {one and one[0] for one in found}
+    return len(studies) == 1 and None not in studies and len(set(found)) == len(folders)
 
 
-def _study(path: Path) -> bytes | None:
-    """The StudyInstanceUID (0020,000D) in the header of a DICOM file; None without one."""
+def _study_and_series(path: Path) -> tuple[bytes, bytes] | None:
+    """StudyInstanceUID and SeriesInstanceUID in the header of a DICOM file; None without them."""
     with contextlib.suppress(OSError), path.open("rb") as handle:
-        if found := _STUDY.search(handle.read(_HEADER)):
-            return found[1]
+        if match := _STUDY_AND_SERIES.search(handle.read(_HEADER)):
+            return match[1], match[2]
     return None
 
 
@@ -189,12 +193,8 @@ def _convert(program: str, patient: Path) -> Path:
 
 def _description(image: Path) -> str:
     """Description, protocol and image type of a series, from its sidecar."""
-    sidecar = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
-    try:
-        content = parse_json(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return image.name
-    if not isinstance(content, dict):
+    content = read_sidecar(image)
+    if not content:
         return image.name
     kinds = content.get("ImageType", [])
     kinds = kinds if isinstance(kinds, list) else [kinds]

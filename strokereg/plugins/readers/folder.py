@@ -14,6 +14,7 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.contrasts import contrast_of
 from strokereg.core.scan.nifti import ending_of, without_ending
+from strokereg.core.storage.search import search
 from strokereg.plugins.readers.common.names import parse_name
 from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
@@ -105,7 +106,7 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
     pieces = re.split(r"\*+", _ENDING.sub("", pattern))
     expression = re.compile("(.*)".join(re.escape(piece).replace(r"\?", ".") for piece in pieces))
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob(pattern) if anywhere else root.glob(pattern)):
+    for path in sorted(search(root, f"**/{pattern}" if anywhere else pattern)):
         name = without_ending(path) if anywhere else path.relative_to(root).with_name(without_ending(path)).as_posix()
         fit = expression.fullmatch(name)
         if fit is None or ending_of(path) is None or path.is_dir() or path.name.startswith("."):
@@ -117,7 +118,7 @@ def _match(root: Path, option: str, pattern: str, left_out: dict[str, str]) -> d
         else:
             found[key] = path
     if not found:
-        alike = (path for path in root.rglob("*") if ending_of(path) and _fits_but_for_case(path, root, pattern))
+        alike = (path for path in search(root, "**/*") if ending_of(path) and _fits_but_for_case(path, root, pattern))
         near = next(alike, None)
         hint = f"note that {near.name} differs in upper and lower case" if near else "check the file names"
         raise InputError(f"{option} {pattern}: matches no image in {root}; quote the pattern, and {hint}")

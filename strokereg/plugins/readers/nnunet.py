@@ -12,7 +12,7 @@ from pathlib import Path
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.source import Source
-from strokereg.core.scan.nifti import find_images, without_ending
+from strokereg.core.scan.nifti import ending_of, find_images, without_ending
 from strokereg.plugins.readers.common.channels import DATASET, ChannelOptions, channels_of, read_dataset
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
@@ -55,4 +55,7 @@ class NnunetReader:
                 left_out[case] = f"has no channel {number}, the {first} image; add imagesTr/{case}_{number}.nii.gz"
                 continue
             cases.append(CaseFiles(case, case, parts, labels.get(case)))
+        for name in sorted(labels.keys() - images.keys()):
+            ending = ending_of(labels[name])
+            left_out[str(labels[name])] = f"is the label of no case; name it as its image without _0000: CASE{ending}"
         return Source(cases, left_out=left_out)

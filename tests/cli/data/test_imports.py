@@ -42,3 +42,18 @@ def test_patterns_a_split_and_a_second_call(phantom, tmp_path, capsys):
     assert printed.out == f"{out}\n"
     assert main([*words, "--lesion-label", "2"]) == 2
     assert "was made with lesion_label None instead of 2" in capsys.readouterr().err
+
+
+def test_two_sites_and_a_split_by_site(phantom, small_cohort, tmp_path, capsys):
+    out, other = tmp_path / "out", shutil.copytree(phantom, tmp_path / "north")
+    assert main(["data", "import", str(small_cohort), "--out", str(out), "--exclude", "sub-0002"]) == 0
+    assert "Excluded on request: sub-0002" in capsys.readouterr().err
+    (out / "split.tsv").unlink()
+    words = ["data", "import", str(other), "--out", str(out), "--test-site", "north"]
+    assert main(words) == 0
+    rows = (out / "split.tsv").read_text().splitlines()[1:]
+    assert [row for row in rows if row.endswith("test")] == [f"sub-0{number}\ttest" for number in (1, 2, 3)]
+    assert len(rows) == 12
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "split.tsv: exists already and is not overwritten" in capsys.readouterr().err

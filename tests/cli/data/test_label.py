@@ -33,3 +33,17 @@ def test_wrong_options_are_one_sentence(small_cohort, capsys):
     assert "add --method external" in capsys.readouterr().err
     assert main(["data", "label", str(small_cohort), "--method", "guess"]) == 2
     assert "'hmrf', 'kmeans', 'atlas', 'external'" in capsys.readouterr().err
+
+
+def test_an_implausible_map_is_named(phantom, tmp_path, capsys, monkeypatch):
+    from strokereg.core.tissue import cohort
+
+    root = shutil.copytree(phantom, tmp_path / "mine", ignore=shutil.ignore_patterns("*dseg*"))
+    seen = []
+    monkeypatch.setattr(cohort, "implausible", lambda labels, spacing: seen.append(labels.shape) or "cortex is small")
+    words = ["data", "label", str(root), "--method", "atlas", "--workers", "1"]
+    assert main(words) == 0
+    assert "Warning: sub-02: cortex is small; look at its label map" in capsys.readouterr().err
+    assert seen == [(30, 34, 22)] * 3
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["implausible"]["sub-02"] == "cortex is small"

@@ -62,13 +62,13 @@ FAULTS = {
     "is in train and in test": lambda root: (root / "split.tsv").write_text(
         "participant_id\tsplit\nsub-01\ttrain\nsub-01\ttest\n"
     ),
-    "needs a participant_id": lambda root: (root / "split.tsv").write_text("subject\tpart\nsub-01\ttrain\n"),
+    "has no column .participant_id.": lambda root: (root / "split.tsv").write_text("subject\tpart\nsub-01\ttrain\n"),
     "dseg.tsv; add the label table": lambda root: (root / "derivatives/truth/dseg.tsv").unlink(),
     "the last 'lesion'": lambda root: (root / "derivatives/truth/dseg.tsv").write_text(
         "index\tname\n0\tbackground\n1\tlesion\n2\twhite\n"
     ),
     "without gaps": lambda root: (root / "derivatives/truth/dseg.tsv").write_text("index\tname\n0\ta\n2\tb\n"),
-    "not a label table": lambda root: (root / "derivatives/truth/dseg.tsv").write_text("label\n0\n"),
+    "has no column .index.": lambda root: (root / "derivatives/truth/dseg.tsv").write_text("label\n0\n"),
     "not valid JSON": lambda root: (root / "dataset_description.json").write_text("{"),
     "not a cohort folder": lambda root: (root / "dataset_description.json").unlink(),
     r"holds no sub-\*/dwi": lambda root: [shutil.rmtree(path) for path in root.glob("sub-*")],

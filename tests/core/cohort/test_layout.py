@@ -8,6 +8,7 @@ import pytest
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.layout import folder_of, is_plain, list_cases, recognises, table_path
+from strokereg.registry.errors import FileFault
 
 
 def test_cases_are_listed_with_their_derivatives(phantom):
@@ -17,6 +18,20 @@ def test_cases_are_listed_with_their_derivatives(phantom):
     assert [case.name for case in cases] == ["sub-01", "sub-02", "sub-03"]
     assert set(cases[0].parts) == {"dwi", "adc", "mask", "dseg"}
     assert cases[0].mask.name == "sub-01_desc-lesion_mask.nii.gz"
+
+
+def test_images_and_maps_of_other_formats_and_an_image_that_is_there_twice(tmp_path):
+    for name in ("sub-1_dwi.mgz", "sub-2_dwi.nii", "._sub-3_dwi.nii"):
+        path = tmp_path / name.lstrip("._").split("_")[0] / "dwi" / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    mask = tmp_path / "derivatives" / "x" / "sub-1" / "dwi" / "sub-1_desc-lesion_mask.nrrd"
+    mask.parent.mkdir(parents=True)
+    mask.touch()
+    assert [(case.name, case.mask) for case in list_cases(tmp_path)] == [("sub-1", mask), ("sub-2", None)]
+    (tmp_path / "sub-2" / "dwi" / "sub-2_dwi.nii.gz").touch()
+    with pytest.raises(FileFault, match=r"sub-2_dwi\.nii: lies beside sub-2_dwi\.nii\.gz; remove one of the two"):
+        list_cases(tmp_path)
 
 
 def test_a_folder_without_description_or_cases(tmp_path):

@@ -45,5 +45,5 @@ def test_a_split_is_written_and_read_again(tmp_path):
     (tmp_path / "split_fold-0.tsv").touch()
     (tmp_path / "split.tsv").touch()
     assert folds_of(tmp_path) == [2]
-    with pytest.raises(InputError, match="cannot be read as a table"):
+    with pytest.raises(InputError, match="cannot be read"):
         Split.read(tmp_path / "absent.tsv")

@@ -74,3 +74,18 @@ def test_folds_that_cannot_be(unsplit, folds, fault):
         split_cohort(unsplit, folds=folds)
     with pytest.raises(InputError, match=r"--fold 3: .* has no split_fold-3\.tsv"):
         open_cohort(unsplit, 3)
+
+
+def test_the_subjects_of_one_site_are_tested(unsplit):
+    rows = "".join(f"sub-{i + 1:04d}\t{'north' if i % 3 == 0 else 'south'}\n" for i in range(20))
+    (unsplit / "participants.tsv").write_text(f"participant_id\tsite\n{rows}")
+    for wrong, said in (("noth", "no such site; it has north, south .did you mean"), ("x", "it has north, south")):
+        with pytest.raises(InputError, match=said):
+            split_cohort(unsplit, test_site=wrong)
+    with pytest.raises(InputError, match="--folds and --test-site"):
+        split_cohort(unsplit, folds=3, test_site="north")
+    split_cohort(unsplit, test_site="north")
+    split = open_cohort(unsplit).split
+    assert split.test == tuple(f"sub-{i + 1:04d}" for i in range(0, 20, 3))
+    assert (len(split.train), len(split.val)) == (11, 2)
+    assert {int(s[-4:]) > 10 for s in split.val} == {True, False}

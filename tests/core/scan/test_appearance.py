@@ -52,6 +52,8 @@ def test_label_maps_are_known_by_areas_of_one_value(phantom):
         assert "areas of equal values" in appearance_of(read_volume(path)).no_scan
     for path in phantom.glob("sub-*/dwi/*.nii.gz"):
         assert appearance_of(read_volume(path)).no_scan == ""
+    dwi = read_volume(next(phantom.glob("sub-01/dwi/*_dwi.nii.gz")))  # enlarged four times without interpolation
+    assert appearance_of(replace(dwi, data=np.repeat(dwi.data, 4, axis=0))).no_scan == ""
     assert "no value but 7" in appearance_of(volume(np.full((4, 4, 4), 7))).no_scan
     assert appearance_of(volume(np.zeros((4, 4, 4)))) is None
 

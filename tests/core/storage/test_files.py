@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -81,3 +82,14 @@ def test_files_of_someone_else_are_refused_and_our_own_are_not(tmp_path):
     link.symlink_to(tmp_path / "unplugged")
     with pytest.raises(InputError, match=r"link\.csv: exists"):
         keep_foreign([link])
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):
+    path = tmp_path / "a.txt"
+    with ThreadPoolExecutor(1) as other, replacing(path) as mine:
+        mine.write_text("mine, half")
+        other.submit(write_text, path, "theirs").result()
+        assert path.read_text() == "theirs"
+        mine.write_text("mine, complete")
+    assert path.read_text() == "mine, complete"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

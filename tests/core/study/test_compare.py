@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_without_data_the_study_is_on_the_embedded_patients(tmp_path):
     masks = results.study.public["masks"]
     assert (masks.folder, masks.used, masks.left_out) == ("soop-flair-masks", 300, 0)
     assert "drawn on DWI" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    kept = json.loads((tmp_path / "out" / "study.json").read_text(encoding="utf-8"))
+    assert kept["options"]["mask-library"]["heights"] == [18.0]  # the height of all slices in MNI space
 
 
 FAULTS = {

@@ -15,6 +15,7 @@ data = "here"
 cases = [3, "all"]
 seeds = 2
 shares = [0.25, 0.5]
+compose = "edited"
 spacing = 5
 [budgets.segmenter]
 steps = 70
@@ -61,6 +62,7 @@ def test_what_is_printed_gives_the_same_study(write, tmp_path):
     assert settings.options["unet"]["lr"] == 2e-3
     assert settings.segmenters == ("unet", "dynunet")
     assert settings.shares == (0.25, 0.5)
+    assert settings.compose == ("edited",)
     assert settings.budgets["segmenter"].augment == {"shading": 0.1, "noise": 0}
     assert printed.count("augment") == 1
     assert asked["data"] == (tmp_path / "here").resolve()
@@ -109,3 +111,12 @@ def test_a_simulated_cohort_is_a_name_and_not_a_folder(write, tmp_path):
     assert kept["data"] == "simulated"
     assert describe_study(**kept) == printed
     assert "data =" not in describe_study(("carvemix",), None, "smoke")
+
+
+def test_the_masks_of_the_cohort_are_a_name_and_not_a_folder(write):
+    changes = {"generators": ("mask-library",), "mask_library": "cohort"}
+    printed = describe_study(("pix2pix",), "simulated", "smoke", **changes)
+    assert 'mask_library = "cohort"' in printed
+    assert describe_study(**read_study(write(printed))) == printed
+    with pytest.raises(InputError, match=r"mask_library: .*cohorts is no folder"):
+        read_study(write('mask_library = "cohorts"'))

@@ -35,6 +35,28 @@ def test_an_axis_is_named_only_where_it_varies():
     ]
 
 
+def test_translated_and_edited_are_arms_of_their_own_and_mixers_have_neither():
+    compose = ("translated", "edited", "both")
+    found = names(models=("spade", "carvemix"), mixers=("carvemix",), compose=compose, mixed_only=True)
+    assert found == [
+        "clinical only",
+        "spade, clinical + synthetic, translated",
+        "spade, clinical + synthetic, edited",
+        "spade, clinical + synthetic, translated and edited",
+        "carvemix, clinical + synthetic",
+    ]
+    assert names(models=("spade",), compose=("edited",))[1] == "spade, synthetic"
+
+
+def test_a_generator_that_is_pretrained_on_the_library_is_named_beside_it(tmp_path):
+    changes = {"models": ("spade",), "mask_library": tmp_path, "mixed_only": True}
+    assert names(**changes, options={"mask-gan": {"pretraining": 0.5}})[1:] == [
+        "spade, clinical + synthetic, public masks, mask-gan",
+        "spade, clinical + synthetic, public masks",
+    ]
+    assert names(**changes)[1:] == ["spade, clinical + synthetic", "spade, clinical + synthetic, public masks"]
+
+
 def test_arms_of_synthetic_images_alone_can_be_left_out():
     assert names(models=("spade",), mixed_only=True) == ["clinical only", "spade, clinical + synthetic"]
 
@@ -103,6 +125,18 @@ def test_fresh_translators_and_all_cases_for_synthesis(small_cohort, tmp_path):
     loose = make_plan(context_of(small_cohort, tmp_path, all_for_synthesis=True))
     assert {task.cases for task in loose.tasks.values() if task.kind in ("generator", "translator")} == {6}
     assert {task.cases for task in loose.tasks.values() if task.kind == "segmenter"} == {3}
+
+
+def test_translated_and_edited_images_come_from_the_same_networks(small_cohort, tmp_path):
+    plan = make_plan(context_of(small_cohort, tmp_path, models=("spade",), compose=("translated", "edited")))
+    assert kinds(plan) == ["database"] * 2 + ["generator"] + ["segmenter"] * 5 + ["translator"]
+    databases = [task for task in plan.tasks.values() if task.kind == "database"]
+    assert [(task.compose, task.note) for task in databases] == [("translated", "translated"), ("edited", "edited")]
+    assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
+    alone = make_plan(context_of(small_cohort, tmp_path, models=("spade",), compose=("edited",)))
+    assert databases[1].key in alone.tasks  # found again by a study of edited images alone
+    usual = make_plan(context_of(small_cohort, tmp_path, models=("spade",)))
+    assert databases[0].key in usual.tasks
 
 
 def test_another_augmentation_makes_other_trainings_of_that_role_alone(small_cohort, tmp_path):

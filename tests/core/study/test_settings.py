@@ -52,6 +52,15 @@ def test_the_grid_is_no_finer_than_the_simulated_cohort():
     assert complete_settings(("carvemix",), "cohort", "quick").spacing == (3.0,) * 3
 
 
+def test_public_label_maps_cannot_be_edited(tmp_path):
+    changes = {"models": ("spade",), "anatomies": tmp_path}
+    assert study_settings("smoke", **changes, compose=("translated",)).compose == ("translated",)
+    with pytest.raises(InputError, match="--compose edited: edits the image of each anatomy, and the label maps of"):
+        study_settings("smoke", **changes, compose=("translated", "edited"))
+    with pytest.raises(InputError, match="compose"):
+        study_settings("smoke", models=("spade",), compose=("painted",))
+
+
 def test_options_are_given_by_model():
     assert split_options({"pix2pix.lr": "1e-4"}, "spade") == {"pix2pix": {"lr": "1e-4"}}
     with pytest.raises(InputError, match=r"--set lr: say whose option it is, for example --set spade\.lr=1"):
@@ -87,6 +96,8 @@ def test_without_data_the_embedded_cohort_gives_contrast_and_masks():
     assert complete_settings(("spade",), None, "smoke").mask_library is None
     drawn = complete_settings(("spade",), None, "smoke", generators=("mask-library",))
     assert drawn.mask_library.name == "soop-flair-masks"
+    asked = complete_settings(("spade",), "cohort", "smoke", mask_library="embedded")
+    assert asked.mask_library == drawn.mask_library
     assert complete_settings(("spade",), "simulated", "smoke").channels is None
     # A case of the embedded cohort is a slice, so that the quick preset makes more of them.
     assert complete_settings(("spade",), None, "quick").synthetic_cases == 400

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from strokereg.core.study import tasks
 from strokereg.core.study.plan import TaskKind, make_plan
-from strokereg.core.train.sampler import Sampler
+from strokereg.core.synthesis.cases import read_database
+from strokereg.core.train.sampler import Sampler, cut
 
 
 def test_a_study_has_it_beside_every_gain(small_study):
@@ -28,6 +30,33 @@ def test_a_study_has_it_beside_every_gain(small_study):
     assert "of the synthetic images are closer to a training image" in page
     assert 'id="quality"' in page
     assert (small_study.json.parent / "table.tex").is_file()
+
+
+def test_an_edited_database_keeps_the_scans(small_cohort, tmp_path, small_context):
+    """The same lesions as in the translated one, in images that are the hosts' where no label changed."""
+    compose = ("translated", "edited")
+    context = small_context(small_cohort, tmp_path, models=("random-contrast",), quality=False, compose=compose)
+    plan, made = make_plan(context), {}
+    for task in plan.tasks.values():
+        if task.kind is not TaskKind.SEGMENTER:
+            tasks.perform(context, task, {key: plan.tasks[key] for key in task.needs}, lambda *_: None)
+        if task.kind is TaskKind.DATABASE:
+            made[str(task.compose)] = read_database(context.store / task.folder, context.dataset.table.lesion)
+    for number, (translated, edited) in enumerate(zip(*(made[one] for one in compose), strict=True)):
+        assert np.array_equal(translated.labels, edited.labels)
+        host, heights = context.dataset.train[number], len(edited.labels)
+        brain = np.flatnonzero(host.labels.any(axis=(1, 2)))
+        assert len(brain) == heights
+        labels, image = (np.asarray(array)[..., brain, :, :] for array in (host.labels, host.image))
+        shape = edited.labels.shape[1:]
+        kept = []
+        for turn in (1, -1):
+            units = [cut(image[:, z, :, ::turn], labels[z, :, ::turn], (), shape) for z in range(heights)]
+            unchanged = [z for z in range(heights) if np.array_equal(units[z][1], edited.labels[z])]
+            head = edited.labels > 0
+            kept.append(sum(np.array_equal(edited.image[:, z, head[z]], units[z][0][:, head[z]]) for z in unchanged))
+        assert max(kept) > 0
+        assert not np.array_equal(translated.image, edited.image)
 
 
 @pytest.mark.parametrize(("device", "threads"), [("cpu", "MainThread"), ("cuda", "batches_0")])

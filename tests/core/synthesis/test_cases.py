@@ -17,13 +17,13 @@ from strokereg.core.synthesis.cases import (
     Tally,
     draw_labels,
     read_database,
-    remove_lesion,
     render,
     render_drafts,
     write_cases,
     write_database,
 )
-from strokereg.core.synthesis.placement import Prior, learn_prior
+from strokereg.core.synthesis.composition import Composition
+from strokereg.core.synthesis.placement import Prior, learn_prior, remove_lesion
 from strokereg.core.train.prepared import write_prepared
 from strokereg.registry.problem import Problem
 from strokereg.testing.pretend import PretendedDevice
@@ -68,14 +68,6 @@ def anatomy(tmp_path):
     labels[1:4, 6:10, 6:10] = 1
     labels[2, 10:13, 10:13] = 3  # an old lesion
     return write_prepared(tmp_path / "anatomy", "a", np.zeros((1, 5, 16, 16)), labels, 3)
-
-
-def test_a_removed_lesion_becomes_the_nearest_tissue(anatomy):
-    filled = remove_lesion(anatomy.labels, 3)
-    assert (filled != 3).all()
-    assert (filled[2, 10:13, 10:13] == 2).all()
-    untouched = np.asarray(anatomy.labels) != 3
-    assert np.array_equal(filled[untouched], anatomy.labels[untouched])
 
 
 NOWHERE = Prior(np.zeros((0, 3)), 2)  # leaves every mask where the generator drew it
@@ -285,3 +277,113 @@ def test_a_network_on_a_gpu_draws_what_it_draws_on_the_cpu(anatomy):
     assert image.shape == (1, 3, 16, 16)
     assert labels.shape == (3, 16, 16)
     assert device.reads == {"cpu": 11}  # ten draws of masks, which read as ones and never fit, and the images
+
+
+class AtHeights(Everywhere):
+    """Covers as many columns as its noise says, which is the height that was asked for."""
+
+    def forward(self, z):
+        mask = -torch.ones(len(z), 1, 16, 16)
+        for row, height in zip(mask, z[:, 0].round().int().tolist(), strict=True):
+            row[0, 10:14, 4 : 4 + height] = 1.0
+        return mask
+
+    def for_heights(self, z, heights):
+        return torch.stack([heights, z[:, 1]], 1)
+
+
+def test_slices_in_mni_space_get_masks_of_their_own_height_which_stay(anatomy):
+    prior, problem, tally = Prior(np.full((1, 3), 0.2), 2), Problem(labels=4, size=(16, 16)), Tally()
+    settings = SynthesisSettings(AtHeights(), Plain(), False, TABLE, problem, prior, 1.0)
+    tissue = remove_lesion(anatomy.labels, 3)
+    [draft] = draw_labels([tissue], settings, [(0, 1)], tally, [np.array([0.0, 2.0, 4.0, 6.0, 0.0])])
+    for plane, width in zip(draft.labels, (2, 4, 6), strict=True):
+        _, columns = np.nonzero(plane == 3)
+        assert columns.min() == 4
+        assert columns.max() == 3 + width
+
+
+class TwoContrasts(Plain):
+    """Shows the labels as intensities, and as their opposite."""
+
+    def forward(self, labels):
+        return torch.cat([super().forward(labels), -super().forward(labels)], dim=1)
+
+
+def shown(labels):
+    return np.stack([labels / 4.0, -labels / 4.0])
+
+
+@pytest.fixture
+def scan(tmp_path, anatomy):
+    """The anatomy as a scan with texture of its own, in two contrasts."""
+    image = np.random.default_rng(5).uniform(-0.3, 0.3, (2, *anatomy.labels.shape)).astype(np.float32)
+    return write_prepared(tmp_path / "scan", "s", np.where(anatomy.labels > 0, image, -1.0), anatomy.labels, 3)
+
+
+def editing(compose=Composition.EDITED, dims=2):
+    """Settings of a synthesis that puts a lesion into every slice, or into the volume, and leaves it there."""
+    problem = Problem(dims=dims, labels=4, channels=2, size=(16,) * dims)
+    generator = Everywhere() if dims == 2 else Network(3).eval()
+    return SynthesisSettings(
+        generator, TwoContrasts(), False, TABLE, problem, Prior(np.zeros((0, 3)), dims), 1.0, compose
+    )
+
+
+def made_of(scan, seed, count=1, **changes):
+    return [made for _, made in CaseMaker([scan], editing(**changes), count, seed).cases(lambda index: False)]
+
+
+def test_an_edited_image_is_the_scan_changed_by_what_its_labels_change(scan):
+    mirrored = set()
+    for seed in range(6):
+        [(image, labels)] = made_of(scan, seed)
+        fits = []
+        for turn in (1, -1):
+            host, own = np.asarray(scan.image)[:, 1:4, :, ::turn], np.asarray(scan.labels)[1:4, :, ::turn]
+            expected = np.where(own > 0, host + shown(labels) - shown(own), -1.0)
+            fits.append(np.allclose(image, expected, atol=1e-6))
+            if fits[-1]:
+                assert ((own == 3) & (labels == 2)).any()  # the host's own lesion goes
+                assert ((own != 3) & (labels == 3)).any()  # another comes
+                assert np.array_equal(image[:, labels == own], host[:, labels == own])
+        assert sum(fits) == 1
+        mirrored.add(fits.index(True))
+    assert mirrored == {0, 1}
+
+
+def test_an_edited_volume_lies_on_the_network_grid(scan):
+    [(image, labels)] = made_of(scan, 0, dims=3)
+    assert image.shape == (2, 16, 16, 16)
+    assert labels.shape == (16, 16, 16)
+    assert (image[:, labels == 0] == -1.0).all()
+    assert image[:, labels > 0].std() > 0.1  # the scan's texture; a translation has none
+
+
+def test_labels_that_stay_give_the_scan_itself(scan):
+    """No lesion before and none after: nothing is left of the translator."""
+    tissue = remove_lesion(scan.labels, 3)
+    healthy = write_prepared(scan.folder.parent / "healthy", "h", scan.image, tissue, 3)
+    settings = dataclasses.replace(editing(), lesion_share=0.0)
+    [(_, (image, labels))] = CaseMaker([healthy], settings, 1, 0).cases(lambda index: False)
+    hosts = [np.asarray(scan.image)[:, 1:4, :, ::turn] for turn in (1, -1)]
+    assert any(np.array_equal(image, host) for host in hosts)
+    assert (labels != 3).all()
+
+
+def test_edited_cases_depend_on_their_seed_only(scan):
+    first, again = (made_of(scan, 3, count=5) for _ in range(2))
+    for (image, labels), (same_image, same_labels) in zip(first, again, strict=True):
+        assert np.array_equal(image, same_image)
+        assert np.array_equal(labels, same_labels)
+    translated = made_of(scan, 3, count=5, compose=Composition.TRANSLATED)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, translated, strict=True))  # the same lesions
+
+
+def test_both_edits_every_other_case_of_each_anatomy(scan):
+    maker = CaseMaker([scan, scan, scan, scan], editing(Composition.BOTH), 8, 3)
+    kinds = [maker.composition(index) for index in range(8)]
+    assert kinds == [Composition.TRANSLATED, Composition.EDITED] * 2 + [Composition.EDITED, Composition.TRANSLATED] * 2
+    for kind, (index, (image, labels)) in zip(kinds, maker.cases(lambda index: False), strict=True):
+        flat = np.allclose(image[0], np.where(labels > 0, labels / 4.0, -1.0))
+        assert flat == (kind is Composition.TRANSLATED), index

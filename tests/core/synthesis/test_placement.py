@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strokereg.core.scan.box import Box
-from strokereg.core.synthesis.placement import Prior, learn_prior, place_mask, shift
+from strokereg.core.synthesis.placement import Prior, learn_prior, place_mask, remove_lesion, shift
 from strokereg.core.train.prepared import write_prepared
 
 
@@ -70,3 +70,14 @@ def test_three_voxels_are_the_least():
     room[:] = False
     room[4, 4:6] = True
     assert place_mask(square(4, 6), room, None) is None  # half of it, but two voxels
+
+
+def test_a_removed_lesion_becomes_the_nearest_tissue():
+    labels = np.zeros((5, 16, 16), np.uint8)
+    labels[1:4, 2:14, 2:14] = 2
+    labels[1:4, 6:10, 6:10] = 1
+    labels[2, 10:13, 10:13] = 3
+    filled = remove_lesion(labels, 3)
+    assert (filled != 3).all()
+    assert (filled[2, 10:13, 10:13] == 2).all()
+    assert np.array_equal(filled[labels != 3], labels[labels != 3])

@@ -9,14 +9,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.cohort.split import Split
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.nifti import read_volume
-from strokereg.core.study.plan import make_plan
+from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.study.plan import make_plan, record_of
 from strokereg.core.study.tasks import outcome, perform
 from strokereg.core.synthesis.cases import read_database
 from strokereg.core.synthesis.public import gather_public
 from strokereg.core.train.prepared import PreparedCase
+from strokereg.core.train.runs import load_model
 from strokereg.registry.errors import InputError
 
 CODES = np.array([0, 24, 4, 3, 10, 2, 2])  # FreeSurfer's codes for the simulator's tissues; the lesion lies in white
@@ -96,6 +99,68 @@ def test_masks_of_held_out_patients_are_left_out_by_subject_and_by_slice(small_c
     public = gather_public(None, masks, cohort, cohort.table, preparation, tmp_path / "cache")
     assert set(public.left_out) == {f"bwsrsub-{int(held_out.subject[4:])}_lesion.nii.gz", "innocent.nii.gz"}
     assert dict(public.facts)["masks"].used == 3
+
+
+def test_real_slices_of_held_out_patients_find_their_volumes(real_data, small_cohort, tmp_path):
+    """The slice is in the cohort, the volume of the same patient in the library, under a name that says nothing."""
+    soop = real_data / "soop_flair"
+    with (soop / "participants.tsv").open() as handle:
+        known = [line.split("\t")[0] for line in handle][1:]
+    volumes = real_data / "soop" / "lesions_mni"
+    chosen, masks = [], tmp_path / "masks"
+    masks.mkdir()
+    for subject in known:
+        [mask] = (soop / "derivatives").rglob(f"{subject}_*mask.nii.gz")
+        if np.count_nonzero(read_volume(mask).data) >= 100:
+            volume = next(volumes.glob(f"bwsrsub-{int(subject[4:])}_lesion.nii*"))
+            (masks / f"case{len(chosen)}{''.join(volume.suffixes)}").symlink_to(volume)
+            chosen.append(CaseFiles(subject, subject, {}, mask))
+        if len(chosen) == 4:
+            break
+    split = Split((chosen[0].name,), (chosen[1].name,), tuple(case.name for case in chosen[2:]))
+    cohort = replace(open_cohort(small_cohort), cases=tuple(chosen), split=split, simulated=False)
+    public = gather_public(None, masks, cohort, cohort.table, Preparation(), tmp_path / "cache")
+    assert [name.split(".")[0] for name in public.left_out] == ["case1", "case2", "case3"]
+
+
+def test_the_masks_of_other_training_cases_are_a_library(small_cohort, tmp_path, small_context):
+    changes = {"models": ("random-contrast",), "generators": ("mask-library",), "mask_library": "cohort"}
+    stage = small_context(small_cohort, tmp_path, **changes)
+    train = open_cohort(small_cohort).part("train")
+    [(_, facts)] = stage.public.facts
+    assert (facts.used, facts.left_out, facts.own) == (len(train), 0, True)
+    plan = make_plan(stage)
+    assert [arm.name for arm in plan.arms][-1] == "random-contrast, clinical + synthetic, all training masks"
+    [maker] = [task for task in plan.tasks.values() if task.kind == "generator"]
+    perform(stage, maker, {}, lambda *said: None)
+    model = load_model(stage.store / maker.folder)[1]
+    assert int(model.held) == len(train)  # three of them have an image in the arm
+    assert stage.settings.options["mask-library"]["heights"] == ()  # the cohort is not in MNI space
+
+
+def test_a_generator_that_is_pretrained_gets_the_masks_that_may_be_used(small_cohort, tmp_path, folders, small_context):
+    """And none of those that equal a test case's."""
+    changes = {"models": ("random-contrast",), "mask_library": folders[1], "quality": False}
+    asked = small_context(small_cohort, tmp_path, **changes, options={"mask-gan": {"pretraining": 0.5}})
+    plan = make_plan(asked)
+    [maker] = [task for task in plan.tasks.values() if task.architecture == "mask-gan"]
+    options = record_of(asked, maker).options
+    assert options["folder"] == str(folders[1].resolve())
+    assert options["without"] == ("lesion3.nii.gz",)
+    usual = small_context(small_cohort, tmp_path, **changes)
+    assert "folder" not in usual.settings.options.get("mask-gan", {})
+    assert len({task.title for task in plan.tasks.values()}) == len(plan.tasks)
+
+
+def test_a_training_mask_that_a_test_case_has_too_is_left_out(small_cohort, tmp_path, small_context):
+    root = shutil.copytree(small_cohort, tmp_path / "cohort")
+    cohort = open_cohort(root)
+    giver, taker = cohort.part("test")[0], cohort.part("train")[4]
+    mask = read_volume(giver.mask)
+    write_volume(taker.mask, mask.data, mask.affine)
+    cohort = open_cohort(root)
+    public = gather_public(None, "cohort", cohort, cohort.table, Preparation(), tmp_path / "cache")
+    assert public.left_out == (f"{taker.name}.nii.gz",)
 
 
 def test_subjects_of_a_simulated_cohort_are_nobody(small_cohort, tmp_path, folders):

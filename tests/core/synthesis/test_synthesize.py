@@ -85,6 +85,22 @@ def test_the_description_states_the_source_of_anatomies(made):
     assert maker["Settings"]["anatomies"] is maker["Settings"]["heads"] is None  # compared when called again
 
 
+def test_an_edited_cohort_keeps_the_anatomies_images(made, runs, small_cohort, tmp_path):
+    """Beside the translated cohort of the same seed: the same lesions, more like the scans."""
+    out = synthesize.synthesize(**runs, cohort=small_cohort, out=tmp_path / "out", count=8, compose="both")
+    theirs, ours = voxels(made), voxels(out)
+    kinds = [line.split("\t")[5] for line in (out / "participants.tsv").read_text().splitlines()[1:]]
+    assert kinds == ["translated", "edited"] * 3 + ["edited", "translated"]
+    for number, kind in enumerate(kinds, 1):
+        name = f"sub-{number:04d}"
+        for path, data in ours.items():
+            if name in path.name:
+                edited = kind == "edited" and path.name.endswith("_dwi.nii.gz")
+                assert np.array_equal(data, theirs[path]) != edited, path
+    [maker] = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"]
+    assert maker["Settings"]["compose"] == "both"
+
+
 def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, phantom, tmp_path):
     def error(out=tmp_path / "out", **changes):
         with pytest.raises(InputError) as caught:
@@ -94,6 +110,8 @@ def test_what_does_not_fit_is_one_sentence(made, runs, small_cohort, unet_run, p
     swapped = {"translator": runs["generator"], "generator": runs["translator"]}
     assert "is a generator's run, not a translator's" in error(**swapped)
     assert "is a segmenter's run" in error(translator=unet_run)
+    assert "--compose painted: is none of translated, edited, both" in error(compose="painted")
+    assert "the label maps of --anatomies heads have none" in error(compose="edited", anatomies="heads")
     assert "not a run folder" in error(translator=tmp_path)
     assert "no split.tsv" in error(cohort=phantom)
     record = shutil.copytree(runs["generator"], tmp_path / "other") / "run.json"

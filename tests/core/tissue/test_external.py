@@ -63,7 +63,7 @@ def test_a_table_merges_codes_to_its_own_labels(tmp_path):
     merge = Merge.read(tmp_path / "t.tsv")
     assert merge.table.names == ("background", "tissue", "fluid", "lesion")
     assert merge.apply(np.array([[0, 2], [9, 77]])).tolist() == [[0, 1], [2, 0]]
-    with pytest.raises(InputError, match=r"absent\.tsv: the label table cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.tsv: cannot be read"):
         Merge.read(tmp_path / "absent.tsv")
 
 

@@ -161,3 +161,24 @@ def test_the_fitting_size_holds_every_brain(copied, tmp_path):
     size = fitting_size(copied.cases, PREPARATION, tmp_path)
     assert size[0] % 16 == size[1] % 16 == 0
     assert all(edge * 6.0 >= 0.8 * n * 3.0 for edge, n in zip(size, (30, 34, 22), strict=True))
+
+
+def test_planes_of_a_scan_in_mni_space_know_their_height(phantom, tmp_path):
+    """On a grid of the network that is coarser than the scan's; in another space nobody knows."""
+    cohort = open_cohort(phantom)
+    [other] = prepare_cases(cohort.cases[:1], PREPARATION, cohort.table, tmp_path / "cache")
+    assert other.mni_heights is None
+    root = shutil.copytree(phantom, tmp_path / "cohort")
+    for path in open_cohort(root).cases[0].parts.values():
+        volume = read_volume(path)
+        write_volume(path, volume.data, volume.affine, in_mni=True)
+    [case] = prepare_cases(open_cohort(root).cases[:1], PREPARATION, cohort.table, tmp_path / "cache")
+    heights = case.mni_heights
+    assert len(heights) == case.labels.shape[0]
+    assert np.diff(heights) == pytest.approx(6.0)
+    lesion = read_volume(open_cohort(root).cases[0].mask)
+    middle = lesion.affine @ [*np.argwhere(lesion.data > 0).mean(axis=0), 1.0]
+    assert np.average(heights, weights=case.mask.sum((1, 2))) == pytest.approx(middle[2], abs=3.0)
+    back, affine = case.give_back(case.mask.astype(np.float32))
+    assert back.shape == lesion.data.shape
+    assert np.allclose(affine, lesion.affine)

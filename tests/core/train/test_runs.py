@@ -107,11 +107,12 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
     with pytest.raises(InputError, match="not finished"):
         load_model(tmp_path / "cut")
     steps = []
-    resumed = train_run(tmp_path / "cut", record(), draw, lambda step, losses: steps.append(step))
+    (tmp_path / "cut").rename(tmp_path / "moved")
+    resumed = train_run(tmp_path / "moved", record(), draw, lambda step, losses: steps.append(step))
     assert steps == [5, 6]
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
-    histories = [(tmp_path / run / "history.csv").read_bytes() for run in ("whole", "cut")]
+    histories = [(tmp_path / run / "history.csv").read_bytes() for run in ("whole", "moved")]
     assert histories[0] == histories[1]
 
 
@@ -202,8 +203,14 @@ def test_the_kind_of_device_and_the_precision_make_another_run(tmp_path, monkeyp
 def test_another_run_in_the_folder_is_refused(tmp_path):
     train_run(tmp_path, record(), draw)
     before = (tmp_path / WEIGHTS).read_bytes()
-    with pytest.raises(InputError, match=r"another run of unet.*--out"):
-        train_run(tmp_path, record(options={"widths": (4, 16)}), draw)
+    settings = record().trainer
+    for changes in (
+        {"options": {"widths": (4, 16)}},
+        {"trainer": {**settings, "steps": 9}},  # a finished run is not prolonged: its rate of learning has fallen to 0
+        {"trainer": {**settings, "batch_size": 4}},
+    ):
+        with pytest.raises(InputError, match=r"another run of unet.*--out"):
+            train_run(tmp_path, record(**changes), draw)
     assert (tmp_path / WEIGHTS).read_bytes() == before
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from strokereg.cli.main import main
+from strokereg.core.scan.appearance import appearance_of
+from strokereg.core.scan.nifti import read_volume
 from strokereg.export.runtime import dicom_seg
 from strokereg.export.runtime.scans import ScanFiles, find_scans
 from strokereg.registry.errors import InputError
@@ -29,6 +31,8 @@ def test_a_folder_of_series_is_one_scan(volunteer):
     (scan,) = find_scans([volunteer], ("dwi", "adc"))
     assert (scan.name, scan.dicom, scan.fault) == ("volPA", volunteer, "")
     assert [path.name for path in scan.files] == ["12_DWI_dir80_PA_TRACEW.nii.gz", "11_DWI_dir80_PA_ADC.nii.gz"]
+    dwi, adc = (appearance_of(read_volume(path)) for path in scan.files)  # with the skull
+    assert (dwi.fluid_is_bright, adc.fluid_is_bright, adc.adc_unit) == (False, True, "10⁻⁶ mm²/s")
     assert [scan.name for scan in find_scans([volunteer.parent], ("dwi",))] == ["volAP", "volPA"]
     (other,) = find_scans([volunteer], ("dwi", "FLAIR"))
     assert other.fault == f"{volunteer}: has no series that is FLAIR; convert and name the images yourself"

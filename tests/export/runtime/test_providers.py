@@ -1,10 +1,14 @@
 """Which providers of onnxruntime are used."""
 
+import sys
+import types
+
 import onnxruntime
 import pytest
 
 from strokereg.export.runtime import devices, providers
 from strokereg.export.runtime.providers import PREFERRED, load_libraries, provider_options, short_name, usable_providers
+from strokereg.registry.errors import InputError
 
 TENSORRT, CUDA, OPENVINO, CPU = PREFERRED
 
@@ -55,6 +59,12 @@ def test_the_order_on_hardware_that_is_not_here(monkeypatch, listed, gpus, tenso
     monkeypatch.setattr(devices, "count_gpus", lambda: gpus)
     monkeypatch.setattr(providers, "_loads", lambda library: tensorrt)
     assert usable_providers(*asked) == usable
+
+
+def test_incomplete_files_of_onnxruntime_are_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", types.ModuleType("onnxruntime"))
+    with pytest.raises(InputError, match=r"onnxruntime: its files are incomplete, .* install one of them again"):
+        usable_providers("cpu")
 
 
 def test_libraries_are_loaded_for_a_gpu_only_and_print_nothing_on_stdout(monkeypatch, capsys):

@@ -187,6 +187,17 @@ def test_bad_scans_are_refused_and_nothing_is_written(segmenter, scan, tmp_path,
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("shape", [(5, 4, 1), (9, 40, 2)])
+def test_scans_smaller_than_the_network_looks_at(segmenter, scan, tmp_path, shape):
+    volume = read_volume(scan)
+    start = [(whole - edge) // 2 for whole, edge in zip(volume.data.shape, shape, strict=True)]
+    box = tuple(slice(max(low, 0), max(low, 0) + edge) for low, edge in zip(start, shape, strict=True))
+    part = np.resize(volume.data[box], shape).astype(np.float32)
+    for kind in (np.float32, np.float64, np.uint16):
+        nib.save(nib.Nifti1Image(part.astype(kind), volume.affine), tmp_path / "small.nii.gz")
+        assert segmenter.segment(tmp_path / "small.nii.gz").mask.shape == shape
+
+
 def test_outputs_that_cannot_be(segmenter, scan, tmp_path, monkeypatch):
     own = tmp_path / "own.nii.gz"
     own.write_bytes(scan.read_bytes())

@@ -82,6 +82,14 @@ def test_noise_is_drawn_from_the_seed(make_run, dseg, tmp_path):
     assert np.abs(one - other).max() > 0.1
 
 
+def test_the_number_type_of_a_label_map_changes_nothing(translator, dseg, tmp_path):
+    model, volume = load_translator(translator[1]), read_volume(dseg)
+    expected = model.synthesize(dseg).images["dwi"]
+    for kind in (np.int16, np.int32, np.float32, np.float64):
+        nib.save(nib.Nifti1Image(volume.data.astype(kind), volume.affine), tmp_path / "labels.nii")
+        assert np.array_equal(model.synthesize(tmp_path / "labels.nii").images["dwi"], expected)
+
+
 def test_label_maps_that_cannot_be(translator, exported, dseg, tmp_path, capsys):
     volume = read_volume(dseg)
     for name, data, message in [

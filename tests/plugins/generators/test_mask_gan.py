@@ -7,7 +7,7 @@ import torch
 
 from strokereg.core.roles import Batch, noise
 from strokereg.core.train.trainer import Trainer, TrainerSettings
-from strokereg.plugins.generators.mask_gan import MaskGan
+from strokereg.plugins.generators.mask_gan import MaskGan, threshold
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
 
@@ -38,18 +38,31 @@ def train(model, folder, dims, steps, **settings):
 
 
 @pytest.mark.parametrize(("dims", "loss"), [(2, "wasserstein"), (2, "lsgan"), (3, "lsgan")])
-def test_asking_for_more_gives_more(dims, loss, tmp_path):
-    model = train(build(dims, volume=True, loss=loss, lr=2e-3), tmp_path, dims, 120)
+def test_a_volume_that_is_asked_for_is_drawn(dims, loss, tmp_path):
+    model = train(build(dims, volume=True, loss=loss, lr=2e-3), tmp_path, dims, 2)
     z = noise(model, 64, torch.Generator().manual_seed(0))
     voxel_ml = 0.064
+    for voxels in (3**dims, 6**dims, 9**dims):
+        with torch.no_grad():
+            drawn = (model(model.for_volume(z, voxels * voxel_ml, voxel_ml)) > 0).flatten(1).sum(1)
+        assert (drawn - voxels).abs().max() <= 2
+
+
+def test_sizes_vary_as_those_of_the_training_masks_from_the_first_steps(tmp_path):
+    model = train(build(volume=True), tmp_path, 2, 8)
     with torch.no_grad():
-        drawn = [
-            float((model(model.for_volume(z, voxels * voxel_ml, voxel_ml)) > 0).sum()) / len(z)
-            for voxels in (3**dims, 6**dims, 9**dims)
-        ]
-    assert drawn[0] < drawn[1] < drawn[2]
-    assert drawn[2] > 2.5 * drawn[0]
-    assert drawn[1] == pytest.approx(6**dims, rel=0.6)
+        drawn = (model(noise(model, 400, torch.Generator().manual_seed(0))) > 0).flatten(1).sum(1).float().log()
+    real = torch.cat([squares(2, 16, step).mask.flatten(1).sum(1) for step in range(8)]).log()
+    assert float(drawn.mean()) == pytest.approx(float(real.mean()), abs=0.15)
+    assert float(drawn.std()) == pytest.approx(float(real.std()), rel=0.2)
+
+
+def test_a_threshold_leaves_so_many_voxels_above_it():
+    logits = torch.randn(3, 1, 20, 20, generator=torch.Generator().manual_seed(0))
+    above = logits > threshold(logits, torch.tensor([0.2, 7.0, 300.4]))
+    assert above.flatten(1).sum(1).tolist() == [1, 7, 300]
+    shifted = threshold(logits + 5.0, torch.tensor([0.2, 7.0, 300.4]))
+    assert torch.allclose(shifted, threshold(logits, torch.tensor([0.2, 7.0, 300.4])) + 5.0, atol=1e-3)
 
 
 def test_volumes_are_counted_once_each_and_survive_a_resume(tmp_path):
@@ -114,3 +127,21 @@ def test_the_critic_of_wasserstein_moves_more_often(loss, moves):
     mask = torch.zeros(2, 1, 8, 8)
     played = [name for name, _ in model.moves(Batch(mask[:, 0].long(), mask, mask))]
     assert played == ["critic"] * moves + ["generator"]
+
+
+def test_it_is_pretrained_on_a_folder_and_then_trained_on_the_cases(tmp_path, write_ball):
+    """The masks of the cases are empty here, so the others come from the folder. A finished run forgets them."""
+    for number in range(3):
+        write_ball(tmp_path / f"sub-{number}.nii.gz", (30, -20, 10), 25, 4.0)
+    model = build(pretraining=0.5, folder=str(tmp_path))
+    empty = torch.zeros(8, 1, SIZE, SIZE)
+    brains = torch.ones(8, SIZE, SIZE, dtype=torch.int64)
+    shown = []
+    for step in range(20):
+        batch = Batch(brains, empty, empty, step / 20)
+        shown.append(bool(model.training_masks(batch).any()))
+    looks = model.library.looks
+    assert shown == [False] * looks + [True] * (10 - looks) + [False] * 10
+    assert not model.library.masks.any()
+    with pytest.raises(InputError, match="pre-training needs a folder of lesion masks"):
+        build(pretraining=0.5)

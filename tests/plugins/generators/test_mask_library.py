@@ -105,6 +105,42 @@ def test_masks_that_are_slices_keep_their_place_and_size(slices):
         assert y == pytest.approx(4 + 51 * (-40 + 100) / 166, abs=2.5)
 
 
+def test_masks_of_a_height_come_from_near_it(tmp_path, write_ball):
+    """Twelve balls low and four high in the brain; the eight nearest are eligible where fewer are within 6 mm."""
+    for number in range(16):
+        write_ball(tmp_path / f"sub-{number}.nii.gz", (40, -40, -20 if number < 12 else 40), 3, 2.0)
+    options = MaskLibrary.Options(folder=str(tmp_path), looks=1, **STILL)
+    model = MaskLibrary(Problem(dims=2, size=(40, 40)), options).eval()
+    torch.manual_seed(0)
+    list(model.moves(brain_batch((40, 40), 4, 35)))
+    model.masks.zero_()
+    for slot in range(16):
+        model.masks[slot, 0, slot + 10, 10:20] = 1  # each mask in a row of its own
+    z = torch.randn(400, model.noise)
+    asked = model.for_heights(z, torch.tensor([-20.0, 40.0]).repeat(200))
+    assert torch.equal(asked[:, 1:], z[:, 1:])
+    chosen = (model(asked)[:, 0] > 0).any(2).float().argmax(1) - 10
+    found = model.mm[chosen]
+    assert (found[::2] < -10).all()
+    assert len(chosen[::2].unique()) == 12
+    assert (found[1::2] > 30).float().mean() == pytest.approx(0.5, abs=0.12)  # four high ones, and the four next
+    assert len(chosen[1::2].unique()) == 8
+
+
+def test_masks_are_cut_at_the_heights_of_the_training_slices(lesions):
+    """The balls reach from 8 to 32 mm."""
+    options = MaskLibrary.Options(folder=str(lesions), looks=1, heights=(-30.0, 28.0), **STILL)
+    model = MaskLibrary(Problem(dims=2, size=(40, 40)), options)
+    torch.manual_seed(0)
+    list(model.moves(brain_batch((40, 40), 4, 35)))
+    assert int(model.held) == 6
+    assert model.mm[:6].numpy() == pytest.approx([28.0] * 6, abs=2.5)
+    assert not model.keeps_place  # where a slice is not in MNI space, the study decides
+    outside = MaskLibrary(Problem(dims=2, size=(40, 40)), options.model_copy(update={"heights": (-30.0,)}))
+    with pytest.raises(InputError, match=r"none of its masks shows a lesion at the height .* \(z = -30 mm\)"):
+        list(outside.moves(brain_batch((40, 40), 4, 35)))
+
+
 def test_single_slices_are_refused_in_3d(slices):
     model = MaskLibrary(Problem(dims=3, size=(16, 16, 16)), MaskLibrary.Options(folder=str(slices), looks=1))
     with pytest.raises(InputError, match="holds single slices, but the network is 3D"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.importing.run import import_data
-from strokereg.core.cohort.open import read_source
+from strokereg.core.cohort.open import read_folder, read_source
 
 
 def test_bids_with_several_b_values_and_with_a_choice(touch):
@@ -73,3 +73,63 @@ def test_anatomical_images_beside_a_dwi(touch):
     assert (case.name, list(case.images), case.first) == ("sub-1", ["dwi", "FLAIR"], "dwi")
     (case,) = read_source(root, "bids", {"anat": "*run-2*"})[1].cases
     assert list(case.images) == ["dwi", "T1w"]
+
+
+def raw(*names):
+    return ("dataset_description.json", *names)
+
+
+def test_lesion_masks_by_label_by_sidecar_and_beside_the_raw_images(touch):
+    root = touch(
+        *raw(*(f"sub-{i}/anat/sub-{i}_T1w.nii.gz" for i in range(1, 5))),
+        "sub-1/anat/sub-1_T1w_label-lesion_roi.nii.gz",
+        "derivatives/a/sub-2/anat/sub-2_space-orig_mask.nii.gz",
+        "derivatives/a/sub-2/anat/sub-2_space-orig_mask.json",
+        "derivatives/a/sub-3/anat/sub-3_mask.nii.gz",
+        "derivatives/sub-4/anat/sub-4_desc-lesion_mask.nii.gz",
+        **{
+            "sub-2_space-orig_mask_json": '\ufeff{"Type": "Lesion"}',
+            "sub-3_mask_json": '{"Type": "Brain"}',
+            "dataset_description_json": "{}",
+        },
+    )
+    _, source = read_source(root, "bids")
+    assert [case.mask and case.mask.name for case in source.cases] == [
+        "sub-1_T1w_label-lesion_roi.nii.gz", "sub-2_space-orig_mask.nii.gz", None, "sub-4_desc-lesion_mask.nii.gz"
+    ]  # fmt: skip
+    assert tuple(read_folder(root).cases) == tuple(source.cases)
+
+
+def test_a_mask_without_session_belongs_to_the_only_one(touch):
+    root = touch(
+        *raw("sub-1/ses-a/dwi/sub-1_ses-a_dwi.nii.gz"),
+        *(f"sub-2/ses-{s}/dwi/sub-2_ses-{s}_dwi.nii.gz" for s in "ab"),
+        *(f"derivatives/x/sub-{i}/sub-{i}_desc-lesion_mask.nii.gz" for i in (1, 2, "01")),
+    )
+    _, source = read_source(root, "bids")
+    assert [bool(case.mask) for case in source.cases] == [True, False, False]
+    assert sorted(source.left_out.values()) == [
+        "belongs to one of 2 sessions, but does not name it; add it to the name",
+        "has no image; add the images of sub-01, or correct the name",
+    ]
+
+
+def test_one_of_several_label_maps_is_chosen(touch):
+    maps = [f"derivatives/fmriprep/sub-1/anat/sub-1_desc-{kind}_dseg.nii.gz" for kind in ("aseg", "aparcaseg")]
+    root = touch(*raw("sub-1/anat/sub-1_T1w.nii.gz"), *maps)
+    assert "has 2 files for its label map" in read_source(root, "bids")[1].left_out["sub-1"]
+    (case,) = read_source(root, "bids", {"dseg": "*desc-aseg*"})[1].cases
+    assert case.dseg == root / maps[0]
+    touch("derivatives/fmriprep/sub-1/anat/sub-1_dseg.nii.gz")
+    (case,) = read_source(root, "bids")[1].cases
+    assert case.dseg.name == "sub-1_dseg.nii.gz"
+
+
+def test_derivatives_may_lie_beside_the_raw_data(touch):
+    top = touch(
+        "rawdata/dataset_description.json",
+        "rawdata/sub-1/dwi/sub-1_dwi.nii.gz",
+        "derivatives/x/sub-1/dwi/sub-1_desc-lesion_mask.nii.gz",
+    )
+    (case,) = read_source(top / "rawdata", "bids", {"derivatives": str(top / "derivatives")})[1].cases
+    assert case.mask.name == "sub-1_desc-lesion_mask.nii.gz"

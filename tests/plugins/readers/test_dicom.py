@@ -49,6 +49,15 @@ def patients(tmp_path):
     return tmp_path / "scans"
 
 
+def test_linked_folders_and_files_of_dicom_are_found(patients, converter, tmp_path):
+    linked = tmp_path / "linked"
+    (linked / "bert").mkdir(parents=True)
+    (linked / "anna-1").symlink_to(patients / "anna-1")
+    (linked / "bert" / "IM0001").symlink_to(patients / "bert" / "series" / "IM0001")
+    name, source = read_source(linked)
+    assert (name, [case.name for case in source.cases]) == ("dicom", ["anna-1", "bert"])
+
+
 def test_dicom_is_converted_and_series_are_identified(patients, converter):
     name, source = read_source(patients)
     assert name == "dicom"
@@ -125,6 +134,7 @@ ADC = ("3_adc", "ep2d_diff_ADC", ["DERIVED", "ADC"], "", "")
         ([("1_exp", "ep2d_diff_expADC", ["DERIVED", "ADC"], "", "")], "3_adc"),
         ([("1_fa", "ep2d_diff_FA", ["DERIVED", "FA"], "", "")], "3_adc"),
         ([("1_trace_b0", "ep2d_diff", ["DERIVED", "TRACEW"], "0", "")], "3_adc"),
+        ([("2_trace_Eq_1", "ep2d_diff", ["DERIVED", "TRACEW"], "1000", "")], "3_adc"),  # slices moved by dcm2niix
     ],
 )
 def test_adc_and_trace_are_chosen_by_image_type_and_b_value(patients, series, others, adc):

@@ -16,7 +16,7 @@ from strokereg.core.cohort.checks.inspect import FOLDER, inspect_cases
 from strokereg.core.cohort.cohort import Cohort, cohort_of, read_split
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.open import find_source
-from strokereg.core.cohort.split import SPLIT_FILE, folds_of
+from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, folds_of, split_file
 from strokereg.core.storage.cache import cache_folder
 from strokereg.registry.errors import FileFault, InputError, command
 
@@ -81,7 +81,8 @@ def check_data(folder: Path | str, on_case: Callable[[int, int], None] = lambda 
     splits = []
     for fold in (None, *folds_of(cohort.root)):
         try:
-            splits.append(read_split(cohort.root, cohort.cases, fold))
+            splits.append(split := read_split(cohort.root, cohort.cases, fold))
+            findings += _without_part(cohort, split, fold)
         except FileFault as error:
             findings.append(finding_of("split", "", "", error))
     repeated: dict[str, Finding] = {}
@@ -131,6 +132,16 @@ def require_sound(
     if len(findings) > _SHOWN:
         listing = command("strokereg", "data", "check", cohort.root)
         log.warning("… and %d more: %s", len(findings) - _SHOWN, listing)
+
+
+def _without_part(cohort: Cohort, split: Split | None, fold: int | None) -> Iterator[Finding]:
+    """A warning if the split leaves subjects out."""
+    named = {subject for part in PARTS for subject in split.part(part)} if split else set()
+    rest = sorted({case.subject for case in cohort.cases} - named)
+    if split and rest:
+        others = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
+        error = FileFault(cohort.root / split_file(fold), f"does not name {rest[0]}{others}", "add them to use them")
+        yield finding_of("split", "", "", error, severe=False)
 
 
 def _missing_parts(cohort: Cohort) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def duplicates(cases: Sequence[CaseFiles], seen: Sequence[Inspection], split: Sp
         fault = f"has the same {kind} as {duplicate.name}" + (f", in {before} and in {part}" if leak else "")
         shown = "mask" if kind == "lesion mask" and case.mask else case.first
         path = case.parts[shown]
-        error = FileFault(path, fault, "remove one of the two")
+        error = FileFault(path, fault, f"take one out: import again with --exclude {case.name}, or remove its files")
         yield finding_of("duplicates", case.name, shown, error, severe=leak)
 
 
@@ -58,7 +58,7 @@ def refuse_leaks(
             first = case.images[case.first]
             raise InputError(
                 f"{first}: has the same {kind} as {duplicate.name} of the {before} cases, but is among "
-                f"the {part} cases; remove one of the two"
+                f"the {part} cases; take one out: import again with --exclude {case.name}, or remove its files"
             )
 
 

@@ -64,7 +64,9 @@ def same_grid(parts: Parts) -> Iterator[Finding]:
     for part, volume in parts.volumes.items():
         if parts.first is not None and part != parts.first:
             for finding in parts.fail("same_grid", part, check_same_grid, parts.volumes[parts.first], volume):
-                yield replace(finding, severe=part not in ANATOMICAL)
+                own = part not in ANATOMICAL or "--" in finding.fix
+                fix = finding.fix if own else f"to use it, import with --channels {parts.first},{part} --resample"
+                yield replace(finding, severe=part not in ANATOMICAL, fix=fix)
 
 
 def notes(parts: Parts) -> Iterator[Finding]:

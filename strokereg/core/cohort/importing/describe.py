@@ -12,8 +12,9 @@ from strokereg.core.cohort.importing.naming import Visit
 from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION
+from strokereg.core.cohort.participants import SITE, Participants, read_participants
 from strokereg.core.cohort.source import Source
-from strokereg.core.cohort.split import PARTS, folds_of, split_file
+from strokereg.core.cohort.split import PARTS, folds_of, split_file, without
 from strokereg.registry.errors import FileFault, InputError
 
 MAKER = "strokereg data import"
@@ -21,31 +22,51 @@ DERIVED = Path("derivatives") / "imported"
 
 
 def describe_import(root: Path, settings: ImportSettings) -> dict[str, Any]:
-    """The description of the cohort: its source, the settings, and the programs that made the source."""
-    description = describe(root.resolve().name, MAKER, settings.plain())
+    """The description of a cohort of one source: the settings, and the programs that made the source."""
+    source = root.resolve().as_uri()
+    description = describe(root.resolve().name, MAKER, {**settings.plain(), "source": source})
     with contextlib.suppress(InputError):
         description["GeneratedBy"] += read_makers(root)  # a simulated cohort stays a simulated one
-    return description | {"SourceDatasets": [{"URL": root.resolve().as_uri()}]}
+    return description | {"SourceDatasets": [{"URL": source}]}
 
 
-def side_files(root: Path, visits: list[Visit], table: LabelTable | None) -> SideFiles:
-    """The files beside the cases; `participants.tsv` names the source of each imported visit."""
+def side_files(out: Path, root: Path, visits: list[Visit], site: str, table: LabelTable | None) -> SideFiles:
+    """The files beside the cases. `participants.tsv` keeps the rows and columns that it has.
+
+    Args:
+        out: the cohort.
+        root: the source.
+        visits: the source's visits that are in the cohort.
+        site: name of the source.
+        table: label table of its label maps.
+    """
+    before = read_participants(out)
     sources: dict[str, list[str]] = {}
     for visit in visits:
         image = visit.files.images[visit.files.first]
         below = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name
         sources.setdefault(visit.subject, []).append(below)
+    rows = {subject: row for subject, row in before.rows.items() if (out / subject).is_dir()}
+    for subject, paths in sources.items():
+        rows[subject] = {**rows.get(subject, {}), SITE: site, "source": " ".join(paths)}
+    columns = {
+        SITE: "Source that the subject comes from",
+        "source": "Image that each visit was imported from, below the source folder",
+    }
     return SideFiles(
-        columns={"source": "Image that each visit was imported from, below the source folder"},
-        rows=[(subject, " ".join(paths)) for subject, paths in sorted(sources.items())],
-        readme=f"Imported by '{MAKER}'. Source and settings are in {DESCRIPTION}.",
+        columns=columns | before.columns,
+        rows=Participants(columns | before.columns, rows).lines(),
+        readme=f"Imported by '{MAKER}'. Sources and settings are in {DESCRIPTION}.",
         derived=DERIVED,
         table=table,
     )
 
 
-def copy_splits(root: Path, source: Source, out: Path) -> dict[str, str]:
+def copy_splits(root: Path, source: Source, out: Path, excluded: set[str]) -> dict[str, str]:
     """Copy the split and the folds of the source, unless the cohort has its own or lacks one of the subjects.
+
+    Args:
+        excluded: subjects to leave out.
 
     Returns:
         Split file that was not copied → the reason and the fix.
@@ -61,6 +82,7 @@ def copy_splits(root: Path, source: Source, out: Path) -> dict[str, str]:
             continue
         if split is None or path.exists():
             continue
+        split = without(split, excluded)
         missing = [subject for part in PARTS for subject in split.part(part) if subject not in imported]
         if missing:
             left_out[path.name] = f"names {missing[0]}, which was not imported; import it, or write a new split"

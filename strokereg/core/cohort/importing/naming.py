@@ -43,8 +43,8 @@ class Visit:
         return any(contrast_of(path) == self.files.first for path in (cohort / self.folder).glob(f"{self.stem}_*.nii*"))
 
 
-def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]]:
-    """Give each case a BIDS name: letters and digits of its subject and of its session.
+def name_visits(cases: Iterable[CaseFiles], prefix: str = "") -> tuple[list[Visit], dict[str, str]]:
+    """Give each case a BIDS name: letters and digits of its subject, after the prefix, and of its session.
 
     Returns:
         Visits in order, and cases left out → why: two of one name, or a name without letter or digit.
@@ -69,7 +69,7 @@ def name_visits(cases: Iterable[CaseFiles]) -> tuple[list[Visit], dict[str, str]
                 f"{first}: the subjects {known} and {files.subject} differ only in upper and lower case "
                 "or in the form of a letter, which are one folder on some systems; rename one of the two"
             )
-        visit = Visit(files, f"sub-{subject}", f"ses-{session}" if session else None)
+        visit = Visit(files, f"sub-{prefix}{subject}", f"ses-{session}" if session else None)
         duplicate = visits.setdefault(visit.name, visit)
         if duplicate is not visit:
             left_out[files.name] = (

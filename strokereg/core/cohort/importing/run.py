@@ -21,12 +21,22 @@ from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.finding import Finding
 from strokereg.core.cohort.checks.inspect import inspect_case
-from strokereg.core.cohort.folder import close_folder, open_folder
-from strokereg.core.cohort.importing.describe import DERIVED, copy_splits, describe_import, side_files
+from strokereg.core.cohort.folder import close_folder
+from strokereg.core.cohort.importing.describe import DERIVED, copy_splits, side_files
 from strokereg.core.cohort.importing.naming import Visit, name_visits
+from strokereg.core.cohort.importing.sites import (
+    Contents,
+    begin_import,
+    leave_out,
+    outside_split,
+    plan_import,
+    refuse_clashes,
+    take_out,
+)
 from strokereg.core.cohort.importing.transfer import ImportSettings, transfer
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.open import read_source
+from strokereg.core.cohort.participants import sites_of
 from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues
 from strokereg.core.scan.contrasts import DIFFUSION, folder_of
@@ -45,6 +55,7 @@ class Imported:
     Attributes:
         imported: names of the cases that this call imported.
         found: names of the cases that an earlier call imported.
+        excluded: names of the cases that were left out on request.
         left_out: case or file → why it is not in the cohort, and the fix.
         warnings: findings about the imported cases.
     """
@@ -53,6 +64,7 @@ class Imported:
     reader: str
     imported: tuple[str, ...]
     found: tuple[str, ...]
+    excluded: tuple[str, ...]
     left_out: dict[str, str]
     warnings: tuple[Finding, ...]
 
@@ -63,6 +75,7 @@ class Imported:
             "reader": self.reader,
             "imported": list(self.imported),
             "found": list(self.found),
+            "excluded": list(self.excluded),
             "left_out": self.left_out,
             "warnings": [warning.plain() for warning in self.warnings],
         }
@@ -76,17 +89,18 @@ def import_data(
 ) -> Imported:
     """Import the cases of a folder of any known layout into a cohort.
 
-    A second call imports the cases that are missing.
+    A second call imports the cases that are missing. A call with another source adds its cases as another site.
 
     Args:
         folder: the source; it is never changed.
-        out: cohort folder; new, or begun by an earlier call with the same settings.
+        out: cohort folder; new, or made by earlier calls, from this source with the same settings.
         settings: how to read and convert the files; None for the defaults.
         on_case: called with (finished, total) after each case.
 
     Raises:
-        InputError: see `core.cohort.open.read_source` and `name_visits`; no case in the source; an output folder that
-            holds something else, lies in the source or cannot be written.
+        InputError: see `core.cohort.open.read_source`, `name_visits` and `plan_import`; no case in the source; subjects
+            of another site with the same names; an output folder that holds something else, lies in the source or
+            cannot be written.
     """
     root, out, settings = Path(folder), Path(out), settings or ImportSettings()
     reader, source = read_source(root, settings.reader, settings.options)
@@ -96,27 +110,34 @@ def import_data(
         raise InputError(f"{root}: the reader {reader} finds no case in it{why}; choose another folder or --reader")
     if root.resolve() in (out.resolve(), *out.resolve().parents):
         raise InputError(f"--out {out}: lies in the source {root}, which is never changed; give a folder outside it")
-    description = describe_import(root, settings)
-    table, left_out = _read_table(source)
-    chosen, unfit = _choose(source.cases, settings.channels)
+    given = settings.exclude
+    description, settings = plan_import(out, root, settings)
+    kept, excluded = leave_out(source.cases, settings, given)
+    table, left_out = _read_table(source, out)
+    chosen, unfit = _choose(kept, settings.channels)
     if not chosen:
-        case, reason = next(iter(unfit.items()))
+        case, reason = next(iter(unfit.items()), ("--exclude", "leaves no case; exclude fewer"))
         raise InputError(f"{root}: {case} {reason}")
-    visits, unnamed = name_visits(chosen)
-    open_folder(out, description)
+    visits, unnamed = name_visits(chosen, settings.prefix)
+    assert settings.site is not None  # the plan names it
+    others = {subject: site for subject, site in sites_of(out).items() if site != settings.site}
+    refuse_clashes(out, visits, others)
+    begin_import(out, description)
     with _only_import(out):
         found = [visit for visit in visits if visit.is_in(out)]
         try:
+            taken_out = [visit for visit in excluded if visit.is_in(out) and visit.subject not in others]
+            take_out(out, taken_out)
             outcomes = _transfer_all(
                 [visit for visit in visits if visit not in found],
-                out,
-                settings,
-                table,
+                Target(out, settings, table, Contents(out, others)),
                 lambda done: on_case(len(found) + done, len(visits)),
             )
-            if any(visit.is_in(out) for visit in visits):
-                left_out |= copy_splits(root, source, out)
-                close_folder(out, description, side_files(root, [v for v in visits if v.is_in(out)], table))
+            here = [visit for visit in visits if visit.is_in(out)]
+            if here:
+                if not others and not settings.prefix:
+                    left_out |= copy_splits(root, source, out, {visit.subject for visit in excluded})
+                close_folder(out, description, side_files(out, root, here, settings.site, table))
         except OSError as error:
             raise InputError(
                 f"{out}: cannot be written ({error.strerror}); free some space and call again to continue"
@@ -128,10 +149,12 @@ def import_data(
         reader=reader,
         imported=tuple(imported),
         found=tuple(visit.name for visit in found),
+        excluded=tuple(visit.files.name for visit in excluded),
         left_out=unfit | unnamed | left_out | source.left_out | failed,
         warnings=(
             *(Finding("conversion", "", "", file, fault, fix, False) for file, (fault, fix) in source.warnings.items()),
             *(finding for findings in imported.values() for finding in findings),
+            *(outside_split(out) if imported and others else ()),
         ),
     )
 
@@ -155,18 +178,28 @@ def _choose(cases: Sequence[CaseFiles], channels: tuple[str, ...] | None) -> tup
     return chosen, unfit
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where and how visits are imported: the cohort, the settings, the label table, what other sites hold."""
+
+    out: Path
+    settings: ImportSettings
+    table: LabelTable | None
+    others: Contents
+
+
 def _transfer_all(
-    visits: list[Visit], out: Path, settings: ImportSettings, table: LabelTable | None, on_done: Callable[[int], None]
+    visits: list[Visit], target: Target, on_done: Callable[[int], None]
 ) -> list[tuple[Visit, list[Finding] | InputError]]:
     """Import visits in several threads: each with its warnings, or with the error that keeps it out, by name."""
-    staging = out / _STAGING
+    staging = target.out / _STAGING
     shutil.rmtree(staging, ignore_errors=True)
     outcomes: list[tuple[Visit, list[Finding] | InputError]] = []
     on_done(0)
 
     def one(visit: Visit) -> None:
         try:
-            outcomes.append((visit, _transfer_one(visit, out, staging / uuid.uuid4().hex, settings, table)))
+            outcomes.append((visit, _transfer_one(visit, staging / uuid.uuid4().hex, target)))
         except InputError as error:
             outcomes.append((visit, error))
         on_done(len(outcomes))
@@ -178,9 +211,7 @@ def _transfer_all(
     return sorted(outcomes, key=lambda outcome: outcome[0].name)
 
 
-def _transfer_one(
-    visit: Visit, out: Path, building: Path, settings: ImportSettings, table: LabelTable | None
-) -> list[Finding]:
+def _transfer_one(visit: Visit, building: Path, target: Target) -> list[Finding]:
     """Transfer a visit, check it and move it to its place; warnings are returned.
 
     Raises:
@@ -189,21 +220,21 @@ def _transfer_one(
     raw, derived = building / "raw", building / "derived"
     raw.mkdir(parents=True)
     derived.mkdir()
-    files = transfer(visit, raw, derived, settings, labels=table is not None)
-    sources = visit.files.parts
-    findings = [
-        replace(finding, case=visit.name, file=str(sources[finding.part]))
-        for finding in inspect_case(files, table).findings
-    ]
+    files = transfer(visit, raw, derived, target.settings, labels=target.table is not None)
+    sources, inspection = visit.files.parts, inspect_case(files, target.table)
+    findings = [replace(finding, case=visit.name, file=str(sources[finding.part])) for finding in inspection.findings]
     if errors := [finding for finding in findings if finding.severe or finding.rule == "same_grid"]:
-        resampled = errors[0].rule == "same_grid" and "--" not in errors[0].fix
+        resampled = errors[0].rule == "same_grid" and "--trust-shape" not in errors[0].fix
         fix = "import with --resample" if resampled else errors[0].fix
         raise FileFault(errors[0].file, errors[0].fault, fix)
+    target.others.refuse(visit, inspection)
     _copy_sidecars(visit, files, raw)
     if any(derived.iterdir()):
-        _move(derived, out / DERIVED / visit.folder)
+        _move(derived, target.out / DERIVED / visit.folder)
     for folder in sorted(raw.iterdir(), key=lambda folder: folder.name == folder_of(files.first)):
-        _move(folder, out / layout.folder_of(visit.subject, visit.session, folder.name))  # the first image comes last
+        _move(
+            folder, target.out / layout.folder_of(visit.subject, visit.session, folder.name)
+        )  # the first image comes last
     shutil.rmtree(building)
     return findings
 
@@ -244,13 +275,16 @@ def _move(folder: Path, place: Path) -> None:
     os.replace(folder, place)
 
 
-def _read_table(source: Source) -> tuple[LabelTable | None, dict[str, str]]:
+def _read_table(source: Source, out: Path) -> tuple[LabelTable | None, dict[str, str]]:
     """The source's label table; without a usable one, the reason why its label maps are left out."""
     if not any(case.dseg for case in source.cases):
         return None, {}
     try:
         if source.table is None:
             raise InputError("have no dseg.tsv, so the meaning of their labels is unknown; add one")
-        return LabelTable.read(source.table), {}
+        table, before = LabelTable.read(source.table), out / DERIVED / layout.TABLE
+        if before.is_file() and LabelTable.read(before) != table:
+            raise InputError(f"have other labels than those in {out}")
+        return table, {}
     except InputError as error:
         return None, {"label maps": f"{error}; or make new ones with 'strokereg data label'"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,7 +21,8 @@ from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_h
 from strokereg.core.scan.placement import Form
 from strokereg.core.scan.series import read_image
 from strokereg.core.scan.units import UNIT, UNITS, unit_of
-from strokereg.registry.errors import FileFault
+from strokereg.core.storage.files import copy_or_link
+from strokereg.registry.errors import FileFault, InputError
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,9 @@ class ImportSettings:
             shape.
         average_directions: import a diffusion series of several directions as their geometric mean.
         extract_brain: set the images of a case to 0 outside the brain, where its DWI shows a skull.
+        site: name of the source among those of the cohort; None for the name of its folder.
+        prefix: letters and digits before the name of each subject, to tell subjects of two sites apart.
+        exclude: names of cases or subjects to leave out. Later imports of the source leave them out too.
     """
 
     reader: str | None = None
@@ -57,10 +59,17 @@ class ImportSettings:
     trust_shape: bool = False
     average_directions: bool = False
     extract_brain: bool = False
+    site: str | None = None
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.channels is not None:
             object.__setattr__(self, "channels", canonical_channels(self.channels))
+        if self.prefix and not re.fullmatch("[A-Za-z0-9]+", self.prefix):
+            raise InputError(f"--prefix {self.prefix}: BIDS names hold letters and digits only; leave out the rest")
+        if self.site is not None and (not self.site.strip() or not self.site.isprintable()):
+            raise InputError(f"--site {self.site!r}: give a name that can be printed")
 
     def plain(self) -> dict[str, Any]:
         """The settings that decide what is in the cohort: all but `link`."""
@@ -195,17 +204,5 @@ def _put(source: Path, stem: Path, rewritten: Volume | None, settings: ImportSet
     if rewritten is not None:
         return write_volume(stem.with_name(f"{stem.name}.nii.gz"), rewritten.data, rewritten.affine, rewritten.in_mni)
     target = stem.with_name(stem.name + (ending_of(source) or ".nii"))
-    source = source.resolve()
-    try:
-        if not settings.link:
-            shutil.copyfile(source, target)
-            return target
-        try:
-            os.link(source, target)
-        except OSError:  # another file system, or one without hard links
-            target.symlink_to(source)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise FileFault(source, f"cannot be copied ({error.strerror})", "check its permissions") from error
+    copy_or_link(source.resolve(), target, settings.link)
     return target

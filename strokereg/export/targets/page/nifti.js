@@ -60,14 +60,22 @@ export function maskFile(volume, mask) {
   return out;
 }
 
+/** The bytes of a file, whatever its name says: plain, or compressed once or twice. */
 async function unpacked(file) {
   try {
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-    return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
-  } catch {
+    let bytes = new Uint8Array(await file.arrayBuffer());
+    for (let layer = 0; layer < 2 && bytes[0] === 0x1f && bytes[1] === 0x8b; layer++) {
+      bytes = new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+    }
+    return bytes;
+  } catch (error) {
+    if (error instanceof RangeError) throw tooLarge(file.name);
     throw fault(file.name, "damaged or truncated (it cannot be read or unpacked)", "copy the file again");
   }
+}
+
+function tooLarge(name) {
+  return fault(name, "is larger than the memory of this browser", "segment it with 'strokereg segment'");
 }
 
 function readHeader(name, bytes) {
@@ -110,13 +118,21 @@ function readVoxels(name, bytes, {little, shape, type, offset, slope, inter}) {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
   const scaled = Number.isFinite(slope) && slope !== 0;
   if (scaled && !Number.isFinite(inter)) throw fault(name, "damaged or truncated (its scaling is no number)", "copy the file again");
-  const data = new Float32Array(count);
+  const data = numbers(name, count);
   for (let i = 0; i < count; i++) {
     const stored = Number(view[get](i * size, little));
     data[i] = scaled ? stored * slope + inter : stored;
     if (!Number.isFinite(data[i])) throw fault(name, "holds NaN or infinite voxels", "replace them before use");
   }
   return data;
+}
+
+function numbers(name, count) {
+  try {
+    return new Float32Array(count);
+  } catch {
+    throw tooLarge(name);
+  }
 }
 
 /** The qform. */

@@ -1,5 +1,6 @@
 // The page: inputs, status and results; worker.js computes, viewer.js draws.
 
+import {assign} from "./channels.js";
 import {openViewer} from "./viewer.js";
 
 const at = (id) => document.getElementById(id);
@@ -82,6 +83,14 @@ async function take(pairs) {
   worker.postMessage({files: bundle.channels.map((channel) => chosen.get(channel))});
 }
 
+function drop(files) {
+  try {
+    take(assign(files, bundle.channels, chosen));
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
 async function show({volumeMl, lesions, mask, centre}) {
   const scan = chosen.get(bundle.channels[0]);
   const name = `${stem(scan.name)}_desc-lesion_mask.nii`;
@@ -129,14 +138,6 @@ function stem(name) {
   return name.replace(/\.nii(\.gz)?$/, "").replace(new RegExp(`_${bundle.channels[0]}$`), "");
 }
 
-/** Dropped files go to the channels in their names, or to those that have no file yet. */
-function sorted(files) {
-  if (bundle.channels.length === 1) return [[bundle.channels[0], files[0]]];
-  const named = files.map((file) => [bundle.channels.find((name) => file.name.includes(`_${name}.`)), file]);
-  const free = bundle.channels.filter((name) => !chosen.has(name) && !named.some(([channel]) => channel === name));
-  return named.map(([channel, file]) => [channel ?? free.shift() ?? bundle.channels[0], file]);
-}
-
 // The complete page takes files: the browser would open a file that is dropped beside a box.
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {
@@ -145,8 +146,9 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     const files = [...(event.dataTransfer?.files ?? [])];
     if (kind !== "drop" || !bundle || !files.length || at("drop").inert) return;
     if (files.length > bundle.channels.length) say(`These are ${files.length} files: drop the scan of one case.`, true);
-    else take(sorted(files));
+    else drop(files);
   });
 }
 at("slices").addEventListener("change", (event) => viewer?.setSlices(event.target.value));
+at("convention").addEventListener("change", (event) => viewer?.setConvention(event.target.value));
 at("opacity").addEventListener("input", (event) => viewer?.setOpacity(Number(event.target.value)));

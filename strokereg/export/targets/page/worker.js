@@ -25,6 +25,9 @@ onmessage = async ({data}) => {
 async function load(model) {
   const [bytes, engine] = await Promise.all([fetched(model), fetched(new URL("lib/onnxruntime.wasm", import.meta.url))]);
   bundle = readMetadata(new Uint8Array(bytes), "model.onnx");
+  if (String.fromCharCode(...new Uint8Array(engine, 0, Math.min(4, engine.byteLength))) !== "\0asm") {
+    throw new InputError("lib/onnxruntime.wasm: the server gave another file; copy the folder to it as it was exported");
+  }
   ort.env.wasm.wasmBinary = engine;
   // Threads share memory, which browsers give only to pages that were served with the two isolation headers.
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from strokereg.core.scan.contrasts import in_order
-from strokereg.core.storage.files import parse_json
+from strokereg.core.storage.files import read_json
 from strokereg.registry.errors import FileFault, InputError
 from strokereg.registry.options import Options
 
@@ -41,7 +41,7 @@ def read_dataset(root: Path) -> dict[str, Any]:
     """
     path = root / DATASET
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise FileFault(path, f"not valid JSON ({error})", "correct it") from error
     if not isinstance(content, dict):

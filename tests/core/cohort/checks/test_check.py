@@ -39,6 +39,17 @@ def test_the_split_and_the_table_are_part_of_the_list(real):
     assert "add the label table" in " ".join(map(str, check_data(real.root).warnings))
 
 
+def test_subjects_that_the_split_leaves_out_are_named(real):
+    for subject in ("sub-02", "sub-03"):
+        real.save_case(subject, shade=float(subject[-1]))
+    (real.root / "split.tsv").write_text("participant_id\tsplit\nsub-01\ttrain\n")
+    [finding] = [finding for finding in check_data(real.root).warnings if finding.rule == "split"]
+    assert finding.fault == "does not name sub-02 and 1 more"
+    (real.root / "split.tsv").write_text("participant_id\tsplit\n1\ttrain\n")
+    [finding] = check_data(real.root).errors
+    assert finding.fix == "write sub-01"
+
+
 def test_a_series_of_directions_is_offered_its_mean_as_in_an_import(real):
     dwi = real.volumes["dwi"]
     path = real.save("dwi", np.stack([3 * dwi, dwi, dwi, dwi], -1).astype(np.float32))
@@ -111,7 +122,9 @@ def test_before_a_training_a_leak_stops_it(train_on):
     first, _, third = open_cohort(root).cases
     dwi = read_volume(third.images["dwi"])
     write_volume(first.images["dwi"], 2 * dwi.data, dwi.affine)
-    with pytest.raises(InputError, match="has the same image as sub-01, in train and in test; remove one of the two"):
+    with pytest.raises(
+        InputError, match="same image as sub-01, in train and in test; take one out: import again with --exclude sub-03"
+    ):
         check("dwi")
 
 

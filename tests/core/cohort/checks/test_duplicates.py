@@ -64,13 +64,14 @@ def test_duplicates_are_reported_and_between_parts_they_are_errors(real):
     real.save_case("sub-03", shade=1.01)  # another scale does not hide it
     duplicates = about_case(check_data(real.root))
     assert [(duplicate.rule, duplicate.severe) for duplicate in duplicates] == [("duplicates", False)] * 2
-    assert "sub-02_dwi.nii.gz: has the same image as sub-01; remove one" in str(duplicates[0])
+    out = "take one out: import again with --exclude sub-02"
+    assert f"sub-02_dwi.nii.gz: has the same image as sub-01; {out}" in str(duplicates[0])
     shutil.rmtree(real.root / "sub-03")
     shutil.rmtree(real.root / "derivatives" / "truth" / "sub-03")
     noise = np.random.default_rng(0).normal(0, 9, real.volumes["dwi"].shape) * (real.volumes["dwi"] > 0)
     real.save("dwi", (real.volumes["dwi"] + noise).astype(np.float32), subject="sub-02")
     [duplicate] = about_case(check_data(real.root))
-    assert "sub-02_desc-lesion_mask.nii.gz: has the same lesion mask as sub-01; remove one" in str(duplicate)
+    assert f"sub-02_desc-lesion_mask.nii.gz: has the same lesion mask as sub-01; {out}" in str(duplicate)
     real.save("mask", np.roll(real.volumes["mask"], 1, axis=0) | real.volumes["mask"], subject="sub-02")
     assert about_case(check_data(real.root)) == []
 

@@ -32,7 +32,7 @@ def test_files_are_copied_byte_for_byte_and_described(bring, source, tmp_path):
     assert case.mask.read_bytes() == (source / "Pat_1_lesion.nii.gz").read_bytes()
     assert case.images["dwi"].with_name("sub-Pat1_dwi.json").is_file()
     rows = (tmp_path / "out" / "participants.tsv").read_text().splitlines()
-    assert rows[:2] == ["participant_id\tsource", "sub-Pat1\tPat_1_dwi.nii.gz"]
+    assert rows[:2] == ["participant_id\tsite\tsource", "sub-Pat1\tlab\tPat_1_dwi.nii.gz"]
     said = json.loads((tmp_path / "out" / "dataset_description.json").read_text())
     assert said["GeneratedBy"][0]["Settings"]["reader"] == "folder"
     assert said["SourceDatasets"] == [{"URL": source.resolve().as_uri()}]

@@ -10,6 +10,7 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.cohort.importing.run import import_data
 from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.scan.nifti import read_volume
+from strokereg.registry.errors import InputError
 
 
 def test_links_share_the_source_and_new_files_do_not(bring, save, source, tmp_path):
@@ -78,7 +79,14 @@ def test_settings_that_decide_the_content_are_plain():
         "trust_shape": False,
         "average_directions": False,
         "extract_brain": False,
+        "site": None,
+        "prefix": "",
+        "exclude": (),
     }
+    with pytest.raises(InputError, match=r"--prefix site-: BIDS names hold letters and digits only"):
+        ImportSettings(prefix="site-")
+    with pytest.raises(InputError, match=r"--site .*: give a name that can be printed"):
+        ImportSettings(site="a\tb")
     assert ImportSettings(channels=("DWI", "flair")).plain()["channels"] == ("dwi", "FLAIR")
 
 
