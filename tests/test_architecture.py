@@ -19,6 +19,7 @@ FLOORS = (
     "registry",
     "core/storage",
     "core/scan",
+    "core/brain",
     "core/roles",
     "core/cohort",
     "core/cohort/checks",

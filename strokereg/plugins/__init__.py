@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from strokereg.registry.hooks import hookimpl
 from strokereg.registry.specs import (
+    BundleSpec,
     GeneratorSpec,
     MixerSpec,
     ReaderSpec,
@@ -16,6 +18,7 @@ from strokereg.registry.specs import (
 )
 
 _BOTH_DIMS: dict[str, Any] = {"licence": "Apache-2.0", "dims": (2, 3)}
+_BUNDLES = Path(__file__).with_name("bundles")
 _STUDY = "Platscher, Zopes, Federau 2020, arXiv 2010.02745"
 
 
@@ -224,3 +227,17 @@ def strokereg_trackers() -> Iterator[TrackerSpec]:
         summary="an MLflow server or a local folder; needs strokereg[mlflow]",
         paper="https://mlflow.org",
     )
+
+
+@hookimpl
+def strokereg_bundles() -> Iterator[BundleSpec]:
+    """Segmenters with their weights, trained on simulated scans only."""
+    for name, contrasts in (("sim-dwi-adc", ("dwi", "adc")),):
+        yield BundleSpec(
+            name=name,
+            file=str(_BUNDLES / f"{name}.onnx"),
+            contrasts=contrasts,
+            summary="2D U-Net that never saw a patient; see its card",
+            card=str(_BUNDLES / "README.md"),
+            licence="Apache-2.0",
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from strokereg.core.scan.extraction import extract_brain, shows_skull, within
+from strokereg.core.brain.extraction import extract_brain, shows_skull, within
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.registry.errors import FileFault, InputError
 

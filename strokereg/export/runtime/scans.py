@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strokereg.core.cohort import layout
-from strokereg.core.scan.contrasts import folder_of, recognise, stem_of
+from strokereg.core.scan.contrasts import canonical, folder_of, recognise, stem_of
 from strokereg.core.scan.nifti import READ, Volume, check_same_grid, find_images, without_ending
 from strokereg.core.scan.series import read_image
 from strokereg.registry.errors import InputError
@@ -167,3 +167,40 @@ def _named(path: Path, channel: str) -> Path:
         for end in READ
     ]
     return next((file for file in found if file.is_file()), found[0])
+
+
+def given_scans(
+    paths: Sequence[Path], images: Mapping[str, Path | str], channels: Sequence[str], model: Path | str
+) -> list[ScanFiles]:
+    """The scans in files and folders, or the single one of which some images are given by contrast.
+
+    Args:
+        images: contrast → image.
+        channels: of the model.
+        model: for messages.
+
+    Raises:
+        InputError: no scan, an image that the model does not take, or images for several scans.
+    """
+    if not images:
+        if not paths:
+            raise InputError("no scan is given; name a file or folder, or give each contrast with --image")
+        return find_scans(paths, channels)
+    given = {canonical(name): Path(path) for name, path in images.items()}
+    stray = [name for name in given if name not in channels]
+    if stray:
+        raise InputError(f"{model}: takes {listed(channels)}, not {stray[0]}; leave {stray[0]} out")
+    missing = [name for name in channels if name not in given]
+    if len(paths) > 1 or any(path.is_dir() for path in paths):
+        raise InputError("--image: belongs to a single scan; leave it out and name the files sub-01_dwi and sub-01_adc")
+    if paths and not missing:
+        raise InputError(f"--image: gives {listed(channels)} already; leave {paths[0]} out")
+    if paths:
+        given[missing[0]] = paths[0]
+    first = next(given[name] for name in channels if name in given)
+    return [ScanFiles(stem(first, channels[0]), beside(first, channels, given))]
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

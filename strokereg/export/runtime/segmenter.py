@@ -28,7 +28,7 @@ from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
 from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
-from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, read_scans, refuse_other_contrast, stem
+from strokereg.export.runtime.scans import ScanFiles, given_scans, listed, read_scans, refuse_other_contrast, stem
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
@@ -253,11 +253,11 @@ class Segmenter:
             images = {canonical(name): image for name, image in images.items()}
             stray = [name for name in images if name not in channels]
             if stray:
-                raise InputError(f"{self.path}: takes {_listed(channels)}, not {stray[0]}; leave {stray[0]} out")
+                raise InputError(f"{self.path}: takes {listed(channels)}, not {stray[0]}; leave {stray[0]} out")
             images = [images[name] for name in channels if name in images]
         if len(images) != len(channels):
             raise InputError(
-                f"{self.path}: takes {len(channels)} image{'s' * (len(channels) > 1)} ({_listed(channels)}), "
+                f"{self.path}: takes {len(channels)} image{'s' * (len(channels) > 1)} ({listed(channels)}), "
                 f"got {len(images)}; give one file for each"
             )
         paths = [Path(image) for image in images]
@@ -347,7 +347,7 @@ def segment(
     settings, callbacks = settings or SegmentSettings(), callbacks or Callbacks()
     model = default_model(places, settings.images) if model is None else model_file(model)
     bundle = parse_bundle(read_header(model).metadata.get(KEY), model)
-    scans = _scans([Path(place) for place in places], settings.images, bundle, model)
+    scans = given_scans([Path(place) for place in places], settings.images, bundle.channels, model)
     engine = EngineSettings(settings.backend, settings.device, scans=len(scans))
     segmenter = Segmenter(model, *open_file(model, engine, Role.SEGMENTER))
     if settings.mask is not None and len(scans) > 1:
@@ -381,28 +381,3 @@ def segment(
         return read_scans(scan.files, bundle.channels)
 
     each(scans, read, work, callbacks.on_failure)
-
-
-def _scans(paths: list[Path], images: Mapping[str, Path | str], bundle: Bundle, model: Path | str) -> list[ScanFiles]:
-    """The scans in files and folders, or the single one of which some images are given by contrast."""
-    if not images:
-        if not paths:
-            raise InputError("no scan is given; name a file or folder, or give each contrast with --image")
-        return find_scans(paths, bundle.channels)
-    given = {canonical(name): Path(path) for name, path in images.items()}
-    stray = [name for name in given if name not in bundle.channels]
-    if stray:
-        raise InputError(f"{model}: takes {_listed(bundle.channels)}, not {stray[0]}; leave {stray[0]} out")
-    missing = [name for name in bundle.channels if name not in given]
-    if len(paths) > 1 or any(path.is_dir() for path in paths):
-        raise InputError("--image: belongs to a single scan; leave it out and name the files sub-01_dwi and sub-01_adc")
-    if paths and not missing:
-        raise InputError(f"--image: gives {_listed(bundle.channels)} already; leave {paths[0]} out")
-    if paths:
-        given[missing[0]] = paths[0]
-    first = next(given[name] for name in bundle.channels if name in given)
-    return [ScanFiles(stem(first, bundle.channels[0]), beside(first, bundle.channels, given))]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from strokereg.core.brain.extraction import extract_brain, shows_skull, within
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.importing.naming import Visit
 from strokereg.core.scan.content import open_image
 from strokereg.core.scan.contrasts import canonical_channels, folder_of
-from strokereg.core.scan.extraction import extract_brain, shows_skull, within
 from strokereg.core.scan.grid import brain_median
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of, lost_header, read_volume, write_volume
 from strokereg.core.scan.placement import Form

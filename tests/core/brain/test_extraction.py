@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strokereg.core.scan.extraction import extract_brain, shows_skull, within
+from strokereg.core.brain.extraction import extract_brain, shows_skull, within
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import FileFault
 
