@@ -50,7 +50,8 @@ def segment(
 ) -> None:
     """Segment scans with an exported model.
 
-    Without --model, the bundle sim-dwi-adc is used if every scan has an ADC map beside it, else sim-dwi.
+    Without --model, the built-in sim-dwi-adc is used, which was trained on simulated scans only. It needs an ADC map
+    beside each DWI.
 
     SCANs are files, folders, cohorts and DICOM folders. Further contrasts are found by their BIDS names, or given with
     --image. Each mask has the shape and affine of its scan and a JSON file beside it.

@@ -147,7 +147,7 @@ def test_a_second_scan_is_a_scan_and_no_output(exported, phantom, tmp_path, caps
         scans[-1].write_bytes((phantom / name / "dwi" / f"{name}_dwi.nii.gz").read_bytes())
     before = [scan.read_bytes() for scan in scans]
     assert main(["segment", str(exported["onnx"]), *map(str, scans)]) == 2
-    assert "'--model'" in capsys.readouterr().err
+    assert "give --model FILE" in capsys.readouterr().err
     assert segment(exported["onnx"], *scans) == 0
     assert capsys.readouterr().out.count(" ml in ") == 2
     message = refused(capsys, exported["onnx"], scans[0], "--out", scans[1])

@@ -62,6 +62,10 @@ def default_model(places: Sequence[Path | str], images: Mapping[str, Path | str]
     for name in wanted:
         if name in known:
             return model_file(name)
+    if not both and WITH_ADC in known:
+        raise InputError(
+            f"no model is named, and {WITH_ADC} needs an ADC map beside each DWI; add it or give --model FILE"
+        )
     raise InputError(f"no model is named, and {' or '.join(wanted)} is not installed; give --model FILE")
 
 

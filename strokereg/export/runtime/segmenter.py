@@ -115,7 +115,7 @@ class Segmenter:
         if output is not None:
             output.check({path.resolve() for path in paths})
         scans, done = brain_only(read_scans(paths, self.bundle.channels), self.bundle.channels, mask, brain_extraction)
-        warnings = (*done, *check_scans(scans, self.bundle, self.path, force))
+        warnings = (*check_scans(scans, self.bundle, self.path, force), *done)
         for warning in warnings:
             log.warning("%s", warning)
         found = replace(self.find(scans, postprocessing), warnings=warnings)
@@ -366,7 +366,7 @@ def segment(
 
     def work(scan: ScanFiles, volumes: list[Volume]) -> None:
         volumes, done = brain_only(volumes, bundle.channels, settings.mask, settings.brain_extraction)
-        warnings = (*scan.notes, *done, *check_scans(volumes, bundle, model, settings.force))
+        warnings = (*scan.notes, *check_scans(volumes, bundle, model, settings.force), *done)
         found = replace(segmenter.find(volumes, rule), warnings=warnings)
         callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan, volumes[0], settings.convention))
 

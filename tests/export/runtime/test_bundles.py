@@ -139,5 +139,8 @@ def test_the_default_follows_the_images_that_are_given(tmp_path, register, image
 
 def test_without_a_default_a_model_must_be_named(register):
     register(bundle("sim-dwi-adc", file="x.onnx"))
+    with pytest.raises(InputError, match="sim-dwi-adc needs an ADC map beside each DWI; add it or give --model FILE"):
+        default_model([], {"dwi": "x"})
+    register()
     with pytest.raises(InputError, match="no model is named, and sim-dwi is not installed; give --model FILE"):
         default_model([], {"dwi": "x"})
