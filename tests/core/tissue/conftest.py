@@ -14,8 +14,8 @@ from strokereg.core.tissue.scan import BrainScan, take_scan
 
 @pytest.fixture(scope="session")
 def case(small_cohort) -> Case:
-    """The first simulated case, with ADC."""
-    return read_case(open_cohort(small_cohort).cases[0], ("dwi", "adc"))
+    """A simulated case at 3 T and b 1000, the contrast that classification expects, with ADC."""
+    return read_case(open_cohort(small_cohort).cases[1], ("dwi", "adc"))
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def scan(case) -> BrainScan:
 @pytest.fixture(scope="session")
 def truth(small_cohort, case, scan) -> np.ndarray:
     """True labels on the axes and in the box of `scan`."""
-    dseg = read_volume(open_cohort(small_cohort).cases[0].dseg)
+    dseg = read_volume(open_cohort(small_cohort).cases[1].dseg)
     turned = nib.orientations.apply_orientation(dseg.data, nib.orientations.io_orientation(dseg.affine))
     assert scan.restore(turned[scan._where].astype(np.uint8)).shape == case.reference.data.shape
     return turned[scan._where].astype(np.uint8)
