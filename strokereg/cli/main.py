@@ -28,7 +28,7 @@ COMMANDS = {
     "train": ("strokereg.cli.train:train", "Train one model on a cohort."),
     "evaluate": (
         "strokereg.cli.evaluate.group:evaluate",
-        "Compare generated masks or images with real ones.",
+        "Score segmenters, or compare generated masks and images with real ones.",
     ),
     "synthesize": ("strokereg.cli.synthesize:synthesize", "Turn label maps into images, or make a synthetic cohort."),
     "headroom": (
