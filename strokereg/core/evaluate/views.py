@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from strokereg.core.cohort.case import CaseFiles, read_case
+from strokereg.core.cohort.case import CaseFiles, label_map, read_case
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.evaluate.image_quality import View
 from strokereg.core.scan.grid import Preparation
@@ -27,9 +27,8 @@ def view_files(files: CaseFiles, preparation: Preparation, table: LabelTable, pr
         InputError: a case that cannot be read.
     """
     case = read_case(files, preparation.channels, table)
-    assert case.labels is not None
     image, frame = prepare_image(case, preparation)
-    return _view(image, frame.labels(case.labels, table.count), table.lesion, problem)
+    return _view(image, frame.labels(label_map(case, table), table.count), table.lesion, problem)
 
 
 def _view(image: np.ndarray, labels: np.ndarray, lesion: int, problem: Problem) -> View:

@@ -47,7 +47,7 @@ def synthesize(
     Raises:
         InputError: a run is not finished, the runs do not fit each other or the cohort, or the folder has other data.
     """
-    from strokereg.core.cohort.cohort import open_cohort, require_trainable
+    from strokereg.core.cohort.cohort import open_cohort, require_label_maps, require_trainable
     from strokereg.core.cohort.fingerprint import content_keys
     from strokereg.core.storage.cache import cache_folder, digest
     from strokereg.core.synthesis.cohort import CohortSettings, write_synthesis
@@ -60,6 +60,7 @@ def synthesize(
     record = images.record
     opened = open_cohort(cohort, record.fold_in(cohort))
     require_trainable(opened)
+    require_label_maps(opened, "synthesis")
     assert opened.table is not None
     for what, theirs in {
         "grid": (masks.record.problem.size, masks.record.preparation.spacing),

@@ -108,7 +108,8 @@ def train(
     # Fail on wrong options before any case is prepared.
     options = read_options(entry, settings.options)
     augmentation_of(spec.role, settings.trainer.augment)
-    dataset = prepare_dataset(open_cohort(data, settings.fold), settings.dataset, on_progress=callbacks.on_progress)
+    cohort, needing = open_cohort(data, settings.fold), (name,) if spec.needs_tissues else ()
+    dataset = prepare_dataset(cohort, settings.dataset, None, callbacks.on_progress, needing)
     cases = len(dataset.train) if settings.cases is None else settings.cases
     if not 1 <= cases <= len(dataset.train):
         raise InputError(f"--cases {cases}: {data} has {len(dataset.train)} training cases; ask for 1 to that many")
