@@ -13,9 +13,12 @@ from strokereg.cli.values import Names
 @click.command(
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
     "strokereg export runs/unet --format scan,web · strokereg export runs/unet --precision fp32,int8 · "
+    "strokereg export strokereg-study --arm 'pix2pix, clinical + synthetic' · "
     "strokereg export --check unet.onnx"
 )
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=click.Path(path_type=Path), required=False, metavar="[RUN|STUDY]")
+@click.option("--arm", help="With STUDY: the arm, by name or by parts of it: 'pix2pix, n = 10'.")
+@click.option("--seed", type=int, help="With STUDY: the seed.  [default: the best on the validation cases]")
 @click.option(
     "--format",
     "formats",
@@ -49,6 +52,8 @@ from strokereg.cli.values import Names
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def export(
     run: Path | None,
+    arm: str | None,
+    seed: int | None,
     formats: tuple[str, ...],
     precisions: tuple[str, ...],
     force: bool,
@@ -57,7 +62,7 @@ def export(
     check: Path | None,
     as_json: bool,
 ) -> None:
-    """Turn a finished run into files that run without its training code.
+    """Turn a finished run, or an arm of a study, into files that run without its training code.
 
     Each file holds normalisation, network and activation, and its metadata says how to use it. The command first
     compares it with the trained network on cases of a cohort. If the two differ, it writes nothing and the exit code
@@ -69,6 +74,7 @@ def export(
     """
     from strokereg.export.files import read_bundle
 
+    run = _run_of(run, arm, seed)
     if check is not None:
         from strokereg.export.check import check_export
 
@@ -100,3 +106,18 @@ def export(
         return
     for file, parity, gate, more in measured:
         click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
+
+
+def _run_of(run: Path | None, arm: str | None, seed: int | None) -> Path | None:
+    """The run folder; that of an arm where a study is given."""
+    if arm is None and seed is None and (run is None or (run / "run.json").is_file() or not run.is_dir()):
+        return run
+    from strokereg.core.study.store import TASKS, find_arm
+
+    if run is None:
+        raise click.UsageError("--arm and --seed choose a run of a study; give its folder")
+    if arm is None and seed is None and not (run / TASKS).is_file():
+        return run
+    chosen = find_arm(run, arm, seed)
+    click.echo(f"{chosen.name}", err=True)
+    return chosen

@@ -75,3 +75,17 @@ def test_damaged_weights(copied, capsys):
 def test_a_folder_that_cannot_be_made(copied, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert "cannot be written" in refused(capsys, copied, "--out", tmp_path / "file" / "x", "--format", "torchscript")
+
+
+def test_an_arm_of_a_study_is_exported_by_name(small_study, tmp_path, capsys):
+    study = small_study.json.parent
+    words = ["export", str(study), "--format", "torchscript", "--out", str(tmp_path / "out")]
+    assert main([*words, "--arm", "carvemix, clinical + synthetic", "--json"]) == 0
+    printed = capsys.readouterr()
+    (entry,) = json.loads(printed.out)
+    assert entry["file"] == str(tmp_path / "out" / "unet.pt")
+    assert printed.err.startswith("segmenter-unet-")
+    assert "name an arm; choose one of --arm 'clinical only, n = 3'" in refused(capsys, study)
+    assert "--seed 3: the arm has the seeds 0" in refused(capsys, study, "--arm", "clinical only", "--seed", "3")
+    assert main(["export", "--arm", "clinical only"]) == 2
+    assert "give its folder" in capsys.readouterr().err
