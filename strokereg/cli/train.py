@@ -49,8 +49,8 @@ from strokereg.core.scan import DEFAULT_SPACING
 def train(name: str, data: Path, out: Path | None, flips: bool, as_json: bool, **given: Any) -> None:
     """Train one architecture on the training cases of a cohort.
 
-    NAME is what 'strokereg models' lists. Run the same command again to resume an interrupted training. Under torchrun,
-    several processes train together and share each batch.
+    NAME is what 'strokereg models' lists. Run the same command again to resume an interrupted training, or with more
+    --steps to go on with a finished one. Under torchrun, several processes train together and share each batch.
     """
     from rich.console import Console
     from rich.markup import escape

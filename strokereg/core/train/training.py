@@ -80,6 +80,8 @@ def train(
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort. An interrupted training is resumed by the same call.
 
+    A call with more steps goes on from where the run in the folder stopped.
+
     A segmenter is evaluated on the validation cases during training, and its best averaged weights are kept. Its
     postprocessing (threshold and smallest lesion) is chosen on the same cases.
 
@@ -150,7 +152,7 @@ def train(
     validator = Validator(dataset.validation, dataset.problem.size, settings.flips) if is_segmenter else None
     try:
         with Prefetcher(sampler, settings.workers) as prefetcher:
-            model = train_run(folder, record, prefetcher.batch, on_step, validator)
+            model = train_run(folder, record, prefetcher.batch, on_step, validator, keep_checkpoint=True)
         tracking.end(folder.name)
     finally:
         tracking.close()
