@@ -16,6 +16,7 @@ from strokereg.cli.values import (
     Pairs,
     Seeds,
     Shares,
+    goes_on,
     image_options,
 )
 
@@ -80,6 +81,7 @@ from strokereg.cli.values import (
 @click.option("--print-study", is_flag=True, help="Print the study file of these options and stop.")
 @click.option("--dry-run", is_flag=True, help="Print arms, finished work and expected time, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+@goes_on
 def compare(
     file: Path | None,
     out: Path | None,

@@ -73,7 +73,9 @@ def export(
     fetches its two libraries, once).
     """
     from strokereg.export.files import read_bundle
+    from strokereg.registry.errors import RunFailed
 
+    failure: RunFailed | None = None
     run = _run_of(run, arm, seed)
     if check is not None:
         from strokereg.export.check import check_export
@@ -90,9 +92,14 @@ def export(
     else:
         from strokereg.export.run import export as export_run
 
-        files = export_run(run, formats, out, data, precisions, force)
+        try:
+            files = export_run(run, formats, out, data, precisions, force)
+        except RunFailed as error:
+            files, failure = list(getattr(error, "files", ())), error
         bundles = [(file, read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
+    if failure is not None and not measured:
+        raise failure
     if as_json:
         content = [
             {
@@ -103,9 +110,10 @@ def export(
             for file, parity, gate, _ in measured
         ]
         click.echo(json.dumps(content, indent=2))
-        return
-    for file, parity, gate, more in measured:
+    for file, parity, gate, more in () if as_json else measured:
         click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
+    if failure is not None:
+        raise failure
 
 
 def _run_of(run: Path | None, arm: str | None, seed: int | None) -> Path | None:

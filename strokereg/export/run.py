@@ -35,6 +35,8 @@ def export(
 ) -> list[Path]:
     """Turn a finished run into files that run without its training code; all are written, or none.
 
+    Only a lower precision may fail by itself.
+
     Args:
         run: folder that `train` made.
         formats: out of "onnx", "torchscript", "pt2", "scan" (one ONNX file from raw scan to mask), and the folders
@@ -51,8 +53,8 @@ def export(
     Raises:
         InputError: no finished run, an unknown format or precision, no cohort to measure on, or an output that cannot
             be written.
-        RunFailed: the network cannot be exported, an exported file is not the network, or a lower precision loses too
-            much.
+        RunFailed: the network cannot be exported, or an exported file is not the network.
+        PrecisionFailed: a lower precision loses too much; the other files are written.
     """
     chosen = check_formats(formats)
     reduced = check_precisions(precisions, chosen)

@@ -6,6 +6,7 @@ import pytest
 
 from strokereg.cli.main import main
 from strokereg.core.train.record import Record
+from strokereg.export.metadata import Gate
 
 
 @pytest.fixture
@@ -89,3 +90,25 @@ def test_an_arm_of_a_study_is_exported_by_name(small_study, tmp_path, capsys):
     assert "--seed 3: the arm has the seeds 0" in refused(capsys, study, "--arm", "clinical only", "--seed", "3")
     assert main(["export", "--arm", "clinical only"]) == 2
     assert "give its folder" in capsys.readouterr().err
+
+
+def test_a_precision_that_fails_does_not_hold_up_the_others(copied, capsys, monkeypatch):
+    """All were lost when the last one lost too much."""
+
+    def measured(full, reduced, bundle, cases, samples):
+        loss = 0.2 if bundle.precision == "int8" else 0.0
+        return Gate(measure="mean Dice", full=0.8, reduced=0.8 - loss, loss=loss, allowed=0.005, cases=2)
+
+    monkeypatch.setattr("strokereg.export.exporter.measure_gate", measured)
+    assert main(["export", str(copied), "--precision", "int8,fp16"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(str(copied / "export" / "unet.fp16.onnx"))
+    assert "Error: unet in int8 loses 0.2000" in err
+    assert "add --force to write it nevertheless; written all the same: unet.fp16.onnx" in err
+    assert [path.name for path in (copied / "export").iterdir()] == ["unet.fp16.onnx"]
+    assert main(["export", str(copied), "--precision", "int8", "--out", str(copied / "none")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("Error: ") == 1
+    assert "written all the same" not in err
+    assert list((copied / "none").iterdir()) == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Pairs
+from strokereg.cli.values import Names, Pairs, goes_on
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="Torch threads on a CPU.  [default: 1]")
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+@goes_on
 def generator(
     folder: Path,
     models: tuple[str, ...] | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Numbers, Pairs
+from strokereg.cli.values import Names, Numbers, Pairs, goes_on
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+@goes_on
 def translator(
     data: Path,
     models: tuple[str, ...] | None,

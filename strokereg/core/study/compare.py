@@ -22,7 +22,7 @@ from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.collect import collect, examples, histories, read_curves
 from strokereg.core.study.context import StudyContext, make_context
-from strokereg.core.study.estimate import Estimate, estimate_study
+from strokereg.core.study.estimate import Estimate, estimate_study, expected_seconds
 from strokereg.core.study.executor import STEP_LIMIT, Executor, NoCallbacks, StudyCallbacks, TrackedCallbacks
 from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
@@ -167,7 +167,7 @@ def run_study(
     if notes is not None:
         adopt(context, plan, known_stores(notes))
         note_study(out, context, plan, notes)
-    callbacks.planned(plan)
+    callbacks.planned(plan, expected_seconds(context, plan, known_stores(notes) if notes else ()))
     failures = executor.run(context, plan.tasks.values(), callbacks)
     curves = read_curves(context, plan)
     results = collect(context, plan, failures, command, curves)
