@@ -51,6 +51,7 @@ FLOORS = (
     "export/files",
     "export/samples",
     "export/exporter",
+    "export/ensemble",
     "export/run",
     "export/check",
     "export/bench",

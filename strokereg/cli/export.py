@@ -18,6 +18,7 @@ from strokereg.cli.values import Names
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False, metavar="[RUN|STUDY]")
 @click.option("--arm", help="With STUDY: the arm, by name or by parts of it: 'pix2pix, n = 10'.")
+@click.option("--ensemble", is_flag=True, help="With STUDY: all seeds of the arm as one file, by the mean probability.")
 @click.option("--seed", type=int, help="With STUDY: the seed.  [default: the best on the validation cases]")
 @click.option(
     "--format",
@@ -53,6 +54,7 @@ from strokereg.cli.values import Names
 def export(
     run: Path | None,
     arm: str | None,
+    ensemble: bool,
     seed: int | None,
     formats: tuple[str, ...],
     precisions: tuple[str, ...],
@@ -76,7 +78,11 @@ def export(
     from strokereg.registry.errors import RunFailed
 
     failure: RunFailed | None = None
-    run = _run_of(run, arm, seed)
+    chosen = _chosen(run, arm, seed, ensemble)
+    if isinstance(chosen, Path):
+        run = chosen
+    elif run is not None:
+        out = out or run / "export"  # of the study
     if check is not None:
         from strokereg.export.check import check_export
 
@@ -93,7 +99,7 @@ def export(
         from strokereg.export.run import export as export_run
 
         try:
-            files = export_run(run, formats, out, data, precisions, force)
+            files = export_run(chosen or run, formats, out, data, precisions, force)
         except RunFailed as error:
             files, failure = list(getattr(error, "files", ())), error
         bundles = [(file, read_bundle(file)) for file in files]
@@ -116,16 +122,19 @@ def export(
         raise failure
 
 
-def _run_of(run: Path | None, arm: str | None, seed: int | None) -> Path | None:
-    """The run folder; that of an arm where a study is given."""
-    if arm is None and seed is None and (run is None or (run / "run.json").is_file() or not run.is_dir()):
+def _chosen(run: Path | None, arm: str | None, seed: int | None, ensemble: bool) -> Path | list[Path] | None:
+    """The run folder; where a study is given, that of an arm, or those of all its seeds."""
+    by_arm = arm is not None or seed is not None or ensemble
+    if not by_arm and (run is None or (run / "run.json").is_file() or not run.is_dir()):
         return run
-    from strokereg.core.study.store import TASKS, find_arm
+    from strokereg.core.study.store import TASKS, find_arm, runs_of_arm
 
     if run is None:
-        raise click.UsageError("--arm and --seed choose a run of a study; give its folder")
-    if arm is None and seed is None and not (run / TASKS).is_file():
+        raise click.UsageError("--arm, --seed and --ensemble choose runs of a study; give its folder")
+    if ensemble and seed is not None:
+        raise click.UsageError("--ensemble takes all seeds; leave --seed out")
+    if not by_arm and not (run / TASKS).is_file():
         return run
-    chosen = find_arm(run, arm, seed)
-    click.echo(f"{chosen.name}", err=True)
-    return chosen
+    chosen = list(runs_of_arm(run, arm)) if ensemble else [find_arm(run, arm, seed)]
+    click.echo(", ".join(path.name for path in chosen), err=True)
+    return chosen if ensemble else chosen[0]

@@ -1,6 +1,7 @@
 """`strokereg export` as it is typed."""
 
 import json
+import shutil
 
 import pytest
 
@@ -112,3 +113,16 @@ def test_a_precision_that_fails_does_not_hold_up_the_others(copied, capsys, monk
     assert err.count("Error: ") == 1
     assert "written all the same" not in err
     assert list((copied / "none").iterdir()) == []
+
+
+def test_all_seeds_of_an_arm_are_exported_as_one(unet_run, tmp_path, capsys):
+    runs = {str(seed): str(shutil.copytree(unet_run, tmp_path / "runs" / f"run-{seed}")) for seed in (0, 1)}
+    arms = [{"name": "clinical only", "cases": 3, "runs": runs}]
+    (tmp_path / "tasks.json").write_text(json.dumps({"store": str(tmp_path / "runs"), "folders": [], "arms": arms}))
+    words = ["export", str(tmp_path), "--ensemble", "--format", "torchscript"]
+    assert main([*words, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)[0]["file"] == str(tmp_path / "export" / "unet.pt")
+    assert printed.err.startswith("run-0, run-1\n")
+    assert main([*words, "--seed", "0"]) == 2
+    assert "--ensemble takes all seeds; leave --seed out" in capsys.readouterr().err

@@ -293,9 +293,23 @@ def find_arm(study: Path | str, arm: str | None, seed: int | None = None) -> Pat
     """The run folder of an arm of a study.
 
     Args:
+        study, arm: see `runs_of_arm`.
+        seed: of its training; None for the one with the best Dice on the validation cases.
+
+    Raises:
+        InputError: see `runs_of_arm`.
+    """
+    scores = runs_of_arm(study, arm, seed)
+    return max(scores, key=lambda path: scores[path])
+
+
+def runs_of_arm(study: Path | str, arm: str | None, seed: int | None = None) -> dict[Path, float]:
+    """Finished runs of an arm of a study → their Dice (0 … 1) on the validation cases.
+
+    Args:
         study: folder of the study.
         arm: its name, or parts of it separated by commas, such as `pix2pix, n = 10`; None only where there is one arm.
-        seed: of its training; None for the one with the best Dice on the validation cases.
+        seed: of one training; None for all.
 
     Raises:
         InputError: no study, no such arm or seed, several arms that fit, or no finished training.
@@ -316,7 +330,7 @@ def find_arm(study: Path | str, arm: str | None, seed: int | None = None) -> Pat
     scores = {path: record.validation_dice or 0.0 for path, record in records.items() if record.done}
     if not scores:
         raise InputError(f"{study}: no training of '{found[0].label}' is finished; run the study again to go on")
-    return max(scores, key=lambda path: scores[path])
+    return scores
 
 
 def _fitting(known: Sequence[NotedArm], arm: str | None) -> list[NotedArm]:
