@@ -23,7 +23,18 @@ LIMIT = 900.0  # seconds that one call may take on a very busy machine
 def begun(cohort: Path, place: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The study in a folder and with a cache of its own, so that nothing is found elsewhere, in its own group."""
     place.mkdir(exist_ok=True)
-    words = ["compare", "--preset", "smoke", "--models", "pix2pix,carvemix", "--data", str(cohort), "--workers", "2"]
+    words = [
+        "compare",
+        "--preset",
+        "smoke",
+        "--models",
+        "pix2pix,carvemix",
+        "--data",
+        str(cohort),
+        "--workers",
+        "1",
+        "--mixed-only",
+    ]
     words += ["--steps", "translator=230", "--steps", "segmenter=20", "--out", "out"]  # 230: beyond a checkpoint
     process = subprocess.Popen(
         [sys.executable, "-m", "strokereg", *words],

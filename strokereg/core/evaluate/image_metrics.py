@@ -159,13 +159,27 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.nd
         cases: number of the case of each row, [N] and [M]. Pairs of rows from the same case are left out: they are
             similar for that reason alone, and would give equal sets a distance other than 0.
     """
-    width = a.shape[1]
-    of_a, of_b = cases or (np.arange(len(a)), -1 - np.arange(len(b)))
+    return kernel_distances(a, b, cases or (np.arange(len(a)), len(a) + np.arange(len(b))), len(a) + len(b))[0]
 
-    def mean(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> float:
-        return float(((x @ y.T / width + 1.0) ** 3)[of_x[:, None] != of_y[None]].mean())
 
-    return mean(a, a, of_a, of_a) + mean(b, b, of_b, of_b) - 2.0 * mean(a, b, of_a, of_b)
+def kernel_distances(
+    a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.ndarray], count: int
+) -> tuple[float, np.ndarray]:
+    """`kernel_distance` over all cases, and [count] without each of them, from one set of kernel values."""
+
+    def means(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> np.ndarray:
+        used = of_x[:, None] != of_y[None]
+        kernel = np.where(used, (x @ y.T / x.shape[1] + 1.0) ** 3, 0.0)
+
+        def without(pairs: np.ndarray) -> np.ndarray:  # the sum over all pairs, then without those of each case
+            rows = np.bincount(of_x, pairs.sum(1), count)
+            return pairs.sum() - np.append(0.0, rows + np.bincount(of_y, pairs.sum(0), count))
+
+        return without(kernel) / without(used)
+
+    of_a, of_b = cases
+    found = means(a, a, of_a, of_a) + means(b, b, of_b, of_b) - 2.0 * means(a, b, of_a, of_b)
+    return float(found[0]), found[1:]
 
 
 def precision_recall(synthetic: np.ndarray, real: np.ndarray, neighbours: int = 3) -> tuple[float, float]:

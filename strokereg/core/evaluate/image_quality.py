@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from strokereg.core.evaluate.image_metrics import (
     Features,
     frechet_distance,
-    kernel_distance,
+    kernel_distances,
     lesion_contrast,
     precision_recall,
     psnr,
@@ -131,22 +131,22 @@ class ImageComparison:
     ) -> ImageQuality:
         true, features = self._true[0], [self._scaled(view) for view in views]
 
-        def sets(measure: Callable[..., float], by_case: bool = False) -> Interval:
-            def of(cases: Sequence[int]) -> float:
-                # A translated image is left out together with the case whose labels it was made from.
-                own = [features[case] for case in cases] if together else features
-                held = [true[case] for case in cases]
-                numbers = (_numbers(own, 0), _numbers(held, 0 if together else len(own)))
-                return measure(np.concatenate(own), np.concatenate(held), *([numbers] if by_case else []))
+        def frechet(held: Sequence[int]) -> float:
+            # A translated image is left out together with the case whose labels it was made from.
+            own = [features[case] for case in held] if together else features
+            return frechet_distance(np.concatenate(own), np.concatenate([true[case] for case in held]))
 
-            return _without_each(of, len(self.truth))
-
+        first = 0 if together else len(features)  # number of the first held-out case, for the kernel distance
+        numbers = _numbers(features, 0), _numbers(true, first)
+        kernel, kernels = kernel_distances(np.concatenate(features), np.concatenate(true), numbers, first + len(true))
+        everyone = range(len(true))
+        frechets = np.array([frechet([c for c in everyone if c != out]) for out in everyone])
         precision, recall = precision_recall(np.concatenate(features), np.concatenate(true))
         return ImageQuality(
             ssim=similarity,
             psnr=noise,
-            frechet=sets(frechet_distance),
-            kernel=sets(kernel_distance, by_case=True),
+            frechet=_jackknife(frechet(everyone), frechets),
+            kernel=_jackknife(kernel, kernels[first:]),
             precision=precision,
             recall=recall,
             contrast=self.contrast(views),
@@ -173,12 +173,11 @@ def _mean(rows: np.ndarray) -> Interval:
     return Interval(value=float(rows.mean()), low=float(low), high=float(high))
 
 
-def _without_each(measure: Callable[[Sequence[int]], float], count: int) -> Interval:
-    """The measure over all cases ± 1.96 jackknife standard errors (Efron 1981).
+def _jackknife(value: float, left_out: np.ndarray) -> Interval:
+    """A measure ± 1.96 jackknife standard errors (Efron 1981), from the measure without each of the cases [K].
 
     A bootstrap draws some cases twice, which increases distances between sets, so its interval could miss the value.
     """
-    value = measure(range(count))
-    left_out = np.array([measure([c for c in range(count) if c != out]) for out in range(count)])
+    count = len(left_out)
     error = float(np.sqrt((count - 1) / count * np.square(left_out - left_out.mean()).sum()))
     return Interval(value=value, low=value - 1.96 * error, high=value + 1.96 * error)

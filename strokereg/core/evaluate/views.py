@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from strokereg.core.cohort.case import CaseFiles, label_map, read_case
-from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.evaluate.image_quality import View
-from strokereg.core.scan.grid import Preparation
-from strokereg.core.train.prepared import PreparedCase, prepare_image
+from strokereg.core.train.prepared import PreparedCase
 from strokereg.core.train.sampler import cut
 from strokereg.registry.problem import Problem
 
@@ -17,23 +14,9 @@ _BRAIN_SHARE = 0.2  # a slice is used if it shows at least this share of the bra
 
 def view_case(case: PreparedCase, problem: Problem) -> View:
     """All slices of a case that show enough brain, or the volume around the middle of its lesion."""
-    return _view(case.image, np.asarray(case.labels), case.lesion, problem)
-
-
-def view_files(files: CaseFiles, preparation: Preparation, table: LabelTable, problem: Problem) -> View:
-    """As `view_case`, for a case that is not prepared. Nothing is written to disk.
-
-    Raises:
-        InputError: a case that cannot be read.
-    """
-    case = read_case(files, preparation.channels, table)
-    image, frame = prepare_image(case, preparation)
-    return _view(image, frame.labels(label_map(case, table), table.count), table.lesion, problem)
-
-
-def _view(image: np.ndarray, labels: np.ndarray, lesion: int, problem: Problem) -> View:
+    image, labels = case.image, np.asarray(case.labels)
     if problem.dims == 3:
-        with_lesion = np.argwhere(labels == lesion)
+        with_lesion = np.argwhere(labels == case.lesion)
         centre = tuple(int(i) for i in (with_lesion if len(with_lesion) else np.argwhere(labels)).mean(0).round())
         image, labels = cut(image, labels, centre, problem.size)
         return View(labels[None], image[None])

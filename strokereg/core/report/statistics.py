@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 FEWEST_CASES = 6  # with fewer, even the full range of values contains the median in less than 95 % of samples
 DRAWS = 10_000
@@ -145,8 +144,10 @@ def contrast(
 
 def rank_biserial(differences: np.ndarray) -> float:
     """Matched-pairs rank-biserial correlation (Kerby 2014): share of rank sum above minus below zero."""
+    from scipy.stats import rankdata  # here, because workers of a study load this file and need no statistics
+
     moved = _moved(differences)
-    ranks = stats.rankdata(np.abs(moved))
+    ranks = rankdata(np.abs(moved))
     return float((ranks * np.sign(moved)).sum() / ranks.sum()) if moved.size else 0.0
 
 
@@ -183,5 +184,7 @@ def _moved(differences: np.ndarray) -> np.ndarray:
 
 
 def _signed_rank(differences: np.ndarray) -> float:
+    from scipy.stats import wilcoxon
+
     moved = _moved(differences)
-    return float(stats.wilcoxon(moved).pvalue) if moved.size else 1.0
+    return float(wilcoxon(moved).pvalue) if moved.size else 1.0

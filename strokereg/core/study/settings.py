@@ -145,7 +145,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "budgets": {
             "generator": {"steps": 6, "batch_size": 4},
             "translator": {"steps": 6, "batch_size": 4},
-            "segmenter": {"steps": 60, "batch_size": 4},
+            "segmenter": {"steps": 60, "batch_size": 4, "evaluations": 2},
         },
         "options": {
             "mask-gan": {"ngf": 8, "ndf": 8},

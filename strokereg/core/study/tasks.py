@@ -21,7 +21,7 @@ from strokereg.core.evaluate.image_metrics import Features, deep_features
 from strokereg.core.evaluate.image_quality import ImageComparison, View
 from strokereg.core.evaluate.memorisation import audit
 from strokereg.core.evaluate.metrics import score_case
-from strokereg.core.evaluate.views import view_case, view_files
+from strokereg.core.evaluate.views import view_case
 from strokereg.core.roles import Mixer
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.storage.files import write_json
@@ -30,7 +30,9 @@ from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
 from strokereg.core.synthesis.cases import SynthesisSettings, read_database, render, write_database
 from strokereg.core.synthesis.mixed import host_of, write_mixed
 from strokereg.core.synthesis.placement import learn_prior
+from strokereg.core.train.dataset import prepared_folder
 from strokereg.core.train.device import choose_device, seed_everything
+from strokereg.core.train.prepared import prepare_cases
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.sampler import Prefetcher, cut, sampler_of
@@ -304,8 +306,9 @@ def measure_quality(
     kinds = {need.kind: need for need in needs.values()}
     dataset, device = context.dataset, choose_device(context.settings.device)
     segmenter = load_model(context.store / kinds[TaskKind.SEGMENTER].folder)[1].to(device)
-    truth = [view_case(case, dataset.problem) for case in dataset.validation]
-    truth += [view_files(files, dataset.preparation, dataset.table, dataset.problem) for files in dataset.test_files]
+    test = prepare_cases(dataset.test_files, dataset.preparation, dataset.table, prepared_folder())
+    truth = [view_case(case, dataset.problem) for case in (*dataset.validation, *test)]
+    alive()
     made = read_database(context.store / kinds[TaskKind.DATABASE].folder, dataset.table.lesion)
     sets = ([view_case(case, dataset.problem) for case in cases] for cases in (made, dataset.train[: task.cases]))
     synthetic, training = (_images(views) for views in sets)
