@@ -96,12 +96,13 @@ def export(
     elif run is None:
         raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
+        from strokereg.export.exporter import PrecisionFailed
         from strokereg.export.run import export as export_run
 
         try:
             files = export_run(chosen or run, formats, out, data, precisions, force)
-        except RunFailed as error:
-            files, failure = list(getattr(error, "files", ())), error
+        except PrecisionFailed as error:
+            files, failure = error.files, error
         bundles = [(file, read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
     if failure is not None and not measured:
@@ -116,8 +117,9 @@ def export(
             for file, parity, gate, _ in measured
         ]
         click.echo(json.dumps(content, indent=2))
-    for file, parity, gate, more in () if as_json else measured:
-        click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
+    else:
+        for file, parity, gate, more in measured:
+            click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
     if failure is not None:
         raise failure
 

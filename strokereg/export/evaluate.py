@@ -23,6 +23,7 @@ from strokereg.core.report.segmenter_scores import (
 )
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of
 from strokereg.core.storage.files import make_folder, parse_json, write_json
+from strokereg.core.study.store import TASKS
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.record import RECORD
 from strokereg.core.train.runs import versions
@@ -149,6 +150,8 @@ def _open(path: Path, device: str) -> _Opened:
     if (path / RECORD).is_file():
         return _open_run(path, device)
     model = model_in(path)
+    if (path / TASKS).is_file():
+        raise InputError(f"{path}: is a study; give runs of it, which 'strokereg runs list {path}' names")
     if model.is_dir():
         return _Opened(path, Kind.MASKS)
     if not model.exists():
