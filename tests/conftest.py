@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.browser"]
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # timm must not wait for a hub that is not there
 
 

@@ -12,8 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.scan.pictures import CALLED, TRUTH, SheetRow, label_colours, outline, radiological, window
+from strokereg.core.scan.pictures import (
+    CALLED,
+    TRUTH,
+    Key,
+    Outlined,
+    Sheet,
+    SheetRow,
+    label_colours,
+    label_legend,
+    window,
+)
 from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.synthesis.cases import render
 from strokereg.core.train.prepared import prepare_cases
@@ -42,24 +53,21 @@ def main(study: Path, target: Path) -> None:
     cases = prepare_cases(cohort.part("val"), record.preparation, cohort.table, cache_folder() / "prepared")
     area = np.array([case.mask.sum() for case in cases])
     chosen = [cases[int(abs(area - np.quantile(area, share)).argmin())] for share in _AREAS]
-    rows: list[SheetRow] = []
+    rows, turn = [], Convention.RADIOLOGICAL.turn
     for case in chosen:
         labels, image = np.asarray(case.labels), np.asarray(case.image)
         fake = render(translator, labels, spec_of(translated.architecture).stochastic)[:, 0]
         called = predict(model, image, record.problem.size) > threshold
-        real = window(radiological(image[0, 0]), -1.0, 0.4, _SCALE)
-        rows.append(
-            {
-                "label": "",
-                "images": [
-                    label_colours(radiological(labels[0]), cohort.table.count, _SCALE),
-                    outline(real, radiological(case.mask[0]), TRUTH),
-                    window(radiological(fake[0]), -1.0, 0.4, _SCALE),
-                    outline(real, radiological(called[0]), CALLED),
-                ],
-            }
-        )
-    write_sheet({"title": "", "caption": "", "columns": _COLUMNS, "rows": rows}, target)
+        real = window(turn(image[0, 0]), -1.0, 0.4, _SCALE)
+        cells = [
+            label_colours(turn(labels[0]), cohort.table.count, _SCALE),
+            Outlined(real, turn(case.mask[0]), TRUTH),
+            window(turn(fake[0]), -1.0, 0.4, _SCALE),
+            Outlined(real, turn(called[0]), CALLED),
+        ]
+        rows.append(SheetRow("", cells))
+    legend = [*label_legend(cohort.table.names), Key("found by the segmenter", CALLED)]
+    write_sheet(Sheet(title="", rows=rows, columns=_COLUMNS, legend=legend), target)
 
 
 if __name__ == "__main__":

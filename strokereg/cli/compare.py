@@ -16,9 +16,11 @@ from strokereg.cli.values import (
     Pairs,
     Seeds,
     Shares,
+    convention_option,
     goes_on,
     image_options,
 )
+from strokereg.core.scan.view import Convention
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
@@ -77,6 +79,7 @@ from strokereg.cli.values import (
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Folder for trained runs.  [default: runs in --out]")
+@convention_option
 @click.option("--track", type=Names(), default=(), help="Experiment trackers: tensorboard, mlflow.")
 @click.option("--print-study", is_flag=True, help="Print the study file of these options and stop.")
 @click.option("--dry-run", is_flag=True, help="Print arms, finished work and expected time, and stop.")
@@ -99,6 +102,7 @@ def compare(
     workers: int | None,
     executor: str,
     step_limit: int | None,
+    convention: Convention,
     track: tuple[str, ...],
     print_study: bool,
     dry_run: bool,
@@ -146,6 +150,7 @@ def compare(
             workers=workers,
             step_limit=step_limit or study.STEP_LIMIT,
             track=track,
+            convention=convention,
             callbacks=progress,
             on_warning=lambda sentence: progress.console.print(escape(sentence)),
             command=shlex.join(["strokereg", *sys.argv[1:]]),

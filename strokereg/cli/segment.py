@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from strokereg.cli.output.findings import Findings
-from strokereg.cli.values import Pairs, counted
+from strokereg.cli.values import Pairs, convention_option, counted
 
 _FILE = click.Path(path_type=Path)
 
@@ -30,6 +30,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--threshold", type=float, help="Least probability of a lesion voxel.  [default: the model's own]")
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
+@convention_option
 @click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
 @click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from strokereg.core.scan.view import Convention
+
 _FILE = click.Path(path_type=Path)
-_IMAGES = ("labels", "qc", "overwrite", "backend", "as_json")
+_IMAGES = ("labels", "qc", "neurological", "overwrite", "backend", "as_json")
 _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatomies")
 
 
@@ -23,6 +25,7 @@ _COHORT = ("translator", "generator", "cohort", "count", "lesion_share", "anatom
 @click.option("--labels", type=_FILE, multiple=True, help="Images: label maps; files, folders, cohorts.")
 @click.argument("more", type=_FILE, nargs=-1, metavar="[MORE LABELS]...")
 @click.option("--qc", is_flag=True, help="Images: also save a picture of labels and image.")
+@click.option("--neurological", is_flag=True, help="Images: draw pictures with the patient's left on the left.")
 @click.option(
     "--overwrite", is_flag=True, help="Images: also replace files at the output that strokereg did not write."
 )
@@ -74,7 +77,9 @@ def _translate(
     from strokereg.export.runtime.translator import TranslateSettings, translate
 
     findings = Findings(asked["as_json"], places, lambda content: ", ".join(content["images"].values()))
-    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], asked["backend"] or "auto", asked["device"])
+    backend = asked["backend"] or "auto"
+    convention = Convention.NEUROLOGICAL if asked["neurological"] else Convention.RADIOLOGICAL
+    settings = TranslateSettings(seed, asked["qc"], asked["overwrite"], backend, asked["device"], convention)
     translate(model, places, out, settings, findings.callbacks())
     ctx.exit(findings.end())
 

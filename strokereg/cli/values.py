@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from strokereg.core.scan.view import Convention
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Values = TypeVar("Values", bound=tuple[Any, ...])
 
@@ -42,6 +44,16 @@ def goes_on(command: Command) -> Command:
             raise
 
     return called  # type: ignore[return-value]
+
+
+def convention_option(command: Command) -> Command:
+    """Add `--neurological`, which the command receives as `convention`."""
+
+    def read(ctx: click.Context, param: click.Parameter, neurological: bool) -> Convention:
+        return Convention.NEUROLOGICAL if neurological else Convention.RADIOLOGICAL
+
+    text = "Draw pictures with the patient's left on the left.  [default: radiological]"
+    return click.option("--neurological", "convention", is_flag=True, callback=read, help=text)(command)
 
 
 class Words(click.ParamType):

@@ -22,6 +22,7 @@ from strokereg.core.report.segmenter_scores import (
     write_scores,
 )
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.files import make_folder, parse_json, write_json
 from strokereg.core.study.store import TASKS
 from strokereg.core.train.device import choose_device
@@ -64,6 +65,7 @@ class EvaluationSettings:
         fold: fold of a cross-validation, from 1; None for that of the runs, or for `split.tsv`.
         device: of runs and exported files.
         command: kept in `evaluation.json`.
+        convention: of the pictures.
     """
 
     part: str | None = None
@@ -71,6 +73,7 @@ class EvaluationSettings:
     fold: int | None = None
     device: str = "auto"
     command: str = ""
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def evaluate_segmenters(
     )  # fmt: skip
     make_folder(out)
     write_scores(segmenters, out / _CSV)
-    draw_worst(evaluated, slices, out / _SHEET)
+    draw_worst(evaluated, slices, out / _SHEET, settings.convention)
     write_json(out / _JSON, evaluated.model_dump(mode="json"))
     return evaluated
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from strokereg.core.report.segmenter_scores import SegmenterEvaluation
 from strokereg.core.scan.nifti import Volume
-from strokereg.core.scan.pictures import CALLED, TRUTH, Outlined, SheetRow, radiological, window
+from strokereg.core.scan.pictures import CALLED, TRUTH, Key, Outlined, Sheet, SheetRow, window
 from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import Convention, axial
 from strokereg.core.study.pictures import white
-from strokereg.core.study.tasks import turned
 
 SHOWN = 8
 
@@ -35,8 +35,8 @@ def worst_slice(scan: Volume, truth: np.ndarray, called: Mapping[str, np.ndarray
         truth: bool [X, Y, Z].
         called: name of a segmenter → its mask, bool [X, Y, Z].
     """
-    image, real = (turned(volume, scan.affine) for volume in (scan.data, truth))
-    found = {name: turned(mask, scan.affine) for name, mask in called.items()}
+    image, real = (axial(volume, scan.affine) for volume in (scan.data, truth))
+    found = {name: axial(mask, scan.affine) for name, mask in called.items()}
     wrong = np.sum([(mask ^ real).sum(axis=(1, 2)) for mask in found.values()], axis=0)
     area = wrong * real[0].size + real.sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
@@ -44,20 +44,35 @@ def worst_slice(scan: Volume, truth: np.ndarray, called: Mapping[str, np.ndarray
     return Slice(image[z].copy(), white(image), real[z].copy(), {name: mask[z].copy() for name, mask in found.items()})
 
 
-def draw_worst(evaluated: SegmenterEvaluation, slices: Mapping[str, Slice], path: Path) -> Path:
+def draw_worst(
+    evaluated: SegmenterEvaluation,
+    slices: Mapping[str, Slice],
+    path: Path,
+    convention: Convention = Convention.RADIOLOGICAL,
+) -> Path:
     """Draw the worst cases, worst first, with the scores below each picture.
 
     Args:
         slices: name of a case → its slice.
     """
     rows: list[SheetRow] = []
+    turn = convention.turn
     for name in evaluated.worst(SHOWN):
         shown, scored = slices[name], [one.cases[name] for one in evaluated.segmenters]
-        plain = window(radiological(shown.image), 0.0, shown.white)
-        pictures = [plain, Outlined(plain, radiological(shown.truth), TRUTH)]
-        pictures += [Outlined(plain, radiological(shown.called[one.name]), CALLED) for one in evaluated.segmenters]
+        plain = window(turn(shown.image), 0.0, shown.white)
+        pictures = [plain, Outlined(plain, turn(shown.truth), TRUTH)]
+        pictures += [Outlined(plain, turn(shown.called[one.name]), CALLED) for one in evaluated.segmenters]
         captions = ["", f"{scored[0].volume_ml:.2f} ml"]
         captions += [f"Dice {one.dice:.2f}, {one.predicted_ml:.2f} ml" for one in scored]
-        rows.append({"label": name, "images": pictures, "captions": captions})
+        rows.append(SheetRow(name, pictures, captions))
     columns = ["scan", "truth", *(one.name for one in evaluated.segmenters)]
-    return write_sheet({"title": "", "caption": "", "columns": columns, "rows": rows}, path)
+    sheet = Sheet(
+        title=f"The cases of {evaluated.cohort} that went worst",
+        caption="The slice of each case with most wrong voxels.",
+        columns=columns,
+        rows=rows,
+        legend=[Key("true lesion", TRUTH), Key("predicted lesion", CALLED)],
+        warning="Simulated cohort: these are not clinical numbers." if evaluated.simulated else "",
+        convention=convention,
+    )
+    return write_sheet(sheet, path)

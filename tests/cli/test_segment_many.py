@@ -10,16 +10,23 @@ import time
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from strokereg.cli.main import main
+from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import Convention
 
 
 def segment(model, *words) -> int:
     return main(["segment", "--model", *map(str, (model, *words))])
 
 
-def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys):
-    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--qc") == 0
+def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "strokereg.export.runtime.qc.write_sheet", lambda sheet, path: (drawn.append(sheet), write_sheet(sheet, path))
+    )
+    assert segment(exported["onnx"], phantom, "--out", tmp_path / "out", "--qc", "--neurological") == 0
     printed = capsys.readouterr()
     assert printed.out.count(" ml in ") == 3
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -29,8 +36,12 @@ def test_a_cohort_goes_into_a_folder(exported, phantom, tmp_path, capsys):
     assert content["volume_ml"] == pytest.approx(mask.sum() * 0.027, abs=1e-5)
     assert (content["threshold"], content["trained_on_simulated_images"]) == (0.4, True)
     assert len(content["model_sha256"]) == 64
-    from PIL import Image
-
+    lesions = f"{content['lesions']} lesion{'s' * (content['lesions'] != 1)}"
+    (sheet,) = [sheet for sheet in drawn if sheet.title.startswith("sub-02")]
+    assert sheet.title == f"sub-02_dwi.nii.gz: {content['volume_ml']:.2f} ml in {lesions}"
+    assert sheet.caption == f"Segmented with {exported['onnx'].name}, threshold 0.4."
+    assert sheet.warning == "Trained on simulated images: research only."
+    assert sheet.convention is Convention.NEUROLOGICAL
     picture = np.asarray(Image.open(tmp_path / "out" / "sub-02_desc-lesion_mask.png"))
     assert (picture == (86, 180, 233)).all(axis=-1).any()  # the outline
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from strokereg.cli.values import counted
+from strokereg.cli.values import convention_option, counted
+from strokereg.core.scan.view import Convention
 from strokereg.registry.errors import RunFailed
 
 
@@ -18,8 +19,9 @@ from strokereg.registry.errors import RunFailed
     type=click.Path(path_type=Path),
     help="Draw the slice with the largest lesion of each case into this PNG, and -2, -3 … for more than 60 cases.",
 )
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON on stdout.")
-def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
+def check(cohort: Path, sheet: Path | None, convention: Convention, as_json: bool) -> None:
     """List every fault in COHORT: errors first, then warnings.
 
     COHORT may also be a folder that 'strokereg data import' can read. Errors would stop a training, and the exit code
@@ -33,7 +35,7 @@ def check(cohort: Path, sheet: Path | None, as_json: bool) -> None:
     with counting("checking") as on_case:
         checked = check_data(cohort, on_case)
     if sheet is not None:
-        for page in draw_cases(find_source(cohort).cases, sheet):
+        for page in draw_cases(find_source(cohort).cases, sheet, convention):
             click.echo(f"Sheet: {page}", err=True)
     errors = counted(len(checked.errors), "error")
     if as_json:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from strokereg.cli.values import convention_option
+from strokereg.core.scan.view import Convention
 from strokereg.core.tissue import Method
 
 
@@ -26,6 +28,7 @@ from strokereg.core.tissue import Method
 )
 @click.option("--overwrite", is_flag=True, help="Make the maps of an earlier call again.")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]")
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
 def label(
     cohort: Path,
@@ -34,6 +37,7 @@ def label(
     label_table: Path | None,
     overwrite: bool,
     workers: int | None,
+    convention: Convention,
     as_json: bool,
 ) -> None:
     """Make tissue label maps for COHORT.
@@ -45,7 +49,7 @@ def label(
     from strokereg.core.tissue.cohort import Labelling, label_cohort
 
     with counting("labelling") as on_progress:
-        done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite), workers, on_progress)
+        done = label_cohort(cohort, Labelling(method, maps, label_table, overwrite, convention), workers, on_progress)
     if as_json:
         counts = {"made": done.made, "found": done.found, "kept": done.kept, "method": done.method}
         places = {"folder": str(done.folder), "sheet": str(done.sheet)}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Pairs, goes_on
+from strokereg.cli.values import Names, Pairs, convention_option, goes_on
+from strokereg.core.scan.view import Convention
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Seed of the split and of all other random numbers.  [default: 0]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, help="Torch threads on a CPU.  [default: 1]")
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
 @goes_on
 def generator(
@@ -47,6 +49,7 @@ def generator(
     dims: int,
     spacing: float,
     options: tuple[tuple[str, str], ...],
+    convention: Convention,
     as_json: bool,
     **settings: object,
 ) -> None:
@@ -74,6 +77,7 @@ def generator(
             options=split_options(dict(options), names[0]),
             spacing=spacing,
             dims=dims,
+            convention=convention,
             command=shlex.join(["strokereg", *sys.argv[1:]]),
             on_progress=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
         )

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from strokereg.cli.values import convention_option
+from strokereg.core.scan.view import Convention
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -40,6 +43,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--cases", type=int, help="Use only the first cases of the split.  [default: all]")
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: the runs' own, or split.tsv]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N; for runs also mps.")
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the tables.")
 def segmenter(
     segmenters: tuple[Path, ...],
@@ -49,6 +53,7 @@ def segmenter(
     cases: int | None,
     fold: int | None,
     device: str,
+    convention: Convention,
     as_json: bool,
 ) -> None:
     """Score segmenters on the cases of a cohort, with every metric for each case.
@@ -65,7 +70,7 @@ def segmenter(
     from strokereg.export.evaluate import OUT, EvaluationSettings, evaluate_segmenters
 
     command = shlex.join(["strokereg", *sys.argv[1:]])
-    settings = EvaluationSettings(part, cases, fold, device, command)
+    settings = EvaluationSettings(part, cases, fold, device, command, convention)
     folder, warnings = out or OUT, list[str]()
     with counting("scoring cases") as on_progress:
         evaluated = evaluate_segmenters(segmenters, data, folder, settings, on_progress, warnings.append)

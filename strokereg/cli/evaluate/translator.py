@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Numbers, Pairs, goes_on
+from strokereg.cli.values import Names, Numbers, Pairs, convention_option, goes_on
+from strokereg.core.scan.view import Convention
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
 @click.option("--device", help="auto, cpu, cuda or mps.")
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
+@convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
 @goes_on
 def translator(
@@ -49,6 +51,7 @@ def translator(
     seed: int,
     options: tuple[tuple[str, str], ...],
     workers: int | None,
+    convention: Convention,
     as_json: bool,
     **changes: object,
 ) -> None:
@@ -72,7 +75,12 @@ def translator(
             models or (),
             folder,
             preset,
-            RunOptions(workers=workers, callbacks=progress, command=shlex.join(["strokereg", *sys.argv[1:]])),
+            RunOptions(
+                workers=workers,
+                callbacks=progress,
+                command=shlex.join(["strokereg", *sys.argv[1:]]),
+                convention=convention,
+            ),
             steps={"translator": steps} if steps else {},
             batch_sizes=dict.fromkeys(("translator", "segmenter"), batch_size) if batch_size else {},
             options=split_options(dict(options), (models or ("pix2pix",))[0]),

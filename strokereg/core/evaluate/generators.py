@@ -23,6 +23,7 @@ from strokereg.core.evaluate.generated_mask_quality import MaskReference, MaskSc
 from strokereg.core.evaluate.generated_mask_sheet import draw_sheet
 from strokereg.core.roles import Batch, noise
 from strokereg.core.scan.grid import Preparation
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.synthesis.mask_folder import MniGrid, mni_brain, read_masks
 from strokereg.core.train.device import seed_everything
@@ -108,6 +109,7 @@ def evaluate_generators(
     spacing: float = 4.0,
     dims: int = 3,
     command: str = "",
+    convention: Convention = Convention.RADIOLOGICAL,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> GeneratorEvaluation:
     """Train generators on 80 % of a folder of real masks and compare what they generate with the rest.
@@ -120,6 +122,7 @@ def evaluate_generators(
         options: generator → its options.
         spacing: isotropic voxel edge of the grid in mm.
         dims: 3 for volumes, 2 for the slice of each mask with the largest lesion area.
+        convention: orientation of the pictures.
 
     Raises:
         InputError: unknown generator, wrong options, or masks that cannot be used.
@@ -155,7 +158,7 @@ def evaluate_generators(
         )
         sets[name] = _draw(model, len(supply.second), trainer.seed)
         scores.append(reference.score(name, sets[name], round(time.perf_counter() - begun, 1)))
-    draw_sheet({"real, training": supply.training, **sets}, supply.brains[0], out / "sheet.png")
+    draw_sheet({"real, training": supply.training, **sets}, supply.brains[0], out / "sheet.png", convention)
     evaluated = GeneratorEvaluation(
         command=command, folder=folder.name, dims=dims, spacing=spacing, seed=trainer.seed, steps=trainer.steps,
         training=len(supply.training), held_out=len(supply.held_out), sets=scores, versions=versions(),

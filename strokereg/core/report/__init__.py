@@ -3,31 +3,5 @@
 from strokereg.core.report.losses import History
 from strokereg.core.report.page import write_report
 from strokereg.core.report.viewer import ViewerScan
-from strokereg.core.scan.pictures import (
-    CALLED,
-    TRUTH,
-    Outlined,
-    Picture,
-    Sheet,
-    SheetRow,
-    label_colours,
-    outline,
-    radiological,
-    window,
-)
 
-__all__ = [
-    "CALLED",
-    "TRUTH",
-    "History",
-    "Outlined",
-    "Picture",
-    "Sheet",
-    "SheetRow",
-    "ViewerScan",
-    "label_colours",
-    "outline",
-    "radiological",
-    "window",
-    "write_report",
-]
+__all__ = ["History", "ViewerScan", "write_report"]

@@ -14,7 +14,8 @@ from strokereg.core.report.statistics import Contrast
 from strokereg.core.report.summary import SMALL_ML, evaluated_cases, scores
 from strokereg.core.report.text import interval, signed
 
-WIDTH, LEFT, RIGHT, ROW = 430, 142, 48, 30
+PLOT, RIGHT, ROW = 240, 48, 34  # pixels: width of a plot, of the numbers beside it, height of a row
+MEANT = 200  # pixels: labels up to this width leave all charts of a page equally wide
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,22 @@ def draw_dice(group: Group, names: Names, low: float, high: float) -> str:
     """Draw the Dice of each arm in per cent: cases as dots, means of trainings as ticks, their mean as a number."""
     arms = [arm for arm in group.arms if arm.seeds]
     tables = [scores(arm.seeds, evaluated_cases(arm)) * 100 for arm in arms]
-    x = svg.Scale(low, high, LEFT, WIDTH - RIGHT)
+    left = max(MEANT, svg.room(group.label(arm) for arm in arms))
+    x, wide = svg.Scale(low, high, left, left + PLOT), left + PLOT + RIGHT
     bottom = ROW * len(arms) + 8
     marks = _grid(x, bottom, "Dice, per cent")
     for i, (arm, table) in enumerate(zip(arms, tables, strict=True)):
         y, style = ROW * i + ROW / 2 + 4, names.style(arm)
-        marks.append(svg.label(LEFT - 10, y, group.label(arm)))
+        marks.append(svg.label(left - 10, y, group.label(arm)))
         for j, (case, value) in enumerate(zip(evaluated_cases(arm), table.mean(axis=0), strict=True)):
             lift = ((j * 7) % 13 - 6) * 1.35  # a fixed scatter, so that equal scores do not hide each other
             marks.append(svg.dot(x(value), y + lift, 2, f"case {style}", f"{case}: {value:.1f}"))
         for seed, value in zip(arm.seeds, table.mean(axis=1), strict=True):
             hint = f"<title>seed {seed.seed}: {value:.1f}</title>"
             marks.append(f'<g class="{style}">{svg.line(x(value), y - 9, x(value), y + 9, "tick")}{hint}</g>')
-        marks.append(svg.text(WIDTH, y + 4, f"{table.mean():.1f}", "value", "end"))
+        marks.append(svg.text(wide, y + 4, f"{table.mean():.1f}", "value", "end"))
     means = "; ".join(f"{names.label(arm)} {table.mean():.1f}" for arm, table in zip(arms, tables, strict=True))
-    return svg.figure(WIDTH, bottom + 34, "Dice per arm", f"Mean Dice in per cent: {means}.", marks)
+    return svg.figure(wide, bottom + 34, "Dice per arm", f"Mean Dice in per cent: {means}.", marks)
 
 
 def draw_forest(
@@ -57,7 +59,8 @@ def draw_forest(
     """
     shown = [*(row.contrast for row in rows), *([headroom] if headroom else []), *beside]
     ends = [v * 100 for c in shown for v in (c.difference, c.low, c.high) if v is not None]
-    x = svg.Scale(*svg.padded([0.0, *ends], 0.05, 1.0), LEFT, WIDTH - RIGHT)
+    left = max(MEANT, svg.room(row.label for row in rows))
+    x, wide = svg.Scale(*svg.padded([0.0, *ends], 0.05, 1.0), left, left + PLOT), left + PLOT + RIGHT
     bottom = ROW * len(rows) + 8
     marks = []
     if headroom and headroom.low is not None and headroom.high is not None:
@@ -69,17 +72,17 @@ def draw_forest(
         marks.append(svg.line(x(headroom.difference * 100), 4, x(headroom.difference * 100), bottom, "headroom"))
     for i, row in enumerate(rows):
         y, found = ROW * i + ROW / 2 + 4, row.contrast
-        marks.append(svg.label(LEFT - 10, y, row.label))
+        marks.append(svg.label(left - 10, y, row.label))
         hint = f"{row.label}: {signed(found.difference)} ({interval(found)})"
         if found.low is not None and found.high is not None:
             whisker = svg.line(x(found.low * 100), y, x(found.high * 100), y, "whisker")
             marks.append(f'<g class="{row.style}">{whisker}</g>')
         marks.append(svg.dot(x(found.difference * 100), y, 4.5, f"mark {row.style}", hint))
-        marks.append(svg.text(WIDTH, y + 4, signed(found.difference), "value", "end"))
+        marks.append(svg.text(wide, y + 4, signed(found.difference), "value", "end"))
     values = "; ".join(f"{row.label} {signed(row.contrast.difference)} ({interval(row.contrast)})" for row in rows)
     if headroom:
         values += f"; headroom {signed(headroom.difference)} ({interval(headroom)})"
-    return svg.figure(WIDTH, bottom + 34, title, f"Dice points with 95 % interval: {values}.", marks)
+    return svg.figure(wide, bottom + 34, title, f"Dice points with 95 % interval: {values}.", marks)
 
 
 def dice_range(arms: Sequence[Arm]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Low-data curves: scores against the number of clinical cases, one line per name of an arm."""
+"""Low-data curves: scores against the number of clinical cases, one panel per arm, so that no line hides another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from strokereg.core.report.statistics import Contrast, interval_of_mean
 from strokereg.core.report.summary import evaluated_cases, scores
 from strokereg.core.report.text import plain, signed
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 430, 250, 44, 132, 12, 44
-STEP = 5  # pixels between the marks of lines at one number of cases, so that bars do not hide each other
+WIDTH, LEFT, RIGHT, TOP = 218, 34, 12, 22
+DICE, DIFFERENCE, BETWEEN, BOTTOM = 100, 84, 40, 36  # pixels: heights of the two plots, between and below them
+STEP = 3  # pixels by which two lines are shifted, so that their bars stand beside each other
 
 
 @dataclass(frozen=True)
 class Point:
-    """A score at a number of clinical cases, in the unit of its figure, with its 95 % interval if there is one."""
+    """A score at a number of clinical cases, in per cent or points, with its 95 % interval if there is one."""
 
     cases: int
     value: float
@@ -29,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a figure; `style` is the colour class, with `open` for hollow marks and a dashed line."""
+    """A line of a panel; `style` is its colour class, with `open` for hollow marks and a dashed line."""
 
     label: str
     style: str
@@ -37,98 +38,122 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """One arm: its Dice beside that of clinical only, and its difference from clinical only beside the headroom."""
+
+    label: str
+    dice: Sequence[Line]
+    difference: Sequence[Line]
+
+
+@dataclass(frozen=True)
 class Curves:
-    """The two figures of one training and segmenter: Dice, and the paired difference from clinical only."""
+    """The panels of one training and segmenter, drawn on the same scales."""
 
     title: str
-    dice: str
-    difference: str
+    panels: Sequence[str]
 
 
 def draw_curves(results: Results, names: Names) -> list[Curves]:
-    """Draw the figures of each segmenter and each kind of training; none if no line has two points."""
+    """Draw the panels of each segmenter and each kind of training; none if no line has two points."""
     if not names.many:
         return []
     several = len({arm.segmenter for arm in results.arms}) > 1
     found = []
     for segmenter in dict.fromkeys(arm.segmenter for arm in results.arms):
         own = [arm for arm in results.arms if arm.segmenter == segmenter and arm.seeds]
-        plain = [arm for arm in own if arm.training == "clinical"]
+        clinical = sorted((arm for arm in own if arm.training == "clinical"), key=lambda arm: arm.cases)
+        rooms = [room for room in results.headroom if room.segmenter == segmenter]
+        baseline = Line("clinical only", "k0", [_dice(arm) for arm in clinical])
+        headroom = Line("headroom", "k0 open", [_compared(room.cases, room.contrast) for room in rooms])
         for training in ("clinical + synthetic", "synthetic"):
-            arms = [arm for arm in own if arm.training == training]
-            series = _by_name(arms)
+            series = _by_name(arm for arm in own if arm.training == training)
             if not any(len(line) > 1 for line in series):
                 continue
             title = f"{training[0].upper()}{training[1:]}{' only' * (training == 'synthetic')}"
-            title += f", {segmenter}" * several
-            scored = [Line(_short(line[0]), names.style(line[0]), [_dice(arm) for arm in line]) for line in series]
-            baseline = Line("clinical only", "k0", [_dice(arm) for arm in sorted(plain, key=lambda arm: arm.cases)])
-            rooms = [room for room in results.headroom if room.segmenter == segmenter]
-            everything = rooms[0].all_cases if rooms else None
-            compared = [
-                Line(_short(line[0]), names.style(line[0]), points)
-                for line in series
-                if (points := [_compared(arm.cases, arm.contrast) for arm in line if arm.contrast])
-            ]
-            headroom = [_compared(room.cases, room.contrast) for room in rooms]
-            if headroom:
-                compared.insert(0, Line("headroom", "k0 open", headroom))
-            found.append(
-                Curves(
-                    title,
-                    draw_lines([baseline, *scored], f"{title}: Dice", "Dice, per cent", everything),
-                    draw_lines(compared, f"{title}: difference", "Dice points, compared with clinical only", None, True)
-                    if compared
-                    else "",
-                )
-            )
+            panels = [_panel(line, names.style(line[0]), baseline, headroom) for line in series]
+            drawn = draw_panels(panels, rooms[0].all_cases if rooms else None)
+            found.append(Curves(title + f", {segmenter}" * several, drawn))
     return found
 
 
-def draw_lines(lines: Sequence[Line], title: str, axis: str, everything: int | None, zero: bool = False) -> str:
-    """Draw lines over the number of clinical cases on a logarithmic axis, each labelled at its end.
+def draw_panels(panels: Sequence[Panel], everything: int | None = None) -> list[str]:
+    """Draw panels on common scales, with the number of clinical cases on a logarithmic axis.
 
     Args:
         everything: the number of all cases, whose tick is labelled `all`.
-        zero: the figure shows differences, so it includes 0.
     """
-    points = [point for line in lines for point in line.points]
-    numbers = sorted({point.cases for point in points})
-    ends = [v for p in points for v in (p.value, p.low, p.high) if v is not None] + [0.0] * zero
-    low, high = svg.padded(ends, 0.05, 1.0)
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    spread = STEP * (len(lines) - 1) / 2 + 6
-    x = svg.Scale(math.log(numbers[0]), math.log(max(numbers[-1], numbers[0] + 1)), LEFT + spread, right - spread)
-    y = svg.Scale(low if zero else max(0.0, low), high if zero else min(100.0, high), bottom, TOP)
-    marks = []
-    for tick in y.ticks(5):
-        shown = signed(tick / 100).removesuffix(".0") if zero else f"{tick:g}"
-        marks.append(svg.line(LEFT, y(tick), right, y(tick), "zero" if zero and tick == 0 else "grid"))
-        marks.append(svg.text(LEFT - 6, y(tick) + 4, shown, "axis", "end"))
-    places = svg.apart({str(n): x(math.log(n)) for n in numbers}, LEFT, right, 34)
-    for number in numbers:
-        shown = f"all {number}" if number == everything else str(number)
-        marks.append(svg.line(x(math.log(number)), bottom, x(math.log(number)), bottom + 4, "frame"))
-        marks.append(svg.text(places[str(number)], bottom + 16, shown, "axis", "middle"))
-    marks.append(svg.text((LEFT + right) / 2, HEIGHT - 8, f"clinical cases · {axis}", "axis", "middle"))
-    heights = svg.apart({str(i): y(line.points[-1].value) for i, line in enumerate(lines)}, TOP + 4, bottom - 2, 14)
-    for i, line in enumerate(lines):
-        shift = STEP * (i - (len(lines) - 1) / 2)
-        dashed = " dashed" * ("open" in line.style)
-        drawn = [(x(math.log(p.cases)) + shift, y(p.value)) for p in line.points]
-        part = [svg.path(drawn, f"curve{dashed}")]
-        for (across, up), point in zip(drawn, line.points, strict=True):
-            hint = f"{line.label}, {point.cases} cases: {_text(point, zero)}"
-            if point.low is not None and point.high is not None:
-                part.append(svg.line(across, y(point.low), across, y(point.high), "bar"))
-            part.append(svg.dot(across, up, 3.5, f"mark {line.style}", hint))
-        part.append(svg.line(drawn[-1][0] + 4, drawn[-1][1], right + 4, heights[str(i)], "leader"))
-        part.append(svg.label_left(right + 8, heights[str(i)], line.label, "named"))
-        marks.append(f'<g class="{line.style.split()[0]}">{"".join(part)}</g>')
-    values = "; ".join(
-        f"{line.label}: " + ", ".join(f"{p.cases} cases {_text(p, zero)}" for p in line.points) for line in lines
+    numbers = sorted({point.cases for panel in panels for line in panel.dice for point in line.points})
+    ends = math.log(numbers[0]), math.log(max(numbers[-1], numbers[0] + 1))
+    x = svg.Scale(*ends, LEFT + STEP + 8, WIDTH - RIGHT - STEP - 8)
+    low, high = svg.padded(_ends(panel.dice for panel in panels), 0.05, 1.0)
+    dice = svg.Scale(max(0.0, low), min(100.0, high), TOP + 18 + DICE, TOP + 18)
+    start = TOP + 18 + DICE + BETWEEN
+    around = [0.0, *_ends(panel.difference for panel in panels)]
+    difference = svg.Scale(*svg.padded(around, 0.05, 1.0), start + DIFFERENCE, start)
+    ticks = [(f"all {n}" if n == everything else str(n), x(math.log(n))) for n in numbers]
+    return [_draw_panel(panel, x, dice, difference, ticks) for panel in panels]
+
+
+def _draw_panel(
+    panel: Panel, x: svg.Scale, dice: svg.Scale, difference: svg.Scale, ticks: Sequence[tuple[str, float]]
+) -> str:
+    marks = [svg.text(0, 12, panel.label, "panel")]
+    height = dice.start
+    for scale, title, lines, signs in (
+        (dice, "Dice, per cent", panel.dice, False),
+        (difference, "Difference, Dice points", panel.difference, True),
+    ):
+        if not lines:
+            continue
+        height = scale.start
+        marks.append(svg.text(0, scale.stop - 8, title, "axis"))
+        for tick in scale.ticks(4):
+            shown = signed(tick / 100).removesuffix(".0") if signs else f"{tick:g}"
+            style = "zero" if signs and tick == 0 else "grid"
+            marks.append(svg.line(LEFT, scale(tick), WIDTH - RIGHT, scale(tick), style))
+            marks.append(svg.text(LEFT - 6, scale(tick) + 4, shown, "axis", "end"))
+        for i, line in enumerate(lines):
+            marks.append(_draw_line(line, x, scale, STEP * (2 * i - len(lines) + 1), signs))
+    places = svg.apart(dict(ticks), LEFT, WIDTH - RIGHT, 30)
+    for name, place in ticks:
+        marks.append(svg.line(place, height, place, height + 4, "frame"))
+        marks.append(svg.text(places[name], height + 16, name, "axis", "middle"))
+    marks.append(svg.text((LEFT + WIDTH - RIGHT) / 2, height + 31, "clinical training cases", "axis", "middle"))
+    words = [
+        f"{title}: {', '.join(f'{p.cases} cases {_text(p, signs)}' for p in lines[-1].points)}"
+        for title, lines, signs in (("Dice", panel.dice, False), ("difference", panel.difference, True))
+        if lines
+    ]
+    title = f"{panel.label} by clinical cases"
+    return svg.figure(WIDTH, height + BOTTOM, title, f"With 95 % intervals. {'; '.join(words)}.", marks)
+
+
+def _draw_line(line: Line, x: svg.Scale, y: svg.Scale, shift: float, signs: bool) -> str:
+    drawn = [(x(math.log(point.cases)) + shift, y(point.value)) for point in line.points]
+    part = [svg.path(drawn, "curve" + " dashed" * ("open" in line.style))]
+    for (across, up), point in zip(drawn, line.points, strict=True):
+        if point.low is not None and point.high is not None:
+            part.append(svg.line(across, y(point.low), across, y(point.high), "bar"))
+        hint = f"{line.label}, {point.cases} cases: {_text(point, signs)}"
+        part.append(svg.dot(across, up, 3.5, f"mark {line.style}", hint))
+    return f'<g class="{line.style.split()[0]}">{"".join(part)}</g>'
+
+
+def _panel(arms: Sequence[Arm], style: str, baseline: Line, headroom: Line) -> Panel:
+    label = _short(arms[0])
+    own = Line(label, style, [_dice(arm) for arm in arms])
+    compared = Line(label, style, [_compared(arm.cases, arm.contrast) for arm in arms if arm.contrast])
+    return Panel(
+        label,
+        [line for line in (baseline, own) if line.points],
+        [line for line in (headroom, compared) if line.points] if compared.points else [],
     )
-    return svg.figure(WIDTH, HEIGHT, title, f"{axis}, with 95 % interval, by clinical cases. {values}.", marks)
+
+
+def _ends(groups: Iterable[Sequence[Line]]) -> list[float]:
+    points = [point for lines in groups for line in lines for point in line.points]
+    return [value for point in points for value in (point.value, point.low, point.high) if value is not None]
 
 
 def _by_name(arms: Iterable[Arm]) -> list[list[Arm]]:

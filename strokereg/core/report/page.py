@@ -9,19 +9,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from strokereg.core.report import text
 from strokereg.core.report.charts import Row, dice_range, draw_dice, draw_forest, draw_pairs
 from strokereg.core.report.curves import draw_curves
+from strokereg.core.report.images import Grounds, hexed
 from strokereg.core.report.losses import History, draw_losses
 from strokereg.core.report.names import Group, Names
 from strokereg.core.report.results import Arm, Results
-from strokereg.core.report.statistics import Contrast, Moments
+from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Moments
 from strokereg.core.report.summary import STRATA, evaluated_cases, scores
 from strokereg.core.report.viewer import ViewerScan, encode
-from strokereg.core.scan.pictures import Layers, Sheet, flat, trim
+from strokereg.core.scan.pictures import CALLED, TRUTH, Outlined, Sheet, flat, pictures_of, trim
 from strokereg.core.storage.files import replacing
 
 PANELS = 9  # loss curves shown at once; the others are in a section that can be opened
@@ -51,7 +53,7 @@ def write_report(
         out: the file to write, or a folder for `report.html`.
         results: the result of `core.report.summary.summarise`.
         histories: losses per network, as `{"title", "series": {loss: [(step, value)]}}`.
-        pictures: sheets of slices, as `{"title", "caption", "columns", "rows": [{"label", "images"}]}`.
+        pictures: sheets of slices.
         volumes: scans for the slice viewer; without any, the page has no script.
 
     Returns:
@@ -75,7 +77,7 @@ def gather(
     results: Results, histories: Sequence[History], pictures: Sequence[Sheet], volumes: Sequence[ViewerScan]
 ) -> dict[str, Any]:
     """The variables of the template."""
-    names, layers = Names(results), Layers()
+    names, grounds = Names(results), Grounds()
     return {
         "results": results,
         "study": results.study,
@@ -96,8 +98,13 @@ def gather(
         "cases": [_case_table(group) for group in names.groups],
         "panels": PANELS,
         "losses": [Markup(chart) for history in histories if (chart := draw_losses(history))],
-        "sheets": [_sheet(sheet, layers) for sheet in pictures],
-        "layers": layers,
+        "sheets": [_sheet(sheet, grounds) for sheet in pictures],
+        "grounds": grounds,
+        "hexed": hexed,
+        "colours": {"truth": hexed(TRUTH), "called": hexed(CALLED)},
+        "conventions": dict.fromkeys(
+            [*(sheet.convention for sheet in pictures), *(scan.convention for scan in volumes)]
+        ),
         "volumes": [encode(volume) for volume in volumes],
         "titles": [f"{volume.title}, {volume.part}" for volume in volumes],
         "seconds": _seconds,
@@ -162,7 +169,7 @@ def _pairs(results: Results, names: Names) -> list[tuple[Group, list[Markup]]]:
 
 def _strata_charts(results: Results, names: Names) -> list[tuple[Group, list[dict[str, Any]]]]:
     parts = [part for arm in results.arms if arm.summary for part in arm.summary.strata]
-    every = [part.contrast for part in parts if part.contrast]
+    every = [part.contrast for part in parts if part.contrast and part.contrast.cases >= FEWEST_CASES]
     found = []
     for group in names.groups:
         charts = [chart for stratum in STRATA[1:] if (chart := _stratum_chart(group, names, stratum, every))]
@@ -182,7 +189,9 @@ def _stratum_chart(group: Group, names: Names, stratum: str, every: Sequence[Con
         return None
     count = rows[0].contrast.cases
     title = f"Lesions {stratum}, {count} case{'s' * (count != 1)}"
-    return {"title": title, "svg": Markup(draw_forest(rows, title, beside=every))}
+    if count < FEWEST_CASES:
+        return {"title": title, "svg": "", "few": f"Too few cases to compare; {FEWEST_CASES} are needed."}
+    return {"title": title, "svg": Markup(draw_forest(rows, title, beside=every)), "few": ""}
 
 
 def _moments(found: Moments | None, metric: str) -> tuple[str, str]:
@@ -207,13 +216,16 @@ def _case_table(group: Group) -> dict[str, Any]:
     return {"group": group, "arms": [group.label(arm) for arm in arms], "rows": rows}
 
 
-def _sheet(sheet: Sheet, layers: Layers) -> dict[str, Any]:
-    box = trim([flat(image) for row in sheet["rows"] for image in row["images"] if image is not None])
+def _sheet(sheet: Sheet, grounds: Grounds) -> dict[str, Any]:
+    """A sheet for the template: each row is a list of (cell or text, heading, letters of the sides)."""
+    box = trim([flat(picture) for picture in pictures_of(sheet)])
     rows = []
-    for row in sheet["rows"]:
-        images = [layers.cell(image, box) if image is not None else None for image in row["images"]]
-        rows.append({"label": row["label"], "images": images})
-    return {"folded": False, **sheet, "columns": list(sheet["columns"]), "rows": rows}
+    for row in sheet.rows:
+        cells = [grounds.cell(c, box) if isinstance(c, np.ndarray | Outlined) else c for c in row.images]
+        headings = [*sheet.columns, *[""] * (len(cells) - len(sheet.columns))]
+        shown = [(cell, head) for cell, head in zip(cells, headings, strict=True) if cell is not None]
+        rows.append({"label": row.label, "cells": shown, "sides": row.sides or sheet.convention.sides})
+    return {"sheet": sheet, "rows": rows}
 
 
 def _seconds(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -72,22 +72,33 @@ def text(x: float, y: float, words: str, style: str = "", anchor: str = "start")
     return f'<text x="{x:g}" y="{y:g}" class="{style}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def label(x: float, y: float, words: str, width: int = 22, style: str = "") -> str:
-    """A row label, right-aligned and centred on y, on at most two lines of `width` letters."""
-    lines = textwrap.wrap(words, width, max_lines=2, placeholder="…") or [""]
+def label(x: float, y: float, words: str, style: str = "") -> str:
+    """A row label, right-aligned and centred on y, on the lines of `lines_of`."""
+    lines = lines_of(words)
     top = y + 4 - 6.5 * (len(lines) - 1)
     return "".join(text(x, top + 13 * i, part, style, "end") for i, part in enumerate(lines))
 
 
 def heading(x: float, y: float, words: str, width: int) -> list[str]:
     """The heading above a panel: at most two lines of `width` letters, the last one at y."""
-    lines = textwrap.wrap(words, width, max_lines=2, placeholder="…") or [""]
+    lines = lines_of(words, width, 2)
     return [text(x, y - 14 * (len(lines) - 1 - i), part, "panel") for i, part in enumerate(lines)]
 
 
-def label_left(x: float, y: float, words: str, style: str = "", width: int = 20) -> str:
-    """A label that starts at x and is centred on y, shortened to `width` letters."""
-    return text(x, y + 4, textwrap.shorten(words, width, placeholder="…"), style)
+def lines_of(words: str, width: int = 30, most: int = 3) -> list[str]:
+    """Break a name into at most `most` lines of about `width` letters: at spaces and after `-`, `_` and `/` only."""
+    lines = [""]
+    for part in filter(None, re.findall(r"\s*[^\s_/-]*[_/-]*", words)):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part if lines[-1] else part.lstrip()
+    kept = [line.rstrip() for line in lines[:most]]
+    return kept if len(lines) <= most else [*kept[:-1], f"{kept[-1]} …"]
+
+
+def room(labels: Iterable[str]) -> float:
+    """Width in pixels that row labels need, with a gap."""
+    return 6.3 * max((len(line) for words in labels for line in lines_of(words)), default=0) + 16
 
 
 def path(points: Iterable[tuple[float, float]], style: str, clip: str = "") -> str:

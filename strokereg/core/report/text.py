@@ -55,6 +55,11 @@ def interval(contrast: Contrast) -> str:
     return f"{plain(contrast.low)} to {plain(contrast.high)}"
 
 
+def effect(contrast: Contrast) -> str:
+    """The effect size, `−0.35`; a dash for as few cases as have no interval."""
+    return "–" if contrast.low is None else f"{contrast.effect:+.2f}".replace("-", "−")
+
+
 def verdict(contrast: Contrast) -> str:
     """One of `gain`, `loss`, `no difference shown`, `not significant`, `one training`, `too few cases`.
 
@@ -140,28 +145,28 @@ def quality_name(quality: Quality, results: Results) -> str:
 
 
 def privacy_sentences(results: Results) -> list[str]:
-    """Say for each synthetic database how close its images are to training images."""
+    """Say for each synthetic database how many of its images are suspected copies of training images."""
     sentences = []
     for quality in results.quality:
         found, name = quality.memorisation, quality_name(quality, results)
+        if quality.image_quality is None:
+            sentences.append(f"{name}: a mixer copies voxels of training cases by design, so copies are not counted.")
+            continue
         if not found.detects_copies:
             sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
-        sentences.append(
-            f"{name}: {near * 100:.0f} % of the synthetic images are closer to a training image than 95 % of the "
-            f"held-out real images are; 5 % is expected by chance.{_why_close(quality)}"
-        )
+        sentences.append(f"{name}: suspected copies {near * 100:.0f} %, chance 5 %.{_why_close(quality, near)}")
     return sentences
 
 
-def _why_close(quality: Quality) -> str:
-    """Why images are close to training images without being memorised; empty if no such reason is known."""
-    if quality.image_quality is None:
-        return " A mixer copies voxels of training cases by construction, so a high share is expected."
+def _why_close(quality: Quality, near: float) -> str:
+    """What the share means, and why it can be high without memorisation."""
+    if near <= 0.05:
+        return " No more than chance."
     if quality.public:
-        return ""
-    return " These images use label maps of training cases, which alone makes them more similar to training images."
+        return " More than chance."
+    return " More than chance; label maps of training cases alone make images similar to them."
 
 
 def limit_sentences(results: Results) -> list[str]:

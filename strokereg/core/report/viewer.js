@@ -37,16 +37,14 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     return masks.get(uri);
   };
   const place = (z) => [(z % scan.columns) * width, Math.floor(z / scan.columns) * height];
-  // Draws the border of a mask edge by edge and returns the number of voxels in the slice.
+  // Draws the border of a mask edge by edge: a dark line below a coloured one, so that it is seen on every grey.
   const trace = (mask, z, colour) => {
     const [left, top] = place(z);
     const at = (x, y) => x >= 0 && y >= 0 && x < width && y < height && mask.inside[(top + y) * mask.width + left + x];
-    let voxels = 0;
     pen.beginPath();
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         if (!at(x, y)) continue;
-        voxels++;
         const [x0, y0, x1, y1] = [x * ratio[0], y * ratio[1], (x + 1) * ratio[0], (y + 1) * ratio[1]];
         const edges = [[-1, 0, x0, y0, x0, y1], [1, 0, x1, y0, x1, y1], [0, -1, x0, y0, x1, y0], [0, 1, x0, y1, x1, y1]];
         for (const [i, j, a, b, c, d] of edges) {
@@ -56,28 +54,42 @@ for (const viewer of document.querySelectorAll(".viewer")) {
         }
       }
     }
-    pen.lineWidth = 2;
-    pen.strokeStyle = colour;
-    pen.stroke();
-    return voxels;
+    for (const [line, width] of [["#000", 4], [colour, 2]]) {
+      pen.lineWidth = width;
+      pen.strokeStyle = line;
+      pen.stroke();
+    }
+  };
+  const letter = (text, side, x) => {
+    pen.font = `600 ${Math.round(canvas.width / 22)}px system-ui, sans-serif`;
+    pen.textAlign = side;
+    pen.textBaseline = "middle";
+    pen.lineWidth = 4;
+    pen.strokeStyle = "#000";
+    pen.fillStyle = "#fff";
+    pen.strokeText(text, x, canvas.height / 2);
+    pen.fillText(text, x, canvas.height / 2);
   };
   let turn = 0;
   const draw = async () => {
     const mine = ++turn;
     const z = Number(slider.value) - 1;
-    const wanted = [[truth, scan.truth, "true lesion"], [called, scan.called[arms.value], "prediction"]];
+    const wanted = [
+      [truth, scan.truth, scan.ml.truth, "true lesion"],
+      [called, scan.called[arms.value], scan.ml.called[arms.value], "prediction"],
+    ];
     const image = await load(scan.image);
     const outlines = await Promise.all(wanted.map(([, uri]) => read(uri)));
     if (mine !== turn) return; // the slider has moved on
     const [left, top] = place(z);
     pen.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
-    const voxel = scan.spacing.reduce((a, b) => a * b) / 1000;
-    const volumes = wanted.map(([box, , name], i) => {
-      if (!box.checked) return "";
-      const voxels = trace(outlines[i], z, scan.colours[i]);
-      return `${name} ${(voxels * voxel).toFixed(2)} ml`;
-    });
-    status.textContent = [`slice ${z + 1} of ${count}`, ...volumes.filter(Boolean)].join(" · ");
+    const shown = wanted.map((one, i) => [...one, i]).filter(([box]) => box.checked);
+    for (const [, , , , i] of shown) trace(outlines[i], z, scan.colours[i]);
+    letter(scan.sides[0], "left", 8);
+    letter(scan.sides[1], "right", canvas.width - 8);
+    const [start, step, total] = scan.slices;
+    const volumes = shown.map(([, , ml, name]) => `${name} ${ml.toFixed(2)} ml`);
+    status.textContent = [`slice ${start + z * step} of ${total}`, ...volumes].join(" · ");
     canvas.setAttribute("aria-label", `${scan.title}: ${status.textContent}`);
     slider.setAttribute("aria-valuetext", status.textContent);
   };

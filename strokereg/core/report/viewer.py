@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from strokereg.core.report.images import data_uri, hexed, picture_uri
 from strokereg.core.scan.box import extent
-from strokereg.core.scan.pictures import CALLED, TRUTH, data_uri, picture_uri
+from strokereg.core.scan.pictures import CALLED, TRUTH, pooled
+from strokereg.core.scan.view import Convention
 
 LONGEST, SLICES = 112, 80  # most voxels along a slice's longer side, and most slices; larger scans are downsampled
 LEVELS = 64  # grey levels: more would not be visible, and the file would be twice as large
@@ -33,6 +35,7 @@ class ViewerScan:
         spacing: voxel size in mm along X, Y, Z.
         truth: bool [Z, Y, X].
         called: arm → mask predicted by its segmenter, bool [Z, Y, X].
+        convention: orientation in which the slices are shown.
     """
 
     title: str
@@ -42,17 +45,24 @@ class ViewerScan:
     spacing: tuple[float, float, float]
     truth: np.ndarray
     called: Mapping[str, np.ndarray]
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 def encode(volume: ViewerScan) -> str:
-    """Encode a scan as JSON for the script of the page, downsampled and cropped to its non-black part."""
+    """Encode a scan as JSON for the script of the page, downsampled and cropped to its non-black part.
+
+    Volumes and the numbers of slices are those of the complete scan. In a downsampled mask, a voxel is lesion if any
+    voxel of the scan in it is.
+    """
     box = _around(volume.image > 0.05 * volume.white)
     step = max(1, math.ceil(max(volume.image[box].shape[1:]) / LONGEST))
     hop = max(1, math.ceil(volume.image[box].shape[0] / SLICES))
     part = tuple(slice(axis.start, axis.stop, by) for axis, by in zip(box, (hop, step, step), strict=True))
     grey = np.clip(volume.image[part] / volume.white, 0, 1) * (LEVELS - 1)
     grey = (grey.round() * (255 / (LEVELS - 1))).astype(np.uint8)
-    truth = volume.truth[part]
+    truth = pooled(volume.truth[box], (hop, step, step))
+    voxel = math.prod(volume.spacing) / 1000
+    turn = volume.convention.turn
     count, height, width = grey.shape
     x, y, z = (edge * times for edge, times in zip(volume.spacing, (step, step, hop), strict=True))
     first = int(truth.sum(axis=(1, 2)).argmax()) if truth.any() else count // 2
@@ -63,21 +73,24 @@ def encode(volume: ViewerScan) -> str:
         "columns": _columns(count),
         "spacing": [x, y, z],
         "first": first,
-        "colours": [_colour(TRUTH), _colour(CALLED)],
-        "image": data_uri(montage(grey)),
-        "truth": _mask_uri(truth),
-        "called": {name: _mask_uri(mask[part]) for name, mask in volume.called.items()},
+        "slices": [box[0].start + 1, hop, len(volume.image)],
+        "sides": volume.convention.sides,
+        "colours": [hexed(TRUTH), hexed(CALLED)],
+        "image": data_uri(montage(turn(grey))),
+        "truth": _mask_uri(turn(truth)),
+        "called": {name: _mask_uri(turn(pooled(mask[box], (hop, step, step)))) for name, mask in volume.called.items()},
+        "ml": {"truth": volume.truth.sum() * voxel, "called": {n: m.sum() * voxel for n, m in volume.called.items()}},
     }
     return json.dumps(content, ensure_ascii=False)
 
 
 def montage(volume: np.ndarray) -> np.ndarray:
-    """Slices [Z, Y, X] side by side in rows, each in radiological view: anterior up, the right side on the left."""
+    """Slices [Z, Y, X] side by side in rows."""
     count, height, width = volume.shape
     columns = _columns(count)
     rows = math.ceil(count / columns)
     whole = np.zeros((rows * columns, height, width), dtype=volume.dtype)
-    whole[:count] = volume[:, ::-1, ::-1]
+    whole[:count] = volume
     return whole.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
 
 
@@ -87,10 +100,6 @@ def _columns(count: int) -> int:
 
 def _mask_uri(mask: np.ndarray) -> str:
     return picture_uri(Image.fromarray(montage(mask)))
-
-
-def _colour(colour: tuple[int, int, int]) -> str:
-    return "#" + "".join(f"{part:02x}" for part in colour)
 
 
 def _around(inside: np.ndarray, margin: int = 2) -> tuple[slice, ...]:

@@ -1,23 +1,27 @@
-"""Slices as pictures: windowing, orientation, label colours and lesion outlines, in sheets and as data URIs."""
+"""Slices as pictures: windowing, label colours, lesion outlines and legends, and the sheets they form."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from strokereg.core.scan.view import Convention
+
 BLACK = 8  # up to this level a pixel is background
 SCALE = 3  # pixels per voxel: slices are small, and outlines need finer pixels
 
+Colour = tuple[int, int, int]
+
 #: Tissues in warm greys from dark to light, so that only the lesion has a colour.
 _TISSUE_DARK, _TISSUE_LIGHT = np.array([38, 52, 66]), np.array([226, 220, 205])
+_LISTED = 9  # tissues that a legend names one by one
 TRUTH, CALLED = (230, 110, 20), (86, 180, 233)  # orange and blue, distinct for every kind of colour vision
+_LINE, _HALO = 2, 1  # pixels: an outline, and the dark rim that sets it off from bright voxels
 
 
 @dataclass(frozen=True)
@@ -26,36 +30,59 @@ class Outlined:
 
     ground: np.ndarray
     mask: np.ndarray
-    colour: tuple[int, int, int]
+    colour: Colour
 
 
-Picture = np.ndarray | Outlined
+#: A picture, uint8 [H, W] or [H, W, 3] or outlined; a text in place of one; None leaves the cell empty.
+Cell = np.ndarray | Outlined | str | None
 
 
-class SheetRow(TypedDict):
-    """A row of a sheet. Images are uint8 [H, W] or [H, W, 3] or outlined; None leaves a cell empty.
+class Key(NamedTuple):
+    """An entry of a legend: what an outline or, if `filled`, an area of this colour is."""
 
-    `captions` are texts below the pictures, for sheets that are written as PNG.
+    name: str
+    colour: Colour
+    filled: bool = False
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A row of a sheet.
+
+    Attributes:
+        label: name of the row.
+        images: the cells.
+        captions: texts below the pictures.
+        sides: letters at the left and right edge, for rows that do not show axial slices.
     """
 
     label: str
-    images: Sequence[Picture | None]
-    captions: NotRequired[Sequence[str]]
+    images: Sequence[Cell]
+    captions: Sequence[str] = ()
+    sides: tuple[str, str] | None = None
 
 
-class Sheet(TypedDict):
-    """A table of pictures with one heading per column; `folded` hides it until the reader opens it."""
+@dataclass(frozen=True)
+class Sheet:
+    """A table of pictures.
+
+    Attributes:
+        title, caption: above the pictures.
+        columns: one heading per column, or none.
+        legend: the colours in the pictures.
+        warning: for example that the training data were simulated.
+        convention: the orientation in which the slices were drawn.
+        folded: in the report, hidden until the reader opens it.
+    """
 
     title: str
-    caption: str
-    columns: Sequence[str]
     rows: Sequence[SheetRow]
-    folded: NotRequired[bool]
-
-
-def radiological(plane: np.ndarray) -> np.ndarray:
-    """Axial slice [Y, X] (axes towards A, R) in radiological view: anterior up, the right side on the left."""
-    return plane[::-1, ::-1]
+    columns: Sequence[str] = ()
+    caption: str = ""
+    legend: Sequence[Key] = ()
+    warning: str = ""
+    convention: Convention = Convention.RADIOLOGICAL
+    folded: bool = False
 
 
 def window(plane: np.ndarray, low: float, high: float, scale: int = SCALE) -> np.ndarray:
@@ -70,15 +97,25 @@ def label_colours(plane: np.ndarray, count: int, scale: int = SCALE) -> np.ndarr
     Args:
         count: number of labels, background and lesion included.
     """
-    shade = np.linspace(0, 1, max(count - 2, 1))[:, None]
-    table = np.zeros((count, 3), dtype=np.uint8)
-    table[1:-1] = (_TISSUE_DARK + shade * (_TISSUE_LIGHT - _TISSUE_DARK))[: count - 2].round()
-    table[-1] = TRUTH
-    return np.asarray(_enlarge(Image.fromarray(table[np.asarray(plane)]), scale, Image.Resampling.NEAREST))
+    picture = Image.fromarray(_label_table(count)[np.asarray(plane)])
+    return np.asarray(_enlarge(picture, scale, Image.Resampling.NEAREST))
 
 
-def outline(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = TRUTH) -> np.ndarray:
-    """Draw the border of a mask on a copy of a picture.
+def label_legend(names: Sequence[str]) -> list[Key]:
+    """The legend of `label_colours`; of many tissues it names the first and the last.
+
+    Args:
+        names: of all labels, background first and lesion last.
+    """
+    table = _label_table(len(names))
+    keys = [Key(name, _colour(table[i]), True) for i, name in enumerate(names)][1:]
+    if len(keys) <= _LISTED:
+        return keys
+    return [keys[0]._replace(name=f"{names[1]}, and on in the order of the labels to"), *keys[-2:]]
+
+
+def outline(image: np.ndarray, mask: np.ndarray, colour: Colour = TRUTH) -> np.ndarray:
+    """Draw a line around a mask, just outside of it and with a dark rim, on a copy of a picture.
 
     Args:
         image: uint8 [H, W] or [H, W, 3], for instance of `window`.
@@ -90,42 +127,30 @@ def outline(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = 
     """
     drawn = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image.copy()
     enlarged = np.kron(mask, np.ones((drawn.shape[0] // mask.shape[0], drawn.shape[1] // mask.shape[1]), dtype=bool))
-    drawn[enlarged & ~ndimage.binary_erosion(enlarged)] = colour
+    square = np.ones((3, 3), dtype=bool)
+    line = ndimage.binary_dilation(enlarged, square, _LINE)
+    drawn[ndimage.binary_dilation(line, square, _HALO) & ~enlarged] = 0
+    drawn[line & ~enlarged] = colour
     return drawn
 
 
-def flat(picture: Picture) -> np.ndarray:
+def pooled(mask: np.ndarray, steps: Sequence[int]) -> np.ndarray:
+    """A mask in coarser voxels, `steps` voxels each along the axes; True if any of them is, so small lesions stay."""
+    padded = np.pad(mask, [(0, -size % step) for size, step in zip(mask.shape, steps, strict=True)])
+    shape = [part for size, step in zip(padded.shape, steps, strict=True) for part in (size // step, step)]
+    return np.asarray(padded.reshape(shape).any(axis=tuple(range(1, len(shape), 2))))
+
+
+def flat(picture: np.ndarray | Outlined) -> np.ndarray:
     """Any picture as uint8 [H, W] or [H, W, 3]."""
     if isinstance(picture, Outlined):
         return outline(picture.ground, picture.mask, picture.colour)
     return picture
 
 
-class Layers:
-    """The backgrounds that pictures of one page share, each stored once in a style class."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def cell(self, picture: Picture, box: tuple[slice, slice]) -> tuple[str, str]:
-        """The style class of a picture's background, or an empty one, and the data URI of the picture on top of it."""
-        if not isinstance(picture, Outlined):
-            return "", data_uri(picture[box])
-        ground = data_uri(picture.ground[box])
-        name = self._names.setdefault(ground, f"ground{len(self._names)}")
-        return name, _lines(picture, box)
-
-    def rules(self) -> str:
-        """The style rules of all backgrounds."""
-        return "\n".join(f"img.{name} {{ background-image: url({uri}); }}" for uri, name in self._names.items())
-
-
-def _lines(picture: Outlined, box: tuple[slice, slice]) -> str:
-    """The outline alone on a transparent background, as a data URI: two colours, a few hundred bytes."""
-    drawn = outline(np.zeros_like(picture.ground), picture.mask, (1, 1, 1))[box][..., 0]
-    image = Image.fromarray(np.ascontiguousarray(drawn), mode="P")
-    image.putpalette([0, 0, 0, *picture.colour])
-    return picture_uri(image, transparency=0)
+def pictures_of(sheet: Sheet) -> list[np.ndarray | Outlined]:
+    """The pictures of a sheet, without texts and empty cells."""
+    return [cell for row in sheet.rows for cell in row.images if isinstance(cell, np.ndarray | Outlined)]
 
 
 def trim(pictures: Sequence[np.ndarray], margin: int = 6) -> tuple[slice, slice]:
@@ -144,15 +169,18 @@ def trim(pictures: Sequence[np.ndarray], margin: int = 6) -> tuple[slice, slice]
     return rows, columns
 
 
-def data_uri(picture: np.ndarray) -> str:
-    """Picture uint8 [H, W] or [H, W, 3] → PNG as a data URI."""
-    return picture_uri(Image.fromarray(np.ascontiguousarray(picture)))
+def _label_table(count: int) -> np.ndarray:
+    """The colour of each label, uint8 [count, 3]."""
+    shade = np.linspace(0, 1, max(count - 2, 1))[:, None]
+    table = np.zeros((count, 3), dtype=np.uint8)
+    table[1:-1] = (_TISSUE_DARK + shade * (_TISSUE_LIGHT - _TISSUE_DARK))[: count - 2].round()
+    table[-1] = TRUTH
+    return table
 
 
-def picture_uri(image: Image.Image, **how: Any) -> str:
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=True, **how)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+def _colour(entry: np.ndarray) -> Colour:
+    red, green, blue = (int(part) for part in entry)
+    return red, green, blue
 
 
 def _enlarge(picture: Image.Image, scale: int, how: Image.Resampling) -> Image.Image:

@@ -16,6 +16,7 @@ from strokereg.core.report import write_report
 from strokereg.core.report.results import Results
 from strokereg.core.report.table_files import write_tables
 from strokereg.core.report.terminal_table import write_csv
+from strokereg.core.scan.view import Convention
 from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
@@ -57,6 +58,7 @@ class RunOptions:
         callbacks: informed of the progress.
         on_warning: called with a sentence when a tracker fails and is dropped; by default a Python warning.
         command: shown in the report.
+        convention: orientation of the pictures.
     """
 
     external: Path | str | None = None
@@ -69,6 +71,7 @@ class RunOptions:
     callbacks: StudyCallbacks = NoCallbacks()  # noqa: RUF009 (has no state)
     on_warning: Callable[[str], object] | None = None
     command: str = ""
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 DEFAULTS = RunOptions()
@@ -118,7 +121,7 @@ def compare(
     try:
         context = make_context(settings, cohort, _store(out, run).absolute(), external, run.callbacks.preparing)
         callbacks = TrackedCallbacks(run.callbacks, tracking)
-        return run_study(context, out, executor, callbacks, run.command, notes=cache_folder())
+        return run_study(context, out, executor, callbacks, run.command, cache_folder(), run.convention)
     finally:
         tracking.close()
 
@@ -152,6 +155,7 @@ def run_study(
     callbacks: StudyCallbacks,
     command: str = "",
     notes: Path | None = None,
+    convention: Convention = Convention.RADIOLOGICAL,
 ) -> Finished:
     """Do what is not done yet of a study, then write `results.json`, `results.csv`, tables and `report.html`.
 
@@ -161,6 +165,7 @@ def run_study(
         out: folder of the study.
         executor, callbacks: who does the tasks, and who is informed of them.
         notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
+        convention: orientation of the pictures in the report.
 
     Raises:
         InputError: wrong input that shows in a task only.
@@ -181,7 +186,7 @@ def run_study(
     write_csv(results, out / "results.csv")
     write_tables(results, out)
     left = examples(context, plan)
-    shown = draw_sheets(context, plan, left), gather_volumes(context, plan, left)
+    shown = draw_sheets(context, plan, left, convention), gather_volumes(context, plan, left, convention)
     report = write_report(out, results, histories(plan, curves), *shown)
     return Finished(results, out / "results.json", out / "results.csv", report)
 

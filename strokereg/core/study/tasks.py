@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import nibabel as nib
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
@@ -24,6 +23,7 @@ from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.evaluate.views import view_case
 from strokereg.core.roles import Mixer
 from strokereg.core.scan.postprocess import Postprocessing
+from strokereg.core.scan.view import axial
 from strokereg.core.storage.files import write_json
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task, TaskKind, cost_of, record_of
@@ -186,27 +186,21 @@ def _evaluate(
                     f"{part}/{case.name}/{name}": plane for name, plane in _middle(evaluated, postprocessing).items()
                 }
             if number < KEPT[part]:
-                called = turned(evaluated.mask(postprocessing), evaluated.reference.affine)
+                called = axial(evaluated.mask(postprocessing), evaluated.reference.affine)
                 shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
     np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return {"postprocessing": postprocessing.model_dump(), **scores}
 
 
 def whole_name(part: str, case: str) -> str:
-    """Name of the stored prediction of a case: the packed bits of `turned`."""
+    """Name of the stored prediction of a case: the packed bits of its axial slices."""
     return f"whole/{part}/{case}"
-
-
-def turned(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """A volume [X, Y, Z] of any orientation as [Z, Y, X], with axes towards superior, anterior and right."""
-    turn = nib.orientations.io_orientation(affine)
-    return np.asarray(nib.orientations.apply_orientation(volume, turn)).transpose(2, 1, 0)
 
 
 def _middle(evaluated: Prediction, postprocessing: Postprocessing) -> dict[str, np.ndarray]:
     """Image, truth and prediction [Y, X] on the canonical axial slice with most lesion (or the middle one)."""
     scan = {"image": evaluated.reference.data, "truth": evaluated.truth, "prediction": evaluated.mask(postprocessing)}
-    volumes = {name: turned(volume, evaluated.reference.affine) for name, volume in scan.items()}
+    volumes = {name: axial(volume, evaluated.reference.affine) for name, volume in scan.items()}
     area = volumes["truth"].sum(axis=(1, 2))
     z = int(area.argmax()) if area.any() else len(area) // 2
     return {name: volume[z] for name, volume in volumes.items()}

@@ -7,6 +7,7 @@ that was trained on the same clinical cases.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.evaluate.image_metrics import deep_features
 from strokereg.core.evaluate.image_quality import ImageComparison, ImageQuality, Interval, View
 from strokereg.core.evaluate.views import view_case
-from strokereg.core.report import Sheet, SheetRow, label_colours, radiological, window
+from strokereg.core.scan.pictures import Sheet, SheetRow, label_colours, label_legend, window
 from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import make_folder, write_json
 from strokereg.core.study.compare import DEFAULTS, RunOptions
@@ -100,7 +102,7 @@ def evaluate_translators(
         models: translators; none stands for all that are installed and fit `dims`.
         out: folder of the results and of the runs.
         preset, **changes: see `study_settings`. The first seed counts; cases, arms and generators do not.
-        run: workers, callbacks and command; the rest does not matter here.
+        run: workers, callbacks, command and convention; the rest does not matter here.
 
     Raises:
         InputError: unknown model, wrong options, or data that cannot be used.
@@ -173,7 +175,9 @@ def evaluate_translators(
         command=run.command,
     )
     write_json(out / "evaluation.json", evaluated.model_dump(mode="json"))
-    write_sheet(_sheet(context, evaluated.held_out, truth, translated), out / "sheet.png")
+    sheet = _sheet(context, evaluated.held_out, truth, translated, run.convention)
+    warning = "Simulated cohort: these are not clinical images." if cohort.simulated else ""
+    write_sheet(replace(sheet, warning=warning), out / "sheet.png")
     return evaluated
 
 
@@ -186,7 +190,11 @@ def _translate(context: StudyContext, task: Task, views: Sequence[View], here: t
 
 
 def _sheet(
-    context: StudyContext, names: Sequence[str], truth: Sequence[View], translated: Mapping[str, Sequence[np.ndarray]]
+    context: StudyContext,
+    names: Sequence[str],
+    truth: Sequence[View],
+    translated: Mapping[str, Sequence[np.ndarray]],
+    convention: Convention,
 ) -> Sheet:
     """Rows: label map, true image, translators; columns: the held-out cases with the largest lesions on a slice."""
     lesion, count = context.dataset.table.lesion, context.dataset.table.count
@@ -201,16 +209,19 @@ def _sheet(
         return images[0, 0, z] if context.settings.dims == 3 else images[z, 0]
 
     def row(label: str, images: Sequence[np.ndarray]) -> SheetRow:
-        return {"label": label, "images": [window(radiological(plane(images[n], z)), -1, 1) for _, n, z in chosen]}
+        return SheetRow(label, [window(convention.turn(plane(images[n], z)), -1, 1) for _, n, z in chosen])
 
     labels = [truth[n].labels[0, z] if context.settings.dims == 3 else truth[n].labels[z] for _, n, z in chosen]
-    return {
-        "title": "Held-out label maps, translated",
-        "caption": "",
-        "columns": [names[n] for _, n, _ in chosen],
-        "rows": [
-            {"label": "label map", "images": [label_colours(radiological(plane), count) for plane in labels]},
-            row("true image", [view.image for view in truth]),
+    return Sheet(
+        title="Held-out label maps, translated",
+        caption="One axial slice of each held-out case: the label map, the real image, and the image of each "
+        "translator.",
+        columns=[names[n] for _, n, _ in chosen],
+        rows=[
+            SheetRow("label map", [label_colours(convention.turn(plane), count) for plane in labels]),
+            row("real image", [view.image for view in truth]),
             *(row(model, images) for model, images in translated.items()),
         ],
-    }
+        legend=label_legend(context.dataset.table.names),
+        convention=convention,
+    )

@@ -14,6 +14,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, TABLE
 from strokereg.core.scan.contrasts import stem_of
 from strokereg.core.scan.nifti import write_volume
+from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import write_json
 from strokereg.core.storage.workers import run_in_workers
@@ -38,12 +39,14 @@ class Labelling:
         maps: folder with a label map of another tool for each case; only for `external`.
         label_table: which code of those maps becomes which label (see `Merge.read`); None for FreeSurfer's codes.
         overwrite: make again what an earlier call made. Maps from elsewhere are never changed.
+        convention: orientation of the slices in the sheet.
     """
 
     method: str | None = None
     maps: Path | None = None
     label_table: Path | None = None
     overwrite: bool = False
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,9 @@ def label_cohort(
     on_progress(found, total)
     run_in_workers(_label_case, jobs, folder, workers, lambda done: on_progress(found + done, total))
     sheet = folder / "sheet.png"
-    if mine and (jobs or not sheet.is_file()):
-        draw_tissues([replace(case, dseg=targets[case.name]) for case in mine], merge.table, sheet)
+    if mine:
+        shown = [replace(case, dseg=targets[case.name]) for case in mine]
+        draw_tissues(shown, merge.table, sheet, convention=labelling.convention)
     maps = {case.name: targets[case.name] for case in mine}
     return Labelled(method, folder, merge.table, len(jobs), found, len(cohort.cases) - total, maps, sheet)
 

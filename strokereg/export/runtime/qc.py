@@ -1,47 +1,62 @@
-"""Pictures for quality control: slices as a radiologist sees them, with the lesion outlined."""
+"""Pictures for quality control: the slices with most lesion, with name, volume, outline and legend."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from strokereg.core.scan.grid import foreground
-from strokereg.core.scan.pictures import CALLED, label_colours, outline, radiological, window
+from strokereg.core.scan.nifti import Volume
+from strokereg.core.scan.pictures import CALLED, Key, Outlined, Sheet, SheetRow, label_colours, label_legend, window
 from strokereg.core.scan.sheet import write_sheet
+from strokereg.core.scan.view import axial
 
 _SLICES = 6
+_TILE = 240  # pixels, about, along the longer side of a slice
+_MARGIN = 3  # voxels around the brain
 
 
-def draw_mask(path: Path, scan: np.ndarray, mask: np.ndarray, affine: np.ndarray, title: str) -> Path:
-    """Draw a scan [X, Y, Z] without and with the outline of a mask, at the slices with most lesion.
+def draw_mask(path: Path, scan: Volume, mask: np.ndarray, sheet: Sheet) -> Path:
+    """Draw a scan without and with the outline of a mask [X, Y, Z] on its grid, at the slices with most lesion.
 
     Args:
-        affine: of the scan, to turn slices into axial view.
-        title: label of the row.
+        sheet: title, caption, warning and convention; the pictures are filled in.
     """
-    scan, mask = (_axial(volume, affine) for volume in (scan, mask))
-    chosen = _slices(mask.sum(axis=(0, 1)), foreground(scan).any(axis=(0, 1)))
-    bright = float(np.percentile(scan[scan > 0], 99.5))
-    plain = [window(radiological(scan[:, :, z].T), 0.0, bright) for z in chosen]
-    drawn = [outline(image, radiological(mask[:, :, z].T), CALLED) for image, z in zip(plain, chosen, strict=True)]
-    return _write(path, chosen, [("scan", plain), (title, drawn)])
+    turn = sheet.convention.turn
+    image, found = (axial(volume, scan.affine) for volume in (scan.data, mask))
+    brain = foreground(image)
+    chosen = _slices(found.sum(axis=(1, 2)), brain.any(axis=(1, 2)))
+    bright = float(np.percentile(image[image > 0], 99.5))
+    planes = [turn(image[z][_around(brain | found)]) for z in chosen]
+    plain = [window(plane, 0.0, bright, _scale(plane)) for plane in planes]
+    masks = [turn(found[z][_around(brain | found)]) for z in chosen]
+    drawn = [Outlined(picture, part, CALLED) for picture, part in zip(plain, masks, strict=True)]
+    rows = [SheetRow("scan", plain), SheetRow("segmented", drawn)]
+    legend = [Key("lesion found by the model", CALLED)]
+    return write_sheet(replace(sheet, rows=rows, columns=_headings(chosen, len(image)), legend=legend), path)
 
 
-def draw_synthesis(path: Path, labels: np.ndarray, count: int, image: np.ndarray, affine: np.ndarray) -> Path:
-    """Draw a label map [X, Y, Z] of `count` labels above its image, at the slices with most lesion."""
-    labels, image = (_axial(volume, affine) for volume in (labels, image))
-    chosen = _slices((labels == count - 1).sum(axis=(0, 1)), (labels > 0).any(axis=(0, 1)))
-    bright = float(np.percentile(image[labels > 0], 99.5)) or 1.0
-    above = [label_colours(radiological(labels[:, :, z].T), count) for z in chosen]
-    below = [window(radiological(image[:, :, z].T), 0.0, bright) for z in chosen]
-    return _write(path, chosen, [("labels", above), ("synthetic", below)])
+def draw_synthesis(path: Path, labels: Volume, names: Sequence[str], image: np.ndarray, sheet: Sheet) -> Path:
+    """Draw a label map above its synthetic image [X, Y, Z], at the slices with most lesion.
 
-
-def _axial(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """To the canonical order of axes: R, A, S."""
-    return nib.orientations.apply_orientation(volume, nib.orientations.io_orientation(affine))
+    Args:
+        names: of all labels; the last one is the lesion.
+        sheet: see `draw_mask`.
+    """
+    turn = sheet.convention.turn
+    tissue, made = (axial(volume, labels.affine) for volume in (labels.data.astype(np.int64), image))
+    brain = tissue > 0
+    chosen = _slices((tissue == len(names) - 1).sum(axis=(1, 2)), brain.any(axis=(1, 2)))
+    bright = float(np.percentile(made[brain], 99.5)) or 1.0
+    planes = [turn(tissue[z][_around(brain)]) for z in chosen]
+    above = [label_colours(plane, len(names), _scale(plane)) for plane in planes]
+    below = [window(turn(made[z][_around(brain)]), 0.0, bright, _scale(planes[0])) for z in chosen]
+    rows = [SheetRow("labels", above), SheetRow("synthetic", below)]
+    columns = _headings(chosen, len(made))
+    return write_sheet(replace(sheet, rows=rows, columns=columns, legend=label_legend(names)), path)
 
 
 def _slices(amount: np.ndarray, brain: np.ndarray) -> list[int]:
@@ -54,13 +69,16 @@ def _slices(amount: np.ndarray, brain: np.ndarray) -> list[int]:
     return sorted(set(chosen))
 
 
-def _write(path: Path, chosen: list[int], rows: list[tuple[str, list[np.ndarray]]]) -> Path:
-    return write_sheet(
-        {
-            "title": "",
-            "caption": "",
-            "columns": [f"slice {z + 1}" for z in chosen],
-            "rows": [{"label": label, "images": images} for label, images in rows],
-        },
-        path,
-    )
+def _headings(chosen: Sequence[int], count: int) -> list[str]:
+    return [f"slice {z + 1} of {count}" for z in chosen]
+
+
+def _around(inside: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of slices that show something of a volume [Z, Y, X]."""
+    rows, columns = (np.flatnonzero(inside.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    first, last = (slice(max(0, int(span[0]) - _MARGIN), int(span[-1]) + 1 + _MARGIN) for span in (rows, columns))
+    return first, last
+
+
+def _scale(plane: np.ndarray) -> int:
+    return max(1, round(_TILE / max(plane.shape)))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
+from strokereg.core.scan.view import Convention
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
 from strokereg.export.runtime.onnx_header import read_header
@@ -28,6 +29,9 @@ from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, refuse
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
+
+if TYPE_CHECKING:
+    from strokereg.core.scan.pictures import Sheet
 
 Images = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
@@ -105,7 +109,12 @@ class Segmenter:
         return replace(found, path=output and output.images[0])
 
     def write(
-        self, output: Output | None, found: Segmentation, paths: Sequence[Path], drawn_on: Volume | None = None
+        self,
+        output: Output | None,
+        found: Segmentation,
+        paths: Sequence[Path],
+        drawn_on: Volume | None = None,
+        convention: Convention = Convention.RADIOLOGICAL,
     ) -> dict[str, Any]:
         """Write mask and JSON, and a picture of the outline on a scan where one is given.
 
@@ -126,9 +135,22 @@ class Segmenter:
                 if picture is not None and drawn_on is not None:
                     from strokereg.export.runtime.qc import draw_mask
 
-                    title = f"{found.volume_ml:.2f} ml, {found.lesions}"
-                    draw_mask(picture, drawn_on.data, found.mask, found.affine, title)
+                    draw_mask(picture, drawn_on, found.mask, self._sheet(found, drawn_on, convention))
         return content
+
+    def _sheet(self, found: Segmentation, scan: Volume, convention: Convention) -> Sheet:
+        """The text of a picture: name of the scan, volume, model, and what the model may be used for."""
+        from strokereg.core.scan.pictures import Sheet
+
+        count = f"{found.lesions} lesion{'s' * (found.lesions != 1)}"
+        simulated = "Trained on simulated images: research only." if self.bundle.training.simulated else ""
+        return Sheet(
+            title=f"{scan.path.name}: {found.volume_ml:.2f} ml in {count}",
+            rows=(),
+            caption=f"Segmented with {self.path.name}, threshold {found.postprocessing.threshold:g}.",
+            warning=simulated or "Research only, not a medical device.",
+            convention=convention,
+        )
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:
@@ -252,6 +274,7 @@ class SegmentSettings:
         overwrite: replace files that are no unchanged output of strokereg, too.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
+        convention: orientation of the pictures.
     """
 
     images: Mapping[str, Path | str] = field(default_factory=dict)
@@ -260,6 +283,7 @@ class SegmentSettings:
     overwrite: bool = False
     backend: str = "auto"
     device: str = "auto"
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 def segment(
@@ -291,7 +315,7 @@ def segment(
     def work(scan: ScanFiles, volumes: list[Volume]) -> None:
         found = segmenter.find(volumes, rule)
         drawn_on = volumes[0] if settings.qc else None
-        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on))
+        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on, settings.convention))
 
     trusted = {Path(image) for image in settings.images.values()}
 

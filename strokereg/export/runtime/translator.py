@@ -13,6 +13,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.scan.scaling import signal
+from strokereg.core.scan.view import Convention
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.outputs import Callbacks, outputs_of, provenance, write_images
@@ -134,6 +135,7 @@ class TranslateSettings:
         overwrite: replace files that are no unchanged output of strokereg, too.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
+        convention: orientation of the pictures.
     """
 
     seed: int = 0
@@ -141,6 +143,7 @@ class TranslateSettings:
     overwrite: bool = False
     backend: str = "auto"
     device: str = "auto"
+    convention: Convention = Convention.RADIOLOGICAL
 
 
 def translate(
@@ -183,9 +186,17 @@ def translate(
         with output.writing(content, settings.qc) as (images, picture):
             write_images(images, [made.images[channel] for channel in bundle.channels], made.affine)
             if picture is not None:
+                from strokereg.core.scan.pictures import Sheet
                 from strokereg.export.runtime.qc import draw_synthesis
 
-                draw_synthesis(picture, made.labels, len(bundle.labels), made.images[bundle.channels[0]], made.affine)
+                sheet = Sheet(
+                    title=f"{labels.path.name}: synthetic {bundle.channels[0]}",
+                    rows=(),
+                    caption=f"Made with {translator.path.name}.",
+                    warning="Synthetic image: not of a patient, for research only.",
+                    convention=settings.convention,
+                )
+                draw_synthesis(picture, labels, bundle.labels, made.images[bundle.channels[0]], sheet)
         callbacks.on_done(content)
 
     each(maps, lambda scan: translator.read(scan.files[0]), work, callbacks.on_failure)

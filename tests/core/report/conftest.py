@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from strokereg.core.report.results import (
     SeedScores,
     Study,
 )
+from strokereg.core.report.statistics import contrast
 from strokereg.core.report.summary import summarise
 from strokereg.core.scan.postprocess import Postprocessing
 
@@ -145,7 +147,9 @@ def build_results() -> Callable[..., Results]:
 @pytest.fixture(scope="session")
 def large_results() -> Results:
     """Made-up results of a study of 33 arms: five models, three numbers of cases, three seeds, one external case."""
-    return make_large()
+    with pytest.MonkeyPatch.context() as patch:  # fewer bootstrap samples: no test compares its intervals with others
+        patch.setattr("strokereg.core.report.summary.contrast", partial(contrast, draws=1000))
+        return make_large()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from strokereg.core.report.losses import History, draw_losses
 from strokereg.core.report.names import Names
 from strokereg.core.report.results import Results
 from strokereg.core.report.statistics import Contrast
-from strokereg.core.report.svg import Scale, apart, label
+from strokereg.core.report.svg import Scale, apart, label, lines_of
 
 
 def test_scale_and_its_ticks() -> None:
@@ -91,10 +91,24 @@ def test_the_headroom_s_arm_stands_with_the_last_group(large_results: Results) -
     assert groups[1].label(groups[1].arms[-1]) == "clinical only, n\u00a0=\u00a0110"
 
 
-def test_long_labels_take_two_lines_at_most() -> None:
-    drawn = label(0, 0, "a very long name of an arm that no plot has the room to show as it stands")
-    assert drawn.count("<text") == 2
+def test_long_labels_break_between_words_and_take_three_lines_at_most() -> None:
+    drawn = label(0, 0, "a very long name of an arm that no plot has the room to show as it stands, not even this one")
+    assert drawn.count("<text") == 3
     assert "…" in drawn
+    assert lines_of("carvemix, clinical + synthetic 50 %") == ["carvemix, clinical + synthetic", "50 %"]
+    assert lines_of("pix2pix, mask-library-of-other-patients") == ["pix2pix, mask-library-of-", "other-patients"]
+    assert lines_of("immeasurable" * 4) == ["immeasurable" * 4]
+
+
+def test_a_chart_has_room_for_its_longest_label(results: Results) -> None:
+    found = Contrast(difference=0.0, low=-0.1, high=0.1, over="cases", p=None, effect=0, cases=40, seeds=1)
+    for name in ("a", "an_unusually_long_name_of_an_architecture_without_spaces"):
+        root = ElementTree.fromstring(draw_forest([Row(name, found, "k1")], "Difference"))
+        width = float(root.get("width", "nan"))
+        edges = [float(text.get("x", "nan")) for text in root.iter("text") if text.get("text-anchor") == "end"]
+        assert max(edges) <= width
+        labels = [text for text in root.iter("text") if text.text and text.text in name]
+        assert all(float(one.get("x", "nan")) > 6 * len(one.text or "") for one in labels)
 
 
 def test_losses_are_thinned_and_named() -> None:

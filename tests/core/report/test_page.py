@@ -2,29 +2,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from strokereg.core.report import (
-    CALLED,
-    History,
-    Outlined,
-    Sheet,
-    ViewerScan,
-    write_report,
-)
+from strokereg.core.report import History, ViewerScan, write_report
 from strokereg.core.report.results import Results
 from strokereg.core.report.text import verdict
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from strokereg.core.scan.pictures import CALLED, Key, Outlined, Sheet, SheetRow
+from strokereg.core.scan.view import Convention
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -60,22 +54,29 @@ def histories() -> list[History]:
     return [{"title": "pix2pix, 10 cases", "series": {"gan": [(s, 1 / s) for s in steps], "l1": [(1, 0.3), (2, 0.2)]}}]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sheets() -> list[Sheet]:
     image = np.zeros((30, 24), dtype=np.uint8)
     image[10:20, 8:16] = 200
     rgb = np.repeat(image[..., None], 3, axis=2)
+    mask = np.zeros((10, 8), dtype=bool)
+    mask[4:6, 3:5] = True
     return [
-        {
-            "title": "Label map → synthetic",
-            "caption": "What a translator makes of it.",
-            "columns": ["label map", "pix2pix"],
-            "rows": [{"label": "sub-0001", "images": [rgb, image]}, {"label": "sub-0002", "images": [rgb, None]}],
-        }
+        Sheet(
+            title="Label map → synthetic",
+            caption="What a translator makes of it.",
+            columns=["label map", "pix2pix"],
+            rows=[
+                SheetRow("sub-0001", [rgb, Outlined(image, mask, CALLED)]),
+                SheetRow("sub-0002", [rgb, None]),
+                SheetRow("sub-0003", [rgb, "not translated"]),
+            ],
+            legend=[Key("white matter", (226, 220, 205), True), Key("prediction", CALLED)],
+        )
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def volumes() -> list[ViewerScan]:
     """Two little scans with lesions in known places."""
     z, y, x = np.indices((9, 20, 16))
@@ -86,6 +87,14 @@ def volumes() -> list[ViewerScan]:
         ViewerScan(title, part, image, 120.0, (2.0, 2.0, 4.0), truth, called)
         for title, part in (("sub-0001", "test case"), ("sub-é'\"<q>", "external case"))
     ]
+
+
+@pytest.fixture(scope="module")
+def large(
+    large_results: Results, sheets: list[Sheet], volumes: list[ViewerScan], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A large study with all its pictures."""
+    return write_report(tmp_path_factory.mktemp("large"), large_results, pictures=sheets, volumes=volumes)
 
 
 @pytest.fixture
@@ -118,15 +127,17 @@ def test_it_asks_for_nothing(whole: Path) -> None:
     assert "<script" not in page
     assert "http://" not in page
     assert "https://" not in page
-    for attrs in Outline(page).all("img"):
-        assert str(attrs["src"]).startswith("data:image/png;base64,")
+    assert "<img" not in page
+    assert all(address.startswith("data:image/png;base64,") for address in re.findall(r"url\(([^#].*?)\)", page))
 
 
 def test_it_can_be_used_without_seeing_it(whole: Path) -> None:
     outline = Outline(whole.read_text(encoding="utf-8"))
-    assert all(attrs.get("alt") for attrs in outline.all("img"))
+    planes = [attrs for attrs in outline.all("svg") if attrs.get("aria-label")]
+    labels = ["sub-0001, label map", "sub-0001, pix2pix", "sub-0002, label map", "sub-0003, label map"]
+    assert [attrs["aria-label"] for attrs in planes] == labels
     assert all(attrs.get("scope") for attrs in outline.all("th"))
-    names = [attrs["aria-labelledby"] for attrs in outline.all("svg")]
+    names = [attrs["aria-labelledby"] for attrs in outline.all("svg") if not attrs.get("aria-label")]
     known = {attrs.get("id") for tag in ("title", "desc") for attrs in outline.all(tag)}
     assert names
     assert all(part in known for name in names for part in str(name).split())
@@ -135,16 +146,17 @@ def test_it_can_be_used_without_seeing_it(whole: Path) -> None:
     assert all(attrs.get("tabindex") == "0" and attrs.get("aria-label") for attrs in scrolled)
 
 
-def test_a_large_study_is_read_by_number_of_cases(large_results: Results, tmp_path: Path) -> None:
-    page = write_report(tmp_path, large_results).read_text(encoding="utf-8")
+def test_a_large_study_is_read_by_number_of_cases(large: Path, large_results: Results) -> None:
+    page = large.read_text(encoding="utf-8")
     outline = Outline(page)
     sections = [attrs["id"] for attrs in outline.all("section")]
-    assert sections == ["result", "curves", "scores", "cases", "size", "run", "limits"]
+    assert sections == ["result", "curves", "scores", "cases", "size", "pictures", "volumes", "run", "limits"]
     heads = [attrs for attrs in outline.all("th") if attrs.get("scope") == "rowgroup" and attrs.get("colspan")]
     assert len(heads) == 3
     folded = [attrs for attrs in outline.all("details") if attrs.get("class") == "part"]
     assert [("open" in attrs) for attrs in folded] == [True, False, False] * 3  # words, cases, sizes
     assert page.count(" better</text>") == 30
+    assert page.count(">clinical training cases</text>") == 10  # a panel for each arm of the low-data curves
     gains = sum(verdict(arm.contrast) == "gain" for arm in large_results.arms if arm.contrast)
     assert gains > 3
     assert f"a gain is shown for {gains} of 30 arms" in page
@@ -169,16 +181,28 @@ def test_volumes_bring_one_script_and_nothing_else_may_run(
     assert "<q>" not in page
 
 
-def test_pictures_share_their_ground(results: Results, sheets: list[Sheet], tmp_path: Path) -> None:
+@pytest.mark.parametrize("convention", list(Convention))
+def test_pictures_have_letters_a_legend_and_one_ground(
+    results: Results, sheets: list[Sheet], volumes: list[ViewerScan], tmp_path: Path, convention: Convention
+) -> None:
     ground = np.zeros((30, 24), dtype=np.uint8)
     ground[4:26, 4:20] = 90
-    masks = [np.zeros((30, 24), dtype=bool) for _ in range(3)]
+    masks = [np.zeros((10, 8), dtype=bool) for _ in range(3)]
     for i, mask in enumerate(masks):
-        mask[8 : 12 + i, 8:14] = True
-    sheets[0]["rows"] = [{"label": "sub-0001", "images": [ground, *(Outlined(ground, m, CALLED) for m in masks)]}]
-    page = write_report(tmp_path, results, pictures=sheets).read_text(encoding="utf-8")
-    assert page.count("img.ground0 { background-image: url(data:image/png;base64,") == 1
-    assert page.count('<img class="ground0" src="data:image/png;base64,') == 3
+        mask[2 : 4 + i, 3:5] = True
+    rows = [SheetRow("sub-0001", [ground, *(Outlined(ground, mask, CALLED) for mask in masks)])]
+    shown = [replace(sheets[0], rows=rows, columns=["image", "a", "b", "c"], convention=convention)]
+    scans = [replace(volume, convention=convention) for volume in volumes]
+    page = write_report(tmp_path, results, pictures=shown, volumes=scans).read_text(encoding="utf-8")
+    assert page.count(".ground0 { background-image: url(data:image/png;base64,") == 1
+    left, right = convention.sides
+    assert page.count(f'<div class="plane ground0" data-left="{left}" data-right="{right}">') == 4
+    assert page.count('<path class="outline" stroke="#56b4e9"') == 3
+    assert '<i class="swatch filled" style="--k: #e2dccd"></i>white matter' in page
+    assert '<i class="swatch" style="--k: #56b4e9"></i>prediction' in page
+    assert convention.sentence in html.unescape(page)
+    assert all(other.sentence not in html.unescape(page) for other in Convention if other is not convention)
+    assert f"&#34;sides&#34;: [&#34;{left}&#34;, &#34;{right}&#34;]" in page
 
 
 def test_many_loss_curves_are_folded_away(results: Results, histories: list[History], tmp_path: Path) -> None:
@@ -262,57 +286,98 @@ def test_failed_arms_render(results: Results, tmp_path: Path) -> None:
     assert [attrs["id"] for attrs in Outline(page).all("section")] == ["result", "run", "limits"]
 
 
-def load(page: Path, profile: Path) -> tuple[str, list[str]]:
-    """The page as a headless Chromium makes it, and what it says on its console meanwhile."""
-    assert CHROMIUM
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += (
-        " --disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom --virtual-time-budget=5000"
-    )
-    run = subprocess.run(
-        [CHROMIUM, *flags.split(), f"--user-data-dir={profile}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert "</html>" in run.stdout
-    return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+@pytest.mark.browser
+def test_the_viewer_draws_the_slices_and_says_the_volume_of_the_scan(
+    page, results: Results, volumes: list[ViewerScan], tmp_path: Path
+) -> None:
+    """In a real browser: it starts at the slice with most lesion, and the volume is not that of the slice."""
+    path = write_report(tmp_path, results, volumes=volumes)
+    page.read(path)
+    status = "[...document.querySelectorAll('[data-part=status]')].map((one) => one.textContent)"
+    page.wait_for(f"{status}.every(Boolean)")
+    voxels = 3 * 5 * 3 * 2 * 2 * 4 / 1000
+    assert page.run(status) == [f"slice 3 of 9 · true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml"] * 2
+    slider = "document.querySelector('[data-part=slice]')"
+    page.run(f"{slider}.value = 9; {slider}.dispatchEvent(new Event('input'))")
+    page.wait_for(f"{status}[0].startsWith('slice 9 of 9')")
+    assert page.run(status)[0].endswith(f"true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml")
+    assert page.run("[...document.querySelectorAll('.viewer')].every((viewer) => !viewer.hidden)")
+    assert page.run("[...document.querySelector('[data-part=arm]').options].map((one) => one.text)") == [
+        "clinical only (10)",
+        "pix2pix (10)",
+    ]
+    assert page.console == []
 
 
-browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
+RECT = "const rect = (one) => document.querySelector(one).getBoundingClientRect();"
 
 
 @pytest.mark.browser
-@browser
-def test_the_viewer_draws_and_counts(results: Results, volumes: list[ViewerScan], tmp_path: Path) -> None:
-    """In a real browser: it starts at the slice with most lesion, and says the volumes that are really there."""
-    page = write_report(tmp_path, results, volumes=volumes)
-    dom, said = load(page, tmp_path / "profile")
-    assert said == []
-    shown = re.findall(r'data-part="status"[^>]*>([^<]*)<', dom)
-    voxels = 5 * 3 * 2 * 2 * 4 / 1000
-    # Of 9 slices, what is black at both ends is cut but for a margin of two: none here.
-    assert shown == [f"slice 3 of 9 · true lesion {voxels:.2f} ml · prediction {voxels:.2f} ml"] * 2
-    viewers = [attrs for attrs in Outline(dom).all("figure") if attrs.get("class") == "viewer"]
-    assert all("hidden" not in attrs for attrs in viewers)
-    assert dom.count('<option value="pix2pix (10)">') == 0  # options carry their text alone
-    assert dom.count(">pix2pix (10)</option>") == 2
+def test_on_a_phone_nothing_is_out_of_sight(page, large: Path) -> None:
+    """At 390 pixels the page does not scroll sideways, and each arm is a card with its difference."""
+    with page.emulate(390, 844):
+        page.read(large)
+        assert page.run("document.documentElement.scrollWidth") == 390
+        drawn = "#result td, #curves svg, #scores svg, #pictures figure, #volumes canvas"
+        rights = f"[...document.querySelectorAll('{drawn}')].map((one) => one.getBoundingClientRect().right)"
+        right = page.run(f"Math.max(...{rights})")
+        assert right <= 390
+        shown = page.run("document.querySelector('[data-name=\"Compared with clinical only\"]').checkVisibility()")
+        assert shown
+    with page.emulate(1280, 900):
+        widths = page.run("[...new Set([...document.querySelectorAll('.plane')].map((one) => one.offsetWidth))]")
+        assert len(widths) == 1  # all pictures of a page have one size
 
 
 @pytest.mark.browser
-@browser
+def test_on_paper_there_are_no_hints_for_a_screen_and_headings_stay_with_their_charts(page, large: Path) -> None:
+    hints = "[...document.querySelectorAll('nav, .screen, .controls')].filter((one) => one.checkVisibility()).length"
+    with page.emulate():
+        page.read(large)
+        assert page.run(hints) > 0
+        assert "arrow keys" in page.run("document.body.innerText")
+    with page.emulate(media="print", scheme="dark"):
+        assert page.run(hints) == 0
+        assert "arrow keys" not in page.run("document.body.innerText")
+        breaks = "[...document.querySelectorAll({!r})].map((one) => getComputedStyle(one).{})"
+        assert set(page.run(breaks.format("h2, h3, h4, summary", "breakAfter"))) == {"avoid"}
+        assert set(page.run(breaks.format("h3 + .charts, h4 + .tiles", "breakBefore"))) == {"avoid"}
+        assert set(page.run(breaks.format(".charts figure, .tiles figure", "breakInside"))) == {"avoid"}
+        assert set(page.run(breaks.format("section", "display"))) == {"block"}
+        assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.run("getComputedStyle(document.body).color") == "rgb(28, 32, 36)"  # dark ink, also in dark mode
+
+
+@pytest.mark.browser
+def test_outlines_are_two_pixels_wide_at_any_size(page, results: Results, sheets: list[Sheet], tmp_path: Path) -> None:
+    page.read(write_report(tmp_path, results, pictures=sheets))
+    page.run("document.querySelector('.plane').scrollIntoView({behavior: 'instant'})")
+    page.picture(tmp_path / "page.png")
+    plane = page.run(f"(() => {{{RECT} const {{x, y, width, height}} = rect('figure:nth-child(2) .plane');"
+                     "return [x, y, width, height].map(Math.round)})()")  # fmt: skip
+    left, top, width, height = plane
+    with Image.open(tmp_path / "page.png") as picture:
+        tile = np.asarray(picture.convert("RGB")).astype(int)[top : top + height, left : left + width]
+    blue = (abs(tile - np.array(CALLED)) < 40).all(axis=-1)
+    across = blue[height // 2]  # a line through the lesion cuts its outline twice
+    assert 2 <= across.sum() <= 6
+    assert blue.sum() > 100
+
+
+@pytest.mark.browser
 def test_browser_says_nothing_and_asks_for_nothing(
-    whole: Path, results: Results, volumes: list[ViewerScan], tmp_path: Path
+    page, whole: Path, results: Results, volumes: list[ViewerScan], tmp_path: Path
 ) -> None:
     """Its content policy turns every request and every other script into a console error, as the spoilt copies show."""
-    assert load(whole, tmp_path / "profile")[1] == []
+    page.read(whole)
+    assert page.console == []
     spoilt = tmp_path / "spoilt.html"
-    page = whole.read_text(encoding="utf-8")
-    spoilt.write_text(page.replace("</main>", '<img alt="" src="http://localhost:1/x.png"></main>'), encoding="utf-8")
-    assert "Content Security Policy" in " ".join(load(spoilt, tmp_path / "profile")[1])
-    page = write_report(tmp_path / "seen.html", results, volumes=volumes).read_text(encoding="utf-8")
-    spoilt.write_text(page.replace("</main>", "<script>document.title = 'taken'</script></main>"), encoding="utf-8")
-    dom, said = load(spoilt, tmp_path / "profile")
-    assert "Content Security Policy" in " ".join(said)
-    assert "taken</title>" not in dom
+    text = whole.read_text(encoding="utf-8")
+    spoilt.write_text(text.replace("</main>", '<img alt="" src="http://localhost:1/x.png"></main>'), encoding="utf-8")
+    page.read(spoilt)
+    assert "Content Security Policy" in " ".join(page.console)
+    text = write_report(tmp_path / "seen.html", results, volumes=volumes).read_text(encoding="utf-8")
+    spoilt.write_text(text.replace("</main>", "<script>document.title = 'taken'</script></main>"), encoding="utf-8")
+    page.read(spoilt)
+    assert "Content Security Policy" in " ".join(page.console)
+    assert page.run("document.title") != "taken"

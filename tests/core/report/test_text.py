@@ -164,8 +164,8 @@ def test_how_a_synthetic_database_came_to_be() -> None:
     )
 
 
-def quality(caught: float = 1.0, **changes: object) -> Quality:
-    near = Nearness(synthetic=0.1, held_out=0.2, nearest=0.05, near=0.75, caught=caught)
+def quality(caught: float = 1.0, share: float = 0.75, **changes: object) -> Quality:
+    near = Nearness(synthetic=0.1, held_out=0.2, nearest=0.05, near=share, caught=caught)
     audit = Memorisation(pixels=near, features=near)
     value = Interval(value=1.0, low=0.9, high=1.1)
     images = ImageQuality(
@@ -176,14 +176,23 @@ def quality(caught: float = 1.0, **changes: object) -> Quality:
     )
 
 
-def test_near_copies_are_explained_by_what_made_them(results: Results) -> None:
-    made = [quality(), quality(public=True), quality(model="carvemix", image_quality=None), quality(caught=0.5)]
+def test_suspected_copies_are_compared_with_chance_and_explained(results: Results) -> None:
+    made = [
+        quality(),
+        quality(public=True),
+        quality(share=0.0),
+        quality(model="carvemix", image_quality=None),
+        quality(caught=0.5),
+    ]
     sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
-    start = (
-        "75 % of the synthetic images are closer to a training image than 95 % of the held-out real images are; "
-        "5 % is expected by chance."
-    )
-    assert sentences[0].startswith(f"spade: {start} These images use label maps of training cases")
-    assert sentences[1] == f"spade: {start}"
-    assert sentences[2].startswith(f"carvemix: {start} A mixer copies voxels of training cases by construction")
-    assert "cannot rule out memorisation" in sentences[3]
+    start = "spade: suspected copies 75 %, chance 5 %. More than chance"
+    assert sentences[0] == f"{start}; label maps of training cases alone make images similar to them."
+    assert sentences[1] == f"{start}."
+    assert sentences[2] == "spade: suspected copies 0 %, chance 5 %. No more than chance."
+    assert sentences[3] == "carvemix: a mixer copies voxels of training cases by design, so copies are not counted."
+    assert "cannot rule out memorisation" in sentences[4]
+
+
+def test_few_cases_have_no_effect_size() -> None:
+    assert text.effect(found(effect=-0.35)) == "−0.35"
+    assert text.effect(found(effect=1.0, cases=4, low=None, high=None)) == "–"

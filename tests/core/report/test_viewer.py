@@ -5,6 +5,7 @@ import io
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from strokereg.core.report.viewer import (
@@ -15,6 +16,7 @@ from strokereg.core.report.viewer import (
     encode,
     montage,
 )
+from strokereg.core.scan.view import Convention
 
 
 def picture(uri: str) -> np.ndarray:
@@ -44,6 +46,29 @@ def test_a_volume_comes_back_from_its_strip() -> None:
         assert np.abs(seen - volume.image[z]).max() <= 100 / (LEVELS - 1) / 2 + 0.5
         assert (truth[place][::-1, ::-1] == volume.truth[z]).all()
         assert (called[place][::-1, ::-1] == ~volume.truth[z]).all()
+
+
+def test_slices_are_turned_to_the_convention() -> None:
+    shape, lesion = (1, 6, 8), np.s_[0:1, 5:6, 7:8]  # the most anterior voxel on the right
+    for convention, column in ((Convention.RADIOLOGICAL, 0), (Convention.NEUROLOGICAL, -1)):
+        said = json.loads(encode(scan(shape, lesion, convention=convention)))
+        assert picture(said["truth"])[0, column]
+        assert said["sides"][column] == "R"
+
+
+def test_volumes_and_numbers_of_slices_are_those_of_the_complete_scan() -> None:
+    volume = scan((200, 40, 30), np.s_[60:150, 10:14, 10:14])
+    volume.image[:20] = 0  # cut away, but for a margin of two slices
+    said = json.loads(encode(volume))
+    assert said["slices"] == [19, 3, 200]
+    ml = 1.0 * 1.5 * 3.0 / 1000
+    assert said["ml"]["truth"] == pytest.approx(90 * 16 * ml)
+    assert said["ml"]["called"]["unet"] == pytest.approx((200 * 40 * 30 - 90 * 16) * ml)
+
+
+def test_small_lesions_survive_downsampling() -> None:
+    volume = scan((200, 260, 240), np.s_[91:92, 101:102, 101:102])
+    assert picture(json.loads(encode(volume))["truth"]).sum() == 1
 
 
 def test_what_is_black_is_cut_away() -> None:

@@ -1,27 +1,16 @@
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
 from strokereg.core.scan.pictures import (
     CALLED,
     TRUTH,
-    data_uri,
     label_colours,
+    label_legend,
     outline,
-    radiological,
     trim,
     window,
 )
-
-
-def test_radiological_view_puts_anterior_up_and_right_on_the_left() -> None:
-    plane = np.zeros((4, 5), dtype=int)  # [Y towards anterior, X towards the right]
-    plane[3, 4] = 1  # anterior right
-    assert radiological(plane)[0, 0] == 1
 
 
 def test_window_maps_low_to_black_and_high_to_white() -> None:
@@ -41,17 +30,30 @@ def test_labels_keep_hard_edges_and_only_the_lesion_is_in_colour() -> None:
     assert len(np.unique(got.reshape(-1, 3), axis=0)) == 6
 
 
-def test_outline_draws_the_border_alone() -> None:
-    mask = np.zeros((5, 5), dtype=bool)
-    mask[1:4, 1:4] = True
-    image = np.full((15, 15), 90, dtype=np.uint8)
-    got = outline(image, mask, CALLED)
-    border = (got == CALLED).all(axis=2)
-    assert border.sum() == 4 * 8
-    assert border[3, 3]
-    assert tuple(got[7, 7]) == (90, 90, 90)
-    assert (image == 90).all()
-    assert (outline(got, np.zeros_like(mask)) == got).all()
+def test_the_legend_of_labels_has_the_colours_of_the_picture() -> None:
+    names = ("background", "csf", "grey", "white", "lesion")
+    keys = label_legend(names)
+    assert [key.name for key in keys] == list(names[1:])
+    picture = label_colours(np.arange(5)[None], 5, scale=1)[0]
+    assert [key.colour for key in keys] == [tuple(colour) for colour in picture[1:].tolist()]
+    assert all(key.filled for key in keys)
+    many = label_legend(["background", *(f"tissue {i}" for i in range(1, 40)), "lesion"])
+    assert [key.name for key in many] == ["tissue 1, and on in the order of the labels to", "tissue 39", "lesion"]
+    assert many[-1].colour == TRUTH
+
+
+def test_an_outline_lies_around_the_mask_and_can_be_seen_on_white_and_on_black() -> None:
+    mask = np.zeros((7, 7), dtype=bool)
+    mask[3, 3] = True  # a single voxel stays visible
+    for grey in (0, 90, 255):
+        image = np.full((21, 21), grey, dtype=np.uint8)
+        got = outline(image, mask, CALLED)
+        line = (got == CALLED).all(axis=2)
+        assert line.sum() == 7 * 7 - 3 * 3  # two pixels wide
+        assert (got[9:12, 9:12] == grey).all()
+        assert (got[6, 6:15] == 0).all()  # a dark rim around it
+        assert (image == grey).all()
+        assert (outline(got, np.zeros_like(mask)) == got).all()
 
 
 def test_trim_cuts_what_is_black_in_all_pictures() -> None:
@@ -61,10 +63,3 @@ def test_trim_cuts_what_is_black_in_all_pictures() -> None:
     assert trim([first, np.zeros((4, 4), np.uint8)]) == (slice(None), slice(None))
     assert trim([np.zeros((4, 4), np.uint8)]) == (slice(None), slice(None))
     assert trim([]) == (slice(None), slice(None))
-
-
-def test_data_uri_holds_the_picture() -> None:
-    picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    head, _, body = data_uri(picture[:, ::-1]).partition(",")
-    assert head == "data:image/png;base64"
-    assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(body)))) == picture[:, ::-1]).all()

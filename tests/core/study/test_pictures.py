@@ -13,8 +13,9 @@ import pytest
 
 from strokereg.core.cohort.case import read_case
 from strokereg.core.cohort.cohort import open_cohort
+from strokereg.core.scan.view import axial
 from strokereg.core.study.plan import make_plan
-from strokereg.core.study.tasks import examples_path, turned
+from strokereg.core.study.tasks import examples_path
 
 
 def scans(page: Path) -> list[dict]:
@@ -37,7 +38,7 @@ def test_what_a_task_kept_is_what_it_scored(small_cohort, small_study, small_con
     context = small_context(small_cohort, store)
     arm = make_plan(context).arms[0]
     case = read_case(context.dataset.test_files[0])
-    truth = turned(case.mask, case.reference.affine)
+    truth = axial(case.mask, case.reference.affine)
     with np.load(examples_path(context, arm.segmenters[0])) as kept:
         bits = kept[f"whole/cases/{case.name}"]
     called = np.unpackbits(bits, count=truth.size).astype(bool).reshape(truth.shape)

@@ -31,7 +31,8 @@ def test_all_is_measured_and_drawn(dims, patch, small_cohort, tmp_path):
     assert all(0 < one.image_quality.psnr.value < 40 for one in evaluated.translators)
     assert TranslatorEvaluation.model_validate_json((tmp_path / "a" / "evaluation.json").read_text()) == evaluated
     with Image.open(tmp_path / "a" / "sheet.png") as sheet:
-        assert sheet.width > sheet.height > 200
+        assert min(sheet.size) > 400
+        assert (138, 59, 0) in {colour for _, colour in sheet.getcolors(1 << 20)}  # simulated, it says
     again = evaluate(small_cohort, tmp_path / "a", models=models, dims=dims, patch=patch, options=small)
     assert again == evaluated  # found, and drawn from the same noise
 

@@ -98,10 +98,10 @@ def test_everything_is_reached_by_keyboard_and_both_colour_schemes_exist(page, s
     page.segment(scan)
     page.run("document.activeElement.blur()")
     reached = []
-    for _ in range(6):
+    for _ in range(7):
         page.press("Tab")
         reached.append(page.run("document.activeElement.id || document.activeElement.localName"))
-    assert reached == ["file-dwi", "save", "slices", "opacity", "summary", "canvas"]
+    assert reached == ["file-dwi", "save", "slices", "convention", "opacity", "summary", "canvas"]
     backs = []
     for scheme in ("light", "dark"):
         page.page("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -205,3 +205,38 @@ def test_a_model_that_is_not_ours_or_a_network_alone(plain_page, serve, site, ex
     shutil.copy(exported["onnx"], place / "model.onnx")
     plain_page.open(serve(place).address)
     assert "model.onnx: takes no whole scan" in plain_page.run("document.getElementById('status').textContent")
+
+
+def brightness(page, folder: Path) -> np.ndarray:
+    """Mean grey of the left and the right half of the picture."""
+    page.picture(folder / "page.png")
+    left, top, width, height = page.run(
+        "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('canvas').getBoundingClientRect())"
+    )
+    pixels = np.asarray(Image.open(folder / "page.png").convert("L")).astype(float)
+    picture = pixels[int(top) : int(top + height), int(left) : int(left + width)]
+    middle = picture.shape[1] // 2
+    return np.array([picture[:, :middle].mean(), picture[:, middle:].mean()])
+
+
+def test_the_axial_plane_comes_first_without_scrolling_and_the_right_side_is_on_the_left(
+    page, serve, site, scan, tmp_path
+):
+    volume = read_volume(scan)
+    bright = volume.data.copy()
+    right = (np.arange(len(bright)) - len(bright) / 2) * volume.affine[0, 0] > 0
+    bright[right] *= 3
+    write_volume(tmp_path / "sub-01_dwi.nii.gz", bright, volume.affine)
+    with page.emulate(1300, 800):
+        page.open(serve(site).address)
+        page.segment(tmp_path / "sub-01_dwi.nii.gz")
+        assert page.run("document.getElementById('slices').value") == "axial"
+        assert page.run("document.documentElement.scrollHeight") <= 800
+        for part in ("canvas", "view", "save"):
+            assert page.run(f"document.getElementById('{part}').getBoundingClientRect().bottom") <= 800
+        left, other = brightness(page, tmp_path)
+        assert left > 1.5 * other
+        page.run("document.getElementById('convention').value = 'neurological'")
+        page.run("document.getElementById('convention').dispatchEvent(new Event('change'))")
+        turned = brightness(page, tmp_path)
+        assert turned[1] > 1.5 * turned[0]

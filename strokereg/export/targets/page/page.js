@@ -149,4 +149,5 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 at("slices").addEventListener("change", (event) => viewer?.setSlices(event.target.value));
+at("convention").addEventListener("change", (event) => viewer?.setConvention(event.target.value));
 at("opacity").addEventListener("input", (event) => viewer?.setOpacity(Number(event.target.value)));

@@ -10,16 +10,20 @@ export async function openViewer(canvas) {
   // What lies on the page is for the page to take: NiiVue would load a dropped file as one more picture.
   const viewer = new Niivue({
     dragAndDropEnabled: false, loadingText: "", backColor: [0, 0, 0, 1], logLevel: "error",
+    // Letters at the sides of each slice; the patient's right is on the left, as in all other pictures of strokereg.
+    isRadiologicalConvention: true, showAllOrientationMarkers: true, fontColor: [1, 1, 1, 1], fontMinPx: 18,
     crosshairColor: [0.35, 0.8, 1, 0.8], crosshairWidth: 0.5, crosshairGap: 8,
   });
   await viewer.attachToCanvas(canvas);
   viewer.setInterpolation(true);
+  viewer.setSliceType(SLICE_TYPE.AXIAL);
   let opacity = 0.6;
 
   canvas.addEventListener("keydown", (event) => {
     if (!(event.key in STEPS)) return;
     event.preventDefault();
-    viewer.moveCrosshairInVox(...STEPS[event.key]);
+    const [x, y, z] = STEPS[event.key];
+    viewer.moveCrosshairInVox(viewer.opts.isRadiologicalConvention ? -x : x, y, z); // the arrow points where the cross goes
   });
 
   const put = async (file, settings) => viewer.addVolume(await NVImage.loadFromFile({file, name: file.name, ...settings}));
@@ -42,6 +46,9 @@ export async function openViewer(canvas) {
     setOpacity(value) {
       opacity = value;
       if (viewer.volumes.length > MASK) viewer.setOpacity(MASK, value);
+    },
+    setConvention(name) {
+      viewer.setRadiologicalConvention(name === "radiological");
     },
     setSlices(name) {
       const types = {multi: SLICE_TYPE.MULTIPLANAR, axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL};
