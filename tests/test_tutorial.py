@@ -1,16 +1,21 @@
-"""The tutorials, followed word for word in an empty folder."""
+"""The tutorials, followed word for word in an empty folder, and the commands of the README."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
+from strokereg.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+TUTORIALS = ROOT / "docs" / "tutorials"
 BLOCK = re.compile(r"(?:<!-- (?P<what>file: \S+|run) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -85,3 +90,39 @@ def test_the_deployment_of_a_segmenter(follow, tmp_path):
     desk = tmp_path / "desk"
     assert (desk / "lesion.nii.gz").is_file()
     assert len(list((desk / "masks").glob("*.png"))) == len(list((desk / "masks").glob("*_mask.nii.gz"))) == 10
+
+
+def test_the_commands_of_the_readme_one_after_the_other(small_cohort, tmp_path, monkeypatch):
+    """In one folder and in order; trainings and studies are cut short, and the user's own data stand in."""
+    monkeypatch.chdir(tmp_path)
+    (scan,) = small_cohort.glob("sub-0001/dwi/*_dwi.nii.gz")
+    (tmp_path / "scans").mkdir()
+    shutil.copy(scan, "scans")
+    shorter = {
+        "train": ["--steps", "2", "--set", "widths=4,8"],
+        "compare": ["--preset", "smoke", "--data", "cohort", "--dry-run"],
+    }
+    source = tmp_path / "source"  # without a split, as public sets are
+    shutil.copytree(small_cohort, source, ignore=shutil.ignore_patterns("split.tsv"))
+    given = {"/data/ISLES-2022": str(source)}
+    done = []
+    for block in BLOCK.finditer((ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own data")[2]):
+        if block["what"]:
+            (tmp_path / block["what"].removeprefix("file: ")).write_text(block["text"])
+        for line in block["text"].splitlines() if block["kind"] == "bash" else ():
+            words = [given.get(word, word) for word in shlex.split(line, comments=True)]
+            if not done:
+                assert words == ["source", ".venv/bin/activate"]
+            else:
+                assert words[0] == "strokereg"
+                extra = next((more for name, more in shorter.items() if name in words), [])
+                assert main([*words[1:], *extra]) == 0, line
+            done.append(words)
+    assert len(done) == 10
+    assert (tmp_path / "masks" / "sub-0001_desc-lesion_mask.png").is_file()
+
+
+@pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_tutorial_begins_in_the_environment_that_make_demo_left(page):
+    start = page.read_text(encoding="utf-8").partition("\n## ")[0]
+    assert "`source .venv/bin/activate`" in start or "strokereg [installed](first-study.md)" in " ".join(start.split())

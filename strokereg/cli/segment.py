@@ -31,7 +31,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--threshold", type=float, help="Least probability of a lesion voxel.  [default: the model's own]")
 @click.option("--qc", is_flag=True, help="Also save a picture of each scan with the lesion outlined.")
 @convention_option
+@click.option("--probabilities", is_flag=True, help="Also save the lesion probability of each voxel.")
+@click.option("--dicom-seg", is_flag=True, help="Also save each mask as DICOM-SEG, for scans from DICOM.")
 @click.option("--overwrite", is_flag=True, help="Replace files at the output that strokereg did not write, too.")
+@click.option("--force", is_flag=True, help="Also segment images that do not look like the model's contrast.")
 @click.option("--backend", default="auto", show_default=True, help="auto, onnxruntime or openvino.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -41,14 +44,15 @@ def segment(
 ) -> None:
     """Segment scans with an exported model.
 
-    SCANs are files, folders and cohorts. Further contrasts are found by their BIDS names, or given with --image. Each
-    mask has the shape and affine of its scan and a JSON file beside it.
+    SCANs are files, folders, cohorts and DICOM folders. Further contrasts are found by their BIDS names, or given with
+    --image. Each mask has the shape and affine of its scan and a JSON file beside it.
     Without --out the command only prints volumes and numbers of lesions. It does not need torch.
 
     The command replaces its own earlier masks, but keeps any other file, such as a corrected mask, unless you add
     --overwrite. It never replaces a scan that it reads.
 
-    Scans that cannot be used are listed at the end: exit code 1, or 2 if there was only one.
+    Scans that cannot be used are listed at the end: exit code 1, or 2 if there was only one. That includes masks and
+    images of another contrast, unless you add --force. A scan unlike those of the training gets a warning.
 
     Not a medical device: for research and engineering only.
     """

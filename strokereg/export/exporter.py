@@ -16,7 +16,9 @@ import torch
 from torch import nn
 
 from strokereg.core.cohort.case import CaseFiles
+from strokereg.core.scan.appearance import Ranges
 from strokereg.core.scan.postprocess import Postprocessing
+from strokereg.core.storage.files import keep_foreign
 from strokereg.core.train.record import Record
 from strokereg.export import targets
 from strokereg.export.files import read_bundle, writer_of
@@ -59,12 +61,14 @@ class ExportData:
         scans: cases on which a whole-scan graph is compared with the runtime.
         validation: cases with lesion masks, on which the loss of a lower precision is measured.
         calibration: graph inputs of training cases, for the ranges of int8.
+        images: contrast → what the training scans looked like, for the metadata of a segmenter.
     """
 
     samples: list[Inputs] = field(default_factory=list)
     scans: list[CaseFiles] = field(default_factory=list)
     validation: list[CaseFiles] = field(default_factory=list)
     calibration: list[Inputs] = field(default_factory=list)
+    images: dict[str, Ranges] = field(default_factory=dict)
 
 
 def export_model(
@@ -107,6 +111,9 @@ def export_model(
         for kind in formats:
             if kind.is_folder:
                 targets.check_place(out / f"{work.name}-{kind}")
+        kept = [kind.suffix for kind in formats if not kind.is_folder]
+        kept += [f".{one}.onnx" for one in precisions if one != Precision.FP32]
+        keep_foreign([out / f"{work.name}{suffix}" for suffix in kept], _is_export)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as folder:
             written = []
             for kind in formats:
@@ -228,7 +235,9 @@ class _Export:
         self, parity: Parity, run: RunGraph, versions: dict[str, str], precision: Precision = Precision.FP32
     ) -> Bundle:
         bundle = describe_bundle(self.graph, self.record, parity, versions, self.settings.licence)
-        return bundle.model_copy(update={"precision": precision, "probe": make_probe(*self._probe, run)})
+        training = bundle.training.model_copy(update={"images": self.data.images})
+        probe = make_probe(*self._probe, run)
+        return bundle.model_copy(update={"precision": precision, "probe": probe, "training": training})
 
 
 def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict[str, str], licence: str) -> Bundle:
@@ -262,6 +271,14 @@ def describe_bundle(graph: Graph, record: Record, parity: Parity, versions: dict
 def postprocessing_of(record: Record) -> Postprocessing:
     """The postprocessing of a run, or the default one."""
     return record.postprocessing or Postprocessing()
+
+
+def _is_export(path: Path) -> bool:
+    """True for a file that strokereg exported, which a new export may replace."""
+    try:
+        return bool(read_bundle(path).versions)
+    except InputError:
+        return False
 
 
 @contextlib.contextmanager

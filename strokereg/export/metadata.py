@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from strokereg.core.scan.appearance import Ranges
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.window import OVERLAP, SIGMA
@@ -22,7 +23,8 @@ TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1
 AGREEMENT = 0.9999  # share of voxels on the same side of the threshold
 # 2: `size` and `postprocessing.flips`; without them the masks would differ from those of the evaluation.
 # 3: `precision`, `gate`, `probe`, `noise`, `steps`, `overlap`, `sigma`.
-SCHEMA_VERSION = 3
+# 4: `training.images`.
+SCHEMA_VERSION = 4
 AXES = "RAS canonical, arrays [Z, Y, X]"
 INTENDED_USE = (
     "Research and engineering only. Not a medical device: not cleared by any authority, not for diagnosis, "
@@ -117,11 +119,13 @@ class Training(_Part):
         cohort: name of the cohort; empty if unknown.
         simulated: the images came from a simulator, not from patients; None if unknown.
         versions: of Python, torch and strokereg at training time.
+        images: contrast → what the training scans looked like; scans unlike them are reported. Empty if unknown.
     """
 
     cohort: str = ""
     simulated: bool | None = None
     versions: dict[str, str] = {}
+    images: dict[str, Ranges] = {}
 
 
 class Bundle(_Part):
@@ -149,7 +153,7 @@ class Bundle(_Part):
         licence: of the architecture's implementation.
     """
 
-    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
     role: Literal["generator", "translator", "segmenter"]
     architecture: str
     distribution: str

@@ -13,6 +13,7 @@ from torch import nn
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.cohort import Cohort
 from strokereg.core.cohort.open import read_folder
+from strokereg.core.scan.appearance import Ranges
 from strokereg.core.storage.files import own_file
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model
@@ -21,7 +22,7 @@ from strokereg.export.ensemble import Ensemble, check_members
 from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.formats import Format, Precision, check_formats, check_precisions
 from strokereg.export.inputs import Inputs
-from strokereg.export.samples import CALIBRATION_CASES, CASES, GATE_CASES, cases_of, samples_of
+from strokereg.export.samples import CALIBRATION_CASES, CASES, GATE_CASES, cases_of, ranges_of_cases, samples_of
 from strokereg.registry.catalogue import find
 from strokereg.registry.errors import InputError, command
 from strokereg.registry.specs import Role
@@ -68,6 +69,7 @@ def export(
         scans=trained.cases(CASES) if Format.SCAN in chosen or Format.WEB in chosen else [],
         validation=trained.cases(GATE_CASES) if reduced != (Precision.FP32,) else [],
         calibration=trained.calibration() if Precision.INT8 in reduced else [],
+        images=trained.images(),
     )
     settings = ExportSettings(chosen, reduced, force, trained.licence)
     folder = Path(out) if out else own_file(trained.folder, "export")
@@ -153,6 +155,11 @@ class TrainedRun:
     def cases(self, count: int) -> list[CaseFiles]:
         """The first validation cases, for a segmenter."""
         return cases_of(self.cohort, count=count) if self.record.role == Role.SEGMENTER else []
+
+    def images(self) -> dict[str, Ranges]:
+        """What the training scans of a segmenter look like; nothing where another cohort stands in for its own."""
+        known = self.record.role == Role.SEGMENTER and self.data is None
+        return ranges_of_cases(self.record, self.cohort) if known else {}
 
     def calibration(self) -> list[Inputs]:
         """Graph inputs on which the ranges of int8 are found."""

@@ -1,4 +1,4 @@
-"""Cases of a cohort as inputs of a graph, for parity and for the calibration of int8. No torch here."""
+"""Cases of a cohort: as inputs of a graph, and what their scans look like. No torch here."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 
 from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.cohort.cohort import Cohort
+from strokereg.core.scan.appearance import Appearance, Ranges, appearance_of, ranges_of
 from strokereg.core.scan.grid import frame_of
 from strokereg.core.scan.scaling import measure
+from strokereg.core.scan.series import read_image
+from strokereg.core.storage.workers import map_in_threads
 from strokereg.core.train.record import Record
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
@@ -17,6 +20,7 @@ from strokereg.registry.specs import Role
 CASES = 2  # for parity
 GATE_CASES = 20  # for the loss of a lower precision
 CALIBRATION_CASES = 8  # for the ranges of int8
+APPEARANCE_CASES = 32  # for what the training scans look like
 
 
 def samples_of(
@@ -49,6 +53,27 @@ def samples_of(
 def cases_of(cohort: Cohort, part: str = "val", count: int = GATE_CASES) -> list[CaseFiles]:
     """The first cases of a part of a cohort, or of the cohort if it has no split."""
     return list(islice(_part(cohort, part), count))
+
+
+def ranges_of_cases(record: Record, cohort: Cohort, count: int = APPEARANCE_CASES) -> dict[str, Ranges]:
+    """Contrast → what the scans of a run's training cases look like, measured on some of them, evenly spread.
+
+    Args:
+        count: cases at most.
+
+    Raises:
+        InputError: a scan that cannot be read.
+    """
+    cases = tuple(_part(cohort, "train"))[: record.cohort.get("training_cases")]
+    chosen = cases[:: max(1, -(-len(cases) // count))]
+
+    def look(files: CaseFiles) -> dict[str, Appearance | None]:
+        given = {name: files.images[name] for name in record.preparation.channels if name in files.images}
+        return {name: appearance_of(read_image(path, name, files.volumes.get(name))) for name, path in given.items()}
+
+    found = map_in_threads(look, chosen)
+    measured = {name: ranges_of(case.get(name) for case in found) for name in record.preparation.channels}
+    return {name: ranges for name, ranges in measured.items() if ranges}
 
 
 def _part(cohort: Cohort, part: str) -> tuple[CaseFiles, ...]:

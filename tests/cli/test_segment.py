@@ -180,3 +180,46 @@ def test_the_device_is_chosen_and_one_that_is_not_there_is_refused(exported, sca
         capsys, exported["onnx"], scan, "--device", "mps"
     )
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["adc", "flair", "msk"])
+def test_a_real_image_that_is_no_dwi_is_refused_whatever_its_name(exported, real_data, tmp_path, capsys, kind):
+    (source,) = real_data.glob(f"isles22/*/*/*/*_{kind}.nii.gz")
+    named = {"adc": "is adc by its name", "flair": "is FLAIR by its name", "msk": "is a mask by its name"}
+    assert named[kind] in refused(capsys, exported["onnx"], source, "--out", tmp_path / "mask.nii.gz")
+    renamed = tmp_path / "scan.nii.gz"
+    renamed.symlink_to(source)
+    if kind == "flair":  # its intensities are like those of a DWI; what differs from the training is named
+        assert segment(exported["onnx"], renamed) == 0
+        assert "Warning: " in (message := capsys.readouterr().err)
+        assert "its voxels measure 0.449 × 0.449 × 5 mm, not 3 × 3 × 3 mm" in message
+        return
+    message = refused(capsys, exported["onnx"], renamed, "--out", tmp_path / "mask.nii.gz")
+    assert {"adc": "shows bright fluid, as an ADC map in 10⁻³ mm²/s", "msk": "as a mask"}[kind] in message
+    assert list(tmp_path.iterdir()) == [renamed]
+    assert segment(exported["onnx"], renamed, "--force", "--json") == 0
+    printed = capsys.readouterr()
+    assert "segmented nevertheless" in json.loads(printed.out)["warnings"][0]
+    assert "Warning: " in printed.err
+
+
+def test_probabilities_lie_beside_the_mask_on_the_grid_of_the_scan(exported, scan, tmp_path, capsys):
+    for out, names in (
+        (tmp_path / "a", ["sub-01_desc-lesion_mask.json", "sub-01_desc-lesion_mask.nii.gz"]),
+        (tmp_path / "b" / "lesion.nii.gz", ["lesion.json", "lesion.nii.gz"]),
+    ):
+        folder = out.parent if out.suffix else out
+        folder.mkdir()
+        assert segment(exported["onnx"], scan, "--out", out, "--probabilities") == 0
+        (made,) = folder.glob("*_probseg.nii.gz")
+        assert sorted(path.name for path in folder.iterdir() if path != made) == names
+        probability, mask = nib.load(made), nib.load(folder / names[1])
+        assert (probability.shape, probability.get_data_dtype()) == (mask.shape, np.float32)
+        assert np.array_equal(probability.affine, nib.load(scan).affine)
+        values = np.asarray(probability.dataobj)
+        assert 0 <= values.min() < 0.1 < 0.9 < values.max() <= 1
+        assert not (np.asarray(mask.dataobj) > 0)[values < 0.4].any()
+        assert segment(exported["onnx"], scan, "--out", out) == 0
+        assert not made.exists()
+    capsys.readouterr()
+    assert "--probabilities: writes a file" in refused(capsys, exported["onnx"], scan, "--probabilities")

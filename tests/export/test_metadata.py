@@ -51,8 +51,8 @@ def test_a_file_without_metadata_is_refused(text):
 
 
 def test_a_newer_schema_asks_for_an_update(bundle):
-    text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 4, "new": 1})
-    with pytest.raises(InputError, match="schema version 4, this strokereg reads up to 3; update strokereg"):
+    text = json.dumps({**bundle.model_dump(mode="json"), "schema_version": 5, "new": 1})
+    with pytest.raises(InputError, match="schema version 5, this strokereg reads up to 4; update strokereg"):
         parse_bundle(text, "x.onnx")
 
 

@@ -65,6 +65,8 @@ class Findings:
 
     def _add(self, content: dict[str, Any]) -> None:
         self.done.append(content)
+        for warning in content.get("warnings", ()):
+            click.echo(f"Warning: {warning}", err=True)
         if not self.as_json:
             click.echo(self.sentence(content))
 

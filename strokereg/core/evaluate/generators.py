@@ -24,7 +24,7 @@ from strokereg.core.evaluate.generated_mask_sheet import draw_sheet
 from strokereg.core.roles import Batch, noise
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.view import Convention
-from strokereg.core.storage.files import make_folder, write_json
+from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.synthesis.mask_folder import MniGrid, mni_brain, read_masks
 from strokereg.core.train.device import seed_everything
 from strokereg.core.train.record import Record
@@ -141,6 +141,7 @@ def evaluate_generators(
     problem = Problem(dims=dims, labels=len(_LABELS), size=grid.shape[3 - dims :])
     for name in entries:
         build(name, problem, typed.get(name, {}))  # report wrong options before reading any mask
+    keep_foreign([out / "evaluation.json", out / "sheet.png"], in_own_folder("evaluation.json", "versions"))
     make_folder(out)
     volumes = read_masks(folder, grid, lambda done, total: on_progress("reading masks", done, total))
     supply = split_masks(volumes, mni_brain(grid), dims, trainer.seed)

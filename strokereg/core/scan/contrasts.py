@@ -27,6 +27,17 @@ _SERIES = {
     "T1w": "t1w?|mp2?rage|bravo",
     "T2w": "t2w?",
 }
+#: A contrast that the names of another one may mention: an ADC may be called dwi_ADC.
+_KINDS_OF = {"dwi": "adc", "T2w": "FLAIR"}
+#: Suffixes of images that no model takes → what they are.
+_OTHERS = {
+    **dict.fromkeys(("mask", "msk", "lesion-msk", "lesion", "lesions", "seg", "roi"), "a mask"),
+    **dict.fromkeys(("dseg", "label", "labels", "aseg", "probseg"), "a label map"),
+    **dict.fromkeys(("fa", "colfa", "s0map", "b0", "bold", "cbf", "cbv", "mtt", "tmax", "ct", "cta", "ctp"), ""),
+}
+_OTHERS |= {suffix: suffix.upper() for suffix, name in _OTHERS.items() if not name}
+#: DICOM image type in a sidecar → what the image is.
+_IMAGE_TYPES = {"ADC": "adc", "TRACEW": "dwi", "FA": "FA", "B0": "b = 0", "TENSOR": "a tensor"}
 _BY_LOWER = {name.lower(): name for name in CONTRASTS}
 
 
@@ -90,16 +101,40 @@ def space_of(path: Path) -> str | None:
     return found[1] if found else None
 
 
-def recognise(path: Path) -> str | None:
-    """The contrast of a scan by the suffix of its file name, else by the series description in its sidecar, or None."""
-    if contrast := contrast_of(path):
-        return contrast
+def recognise(path: Path) -> tuple[str | None, str]:
+    """What a scan is by its file name or its sidecar, and which of the two says so.
+
+    The suffix of the name counts first, then the sidecar (modality, image type, description), then words in the name
+    if they agree. Images that are no contrast of a model have their own name, such as `a mask`, `FA` or `CT`; None if
+    neither says anything.
+    """
+    suffix = suffix_of(path).lower()
+    if found := _BY_LOWER.get(suffix) or _OTHERS.get(suffix):
+        return found, "name"
+    if found := _of_sidecar(path):
+        return found, "sidecar"
+    # A subject may have any name. In `dwi_on_flair`, two words contradict, so none counts.
+    words = re.sub(r"(^|_)(sub|ses|space|desc|acq)-[A-Za-z0-9]+", "", without_ending(path))
+    said = [contrast for contrast, pattern in _SERIES.items() if _says(pattern, words)]
+    said = [contrast for contrast in said if _KINDS_OF.get(contrast) not in said]
+    return (said[0], "name") if len(said) == 1 else (None, "")
+
+
+def _of_sidecar(path: Path) -> str | None:
     content = read_sidecar(path)
+    modality = str(content.get("Modality", "MR"))
+    if not modality.upper().startswith("MR"):
+        return modality
+    kinds = content.get("ImageType")
+    for kind in kinds if isinstance(kinds, list) else []:
+        if found := _IMAGE_TYPES.get(str(kind).upper()):
+            return found
     text = " ".join(str(content.get(key, "")) for key in ("SeriesDescription", "ProtocolName"))
-    for contrast, words in _SERIES.items():
-        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9])", text, re.IGNORECASE):
-            return contrast
-    return None
+    return next((contrast for contrast, pattern in _SERIES.items() if _says(pattern, text)), None)
+
+
+def _says(pattern: str, text: str) -> bool:
+    return re.search(rf"(?<![a-z0-9])({pattern})(?![a-z0-9])", text, re.IGNORECASE) is not None
 
 
 def read_sidecar(image: Path) -> dict[str, Any]:

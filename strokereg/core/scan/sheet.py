@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from strokereg.core.scan.pictures import Colour, Key, Outlined, Sheet, flat, pictures_of
-from strokereg.core.storage.files import replacing
+from strokereg.core.storage.files import keep_foreign, replacing
 from strokereg.registry.errors import InputError
 
+_SOFTWARE = "strokereg"  # the text by which our own pictures are known
 _GAP, _EDGE, _LINE, _SWATCH = 6, 12, 17, 11  # pixels: between cells, around the page, line height, swatch of a legend
 _LABEL, _NARROW, _TEXT = 170, 420, 240  # pixels: widest label, narrowest page, width of a text without pictures
 _PAPER, _INK, _QUIET, _WARN = (253, 252, 249), (28, 32, 36), (92, 100, 108), (138, 59, 0)  # as in the report
@@ -25,17 +27,33 @@ def write_sheet(sheet: Sheet, path: Path) -> Path:
     All cells are as large as the largest picture; smaller pictures are centred.
 
     Raises:
-        InputError: the path does not end in .png, or it cannot be written.
+        InputError: the path does not end in .png, cannot be written, or is a file that strokereg did not write.
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: the sheet is a PNG; give a name that ends in .png")
+    keep_foreign([path], is_sheet, "move it, or choose another name")
     page = _Page(sheet).drawn()
     try:
         with replacing(path) as temporary:
-            page.save(temporary, optimize=True)
+            page.save(temporary, optimize=True, pnginfo=_mark())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     return path
+
+
+def is_sheet(path: Path) -> bool:
+    """True for a PNG that `write_sheet` wrote, which may be replaced by a new one."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software") == _SOFTWARE
+    except (OSError, ValueError, SyntaxError):  # the last one is Pillow's for a broken PNG
+        return False
+
+
+def _mark() -> PngInfo:
+    mark = PngInfo()
+    mark.add_text("Software", _SOFTWARE)
+    return mark
 
 
 class _Page:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,38 @@ def own_file(folder: Path, name: str) -> Path:
     if path.resolve().parent != folder.resolve():
         raise InputError(f"{path}: is a link that leads out of the run folder; put the file itself there")
     return path
+
+
+def keep_foreign(
+    paths: Iterable[Path],
+    ours: Callable[[Path], bool] = lambda path: False,
+    fix: str = "move it, or choose another --out",
+) -> None:
+    """Refuse to write where a file lies that strokereg did not write itself. Every command calls this before it works.
+
+    Args:
+        paths: what is about to be written.
+        ours: True for an earlier output, which may be replaced.
+
+    Raises:
+        InputError: names the first file that is in the way; links count, wherever they lead.
+    """
+    for path in paths:
+        if os.path.lexists(path) and not ours(path):
+            raise InputError(f"{path}: exists and is not an unchanged output of strokereg; {fix}")
+
+
+def in_own_folder(marker: str, *keys: str) -> Callable[[Path], bool]:
+    """For `keep_foreign`: a file is ours if the JSON `marker` beside it is, which has these keys."""
+
+    def ours(path: Path) -> bool:
+        try:
+            content = read_json(path.parent / marker)
+        except (OSError, ValueError):
+            return False
+        return isinstance(content, dict) and all(key in content for key in keys)
+
+    return ours
 
 
 def make_folder(folder: Path) -> Path:

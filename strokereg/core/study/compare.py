@@ -19,7 +19,7 @@ from strokereg.core.report.terminal_table import write_csv
 from strokereg.core.scan.view import Convention
 from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.storage.cache import cache_folder
-from strokereg.core.storage.files import make_folder, write_json
+from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.storage.requirements import REQUIREMENTS, write_requirements
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.collect import collect, examples, histories, read_curves
@@ -31,7 +31,7 @@ from strokereg.core.study.pictures import draw_sheets, gather_volumes
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings, complete_settings, is_simulated_by_name
 from strokereg.core.study.slots import count_cores, default_slots
-from strokereg.core.study.store import adopt, known_stores, note_study
+from strokereg.core.study.store import TASKS, adopt, known_stores, note_study
 from strokereg.core.study.tasks import is_done
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.tracking import open_tracking
@@ -39,6 +39,8 @@ from strokereg.registry.errors import InputError
 
 #: The default folder of a study.
 OUT = Path("strokereg-study")
+# Written into it; the first one shows that the others are ours.
+_FILES = ("study.json", TASKS, "results.json", "results.csv", "table.md", "table.tex", "report.html")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def compare(
         InputError: unknown model, wrong options, data that cannot be used, or a tracker that cannot be set up.
     """
     out, address = Path(out), _scheduler(run.executor)
+    _check_folder(out)
     settings = complete_settings(models, data, preset, **changes)
     executor = _executor(address, settings, run)
     settings = _resolved(settings, executor)
@@ -189,6 +192,15 @@ def run_study(
     shown = draw_sheets(context, plan, left, convention), gather_volumes(context, plan, left, convention)
     report = write_report(out, results, histories(plan, curves), *shown)
     return Finished(results, out / "results.json", out / "results.csv", report)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder in which someone else's files have the names of a study's.
+
+    Raises:
+        InputError: names the file.
+    """
+    keep_foreign([out / name for name in _FILES], in_own_folder(_FILES[0], "models", "seeds"))
 
 
 def _scheduler(executor: str) -> str | None:

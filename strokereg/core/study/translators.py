@@ -24,7 +24,7 @@ from strokereg.core.scan.pictures import Sheet, SheetRow, label_colours, label_l
 from strokereg.core.scan.sheet import write_sheet
 from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import cache_folder
-from strokereg.core.storage.files import make_folder, write_json
+from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.study.compare import DEFAULTS, RunOptions
 from strokereg.core.study.context import StudyContext, make_context
 from strokereg.core.study.local import LocalExecutor
@@ -111,6 +111,7 @@ def evaluate_translators(
     dims, out = changes.get("dims") or 2, Path(out)
     fitting = [name for name in catalogue().available(role=Role.TRANSLATOR) if dims in spec_of(name).dims]
     settings = study_settings(preset, models=tuple(models or fitting), **changes)
+    keep_foreign([out / "evaluation.json", out / "sheet.png"], in_own_folder("evaluation.json", "versions"))
     known = {settings.segmenters[0]: find(settings.segmenters[0], Role.SEGMENTER)}
     known |= {name: find(name, Role.TRANSLATOR) for name in settings.models}
     for name in changes.get("options") or {}:

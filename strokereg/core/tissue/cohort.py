@@ -14,9 +14,10 @@ from strokereg.core.cohort.labels import TISSUES, LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION, TABLE
 from strokereg.core.scan.contrasts import stem_of
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.scan.sheet import is_sheet
 from strokereg.core.scan.view import Convention
 from strokereg.core.storage.cache import sha256_of
-from strokereg.core.storage.files import write_json
+from strokereg.core.storage.files import keep_foreign, write_json
 from strokereg.core.storage.workers import map_in_threads, run_in_workers
 from strokereg.core.tissue import Method
 from strokereg.core.tissue.classes import CLASSIFIERS
@@ -127,6 +128,9 @@ def label_cohort(
     description = describe("Tissue labels", _MAKER, settings, kind="derivative")
     if not labelling.overwrite and (folder / DESCRIPTION).is_file():
         check_settings(folder / DESCRIPTION, description, "add --overwrite to make its label maps again")
+    sheet = folder / "sheet.png"
+    if mine:
+        keep_foreign([sheet], is_sheet, "move it")
     for job in jobs:
         job.target.unlink(missing_ok=True)  # so that an interrupted call leaves no map of other settings
     try:
@@ -138,7 +142,6 @@ def label_cohort(
     found, total = len(mine) - len(jobs), len(mine)
     on_progress(found, total)
     run_in_workers(_label_case, jobs, folder, workers, lambda done: on_progress(found + done, total))
-    sheet = folder / "sheet.png"
     if mine:
         shown = [replace(case, dseg=targets[case.name]) for case in mine]
         draw_tissues(shown, merge.table, sheet, convention=labelling.convention)

@@ -21,7 +21,7 @@ from torch import nn
 
 from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.cache import sha256_of
-from strokereg.core.storage.files import make_folder, own_file, replacing
+from strokereg.core.storage.files import keep_foreign, make_folder, own_file, replacing
 from strokereg.core.train.checkpoint import is_complete
 from strokereg.core.train.device import choose_device, choose_precision, describe_hardware, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
@@ -77,6 +77,7 @@ def train_run(
     for name in (RECORD, HISTORY):
         own_file(folder, name)
     states = [own_file(folder, name) for name in (WEIGHTS, CHECKPOINT, PREVIOUS)]
+    keep_foreign([*states, folder / HISTORY], lambda path: (folder / RECORD).is_file())
     begun = any(map(is_complete, states))
     known = begun or record.start is not None
     model = build(record.architecture, record.problem, _rebuilt(record.options) if known else record.options)

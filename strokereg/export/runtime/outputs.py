@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from strokereg.core.scan.nifti import ENDINGS, write_volume
 from strokereg.core.storage.cache import sha256_of
-from strokereg.core.storage.files import replacing, write_json
+from strokereg.core.storage.files import keep_foreign, replacing, write_json
 from strokereg.export.metadata import Bundle
 from strokereg.export.runtime.scans import ScanFiles, stem
 from strokereg.registry.errors import InputError, OutputFailed
@@ -43,6 +44,14 @@ class Callbacks:
     on_failure: Callable[[ScanFiles, InputError], None] = raise_failure
 
 
+class Extra(StrEnum):
+    """A file beside the images of a case, by its ending."""
+
+    PICTURE = ".png"
+    PROBABILITY = "_probseg.nii.gz"
+    DICOM_SEG = ".dcm"
+
+
 @dataclass(frozen=True)
 class Output:
     """The files of one case.
@@ -51,24 +60,31 @@ class Output:
     was corrected by hand is therefore kept, as is any file that strokereg did not write.
 
     Attributes:
-        images: NIfTI files; the JSON and the picture are named after the first.
+        images: NIfTI files; the JSON and the extra files are named after the first.
         overwrite: replace files that are no earlier output, too. Inputs are never replaced.
+        extra: which extra files are written.
     """
 
     images: tuple[Path, ...]
     overwrite: bool = False
+    extra: tuple[Extra, ...] = ()
 
     @property
     def json(self) -> Path:
         """The JSON file beside the first image."""
         return self._beside(".json")
 
-    @property
-    def picture(self) -> Path:
-        """The quality-control picture beside the first image."""
-        return self._beside(".png")
+    def place(self, extra: Extra) -> Path:
+        """Path of an extra file; for the mask `x_mask.nii.gz`, `x_mask.png` or `x_probseg.nii.gz`."""
+        name = stem(self.images[0])
+        return self._beside(extra, name.removesuffix("_mask") if extra == Extra.PROBABILITY else name)
 
-    def check(self, inputs: Collection[Path], qc: bool = False) -> None:
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is written."""
+        return (*self.images, self.json, *map(self.place, self.extra))
+
+    def check(self, inputs: Collection[Path]) -> None:
         """Refuse an output that cannot be written or would replace a file that is not an earlier output.
 
         Args:
@@ -77,7 +93,7 @@ class Output:
         Raises:
             InputError: wrong ending, missing or read-only folder, an input, or a file of someone else.
         """
-        for path in (*self.images, self.json, *([self.picture] if qc else [])):
+        for path in self.files:
             if path in self.images and not path.name.endswith(ENDINGS):
                 raise InputError(f"{path}: the output must end in .nii or .nii.gz; rename it")
             if path.resolve() in inputs:
@@ -86,11 +102,13 @@ class Output:
                 raise InputError(f"{path}: its folder does not exist; make {path.parent} first")
             if path.is_dir() or not os.access(path.parent, os.W_OK):
                 raise InputError(f"{path}: cannot be written; choose another folder or name")
-        self._keep_foreign(qc)
+        self._keep_foreign()
 
     @contextlib.contextmanager
-    def writing(self, content: dict[str, Any], qc: bool = False) -> Iterator[tuple[list[Path], Path | None]]:
-        """Temporary names of images and picture, which take their places with the JSON when the block ends.
+    def writing(self, content: dict[str, Any]) -> Iterator[tuple[list[Path], dict[Extra, Path]]]:
+        """Temporary names of images and extra files, which take their places with the JSON when the block ends.
+
+        Extra files of an earlier output that are not written again are removed: they belong to the old mask.
 
         Args:
             content: of the JSON, which also lists the files.
@@ -104,13 +122,15 @@ class Output:
                 # The last one entered is renamed first, so an image never appears without its JSON.
                 images = [stack.enter_context(replacing(path)) for path in self.images]
                 record = stack.enter_context(replacing(self.json))
-                picture = stack.enter_context(replacing(self.picture)) if qc else None
-                yield images, picture
-                written = dict(zip(self.images, images, strict=True)) | ({self.picture: picture} if picture else {})
+                extra = {one: stack.enter_context(replacing(self.place(one))) for one in self.extra}
+                yield images, extra
+                written = dict(zip(self.images, images, strict=True))
+                written |= {self.place(one): made for one, made in extra.items()}
                 write_json(record, {**content, _FILES: {path.name: sha256_of(made) for path, made in written.items()}})
-                self._keep_foreign(qc)
-                if not qc and self._is_earlier(self.picture):
-                    self.picture.unlink()  # it shows the mask that is being replaced
+                self._keep_foreign()
+                for stale in [self.place(one) for one in Extra if one not in self.extra]:
+                    if self._is_earlier(stale):
+                        stale.unlink()
         except (InputError, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
             if not isinstance(cause, OSError):
@@ -120,16 +140,12 @@ class Output:
                 f"{self.images[0]}: cannot be written ({reason}); make room or choose another folder"
             ) from error
 
-    def _beside(self, ending: str) -> Path:
-        return self.images[0].with_name(f"{stem(self.images[0])}{ending}")
+    def _beside(self, ending: str, name: str | None = None) -> Path:
+        return self.images[0].with_name(f"{stem(self.images[0]) if name is None else name}{ending}")
 
-    def _keep_foreign(self, qc: bool) -> None:
-        for path in (*self.images, self.json, *([self.picture] if qc else [])):
-            if not self.overwrite and os.path.lexists(path) and not self._is_earlier(path):
-                raise InputError(
-                    f"{path}: exists and is not an unchanged output of strokereg; choose another --out, "
-                    "or replace it with --overwrite"
-                )
+    def _keep_foreign(self) -> None:
+        if not self.overwrite:
+            keep_foreign(self.files, self._is_earlier, "choose another --out, or replace it with --overwrite")
 
     def _is_earlier(self, path: Path) -> bool:
         try:
@@ -140,13 +156,18 @@ class Output:
 
 
 def outputs_of(
-    scans: Sequence[ScanFiles], out: Path, endings: Sequence[str], overwrite: bool = False, qc: bool = False
+    scans: Sequence[ScanFiles],
+    out: Path,
+    endings: Sequence[str],
+    overwrite: bool = False,
+    extra: Iterable[Extra] = (),
 ) -> dict[str, Output]:
     """Name of a scan → its output; checked before any work.
 
     Args:
         out: a folder, made where missing; or, for the only scan and one ending, a NIfTI file.
         endings: of the images of a scan, such as `_dwi.nii.gz`.
+        overwrite, extra: see `Output`.
 
     Raises:
         InputError: see `Output.check`; also one file for several scans.
@@ -154,7 +175,7 @@ def outputs_of(
     if out.name.endswith(ENDINGS):
         if len(scans) * len(endings) != 1:
             raise InputError(f"{out}: is one file for {len(scans)} scans; name a folder")
-        outputs = {scans[0].name: Output((out,), overwrite)}
+        outputs = {scans[0].name: Output((out,), overwrite, tuple(extra))}
     else:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -163,10 +184,11 @@ def outputs_of(
         if not os.access(out, os.W_OK):
             raise InputError(f"{out}: cannot be written; choose another folder")
         names = {scan.name: tuple(out / f"{scan.name}{ending}" for ending in endings) for scan in scans}
-        outputs = {name: Output(images, overwrite) for name, images in names.items()}
+        extra = tuple(extra)
+        outputs = {name: Output(images, overwrite, extra) for name, images in names.items()}
     inputs = {file.resolve() for scan in scans for file in scan.files}
     for output in outputs.values():
-        output.check(inputs, qc)
+        output.check(inputs)
     return outputs
 
 

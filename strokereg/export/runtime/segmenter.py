@@ -16,16 +16,17 @@ import numpy as np
 
 from strokereg.core.scan.contrasts import canonical
 from strokereg.core.scan.grid import frame_of
-from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
+from strokereg.core.scan.nifti import Volume
 from strokereg.core.scan.postprocess import Postprocessing, lesions, postprocess
 from strokereg.core.scan.scaling import measure
 from strokereg.core.scan.view import Convention
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import KEY, Bundle, parse_bundle
+from strokereg.export.runtime.input_checks import check_scans
 from strokereg.export.runtime.onnx_header import read_header
-from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, provenance, write_images
+from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
-from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, refuse_other_contrast, stem
+from strokereg.export.runtime.scans import ScanFiles, beside, find_scans, read_scans, refuse_other_contrast, stem
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
 from strokereg.registry.errors import InputError
 from strokereg.registry.specs import Role
@@ -50,6 +51,7 @@ class Segmentation:
         lesions: connected components (26 neighbours).
         postprocessing: threshold and smallest lesion that were used.
         path: the file written, or None.
+        warnings: how the scan is unlike the model's training data, a sentence each.
     """
 
     mask: np.ndarray
@@ -59,6 +61,7 @@ class Segmentation:
     lesions: int
     postprocessing: Postprocessing
     path: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Segmenter:
@@ -82,8 +85,9 @@ class Segmenter:
         out: Path | str | None = None,
         threshold: float | None = None,
         overwrite: bool = False,
+        force: bool = False,
     ) -> Segmentation:
-        """Segment a scan, on its own grid.
+        """Segment a scan, on its own grid. What is unusual about it is logged and kept in `warnings`.
 
         Args:
             images: NIfTI path, or paths in the order of `bundle.channels`, or {channel: path}. The latter
@@ -92,50 +96,69 @@ class Segmenter:
                 nothing.
             threshold: replaces the model's own.
             overwrite: replace files that are no unchanged output of strokereg, too.
+            force: segment what is no scan of the model's contrast, too.
 
         Raises:
-            InputError: wrong number of images, an image of another contrast, unreadable image, images on
-                different grids, no brain in an image, or an output that cannot be written or would replace a file.
+            InputError: wrong number of images, an image of another contrast by name or intensities, a mask, an
+                unreadable image, images on different grids, no brain in an image, or an output that cannot be written
+                or would replace a file.
             OutputFailed: the output cannot be written, for example because the disk is full.
         """
         postprocessing = self.postprocessing(threshold)
-        paths = self.paths(images)
+        paths = self.paths(images, force)
         output = None if out is None else Output((Path(out),), overwrite)
         if output is not None:
             output.check({path.resolve() for path in paths})
-        found = self.find(read_scans(paths), postprocessing)
+        scans = read_scans(paths, self.bundle.channels)
+        warnings = check_scans(scans, self.bundle, self.path, force)
+        for warning in warnings:
+            log.warning("%s", warning)
+        found = replace(self.find(scans, postprocessing), warnings=warnings)
         if output is not None:
-            self.write(output, found, paths)
+            self.write(output, found, ScanFiles(stem(paths[0]), tuple(paths)), scans[0])
         return replace(found, path=output and output.images[0])
 
     def write(
         self,
         output: Output | None,
         found: Segmentation,
-        paths: Sequence[Path],
-        drawn_on: Volume | None = None,
+        scan: ScanFiles,
+        drawn_on: Volume,
         convention: Convention = Convention.RADIOLOGICAL,
     ) -> dict[str, Any]:
-        """Write mask and JSON, and a picture of the outline on a scan where one is given.
+        """Write mask and JSON, and the extra files of the output.
+
+        Args:
+            scan: where the images came from.
+            drawn_on: the image of the first channel, for the picture.
+            convention: orientation of the picture.
 
         Returns:
             The content of the JSON; without an output, what it would be.
         """
         content = {
-            "images": [str(path) for path in paths],
+            "images": [str(path) for path in scan.files],
+            **({"dicom": str(scan.dicom)} if scan.dicom else {}),
             "mask": str(output.images[0]) if output else None,
             "volume_ml": round(found.volume_ml, 6),
             "lesions": found.lesions,
             **found.postprocessing.model_dump(),
+            "warnings": list(found.warnings),
             **self._provenance,
         }
         if output is not None:
-            with output.writing(content, qc=drawn_on is not None) as (images, picture):
+            with output.writing(content) as (images, extra):
                 write_images(images, [found.mask.astype(np.uint8)], found.affine)
-                if picture is not None and drawn_on is not None:
+                if place := extra.get(Extra.PROBABILITY):
+                    write_images([place], [found.probability], found.affine)
+                if place := extra.get(Extra.DICOM_SEG):
+                    from strokereg.export.runtime.dicom_seg import write_dicom_seg
+
+                    write_dicom_seg(place, found.mask, found.affine, scan, self._provenance)
+                if place := extra.get(Extra.PICTURE):
                     from strokereg.export.runtime.qc import draw_mask
 
-                    draw_mask(picture, drawn_on, found.mask, self._sheet(found, drawn_on, convention))
+                    draw_mask(place, drawn_on, found.mask, self._sheet(found, drawn_on, convention))
         return content
 
     def _sheet(self, found: Segmentation, scan: Volume, convention: Convention) -> Sheet:
@@ -208,8 +231,11 @@ class Segmenter:
         size = self.bundle.size or frame.shape[-self.bundle.dims :]
         return frame.back(slide(run, image, size, flips, self.bundle.overlap, self.bundle.sigma))
 
-    def paths(self, images: Images) -> list[Path]:
+    def paths(self, images: Images, force: bool = False) -> list[Path]:
         """One path a channel, in the order of `bundle.channels`.
+
+        Args:
+            force: do not look at names and sidecars.
 
         Raises:
             InputError: a channel too many or too few, or an image that is of another contrast by its name or sidecar.
@@ -230,7 +256,7 @@ class Segmenter:
                 f"got {len(images)}; give one file for each"
             )
         paths = [Path(image) for image in images]
-        for path, channel in zip(paths, () if by_name else channels, strict=False):
+        for path, channel in zip(paths, () if by_name or force else channels, strict=False):
             refuse_other_contrast(path, channel, self.path)
         return paths
 
@@ -251,18 +277,6 @@ def load(path: Path | str, backend: str = "auto", device: str = "auto") -> Segme
     return Segmenter(path, session, bundle)
 
 
-def read_scans(paths: Sequence[Path]) -> list[Volume]:
-    """Read the scans of one case.
-
-    Raises:
-        InputError: an unreadable image, or images on different grids.
-    """
-    scans = [read_volume(path) for path in paths]
-    for scan in scans[1:]:
-        check_same_grid(scans[0], scan)
-    return scans
-
-
 @dataclass(frozen=True)
 class SegmentSettings:
     """How `segment` works through scans.
@@ -271,7 +285,10 @@ class SegmentSettings:
         images: contrast → image of a single scan, whatever its name; others are found by name beside the first.
         threshold: replaces the model's own.
         qc: draw a picture of each scan with the lesion outlined.
+        probabilities: also write the probability of each voxel, before threshold and smallest lesion.
+        dicom_seg: also write each mask as DICOM-SEG; only for scans from DICOM.
         overwrite: replace files that are no unchanged output of strokereg, too.
+        force: segment what is no scan of the model's contrast, too.
         backend: "onnxruntime", "openvino" or "auto".
         device: "auto", "cpu", "cuda" or "cuda:N".
         convention: orientation of the pictures.
@@ -280,10 +297,21 @@ class SegmentSettings:
     images: Mapping[str, Path | str] = field(default_factory=dict)
     threshold: float | None = None
     qc: bool = False
+    probabilities: bool = False
+    dicom_seg: bool = False
     overwrite: bool = False
+    force: bool = False
     backend: str = "auto"
     device: str = "auto"
     convention: Convention = Convention.RADIOLOGICAL
+
+    @property
+    def extra(self) -> tuple[Extra, ...]:
+        """The files that are written beside each mask."""
+        return tuple(one for one, option in _OPTIONS.items() if getattr(self, option[2:].replace("-", "_")))
+
+
+_OPTIONS = {Extra.PICTURE: "--qc", Extra.PROBABILITY: "--probabilities", Extra.DICOM_SEG: "--dicom-seg"}
 
 
 def segment(
@@ -293,7 +321,10 @@ def segment(
     settings: SegmentSettings | None = None,
     callbacks: Callbacks | None = None,
 ) -> None:
-    """Segment files, folders and cohorts; write `name_desc-lesion_mask.nii.gz`, `.json` and with `qc` `.png` of each.
+    """Segment files, folders and cohorts; write `name_desc-lesion_mask.nii.gz` and `.json` of each.
+
+    Beside them lie, where they are asked for, the picture `.png`, the probabilities `name_desc-lesion_probseg.nii.gz`
+    and the DICOM-SEG `.dcm`.
 
     Args:
         out: a folder, made where missing; for a single scan also a NIfTI file; None writes nothing.
@@ -310,20 +341,29 @@ def segment(
     callbacks.on_start(segmenter)
     rule = segmenter.postprocessing(settings.threshold)
     ending = ("_desc-lesion_mask.nii.gz",)
-    outputs = outputs_of(scans, Path(out), ending, settings.overwrite, settings.qc) if out else {}
+    extra = settings.extra
+    if extra and not out:
+        raise InputError(f"{_OPTIONS[extra[0]]}: writes a file beside the mask; add --out FILE or --out DIR")
+    if settings.dicom_seg:
+        from strokereg.export.runtime.dicom_seg import require
+
+        require(scans)
+    outputs = outputs_of(scans, Path(out), ending, settings.overwrite, extra) if out else {}
 
     def work(scan: ScanFiles, volumes: list[Volume]) -> None:
-        found = segmenter.find(volumes, rule)
-        drawn_on = volumes[0] if settings.qc else None
-        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan.files, drawn_on, settings.convention))
+        warnings = (*scan.notes, *check_scans(volumes, bundle, model, settings.force))
+        found = replace(segmenter.find(volumes, rule), warnings=warnings)
+        callbacks.on_done(segmenter.write(outputs.get(scan.name), found, scan, volumes[0], settings.convention))
 
     trusted = {Path(image) for image in settings.images.values()}
 
     def read(scan: ScanFiles) -> list[Volume]:
+        if scan.fault:
+            raise InputError(scan.fault)
         for path, channel in zip(scan.files, bundle.channels, strict=True):
-            if path not in trusted:
+            if path not in trusted and not settings.force and not scan.dicom:
                 refuse_other_contrast(path, channel, model)
-        return read_scans(scan.files)
+        return read_scans(scan.files, bundle.channels)
 
     each(scans, read, work, callbacks.on_failure)
 

@@ -16,7 +16,7 @@ from strokereg.core.scan.scaling import signal
 from strokereg.core.scan.view import Convention
 from strokereg.core.scan.window import slide
 from strokereg.export.metadata import Bundle
-from strokereg.export.runtime.outputs import Callbacks, outputs_of, provenance, write_images
+from strokereg.export.runtime.outputs import Callbacks, Extra, outputs_of, provenance, write_images
 from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, find_labels
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
@@ -169,7 +169,7 @@ def translate(
     callbacks.on_start(translator)
     bundle = translator.bundle
     endings = [f"_{channel}.nii.gz" for channel in bundle.channels]
-    outputs = outputs_of(maps, Path(out), endings, settings.overwrite, settings.qc)
+    outputs = outputs_of(maps, Path(out), endings, settings.overwrite, [Extra.PICTURE] * settings.qc)
     origin = provenance(translator.path, bundle, translator.provider)
     seeds = {scan.name: settings.seed + number for number, scan in enumerate(maps)}
 
@@ -183,9 +183,9 @@ def translate(
             "seed": made.seed if bundle.noise else None,
             **origin,
         }
-        with output.writing(content, settings.qc) as (images, picture):
+        with output.writing(content) as (images, extra):
             write_images(images, [made.images[channel] for channel in bundle.channels], made.affine)
-            if picture is not None:
+            if settings.qc:
                 from strokereg.core.scan.pictures import Sheet
                 from strokereg.export.runtime.qc import draw_synthesis
 
@@ -196,7 +196,7 @@ def translate(
                     warning="Synthetic image: not of a patient, for research only.",
                     convention=settings.convention,
                 )
-                draw_synthesis(picture, labels, bundle.labels, made.images[bundle.channels[0]], sheet)
+                draw_synthesis(extra[Extra.PICTURE], labels, bundle.labels, made.images[bundle.channels[0]], sheet)
         callbacks.on_done(content)
 
     each(maps, lambda scan: translator.read(scan.files[0]), work, callbacks.on_failure)

@@ -14,7 +14,8 @@ from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.scan.nifti import Volume
 from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.export.metadata import Bundle, Parity, Probe
-from strokereg.export.runtime.segmenter import Segmenter, read_scans
+from strokereg.export.runtime.scans import read_scans
+from strokereg.export.runtime.segmenter import Segmenter
 from strokereg.export.scan.assemble import assemble
 from strokereg.export.verify.probe import pick
 from strokereg.export.verify.random_scans import SEED, feeds, random_scans
@@ -58,7 +59,7 @@ def describe(bundle: Bundle, parity: Parity, segmenter: Segmenter) -> Bundle:
 
 def scans_of(cases: Iterable[CaseFiles], bundle: Bundle) -> list[list[Volume]]:
     """The scans of cases, one volume a channel."""
-    return [read_scans([case.images[channel] for channel in bundle.channels]) for case in cases]
+    return [read_scans([case.images[channel] for channel in bundle.channels], bundle.channels) for case in cases]
 
 
 def compare(path: Path, segmenter: Segmenter, scans: Sequence[list[Volume]]) -> Parity:

@@ -16,7 +16,8 @@ from strokereg.core.scan.nifti import read_volume
 from strokereg.core.scan.postprocess import Postprocessing, dice
 from strokereg.export.inputs import InputForm, Inputs, RunGraph
 from strokereg.export.metadata import Bundle, Gate
-from strokereg.export.runtime.segmenter import Segmenter, read_scans
+from strokereg.export.runtime.scans import read_scans
+from strokereg.export.runtime.segmenter import Segmenter
 from strokereg.export.runtime.session import FunctionSession
 from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.specs import Role
@@ -56,7 +57,7 @@ def _segmenter(full: RunGraph, reduced: RunGraph, bundle: Bundle, cases: Sequenc
     segmenters = [Segmenter(Path(bundle.architecture), FunctionSession(run), bundle) for run in (full, reduced)]
     scores = []
     for case in evaluated:
-        scans = read_scans([case.images[channel] for channel in bundle.channels])
+        scans = read_scans([case.images[channel] for channel in bundle.channels], bundle.channels)
         truth = read_volume(case.mask).data > 0  # type: ignore[arg-type]
         rule = bundle.postprocessing or Postprocessing()
         scores.append([dice(segmenter.find(scans, rule).mask, truth) for segmenter in segmenters])

@@ -1,6 +1,7 @@
 """DICOM series, converted with dcm2niix (Li et al. 2016, doi:10.1016/j.jneumeth.2016.03.001), which must be installed.
 
-patient-1/…/*.dcm     any depth, any file names; each top-level folder is a patient
+patient-1/…/*.dcm     any depth, any file names; each top-level folder is a patient,
+*/*.dcm               unless the folders hold the series of one study: then the folder itself is
 
 The NIfTI files are cached by names, sizes and times of the DICOM files. DWI and ADC are identified from the sidecars
 that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwards.
@@ -8,6 +9,7 @@ that dcm2niix writes. DICOM has no lesion masks: add them to the cohort afterwar
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -26,6 +28,10 @@ from strokereg.registry.errors import InputError
 from strokereg.registry.options import Options
 
 _LOOK = 200  # files to check before a folder counts as not DICOM
+_HEADER = 2**16  # bytes in which study and series of a file are looked for
+# (0020,000D) and (0020,000E), one after the other as a file has them, with and without an explicit type.
+_UID = rb"\x00(?:UI..|....)([0-9.]+)\x00?"
+_STUDY_AND_SERIES = re.compile(rb"\x20\x00\x0d" + _UID + rb"\x20\x00\x0e" + _UID, re.DOTALL)
 _LIMIT = 1800  # seconds for one patient
 _LOG = "dcm2niix.txt"  # what dcm2niix printed, beside what it wrote
 _WEIGHTED = 50  # s/mm²; a series below is no DWI
@@ -71,6 +77,8 @@ class DicomReader:
         """
         program = _dcm2niix()
         folders = sorted(path for path in root.iterdir() if path.is_dir() and next(_files(path), None))
+        if _are_series(folders):
+            folders = []
         cases, left_out, warnings = [], {}, {}
         for patient in folders or [root]:
             try:
@@ -127,6 +135,23 @@ def _is_dicom(path: Path) -> bool:
             return handle.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def _are_series(folders: list[Path]) -> bool:
+    """True if several folders hold a series of one study each, and no further folders, as an exported patient does."""
+    if len(folders) < 2 or any(path.is_dir() for folder in folders for path in folder.iterdir()):
+        return False
+    found = [_study_and_series(next(_files(folder))) for folder in folders]
+    studies = {one and one[0] for one in found}
+    return len(studies) == 1 and None not in studies and len(set(found)) == len(folders)
+
+
+def _study_and_series(path: Path) -> tuple[bytes, bytes] | None:
+    """StudyInstanceUID and SeriesInstanceUID in the header of a DICOM file; None without them."""
+    with contextlib.suppress(OSError), path.open("rb") as handle:
+        if match := _STUDY_AND_SERIES.search(handle.read(_HEADER)):
+            return match[1], match[2]
+    return None
 
 
 def _dcm2niix() -> str:

@@ -12,6 +12,7 @@ from strokereg.core.scan.contrasts import (
     contrast_of,
     folder_of,
     in_order,
+    recognise,
     space_of,
     stem_of,
     suffix_of,
@@ -47,3 +48,38 @@ def test_what_a_file_name_says():
 def test_an_adc_map_comes_last_and_lies_beside_the_dwi():
     assert in_order(["T1w", "adc", "FLAIR", "dwi"]) == ["dwi", "FLAIR", "T1w", "adc"]
     assert [folder_of(name) for name in ("adc", "dwi", "T2w")] == ["dwi", "dwi", "anat"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("sub-01_FLAIR.nii.gz", "FLAIR"),
+        ("sub-1_ses-1_msk.nii.gz", "a mask"),
+        ("sub-1_desc-lesion_mask.nii.gz", "a mask"),
+        ("sub-1_dseg.nii.gz", "a label map"),
+        ("sub-1_FA.nii.gz", "FA"),
+        ("adc_patient1.nii.gz", "adc"),
+        ("patient1-dwi-adc.nii.gz", "adc"),
+        ("p1-t2-flair-ax.nii", "FLAIR"),
+        ("dwi_on_flair_reg.nii.gz", None),
+        ("sub-t1_x.nii.gz", None),
+        ("scan.nii.gz", None),
+    ],
+)
+def test_names_with_and_without_suffix(tmp_path, name, found):
+    assert recognise(tmp_path / name) == (found, "name" if found else "")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"Modality": "MR", "ImageType": ["DERIVED", "DIFFUSION", "ADC"], "SeriesDescription": "DWI"}', "adc"),
+        ('{"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "FA"], "SeriesDescription": "DWI"}', "FA"),
+        ('{"Modality": "CT", "SeriesDescription": "head"}', "CT"),
+        ('{"Modality": "MR", "ImageType": "ORIGINAL", "SeriesDescription": "ep2d_diff_3scan_trace"}', "dwi"),
+    ],
+)
+def test_sidecars(tmp_path, content, found):
+    (tmp_path / "scan_1.json").write_text(content)
+    assert recognise(tmp_path / "scan_1.nii.gz") == (found, "sidecar")
+    assert recognise(tmp_path / "scan_1_dwi.nii.gz") == ("dwi", "name")

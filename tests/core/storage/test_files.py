@@ -7,7 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from strokereg.core.storage.files import make_folder, own_file, parse_json, replacing, write_json, write_text
+from strokereg.core.storage.files import (
+    in_own_folder,
+    keep_foreign,
+    make_folder,
+    own_file,
+    parse_json,
+    replacing,
+    write_json,
+    write_text,
+)
 from strokereg.registry.errors import InputError
 
 
@@ -56,6 +65,23 @@ def test_json_that_is_nested_too_deeply_is_no_valid_json():
     assert parse_json('{"a": [1]}') == {"a": [1]}
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json("[" * 100_000)
+
+
+def test_files_of_someone_else_are_refused_and_our_own_are_not(tmp_path):
+    mine, link = tmp_path / "table.md", tmp_path / "link.csv"
+    ours = in_own_folder("study.json", "models", "seeds")
+    keep_foreign([mine], ours)
+    mine.write_text("notes")
+    with pytest.raises(InputError, match=r"table\.md: exists and is not an unchanged output of strokereg; move it, or"):
+        keep_foreign([tmp_path / "none", mine], ours)
+    for content in ("{", "[]", '{"models": []}'):
+        (tmp_path / "study.json").write_text(content)
+        assert not ours(mine)
+    (tmp_path / "study.json").write_text('{"models": [], "seeds": [0]}')
+    keep_foreign([mine], ours)
+    link.symlink_to(tmp_path / "unplugged")
+    with pytest.raises(InputError, match=r"link\.csv: exists"):
+        keep_foreign([link])
 
 
 def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):

@@ -1,22 +1,25 @@
 """Outputs replace what strokereg wrote, and nothing else."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from strokereg.export.runtime.outputs import Callbacks, Output, outputs_of, write_images
+from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_of, write_images
 from strokereg.export.runtime.scans import ScanFiles
 from strokereg.export.runtime.segmenter import SegmentSettings, load, segment
 from strokereg.registry.errors import InputError
 
 
-def write(output: Output, value: int, qc: bool = False) -> None:
-    output.check([], qc)
-    with output.writing({"value": value}, qc) as (images, picture):
+def write(output: Output, value: int, *extra: Extra) -> None:
+    output = replace(output, extra=extra)
+    output.check([])
+    with output.writing({"value": value}) as (images, beside):
         write_images(images, [np.full((2, 2, 2), value, np.uint8)] * len(images), np.eye(4))
-        if picture is not None:
-            picture.write_bytes(bytes([value]))
+        assert tuple(beside) == extra
+        for path in beside.values():
+            path.write_bytes(bytes([value]))
 
 
 def contents(folder):
@@ -25,22 +28,24 @@ def contents(folder):
 
 def test_files_appear_together_and_an_earlier_output_is_replaced(tmp_path):
     output = Output((tmp_path / "a_dwi.nii.gz", tmp_path / "a_adc.nii.gz"))
-    write(output, 1, qc=True)
+    write(output, 1, Extra.PICTURE)
     first = contents(tmp_path)
     assert list(first) == ["a_adc.nii.gz", "a_dwi.json", "a_dwi.nii.gz", "a_dwi.png"]
     assert sorted(json.loads(first["a_dwi.json"])["files"]) == ["a_adc.nii.gz", "a_dwi.nii.gz", "a_dwi.png"]
-    write(output, 2, qc=True)
+    write(output, 2, Extra.PICTURE)
     assert all(content != first[name] for name, content in contents(tmp_path).items())
 
 
-def test_the_picture_of_an_earlier_mask_does_not_stay(tmp_path):
-    output = Output((tmp_path / "a.nii.gz",))
-    write(output, 1, qc=True)
+def test_what_lies_beside_an_earlier_mask_does_not_stay(tmp_path):
+    output = Output((tmp_path / "a_mask.nii.gz",))
+    write(output, 1, *Extra)
+    assert list(contents(tmp_path)) == ["a_mask.dcm", "a_mask.json", "a_mask.nii.gz", "a_mask.png", "a_probseg.nii.gz"]
     write(output, 2)
-    assert list(contents(tmp_path)) == ["a.json", "a.nii.gz"]
-    output.picture.write_bytes(b"of someone else")
+    assert list(contents(tmp_path)) == ["a_mask.json", "a_mask.nii.gz"]
+    for extra in Extra:
+        output.place(extra).write_bytes(b"of someone else")
     write(output, 3)
-    assert output.picture.read_bytes() == b"of someone else"
+    assert [output.place(extra).read_bytes() for extra in Extra] == [b"of someone else"] * 3
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.json", "a.png"])
@@ -48,9 +53,9 @@ def test_a_file_of_someone_else_is_kept(tmp_path, name):
     (tmp_path / name).write_text('{"RepetitionTime": 5.0}')
     before = contents(tmp_path)
     with pytest.raises(InputError, match=rf"{name}: exists and is not an unchanged output of strokereg; choose"):
-        write(Output((tmp_path / "a.nii.gz",)), 1, qc=True)
+        write(Output((tmp_path / "a.nii.gz",)), 1, Extra.PICTURE)
     assert contents(tmp_path) == before
-    write(Output((tmp_path / "a.nii.gz",), overwrite=True), 1, qc=True)
+    write(Output((tmp_path / "a.nii.gz",), overwrite=True), 1, Extra.PICTURE)
     assert list(contents(tmp_path)) == ["a.json", "a.nii.gz", "a.png"]
     assert contents(tmp_path)[name] != before[name]
 

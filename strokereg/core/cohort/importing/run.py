@@ -41,6 +41,7 @@ from strokereg.core.cohort.source import Source
 from strokereg.core.scan.bvalues import read_bvalues
 from strokereg.core.scan.contrasts import DIFFUSION, folder_of
 from strokereg.core.scan.nifti import without_ending
+from strokereg.core.storage.files import keep_foreign
 from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import FileFault, InputError
 
@@ -273,6 +274,13 @@ def _copy_sidecars(visit: Visit, files: CaseFiles, raw: Path) -> None:
 
 
 def _move(folder: Path, place: Path) -> None:
+    """Move a folder to its place; what is there is of an interrupted call if it has the same names.
+
+    Raises:
+        InputError: there is another file.
+    """
+    there = [path for path in place.rglob("*") if not path.is_dir()]
+    keep_foreign(there, lambda path: (folder / path.relative_to(place)).is_file(), "move it, or leave the case out")
     shutil.rmtree(place, ignore_errors=True)  # of an interrupted call
     place.parent.mkdir(parents=True, exist_ok=True)
     os.replace(folder, place)
