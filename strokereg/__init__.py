@@ -46,6 +46,8 @@ _HOME = {
     "compare": "strokereg.core.study.compare",
     "RunOptions": "strokereg.core.study.compare",
     "load": "strokereg.export.runtime.segmenter",
+    "evaluate_segmenters": "strokereg.export.evaluate",
+    "EvaluationSettings": "strokereg.export.evaluate",
 }
 
 __all__ = ["__version__", "export", *_HOME]

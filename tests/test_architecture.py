@@ -53,6 +53,7 @@ FLOORS = (
     "export/files",
     "export/samples",
     "export/exporter",
+    "export/ensemble",
     "export/run",
     "export/check",
     "export/bench",
@@ -114,7 +115,6 @@ UNMIRRORED: dict[str, str] = {
     # cli
     "cli/output/estimate.py": "printed by compare --dry-run, see cli/test_compare.py",
     "cli/output/findings.py": "printed by two commands, see cli/test_segment_many.py and evaluate/test_translator.py",
-    "cli/output/progress.py": "the bars of compare, see cli/test_compare.py",
     "cli/evaluate/group.py": "a table of commands, see cli/evaluate/test_generator.py",
 }
 

@@ -17,6 +17,7 @@ from strokereg.cli.values import (
     Seeds,
     Shares,
     convention_option,
+    goes_on,
     image_options,
 )
 from strokereg.core.scan.view import Convention
@@ -88,6 +89,7 @@ from strokereg.core.scan.view import Convention
 @click.option("--print-study", is_flag=True, help="Print the study file of these options and stop.")
 @click.option("--dry-run", is_flag=True, help="Print arms, finished work and expected time, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+@goes_on
 def compare(
     file: Path | None,
     out: Path | None,

@@ -13,9 +13,13 @@ from strokereg.cli.values import Names
 @click.command(
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
     "strokereg export runs/unet --format scan,web · strokereg export runs/unet --precision fp32,int8 · "
+    "strokereg export strokereg-study --arm 'pix2pix, clinical + synthetic' · "
     "strokereg export --check unet.onnx"
 )
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=click.Path(path_type=Path), required=False, metavar="[RUN|STUDY]")
+@click.option("--arm", help="With STUDY: the arm, by name or by parts of it: 'pix2pix, n = 10'.")
+@click.option("--ensemble", is_flag=True, help="With STUDY: all seeds of the arm as one file, by the mean probability.")
+@click.option("--seed", type=int, help="With STUDY: the seed.  [default: the best on the validation cases]")
 @click.option(
     "--format",
     "formats",
@@ -49,6 +53,9 @@ from strokereg.cli.values import Names
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def export(
     run: Path | None,
+    arm: str | None,
+    ensemble: bool,
+    seed: int | None,
     formats: tuple[str, ...],
     precisions: tuple[str, ...],
     force: bool,
@@ -57,7 +64,7 @@ def export(
     check: Path | None,
     as_json: bool,
 ) -> None:
-    """Turn a finished run into files that run without its training code.
+    """Turn a finished run, or an arm of a study, into files that run without its training code.
 
     Each file holds normalisation, network and activation, and its metadata says how to use it. The command first
     compares it with the trained network on cases of a cohort. If the two differ, it writes nothing and the exit code
@@ -68,7 +75,14 @@ def export(
     fetches its two libraries, once).
     """
     from strokereg.export.files import read_bundle
+    from strokereg.registry.errors import RunFailed
 
+    failure: RunFailed | None = None
+    chosen = _chosen(run, arm, seed, ensemble)
+    if isinstance(chosen, Path):
+        run = chosen
+    elif run is not None:
+        out = out or run / "export"  # of the study
     if check is not None:
         from strokereg.export.check import check_export
 
@@ -82,11 +96,17 @@ def export(
     elif run is None:
         raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
+        from strokereg.export.exporter import PrecisionFailed
         from strokereg.export.run import export as export_run
 
-        files = export_run(run, formats, out, data, precisions, force)
+        try:
+            files = export_run(chosen or run, formats, out, data, precisions, force)
+        except PrecisionFailed as error:
+            files, failure = error.files, error
         bundles = [(file, read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
+    if failure is not None and not measured:
+        raise failure
     if as_json:
         content = [
             {
@@ -97,6 +117,26 @@ def export(
             for file, parity, gate, _ in measured
         ]
         click.echo(json.dumps(content, indent=2))
-        return
-    for file, parity, gate, more in measured:
-        click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
+    else:
+        for file, parity, gate, more in measured:
+            click.echo("\n  ".join([str(file), str(parity), *([str(gate)] if gate else []), *more]))
+    if failure is not None:
+        raise failure
+
+
+def _chosen(run: Path | None, arm: str | None, seed: int | None, ensemble: bool) -> Path | list[Path] | None:
+    """The run folder; where a study is given, that of an arm, or those of all its seeds."""
+    by_arm = arm is not None or seed is not None or ensemble
+    if not by_arm and (run is None or (run / "run.json").is_file() or not run.is_dir()):
+        return run
+    from strokereg.core.study.store import TASKS, find_arm, runs_of_arm
+
+    if run is None:
+        raise click.UsageError("--arm, --seed and --ensemble choose runs of a study; give its folder")
+    if ensemble and seed is not None:
+        raise click.UsageError("--ensemble takes all seeds; leave --seed out")
+    if not by_arm and not (run / TASKS).is_file():
+        return run
+    chosen = list(runs_of_arm(run, arm)) if ensemble else [find_arm(run, arm, seed)]
+    click.echo(", ".join(path.name for path in chosen), err=True)
+    return chosen if ensemble else chosen[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Cases, Names, Numbers, Seeds
+from strokereg.cli.values import Cases, Names, Numbers, Seeds, goes_on
 
 
 @click.command(epilog="Example: strokereg headroom --data cohorts/soop160 --cases 10 --steps 500,1000,2000,4000")
@@ -25,6 +25,7 @@ from strokereg.cli.values import Cases, Names, Numbers, Seeds
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenter to train.  [default: unet]")
 @click.option("--spacing", type=float, help="Voxel size of the network grid in mm.  [default: the preset's]")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, one on a GPU]")
+@goes_on
 def headroom(
     steps: tuple[int, ...],
     out: Path | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ COMMANDS = {
     "train": ("strokereg.cli.train:train", "Train one model on a cohort."),
     "evaluate": (
         "strokereg.cli.evaluate.group:evaluate",
-        "Compare generated masks or images with real ones.",
+        "Score segmenters, or compare generated masks and images with real ones.",
     ),
     "synthesize": ("strokereg.cli.synthesize:synthesize", "Turn label maps into images, or make a synthetic cohort."),
     "headroom": (
@@ -160,11 +161,16 @@ def main(args: Sequence[str] | None = None) -> int:
             f"this command needs the module {error.name!r}, which is not installed; install what provides it", 1
         )
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            _suggest_set(error)
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
-        click.echo("Interrupted." if interrupted else "Stopped.", err=True)
+        cause = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        interrupted = isinstance(cause, KeyboardInterrupt)
+        click.echo(
+            " ".join(["Interrupted." if interrupted else "Stopped.", *getattr(cause, "__notes__", ())]), err=True
+        )
         return INTERRUPTED if interrupted else 1
     except BrokenPipeError:
         # The reader (such as `| head`) has closed the pipe. Redirect stdout, so Python does not complain at exit.
@@ -175,6 +181,19 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror}; make room, or choose a folder that you may write to", 2)
+
+
+def _suggest_set(error: click.NoSuchOption) -> None:
+    """Add to the message that options of a model are given with `--set`, where the command has it."""
+    params = error.ctx.command.params if error.ctx else []
+    own = next((param for param in params if isinstance(param, click.Option) and "--set" in param.opts), None)
+    known = [option.lstrip("-") for param in params for option in param.opts if option.startswith("--")]
+    if own is None or did_you_mean(error.option_name.lstrip("-"), known):
+        return
+    error.possibilities = None  # type: ignore[misc]  # click finds --fold near --lr, by the dashes
+    example = re.search(r"--set ([\w-]+\.)?", own.help or "")  # with the name of a model, if it needs one
+    name = error.option_name.lstrip("-").replace("-", "_")
+    error.message += f" An option of a model is given as --set {(example and example[1]) or ''}{name}=…."
 
 
 def debugging() -> bool:

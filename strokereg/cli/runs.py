@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+_DIGITS = 8  # of the name of a run, enough to find it
 FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 
 
@@ -20,10 +22,16 @@ def runs() -> None:
 @FOLDERS
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(folders: Sequence[Path], as_json: bool) -> None:
-    """List the runs of studies or stores; without FOLDERS, those of all studies on this machine."""
+    """List the runs of studies or stores; without FOLDERS, those of all studies on this machine.
+
+    The last column is the end of the name of the run's folder, by which 'runs show' finds it. Dice is the mean over
+    the test cases.
+    """
     from dataclasses import asdict
+    from itertools import groupby
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from strokereg.core.study.store import list_runs
@@ -32,18 +40,25 @@ def list_(folders: Sequence[Path], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(run) for run in found], default=str))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "cases", "seed", "steps", "state", "MB", "studies", "store"):
-        table.add_column(heading, no_wrap=heading == "run", justify="right" if heading == "MB" else "left")
-    for run in found:
-        state = ("done, found elsewhere" if run.origin else "done") if run.done else "begun"
-        numbers = ("" if n is None else str(n) for n in (run.cases, run.seed, run.steps))
-        size = f"{run.bytes / 1e6:.1f}"
-        table.add_row(run.folder.name, *numbers, state, size, str(len(run.studies)), str(run.folder.parent))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 240  # for programs that read lines
-    console.print(table)
+    console = Console(highlight=False)
+    for store, runs in groupby(found, key=lambda run: run.folder.parent):
+        click.echo(str(store))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+        table.add_column("network", overflow="fold")
+        table.add_column("arm", overflow="fold")
+        for heading in ("cases", "seed", "steps", "Dice %", "MB", "state", "run"):
+            table.add_column(heading, no_wrap=True, justify="left" if heading in ("state", "run") else "right")
+        for run in runs:
+            numbers = ("" if n is None else str(n) for n in (run.cases, run.seed, run.steps))
+            dice = "" if run.dice is None else f"{100 * run.dice:.1f}"
+            if run.dice is None and run.validation_dice is not None:
+                dice = f"{100 * run.validation_dice:.1f} v"
+            size, name = f"{run.bytes / 1e6:.1f}", run.folder.name
+            name = name[-_DIGITS:] if re.search(r"-[0-9a-f]{16}$", name) else name
+            table.add_row(f"{run.kind} {run.architecture}", escape(run.arm), *numbers, dice, size, run.state, name)
+        console.print(table)
+    if any(run.dice is None and run.validation_dice is not None for run in found):
+        click.echo("v: on validation cases, as there is no score on test cases", err=True)
 
 
 @runs.command(epilog="Example: strokereg runs show strokereg-study/runs/segmenter-unet-1f0c…")

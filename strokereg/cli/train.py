@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Names, Pairs, image_options
+from strokereg.cli.values import Names, Pairs, goes_on, image_options
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.registry.errors import InputError
 
@@ -50,6 +50,7 @@ from strokereg.registry.errors import InputError
 @click.option("--compile", is_flag=True, help="Use torch.compile.")
 @click.option("--track", type=Names(), default=(), help="Log to experiment trackers: tensorboard, mlflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
+@goes_on
 def train(
     name: str,
     data: Path | None,
@@ -63,13 +64,14 @@ def train(
 ) -> None:
     """Train one architecture on the training cases of a cohort, or on simulated ones.
 
-    NAME is what 'strokereg models' lists. Run the same command again to resume an interrupted training. Under torchrun,
-    several processes train together and share each batch.
+    NAME is what 'strokereg models' lists. Run the same command again to resume an interrupted training, or with more
+    --steps to go on with a finished one. Under torchrun, several processes train together and share each batch.
     """
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TimeRemainingColumn
 
+    from strokereg.cli.output.progress import bars_with_losses
     from strokereg.core.train.dataset import DatasetSettings
     from strokereg.core.train.trainer import TrainerSettings
     from strokereg.core.train.training import TrainingCallbacks, TrainingSettings
@@ -97,10 +99,7 @@ def train(
     )
     is_main = os.environ.get("RANK", "0") == "0"
     console = Console(stderr=True, quiet=not is_main)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, TextColumn("{task.fields[losses]}"), console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with bars_with_losses(console, TimeRemainingColumn) as progress:
         bar = progress.add_task(f"preparing {data.name if data else 'simulated cases'}", total=None, losses="")
 
         latest: dict[str, float] = {}  # keeps the validation Dice between evaluations

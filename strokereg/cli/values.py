@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,6 +31,20 @@ def image_options(command: Command) -> Command:
         "--interpolation", type=click.Choice(("linear", "cubic")), help="Interpolation of images.  [default: linear]"
     )
     return interpolation(scaling(command))
+
+
+def goes_on(command: Command) -> Command:
+    """Say after Ctrl-C that the same command goes on from where it stopped."""
+
+    @functools.wraps(command)
+    def called(*args: Any, **given: Any) -> Any:
+        try:
+            return command(*args, **given)
+        except KeyboardInterrupt as error:
+            error.add_note("The same command goes on from where it stopped.")
+            raise
+
+    return called  # type: ignore[return-value]
 
 
 def convention_option(command: Command) -> Command:

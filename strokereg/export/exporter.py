@@ -80,6 +80,8 @@ def export_model(
 ) -> list[Path]:
     """Write a trained network as `<architecture>.onnx`, `.int8.onnx`, `.pt`, `-web/` …; all files appear, or none.
 
+    A lower precision that fails does not hold up the other files.
+
     Args:
         model: the network with its trained weights; it is copied, never changed.
         record: of the finished run.
@@ -93,8 +95,9 @@ def export_model(
     Raises:
         InputError: unfinished run, unknown format or precision, a target that does not fit the network,
             or a folder that cannot be written.
-        RunFailed: the network cannot be exported, a file is not the network, or a lower precision loses too much
-            (with the numbers).
+        RunFailed: the network cannot be exported, or a file is not the network.
+        PrecisionFailed: a lower precision cannot be made or loses too much (with the numbers); the other files are
+            written.
     """
     settings = settings or ExportSettings()
     formats = check_formats(settings.formats)
@@ -117,7 +120,7 @@ def export_model(
                 full = work.write(kind, Path(folder))
                 written += [full] if Precision.FP32 in precisions or kind != Format.ONNX else []
                 if kind == Format.ONNX:
-                    written += [work.reduce(full, one) for one in precisions if one != Precision.FP32]
+                    written += work.reduce_all(full, [one for one in precisions if one != Precision.FP32])
             finished = [out / path.name for path in written]
             for path, target in zip(written, finished, strict=True):
                 if path.is_dir():
@@ -126,7 +129,22 @@ def export_model(
                     os.replace(path, target)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
+    if work.failed:
+        kept = f"; written all the same: {', '.join(path.name for path in finished)}" if finished else ""
+        raise PrecisionFailed("; ".join(map(str, work.failed)) + kept, finished)
     return finished
+
+
+class PrecisionFailed(RunFailed):
+    """A lower precision could not be exported.
+
+    Attributes:
+        files: what was written nevertheless.
+    """
+
+    def __init__(self, message: str, files: list[Path]) -> None:
+        super().__init__(message)
+        self.files = files
 
 
 class _Export:
@@ -137,6 +155,7 @@ class _Export:
         self.graph = graph_of(model, record)
         self.record, self.settings, self.data = record, settings, data
         self.name = record.architecture.replace(":", "-")  # of the files, without ending
+        self.failed: list[RunFailed] = []  # of precisions
 
     def write(self, kind: Format, folder: Path) -> Path:
         """The float32 file or folder of one format, with its parity measured; written once, however often asked for."""
@@ -147,6 +166,16 @@ class _Export:
         if not path.is_file():
             self._write_scan_graph(path) if kind == Format.SCAN else self._write_network(kind, path)
         return path
+
+    def reduce_all(self, full: Path, precisions: list[Precision]) -> list[Path]:
+        """The network in each of these precisions that holds; `failed` gets the others."""
+        made = []
+        for precision in precisions:
+            try:
+                made.append(self.reduce(full, precision))
+            except RunFailed as error:
+                self.failed.append(error)
+        return made
 
     def reduce(self, full: Path, precision: Precision) -> Path:
         """The network in a lower precision, with its loss against the file `full` (ONNX) measured."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from strokereg.core.scan.appearance import Ranges
 from strokereg.core.storage.files import own_file
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model
+from strokereg.core.train.validation import choose_postprocessing
+from strokereg.export.ensemble import Ensemble, check_members
 from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.formats import Format, Precision, check_formats, check_precisions
 from strokereg.export.inputs import Inputs
@@ -27,7 +29,7 @@ from strokereg.registry.specs import Role
 
 
 def export(
-    run: Path | str,
+    run: Path | str | Sequence[Path | str],
     formats: Iterable[str] = (Format.ONNX,),
     out: Path | str | None = None,
     data: Path | str | None = None,
@@ -36,11 +38,13 @@ def export(
 ) -> list[Path]:
     """Turn a finished run into files that run without its training code; all are written, or none.
 
+    Only a lower precision may fail by itself.
+
     Args:
-        run: folder that `train` made.
+        run: folder that `train` made; several segmenters of one recipe become one that averages their probabilities.
         formats: out of "onnx", "torchscript", "pt2", "scan" (one ONNX file from raw scan to mask), and the folders
             "triton", "monai" and "web".
-        out: folder for the files; by default `export` inside the run folder.
+        out: folder for the files; by default `export` inside the run folder. Several runs need one.
         data: cohort to measure parity on; by default the one that the run was trained on.
         precisions: out of "fp32", "fp16", "bf16" and "int8"; those below fp32 are written as ONNX, after their loss
             on validation cases was measured.
@@ -52,12 +56,14 @@ def export(
     Raises:
         InputError: no finished run, an unknown format or precision, no cohort to measure on, or an output that cannot
             be written.
-        RunFailed: the network cannot be exported, an exported file is not the network, or a lower precision loses too
-            much.
+        RunFailed: the network cannot be exported, or an exported file is not the network.
+        PrecisionFailed: a lower precision loses too much; the other files are written.
     """
     chosen = check_formats(formats)
     reduced = check_precisions(precisions, chosen)
-    trained = TrainedRun.read(run, data)
+    if not isinstance(run, (str, Path)) and out is None:
+        raise InputError("--out: an ensemble belongs to several runs; name a folder for it")
+    trained = TrainedRun.read(run, data) if isinstance(run, (str, Path)) else TrainedRun.ensemble(run, data)
     measured = ExportData(
         samples=trained.samples(),
         scans=trained.cases(CASES) if Format.SCAN in chosen or Format.WEB in chosen else [],
@@ -108,6 +114,24 @@ class TrainedRun:
                 f"{entry.version}; bring the old file back, or train again"
             )
         return cls(folder, *load_model(folder), entry.spec.licence, Path(data) if data else None)
+
+    @classmethod
+    def ensemble(cls, folders: Sequence[Path | str], data: Path | str | None = None) -> TrainedRun:
+        """Open several runs of a segmenter as one; its postprocessing is chosen on their validation cases.
+
+        Raises:
+            InputError: see `read` and `check_members`.
+        """
+        runs = [cls.read(folder, data) for folder in folders]
+        check_members([run.record for run in runs], [str(folder) for folder in folders])
+        first, model = runs[0], Ensemble([run.model for run in runs]).eval()
+        record, problem = first.record, first.record.problem
+        flips = bool(record.postprocessing and record.postprocessing.flips)
+        cases = [case for case in first.cohort.cases if case.name in record.validation] or first.cases(GATE_CASES)
+        rule, dice = choose_postprocessing(model, cases, record.preparation, problem.size, flips)
+        name = f"{record.cohort.get('name', '')}, mean of {len(runs)} trainings"
+        found = {"cohort": {**record.cohort, "name": name}, "postprocessing": rule, "validation_dice": dice}
+        return cls(first.folder, record.model_copy(update=found), model, first.licence, first.data)
 
     @cached_property
     def cohort(self) -> Cohort:

@@ -142,6 +142,7 @@ def strokereg_mixers() -> Iterator[MixerSpec]:
         summary="the relative signal of a real lesion, warped into another real brain; untrained",
         paper="Federau, Christensen, Scherrer et al. 2020, arXiv 2012.14771",
         licence="Apache-2.0",
+        tissues=True,
     )
 
 

@@ -151,6 +151,11 @@ class ArchitectureSpec(Spec):
             raise SpecError(f"{self.name}: dims is {self.dims!r}; it must be (2,), (3,) or (2, 3)")
 
     @property
+    def needs_tissues(self) -> bool:
+        """Whether it works only on cases with tissue label maps."""
+        return self.role in (Role.GENERATOR, Role.TRANSLATOR)
+
+    @property
     def offered_dims(self) -> str:
         """`2D`, `3D` or `2D and 3D`, for messages."""
         return " and ".join(f"{dims}D" for dims in self.dims)
@@ -189,6 +194,9 @@ class MixerSpec(ArchitectureSpec):
 
     It is not a network: it works on whole volumes in NumPy in 2D and 3D studies alike, and is neither trained nor
     exported.
+
+    Args:
+        tissues: it needs tissue label maps. Without them, the labels of a case are background, brain and lesion.
     """
 
     dims: tuple[int, ...] = (2, 3)
@@ -196,7 +204,13 @@ class MixerSpec(ArchitectureSpec):
     torchscript: bool = False
     onnx: bool = False
     bf16: bool = False
+    tissues: bool = False
     role: ClassVar[Role] = Role.MIXER
+
+    @property
+    def needs_tissues(self) -> bool:
+        """See `tissues`."""
+        return self.tissues
 
 
 SPEC_OF_ROLE: dict[Role, type[ArchitectureSpec]] = {

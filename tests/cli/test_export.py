@@ -1,11 +1,13 @@
 """`strokereg export` as it is typed."""
 
 import json
+import shutil
 
 import pytest
 
 from strokereg.cli.main import main
 from strokereg.core.train.record import Record
+from strokereg.export.metadata import Gate
 
 
 @pytest.fixture
@@ -75,3 +77,52 @@ def test_damaged_weights(copied, capsys):
 def test_a_folder_that_cannot_be_made(copied, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert "cannot be written" in refused(capsys, copied, "--out", tmp_path / "file" / "x", "--format", "torchscript")
+
+
+def test_an_arm_of_a_study_is_exported_by_name(small_study, tmp_path, capsys):
+    study = small_study.json.parent
+    words = ["export", str(study), "--format", "torchscript", "--out", str(tmp_path / "out")]
+    assert main([*words, "--arm", "carvemix, clinical + synthetic", "--json"]) == 0
+    printed = capsys.readouterr()
+    (entry,) = json.loads(printed.out)
+    assert entry["file"] == str(tmp_path / "out" / "unet.pt")
+    assert printed.err.startswith("segmenter-unet-")
+    assert "name an arm; choose one of --arm 'clinical only, n = 3'" in refused(capsys, study)
+    assert "--seed 3: the arm has the seeds 0" in refused(capsys, study, "--arm", "clinical only", "--seed", "3")
+    assert main(["export", "--arm", "clinical only"]) == 2
+    assert "give its folder" in capsys.readouterr().err
+
+
+def test_a_precision_that_fails_does_not_hold_up_the_others(copied, capsys, monkeypatch):
+    """All were lost when the last one lost too much."""
+
+    def measured(full, reduced, bundle, cases, samples):
+        loss = 0.2 if bundle.precision == "int8" else 0.0
+        return Gate(measure="mean Dice", full=0.8, reduced=0.8 - loss, loss=loss, allowed=0.005, cases=2)
+
+    monkeypatch.setattr("strokereg.export.exporter.measure_gate", measured)
+    assert main(["export", str(copied), "--precision", "int8,fp16"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(str(copied / "export" / "unet.fp16.onnx"))
+    assert "Error: unet in int8 loses 0.2000" in err
+    assert "add --force to write it nevertheless; written all the same: unet.fp16.onnx" in err
+    assert [path.name for path in (copied / "export").iterdir()] == ["unet.fp16.onnx"]
+    assert main(["export", str(copied), "--precision", "int8", "--out", str(copied / "none")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("Error: ") == 1
+    assert "written all the same" not in err
+    assert list((copied / "none").iterdir()) == []
+
+
+def test_all_seeds_of_an_arm_are_exported_as_one(unet_run, tmp_path, capsys):
+    runs = {str(seed): str(shutil.copytree(unet_run, tmp_path / "runs" / f"run-{seed}")) for seed in (0, 1)}
+    arms = [{"name": "clinical only", "cases": 3, "runs": runs}]
+    (tmp_path / "tasks.json").write_text(json.dumps({"store": str(tmp_path / "runs"), "folders": [], "arms": arms}))
+    words = ["export", str(tmp_path), "--ensemble", "--format", "torchscript"]
+    assert main([*words, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)[0]["file"] == str(tmp_path / "export" / "unet.pt")
+    assert printed.err.startswith("run-0, run-1\n")
+    assert main([*words, "--seed", "0"]) == 2
+    assert "--ensemble takes all seeds; leave --seed out" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 import strokereg
 from strokereg.cli import main as module
 from strokereg.cli.main import COMMANDS, cli, main
+from strokereg.cli.values import goes_on
 from strokereg.registry.errors import InputError, RunFailed
 
 HEAVY = ("torch", "torchvision", "timm", "monai", "nibabel", "scipy", "onnxruntime", "onnx", "nilearn")
@@ -115,6 +116,36 @@ def test_ctrl_c_is_one_line_and_130(command, capsys):
     command(stop)
     assert main(["probe"]) == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_ctrl_c_says_where_the_same_command_goes_on(command, capsys):
+    @goes_on
+    def stop():
+        raise KeyboardInterrupt
+
+    command(stop)
+    assert main(["probe"]) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted. The same command goes on from where it stopped."
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        (["train", "unet", "--data", "cohort", "--lr", "1e-3"], "is given as --set lr=…."),
+        (["compare", "--lr", "1e-3"], "is given as --set pix2pix.lr=…."),
+        (["train", "unet", "--data", "cohort", "--n-filters", "3"], "is given as --set n_filters=…."),
+    ],
+)
+def test_an_option_of_a_model_is_given_with_set(words, suggested, capsys):
+    assert main(words) == 2
+    assert suggested in capsys.readouterr().err
+
+
+def test_an_option_that_is_misspelt_is_no_option_of_a_model(capsys):
+    assert main(["train", "unet", "--data", "cohort", "--sedd", "1"]) == 2
+    printed = capsys.readouterr().err
+    assert "--seed" in printed
+    assert "--set sedd" not in printed
 
 
 def test_a_refused_question_exits_1(command, capsys):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
+from filelock import FileLock
 
 from strokereg.cli.main import main
+from strokereg.core.train.record import Record
 
 
 def test_the_commands(small_study, tmp_path, capsys):
@@ -16,9 +19,7 @@ def test_the_commands(small_study, tmp_path, capsys):
     listed = json.loads(capsys.readouterr().out)
     assert {run["kind"] for run in listed} >= {"generator", "translator", "database", "segmenter"}
     unet = next(run for run in listed if run["architecture"] == "unet")
-    assert (unet["cases"], unet["seed"], unet["steps"], unet["done"], unet["studies"]) == (3, 0, 4, True, [out])
-    assert main(["runs", "list", out]) == 0
-    assert sum("segmenter-unet" in line for line in capsys.readouterr().out.splitlines()) == 5
+    assert (unet["cases"], unet["seed"], unet["steps"], unet["state"], unet["studies"]) == (3, 0, 4, "done", [out])
     assert main(["runs", "show", unet["folder"]]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["run"]["trainer"]["steps"] == 4
@@ -27,6 +28,41 @@ def test_the_commands(small_study, tmp_path, capsys):
     assert "nowhere: no such folder" in capsys.readouterr().err
     assert main(["runs", "show", "nothing"]) == 2
     assert "no run of that name" in capsys.readouterr().err
+
+
+def test_the_list_names_arms_and_dice_within_80_columns(small_study, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["runs", "list", str(small_study.json.parent)]) == 0
+    printed = capsys.readouterr()
+    store, *lines = printed.out.splitlines()
+    assert store == str(small_study.json.parent / "runs")
+    assert max(map(len, lines)) <= 80
+    assert "…" not in printed.out
+    for arm in small_study.results.arms:
+        dice = 100 * arm.summary.dice.mean
+        [row] = [line for line in lines if re.search(rf" 3 +0 +4 +{dice:.1f} .* done ", line)][:1]
+        assert len(list((small_study.json.parent / "runs").glob(f"segmenter-unet-*{row.split()[-1]}"))) == 1
+    assert re.search(r"segmenter unet +clinical only +3 +0", printed.out)
+
+
+def test_a_run_of_train_stands_as_what_it_is(unet_run, tmp_path, capsys):
+    """It has no outcome file, as tasks of studies have, and stood as begun for ever."""
+    store = tmp_path / "runs"
+    shutil.copytree(unet_run, store / "unet")
+    record = Record.read(store / "unet").model_copy(update={"validation_dice": 0.456})
+    record.write(store / "unet")
+    for name, changes in {"later": {"done": False}, "task": {"code": "1f0c"}}.items():
+        (store / name).mkdir()
+        record.model_copy(update=changes).write(store / name)
+    with FileLock(store / "task" / ".task.lock"):
+        assert main(["runs", "list", str(tmp_path), "--json"]) == 0
+        states = {run["folder"].rpartition("/")[2]: run["state"] for run in json.loads(capsys.readouterr().out)}
+    assert states == {"later": "begun", "task": "running", "unet": "done"}
+    assert main(["runs", "list", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"segmenter unet.* 45.6 v .* done +unet", printed.out)
+    assert re.search(r" trained +task", printed.out)
+    assert printed.err == "v: on validation cases, as there is no score on test cases\n"
 
 
 @pytest.mark.parametrize("words", [["list"], ["show"], ["gc"]])

@@ -130,6 +130,25 @@ def test_what_a_segmenter_cannot_be_is_one_sentence(small_cohort, tmp_path, caps
     assert not (tmp_path / "run").exists()
 
 
+def test_a_segmenter_needs_no_label_maps(flair_cohort, tmp_path, capsys):
+    root = shutil.copytree(flair_cohort, tmp_path / "cohort")
+    for path in [*root.rglob("*_dseg.nii.gz"), *root.rglob("dseg.tsv")]:
+        path.unlink()
+    assert main(words("unet", root, tmp_path / "run", "--json")) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["labels"] == ["background", "brain", "lesion"]
+    assert record["hardware"]["threads"] == 1
+    assert main([*words("unet", root, tmp_path / "run"), "--batch-size", "4"]) == 2
+    assert "holds another run of unet (--batch-size 2, now 4)" in capsys.readouterr().err
+    assert main([*words("unet", root, tmp_path / "run", "--json"), "--steps", "5"]) == 0  # goes on
+    record = json.loads(capsys.readouterr().out)
+    assert (record["trainer"]["steps"], record["earlier_steps"]) == (5, [4])
+    assert main(["export", str(tmp_path / "run"), "--format", "torchscript"]) == 0
+    assert main(words("pix2pix", root, tmp_path / "other")) == 2
+    assert "has no tissue label map, needed by pix2pix" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("name", ["carvemix", "lesion-paste"])
 def test_a_mixer_has_nothing_to_train(small_cohort, tmp_path, capsys, name):
     assert main(["train", name, "--data", str(small_cohort), "--out", str(tmp_path / "run")]) == 2

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from strokereg.cli.values import Names, image_options
+from strokereg.cli.values import Names, goes_on, image_options
 from strokereg.core.scan import DEFAULT_SPACING
 
 
@@ -22,6 +22,7 @@ from strokereg.core.scan import DEFAULT_SPACING
 @image_options
 @click.option("--fold", type=int, help="Fold of a cross-validation, from 1.  [default: split.tsv]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
+@goes_on
 def prepare(
     cohort: Path,
     channels: tuple[str, ...] | None,

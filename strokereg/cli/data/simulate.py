@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from strokereg.cli.data.split import parts_option
+from strokereg.cli.values import goes_on
 
 
 @click.command(
@@ -27,6 +28,7 @@ from strokereg.cli.data.split import parts_option
 @parts_option
 @click.option("--workers", type=int, help="Number of processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout.")
+@goes_on
 def simulate(
     cases: int,
     out: Path,

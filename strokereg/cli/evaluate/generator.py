@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Pairs, convention_option
+from strokereg.cli.values import Names, Pairs, convention_option, goes_on
 from strokereg.core.scan.view import Convention
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--threads", type=int, help="Torch threads on a CPU.  [default: 1]")
 @convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+@goes_on
 def generator(
     folder: Path,
     models: tuple[str, ...] | None,

@@ -1,4 +1,4 @@
-"""`strokereg evaluate`: compare generated data with real data; one file per command."""
+"""`strokereg evaluate`: score segmenters, and compare generated data with real data; one file per command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import click
 from strokereg.cli.main import LazyGroup
 
 COMMANDS = {
+    "segmenter": (
+        "strokereg.cli.evaluate.segmenter:segmenter",
+        "Score runs, exported files or masks of other tools on a cohort.",
+    ),
     "generator": (
         "strokereg.cli.evaluate.generator:generator",
         "Compare generated lesion masks with real masks in MNI space.",
@@ -20,4 +24,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def evaluate() -> None:
-    """Compare the output of generators or translators with real data, in a table and a sheet of pictures."""
+    """Compare predicted masks, generated masks or translated images with real ones."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, Numbers, Pairs, convention_option
+from strokereg.cli.values import Names, Numbers, Pairs, convention_option, goes_on
 from strokereg.core.scan.view import Convention
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--precision", help="auto, fp32, bf16 or fp16.")
 @convention_option
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json on stdout instead of the table.")
+@goes_on
 def translator(
     data: Path,
     models: tuple[str, ...] | None,

@@ -10,6 +10,7 @@ import numpy as np
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.contrasts import canonical, canonical_channels
+from strokereg.core.scan.grid import foreground
 from strokereg.core.scan.nifti import Volume, check_same_grid, read_volume
 from strokereg.core.scan.series import read_image
 from strokereg.registry.errors import FileFault, InputError
@@ -110,6 +111,19 @@ def read_case(files: CaseFiles, channels: tuple[str, ...] | None = None, table: 
         if mask is not None:
             labels[mask] = table.lesion
     return Case(files.name, images, mask, labels)
+
+
+def label_map(case: Case, table: LabelTable) -> np.ndarray:
+    """The labels of a case that was read with this table, uint8 [X, Y, Z].
+
+    Without a tissue label map they are brain, found by intensity, and lesion, the labels of `BRAIN`.
+    """
+    if case.labels is not None:
+        return case.labels
+    labels = foreground(case.reference.data).astype(np.uint8)
+    if case.mask is not None:
+        labels[case.mask] = table.lesion
+    return labels
 
 
 def check_mask(mask: Volume) -> None:

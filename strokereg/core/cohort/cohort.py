@@ -150,10 +150,10 @@ def default_channels(cohort: Cohort) -> tuple[str, ...]:
 
 
 def require_trainable(cohort: Cohort) -> None:
-    """Refuse a cohort that cannot be trained on.
+    """Refuse a cohort that no segmenter can be trained on.
 
     Raises:
-        InputError: no split, an empty part, or no label table, label maps or lesion masks.
+        InputError: no split, an empty part, or no lesion masks.
     """
     if cohort.split is None:
         split = command("strokereg", "data", "split", cohort.root)
@@ -163,17 +163,37 @@ def require_trainable(cohort: Cohort) -> None:
             raise InputError(
                 f"{cohort.root / split_file(cohort.fold)}: has no subject in '{part}'; give it at least one"
             )
+    for case in (case for part in PARTS for case in cohort.part(part)):
+        if case.mask is None:
+            mask = f"derivatives/*/{_beside(cohort, case)}_desc-lesion_mask.nii.gz"
+            raise InputError(
+                f"{cohort.root}: {case.name} has no lesion mask; add {mask} (all zero if there is no lesion)"
+            )
+
+
+def require_label_maps(cohort: Cohort, needed_by: str) -> None:
+    """Refuse a cohort with a case without tissue label map.
+
+    Args:
+        needed_by: what needs them, for the message.
+
+    Raises:
+        InputError: a case without label map, or no label table.
+    """
+    fix = f"make label maps with: {command('strokereg', 'data', 'label', cohort.root)}"
+    if (case := _without_label_map(cohort)) is not None:
+        raise InputError(f"{cohort.root}: {case.name} has no tissue label map, needed by {needed_by}; {fix}")
     if cohort.table is None:
         raise InputError(f"{cohort.root}: has no derivatives/*/dseg.tsv; add the label table of its label maps")
-    used = [case for part in PARTS for case in cohort.part(part)]
-    for case in used:
-        for file, what, kind, hint in (
-            (case.mask, "lesion mask", "desc-lesion_mask", " (all zero if there is no lesion)"),
-            (case.dseg, "tissue label map", "dseg", ""),
-        ):
-            if file is None:
-                fix = f"add derivatives/*/{_beside(cohort, case)}_{kind}.nii.gz{hint}"
-                raise InputError(f"{cohort.root}: {case.name} has no {what}; {fix}")
+
+
+def has_label_maps(cohort: Cohort) -> bool:
+    """Whether there is a label table, and a tissue label map of every case in the split."""
+    return cohort.table is not None and _without_label_map(cohort) is None
+
+
+def _without_label_map(cohort: Cohort) -> CaseFiles | None:
+    return next((case for part in PARTS for case in cohort.part(part) if case.dseg is None), None)
 
 
 def _beside(cohort: Cohort, case: CaseFiles) -> str:

@@ -150,8 +150,16 @@ def refuse_other_settings(folder: Path, before: Mapping[str, Any], now: Mapping[
     for key in {**now, **before}:
         old, new = before.get(key), now.get(key)
         if old != new:
-            differs = f"other {key}" if dict in (type(old), type(new)) else f"{key} {old} instead of {new}"
+            differs = _difference(key, old, new)
             raise InputError(f"{folder}: was made with {differs}; {fix}")
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    """The first value that differs, in a table too: `options masks *_a.nii.gz instead of *_b.nii.gz`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        name = next(name for name in {**new, **old} if old.get(name) != new.get(name))
+        return _difference(f"{key} {name}", old.get(name), new.get(name))
+    return f"other {key}" if dict in (type(old), type(new)) else f"{key} {old} instead of {new}"
 
 
 def _settings(description: Mapping[str, Any]) -> dict[str, Any]:

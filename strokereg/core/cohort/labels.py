@@ -88,5 +88,8 @@ class LabelTable:
             raise FileFault(where, fault, "correct the map or add the label to the dseg.tsv")
 
 
+#: The labels of a cohort without tissue label maps, see `core.cohort.case.label_map`.
+BRAIN = LabelTable(("background", "brain", "lesion"))
+
 #: The table of simulated cohorts: enough tissues for diffusion contrast, few enough for any source of labels.
 TISSUES = LabelTable(("background", "csf", "ventricle", "cortical-grey", "deep-grey", "white", "lesion"))

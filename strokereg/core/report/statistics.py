@@ -49,7 +49,8 @@ class Contrast(_Frozen):
         difference: mean over cases of the seed-averaged differences.
         low, high: bootstrap 95 % interval, or None with fewer than 6 cases.
         over: what the interval resamples; only "cases" if either arm was trained once.
-        p: two-sided Wilcoxon signed-rank on the seed-averaged differences; None with one seed or too few cases.
+        p: two-sided Wilcoxon signed-rank on the seed-averaged differences; None with too few cases, and with one seed
+            where recipes are compared.
         adjusted_p: `p` after Holm's correction over the arms of the study.
         effect: matched-pairs rank-biserial correlation, -1 … 1.
         cases: number of test cases.
@@ -110,13 +111,17 @@ def moments(values: Sequence[float]) -> Moments | None:
     return Moments(mean=float(array.mean()), median=float(np.median(array)), sd=sd, cases=array.size)
 
 
-def contrast(arm: np.ndarray, baseline: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Contrast:
+def contrast(
+    arm: np.ndarray, baseline: np.ndarray, draws: int = DRAWS, seed: int = 0, recipes: bool = True
+) -> Contrast:
     """Compare an arm with its baseline on the same cases.
 
     Args:
         arm, baseline: [seeds, cases]; the number of seeds may differ, and column j is the same case in both.
         draws: bootstrap samples.
         seed: seed of the bootstrap; the same input gives the same numbers.
+        recipes: compare recipes, whose trainings vary, so that a p-value needs several. False compares two given
+            models, for which only the cases vary.
     """
     arm, baseline = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     differences = arm.mean(axis=0) - baseline.mean(axis=0)
@@ -130,7 +135,7 @@ def contrast(arm: np.ndarray, baseline: np.ndarray, draws: int = DRAWS, seed: in
         low=low,
         high=high,
         over="cases and seeds" if seeds > 1 else "cases",
-        p=_signed_rank(differences) if enough and seeds > 1 else None,
+        p=_signed_rank(differences) if enough and (seeds > 1 or not recipes) else None,
         effect=rank_biserial(differences),
         cases=cases,
         seeds=seeds,

@@ -52,17 +52,19 @@ def build_table(results: Results, narrow: bool = False) -> Table:
     """One row per arm; scores in per cent, differences in Dice points; `narrow` puts intervals on a second line."""
     external = results.study.external
     table = Table(box=None, pad_edge=False, padding=(0, 2 - narrow, 0, 0), header_style="bold")
-    table.add_column("training")
+    table.add_column("training", overflow="fold")
     table.add_column("cases", justify="right")
     table.add_column(escape("Dice %\nbest [mean ± sd]"), justify="right", no_wrap=True)
     table.add_column("lesion\nF1 %", justify="right", no_wrap=True)
-    table.add_column("Dice points vs\nclinical only, 95 %", justify="right", no_wrap=not narrow)
+    table.add_column(
+        "points vs\nclinical\n95 %" if narrow else "Dice points vs\nclinical only, 95 %", justify="right", no_wrap=True
+    )
     table.add_column("share of\nheadroom", justify="right", no_wrap=True)
     if external:
-        header = f"external Dice %\n{escape(external.name)}, n = {external.cases}"
-        table.add_column(header, justify="right", no_wrap=not narrow)
+        header = f"external{_gap(narrow)}Dice %\n{escape(external.name)},{_gap(narrow)}n = {external.cases}"
+        table.add_column(header, justify="right", no_wrap=not narrow, overflow="fold")
     for arm in results.arms:
-        cells = [escape(arm.name), str(arm.cases), *_cells(arm, "\n" if narrow else " ")]
+        cells = [escape(arm.name), str(arm.cases), *_cells(arm, narrow)]
         table.add_row(*cells, *([_external(arm)] if external else []))
     return table
 
@@ -83,12 +85,17 @@ def write_csv(results: Results, path: Path) -> None:
                         writer.writerow([*recipe, seed.seed, cohort, name, stratum_of(scored.volume_ml), *numbers])
 
 
-def _cells(arm: Arm, gap: str) -> list[str]:
+def _gap(narrow: bool) -> str:
+    return "\n" if narrow else " "
+
+
+def _cells(arm: Arm, narrow: bool) -> list[str]:
     if arm.summary is None:
         return ["failed", "–", "–", "–"]
     difference = "–"
     if arm.contrast is not None:
-        difference = f"{text.signed(arm.contrast.difference)}{gap}({text.interval(arm.contrast)})"
+        interval = text.interval(arm.contrast) if narrow else f"({text.interval(arm.contrast)})"
+        difference = f"{text.signed(arm.contrast.difference)}{_gap(narrow)}{interval}"
     f1 = f"{arm.summary.lesion_f1.mean * 100:.1f}"
     return [text.paper_form(arm.summary.dice), f1, difference, text.share(arm) or "–"]
 

@@ -212,6 +212,10 @@ def limit_sentences(results: Results) -> list[str]:
         )
     if study.start:
         lines.append(f"The segmenters of all arms began with the weights of the run {study.start}.")
+    if study.preset == "smoke":
+        lines.append(
+            "The preset smoke only tests that a study runs, with very few training steps: scores of 0.0 are normal."
+        )
     return [*lines, *validation_sentences(results), RULE]
 
 

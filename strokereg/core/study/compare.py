@@ -20,10 +20,11 @@ from strokereg.core.scan.view import Convention
 from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
+from strokereg.core.storage.requirements import REQUIREMENTS, write_requirements
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.collect import collect, examples, histories, read_curves
 from strokereg.core.study.context import StudyContext, make_context
-from strokereg.core.study.estimate import Estimate, estimate_study
+from strokereg.core.study.estimate import Estimate, estimate_study, expected_seconds
 from strokereg.core.study.executor import STEP_LIMIT, Executor, NoCallbacks, StudyCallbacks, TrackedCallbacks
 from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
@@ -31,6 +32,7 @@ from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings, complete_settings, is_simulated_by_name
 from strokereg.core.study.slots import count_cores, default_slots
 from strokereg.core.study.store import TASKS, adopt, known_stores, note_study
+from strokereg.core.study.tasks import is_done
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.tracking import open_tracking
 from strokereg.registry.errors import InputError
@@ -160,6 +162,8 @@ def run_study(
 ) -> Finished:
     """Do what is not done yet of a study, then write `results.json`, `results.csv`, tables and `report.html`.
 
+    `requirements.txt` pins the packages, for repeating the study.
+
     Args:
         out: folder of the study.
         executor, callbacks: who does the tasks, and who is informed of them.
@@ -175,7 +179,9 @@ def run_study(
     if notes is not None:
         adopt(context, plan, known_stores(notes))
         note_study(out, context, plan, notes)
-    callbacks.planned(plan)
+    callbacks.planned(plan, expected_seconds(context, plan, known_stores(notes) if notes else ()))
+    if not (out / REQUIREMENTS).is_file() or not all(is_done(context, task) for task in plan.tasks.values()):
+        write_requirements(out)  # only what trains something says with which versions
     failures = executor.run(context, plan.tasks.values(), callbacks)
     curves = read_curves(context, plan)
     results = collect(context, plan, failures, command, curves)

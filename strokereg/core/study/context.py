@@ -79,9 +79,9 @@ def make_context(
         on_progress: called with what is being done, the number of finished cases and their total.
 
     Raises:
-        InputError: a cohort that cannot be trained or evaluated on, too few cases, one case in two parts of the
-            split, an external cohort without masks, public folders that cannot be used, a device that is not there, or
-            an architecture that cannot be built as asked.
+        InputError: a cohort that cannot be trained or evaluated on, too few cases, label maps missing that a model
+            needs, one case in two parts of the split, an external cohort without masks, public folders that cannot be
+            used, a device that is not there, or an architecture that cannot be built as asked.
     """
     cache = cache_folder().absolute() / "prepared"
     if "auto" in (settings.device, settings.precision):  # keys of trainings name what is used
@@ -99,7 +99,10 @@ def make_context(
             f"--cases {max(settings.cases)}: {cohort.root} has {available} training cases; ask for that many at most"
         )
     how = DatasetSettings(**{name: getattr(settings, name) for name in DatasetSettings.model_fields})
-    dataset = prepare_dataset(cohort, how, cache, lambda done, total: on_progress("preparing cases", done, total))
+    needing = [name for name in settings.models if spec_of(name).needs_tissues]
+    dataset = prepare_dataset(
+        cohort, how, cache, lambda done, total: on_progress("preparing cases", done, total), needing
+    )
     check_cases([*dataset.test_files, *external_cases], dataset.preparation.channels)
     if external:
         training = {"training": dataset.train_files, "validation": dataset.validation_files}

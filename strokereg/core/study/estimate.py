@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +66,9 @@ def estimate_study(context: StudyContext, workers: int, stores: Sequence[Path] =
     """Plan a study and find finished tasks, here or in other stores. Unfinished tasks count in full."""
     plan = make_plan(context)
     done = {key for key, task in plan.tasks.items() if _is_finished(context, task, stores)}
-    rates = _rates([context.store, *stores])
     todo = [task for key, task in plan.tasks.items() if key not in done]
-    costs = {task.key: cost_of(context, task) for task in todo}
-    seconds = {task.key: rates[costs[task.key]] * task.steps for task in todo if costs[task.key] in rates}
+    expected = expected_seconds(context, plan, stores)
+    seconds = {task.key: expected[task.key] for task in todo if task.key in expected}
     arms = [
         PlannedArm(arm.name, arm.cases, len(arm.segmenters), sum(task.key in done for task in arm.segmenters))
         for arm in plan.arms
@@ -77,6 +76,63 @@ def estimate_study(context: StudyContext, workers: int, stores: Sequence[Path] =
     unknown = dict.fromkeys(f"{task.kind} {task.architecture}" for task in todo if task.key not in seconds)
     total = None if unknown else span(todo, seconds, workers)
     return Estimate(arms, _work(plan, done, seconds), workers, total, tuple(unknown))
+
+
+def expected_seconds(context: StudyContext, plan: Plan, stores: Sequence[Path] = ()) -> dict[str, float]:
+    """Task key → the seconds that it should take, for tasks of which comparable ones have finished."""
+    rates = _rates([context.store, *stores])
+    costs = {key: cost_of(context, task) for key, task in plan.tasks.items()}
+    return {key: rates[cost] * plan.tasks[key].steps for key, cost in costs.items() if cost in rates}
+
+
+class TimeLeft:
+    """The time that a running study still needs. Times are seconds of a clock that the caller reads.
+
+    Tasks of the same kind and architecture count as alike: what one of them needs for a step in this study comes before
+    what comparable tasks took in others.
+
+    Args:
+        tasks: all tasks of the study, in an order in which needs come first.
+        expected: see `expected_seconds`.
+    """
+
+    def __init__(self, tasks: Iterable[Task], expected: Mapping[str, float]):
+        self._todo = {task.key: task for task in tasks}
+        self._expected = expected
+        self._running: dict[str, tuple[float, int, float, int]] = {}  # time and step at the first sign and at the last
+        self._rates: dict[tuple[TaskKind, str], float] = {}  # seconds a step
+        self._workers = 1
+
+    def step(self, task: Task, step: int, now: float) -> None:
+        """A task has done a step."""
+        begun, first = self._running[task.key][:2] if task.key in self._running else (now, step)
+        self._running[task.key] = (begun, first, now, step)
+        self._workers = max(self._workers, len(self._running))
+        if step > first and now > begun:
+            self._rates[task.kind, task.architecture] = (now - begun) / (step - first)
+
+    def end(self, task: Task, now: float) -> None:
+        """A task is done, failed, or was done before."""
+        self._todo.pop(task.key, None)
+        begun, first, *_ = self._running.pop(task.key, (now, task.steps))
+        if first < task.steps:
+            self._rates[task.kind, task.architecture] = (now - begun) / (task.steps - first)
+
+    def seconds(self, now: float) -> tuple[float, bool]:
+        """Seconds until the last task is done, and whether the time of every task is known; others count as 0."""
+        left = {key: self._of(task, now) for key, task in self._todo.items()}
+        known = {key: seconds or 0.0 for key, seconds in left.items()}
+        return span(list(self._todo.values()), known, self._workers), None not in left.values()
+
+    def _of(self, task: Task, now: float) -> float | None:
+        rate = self._rates.get((task.kind, task.architecture))
+        if rate is None:
+            whole = self._expected.get(task.key)
+            rate = None if whole is None else whole / task.steps
+        if rate is None:
+            return None
+        _, _, seen, step = self._running.get(task.key, (now, 0, now, 0))
+        return max(0.0, rate * (task.steps - step) - (now - seen))
 
 
 def span(tasks: Sequence[Task], seconds: Mapping[str, float], workers: int) -> float:

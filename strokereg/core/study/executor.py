@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
@@ -44,8 +44,8 @@ class StudyCallbacks(Protocol):
         """The data are being prepared."""
         ...
 
-    def planned(self, plan: Plan) -> None:
-        """All tasks are known, and work begins."""
+    def planned(self, plan: Plan, expected: Mapping[str, float]) -> None:
+        """All tasks are known, and work begins. `expected` has the seconds of those whose like has finished before."""
         ...
 
     def found(self, task: Task) -> None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import statistics
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +29,32 @@ from strokereg.core.study.plan import Plan, Task, TaskKind
 from strokereg.core.study.tasks import is_done, outcome_path
 from strokereg.core.train.record import CHECKPOINT, PREVIOUS, RECORD, Record
 from strokereg.registry.errors import InputError
+from strokereg.registry.specs import Role
 
 TASKS, ORIGIN = "tasks.json", "origin.json"
 _STUDIES, _INDEX = ".studies", "stores"
+_LOCKS = (".lock", ".task.lock")  # of a training, and of a task
 _OWN = (".lock", ".task.lock", CHECKPOINT, PREVIOUS, ORIGIN)  # what belongs to one place only
+
+
+class State(StrEnum):
+    """How far a run is. A begun or trained one goes on when its command is run again."""
+
+    DONE = "done"
+    TRAINED = "trained"  # and not evaluated yet
+    RUNNING = "running"
+    BEGUN = "begun"
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One task folder of a store.
+    """One run of a store.
 
     Attributes:
         kind, architecture, cases, seed, steps: as far as its record says.
-        done: finished; the study that needs an unfinished one continues it.
+        arm: of a segmenter of a study; else empty.
+        dice, validation_dice: of a segmenter, mean Dice (0 … 1) on test and on validation cases, if known.
+        state: how far it is.
         bytes: size on disk; linked files count in both stores.
         origin: the store in which it was found, or an empty string.
         studies: folders of the studies that name it.
@@ -50,17 +66,38 @@ class StoredRun:
     cases: int | None
     seed: int | None
     steps: int | None
-    done: bool
+    arm: str
+    dice: float | None
+    validation_dice: float | None
+    state: State
     bytes: int
     origin: str
     studies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NotedArm:
+    """An arm of a study, and the run of each seed."""
+
+    name: str
+    cases: int
+    runs: dict[int, Path]
+
+    @property
+    def label(self) -> str:
+        """`pix2pix, synthetic, n = 10`."""
+        return f"{self.name}, n = {self.cases}"
 
 
 def note_study(out: Path, context: StudyContext, plan: Plan, cache: Path) -> None:
     """Record which tasks a study needs, that its store is used by it, and where the store is."""
     make_folder(context.store / _STUDIES)
     folders = sorted({task.folder for task in plan.tasks.values()})
-    write_json(out / TASKS, {"store": str(context.store.resolve()), "folders": folders})
+    arms = [
+        {"name": arm.name, "cases": arm.cases, "runs": {str(task.seed): task.folder for task in arm.segmenters}}
+        for arm in plan.arms
+    ]
+    write_json(out / TASKS, {"store": str(context.store.resolve()), "folders": folders, "arms": arms})
     for folder, path in ((context.store / _STUDIES, out), (make_folder(cache / _INDEX), context.store)):
         with replacing(folder / digest(str(path.resolve()))[:16]) as temporary:
             temporary.write_text(str(path.resolve()), encoding="utf-8")
@@ -111,14 +148,17 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def _at_work(place: Path) -> bool:
-    """Whether a process holds the lock of a task folder."""
-    if not (place / ".task.lock").is_file():
-        return False
-    try:
-        with FileLock(place / ".task.lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+    """Whether a process holds a lock of a task folder."""
+    for name in _LOCKS:
+        if (place / name).is_file():
+            try:
+                with FileLock(place / name, timeout=0):
+                    pass
+            except Timeout:
+                return True
+            except OSError:  # a store that may only be read
+                continue
+    return False
 
 
 def _link_file(source: str, target: str) -> None:
@@ -129,25 +169,29 @@ def _link_file(source: str, target: str) -> None:
 
 
 def runs_of(store: Path) -> list[StoredRun]:
-    """All task folders of a store, by name."""
+    """All runs of a store, by name."""
     needs = _needed(store)
+    arms = {path.name: arm for study in needs for arm in arms_of(Path(study)) for path in arm.runs.values()}
     runs = []
     for place in sorted(store.iterdir()):
         if not place.is_dir() or place.name.startswith("."):
             continue
         kind, _, rest = place.name.partition("-")
-        said: dict[str, Any] = {"architecture": rest.rpartition("-")[0], "cases": None, "seed": None, "steps": None}
-        if (place / RECORD).is_file():
-            record = Record.read(place)
-            cases = record.cohort.get("training_cases")
-            said = {"architecture": record.architecture, "cases": cases}
+        said: dict[str, Any] = {"kind": kind, "architecture": rest.rpartition("-")[0]}
+        said |= dict.fromkeys(("cases", "seed", "steps", "validation_dice"))
+        record = Record.read(place) if (place / RECORD).is_file() else None
+        if record is not None:
+            said = {"kind": str(record.role), "architecture": record.architecture}
+            said |= {"cases": record.cohort.get("training_cases"), "validation_dice": record.validation_dice}
             said |= {"seed": record.trainer.get("seed"), "steps": record.trainer.get("steps")}
         origin = place / ORIGIN
+        arm = arms.get(place.name)
         runs.append(
             StoredRun(
                 folder=place,
-                kind=kind,
-                done=any(place.glob("outcome*.json")),
+                arm=arm.name if arm else "",
+                dice=_dice(place) if record and record.role is Role.SEGMENTER else None,
+                state=_state(place, record),
                 bytes=sum(file.stat().st_size for file in place.rglob("*") if file.is_file()),
                 origin=json.loads(origin.read_text(encoding="utf-8"))["store"] if origin.is_file() else "",
                 studies=tuple(study for study, folders in needs.items() if place.name in folders),
@@ -155,6 +199,26 @@ def runs_of(store: Path) -> list[StoredRun]:
             )
         )
     return runs
+
+
+def _dice(place: Path) -> float | None:
+    """Mean Dice on the test cases, by the latest evaluation."""
+    outcomes = sorted(place.glob("outcome*.json"), key=lambda path: path.stat().st_mtime)
+    if not outcomes:
+        return None
+    cases = json.loads(outcomes[-1].read_text(encoding="utf-8")).get("cases") or {}
+    return statistics.fmean(case["dice"] for case in cases.values()) if cases else None
+
+
+def _state(place: Path, record: Record | None) -> State:
+    if any(place.glob("outcome*.json")):
+        return State.DONE
+    if _at_work(place):
+        return State.RUNNING
+    if record is None or not record.done:
+        return State.BEGUN
+    # Only a study evaluates what it trained; its records name the source code of the class.
+    return State.TRAINED if record.code else State.DONE
 
 
 def _is_noted(store: Path) -> bool:
@@ -211,6 +275,75 @@ def find_run(name: Path | str) -> Path:
         number = "no run" if not found else f"{len({place.name for place in found})} runs"
         raise InputError(f"{name}: {number} of that name in the known stores; 'strokereg runs list' shows all")
     return found[0]
+
+
+def arms_of(study: Path) -> list[NotedArm]:
+    """The arms of a study; none if the folder is no study."""
+    if not (study / TASKS).is_file():
+        return []
+    said = json.loads((study / TASKS).read_text(encoding="utf-8"))
+    store = Path(said["store"])
+    return [
+        NotedArm(arm["name"], arm["cases"], {int(seed): store / folder for seed, folder in arm["runs"].items()})
+        for arm in said.get("arms", [])
+    ]
+
+
+def find_arm(study: Path | str, arm: str | None, seed: int | None = None) -> Path:
+    """The run folder of an arm of a study.
+
+    Args:
+        study, arm: see `runs_of_arm`.
+        seed: of its training; None for the one with the best Dice on the validation cases.
+
+    Raises:
+        InputError: see `runs_of_arm`.
+    """
+    scores = runs_of_arm(study, arm, seed)
+    return max(scores, key=lambda path: scores[path])
+
+
+def runs_of_arm(study: Path | str, arm: str | None, seed: int | None = None) -> dict[Path, float]:
+    """Finished runs of an arm of a study → their Dice (0 … 1) on the validation cases.
+
+    Args:
+        study: folder of the study.
+        arm: its name, or parts of it separated by commas, such as `pix2pix, n = 10`; None only where there is one arm.
+        seed: of one training; None for all.
+
+    Raises:
+        InputError: no study, no such arm or seed, several arms that fit, or no finished training.
+    """
+    known = arms_of(Path(study))
+    if not known:
+        raise InputError(f"{study}: is not the folder of a study; give the --out of 'strokereg compare'")
+    found = _fitting(known, arm)
+    if len(found) != 1:
+        listed = "; ".join(f"'{one.label}'" for one in found or known)
+        fault = "name an arm" if arm is None else f"--arm '{arm}': {'several arms fit' if found else 'no such arm'}"
+        raise InputError(f"{study}: {fault}; choose one of --arm {listed}")
+    runs = found[0].runs
+    if seed is not None and seed not in runs:
+        raise InputError(f"{study}: --seed {seed}: the arm has the seeds {', '.join(map(str, runs))}; choose one")
+    chosen = runs if seed is None else {seed: runs[seed]}
+    records = {path: Record.read(path) for path in chosen.values() if (path / RECORD).is_file()}
+    scores = {path: record.validation_dice or 0.0 for path, record in records.items() if record.done}
+    if not scores:
+        raise InputError(f"{study}: no training of '{found[0].label}' is finished; run the study again to go on")
+    return scores
+
+
+def _fitting(known: Sequence[NotedArm], arm: str | None) -> list[NotedArm]:
+    """Arms of this name; if there is none, those whose label has all these parts."""
+    if arm is None:
+        return list(known)
+    parts = _parts(arm)
+    exact = [one for one in known if parts in (_parts(one.name), _parts(one.label))]
+    return exact or [one for one in known if set(parts) <= set(_parts(one.label))]
+
+
+def _parts(label: str) -> list[str]:
+    return [" ".join(re.sub("=", " = ", part).split()).casefold() for part in label.split(",")]
 
 
 def collect_garbage(folders: Iterable[Path | str] = (), delete: bool = False) -> tuple[list[Path], list[Path]]:

@@ -133,7 +133,7 @@ def evaluate_translators(
         plan_training(plan, context, PlannedTraining(TaskKind.TRANSLATOR, name, everything, seed))
         for name in settings.models
     ]
-    run.callbacks.planned(plan)
+    run.callbacks.planned(plan, {})
     failures = executor.run(context, plan.tasks.values(), run.callbacks)
     if feature_network.key in failures:
         raise RunFailed(

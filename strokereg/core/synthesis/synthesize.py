@@ -50,7 +50,7 @@ def synthesize(
         InputError: a run is not finished, the runs do not fit each other or the cohort, the folder has other data, or
             cases are to be edited whose anatomies have no images.
     """
-    from strokereg.core.cohort.cohort import open_cohort, require_trainable
+    from strokereg.core.cohort.cohort import open_cohort, require_label_maps, require_trainable
     from strokereg.core.cohort.fingerprint import content_keys
     from strokereg.core.storage.cache import cache_folder, digest
     from strokereg.core.synthesis.cohort import CohortSettings, write_synthesis
@@ -67,6 +67,7 @@ def synthesize(
     record = images.record
     opened = open_cohort(cohort, record.fold_in(cohort))
     require_trainable(opened)
+    require_label_maps(opened, "synthesis")
     assert opened.table is not None
     for what, theirs in {
         "grid": (masks.record.problem.size, masks.record.preparation.spacing),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,15 @@ from pydantic import Field, model_validator
 
 from strokereg.core.cohort.case import CaseFiles
 from strokereg.core.cohort.checks.check import require_sound
-from strokereg.core.cohort.cohort import Cohort, default_channels, require_trainable
+from strokereg.core.cohort.cohort import (
+    Cohort,
+    default_channels,
+    has_label_maps,
+    require_label_maps,
+    require_trainable,
+)
 from strokereg.core.cohort.fingerprint import content_keys
-from strokereg.core.cohort.labels import LabelTable
+from strokereg.core.cohort.labels import BRAIN, LabelTable
 from strokereg.core.scan.grid import Channels, Interpolation, Preparation, Scaling
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.train.prepared import PreparedCase, fitting_size, prepare_cases
@@ -68,7 +74,7 @@ class PreparedDataset:
     Attributes:
         preparation: how scans are brought onto the network grid.
         problem: the sizes that networks are built for.
-        table: names and colours of the labels.
+        table: names of the labels; `BRAIN` for a cohort without tissue label maps.
         train, validation: prepared cases in the order of the split.
         train_files, validation_files, test_files: the files of each part.
         contents: case name → key of its contents.
@@ -92,6 +98,7 @@ def prepare_dataset(
     settings: DatasetSettings | None = None,
     cache: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    tissues_for: Sequence[str] = (),
 ) -> PreparedDataset:
     """Check a cohort and prepare its training and validation cases, or find them in the cache.
 
@@ -101,14 +108,22 @@ def prepare_dataset(
         settings: by default axial slices of 3 mm.
         cache: folder of the prepared cases; by default the one that `strokereg train` and `compare` use.
         on_progress: called with the number of prepared cases and their total.
+        tissues_for: architectures that need tissue label maps. If there are none, label maps may be missing.
 
     Raises:
-        InputError: a cohort that cannot be trained on, or a case that cannot be read.
+        InputError: a cohort that cannot be trained on, missing label maps, or a case that cannot be read.
     """
     require_trainable(cohort)
     settings, cache = settings or DatasetSettings(), cache or prepared_folder()
-    assert cohort.table is not None
+    if tissues_for:
+        require_label_maps(cohort, " and ".join(tissues_for))
     train, validation, test = (cohort.part(name) for name in ("train", "val", "test"))
+    table = cohort.table
+    if table is None or not has_label_maps(cohort):  # the maps of some cases are of no use
+        table = BRAIN
+        train, validation, test = (
+            tuple(replace(case, dseg=None) for case in part) for part in (train, validation, test)
+        )
     counter, total = itertools.count(1), len(train) + len(validation)
     on_progress(0, total)
     contents = content_keys([*train, *validation, *test], cache)
@@ -127,17 +142,17 @@ def prepare_dataset(
     whole = (y, x) if settings.dims == 2 else (z, y, x)
     preparation = draft.model_copy(update={"size": (x, y, z if settings.dims == 3 else 1)})
     prepared = prepare_cases(
-        [*train, *validation], preparation, cohort.table, cache, lambda name: on_progress(next(counter), total)
+        [*train, *validation], preparation, table, cache, lambda name: on_progress(next(counter), total)
     )
     return PreparedDataset(
         preparation=preparation,
         problem=Problem(
             dims=settings.dims,
-            labels=cohort.table.count,
+            labels=table.count,
             channels=len(channels),
             size=settings.patch or whole,
         ),
-        table=cohort.table,
+        table=table,
         train=tuple(prepared[: len(train)]),
         validation=tuple(prepared[len(train) :]),
         train_files=train,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import platform
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -183,3 +184,38 @@ def seed_everything(*parts: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+def describe_hardware(device: str, threads: int) -> dict[str, str | int | float]:
+    """The machine of a training: processor, cores, memory in GB, the GPU if one is used, and torch threads."""
+    chosen = choose_device(device)
+    found: dict[str, str | int | float] = {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "memory_gb": _memory_gb(),
+        "threads": threads,
+    }
+    if chosen.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(chosen)
+        found["gpu_memory_gb"] = round(torch.cuda.get_device_properties(chosen).total_memory / 1e9, 1)
+        found["cuda"] = str(torch.version.cuda)
+    elif chosen.type != "cpu":
+        found["gpu"] = chosen.type
+    return found
+
+
+def _processor() -> str:
+    """The name of the processor; where the system does not tell, that of its architecture."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float:
+    """Memory of the machine in GB; 0 where the system does not tell."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 0.0

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from strokereg.core.cohort.case import Case, CaseFiles, read_case
+from strokereg.core.cohort.case import Case, CaseFiles, label_map, read_case
 from strokereg.core.cohort.fingerprint import content_key
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import Frame, Preparation, frame_of
@@ -236,9 +236,8 @@ def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cach
     entry = cache / key[:2] / key[2:34]
     if not entry.is_dir():
         case = read_case(files, preparation.channels, table)
-        assert case.labels is not None
         image, frame = prepare_image(case, preparation)
-        labels = frame.labels(case.labels, table.count)
+        labels = frame.labels(label_map(case, table), table.count)
         scan = case.reference
         write_prepared(entry, files.name, image, labels, table.lesion, frame, scan.affine, scan.in_mni)
     return PreparedCase(files.name, entry, table.lesion)

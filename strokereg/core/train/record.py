@@ -60,7 +60,9 @@ class Record(BaseModel):
         validation_dice: of a segmenter, mean Dice (0 … 1) on the validation cases, with postprocessing, on the grids
             of the scans.
         done: False until the weights are final.
+        earlier_steps: numbers of steps that earlier calls asked for, before the training went on with more.
         versions: of Python, torch and strokereg.
+        hardware: processor, cores, memory, GPU and threads of the machine.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -83,7 +85,9 @@ class Record(BaseModel):
     chosen_step: int | None = None
     validation_dice: float | None = None
     done: bool = False
+    earlier_steps: tuple[int, ...] = ()
     versions: dict[str, str] = {}
+    hardware: dict[str, str | int | float] = {}
 
     def fold_in(self, root: Path | str) -> int | None:
         """The fold of this run if `root` is its own cohort; None for another cohort or for `split.tsv`."""
@@ -109,3 +113,70 @@ class Record(BaseModel):
         except (ValidationError, UnicodeDecodeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise InputError(f"{path}: not a run record ({reason}); train again") from error
+
+
+def differences(before: Record, now: Record) -> dict[str, str]:
+    """What makes two records those of different trainings; nothing if they are of the same.
+
+    The outcome, the place of the cohort and the machine do not count. Of the device, its kind counts: a GPU rounds
+    differently from a CPU, but not from another GPU of its kind.
+
+    Returns:
+        Field, such as `trainer.steps` → the difference in words, as an option of the command where there is one.
+    """
+    old, new = _fields(before), _fields(now)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    said = {name: _said(name, old.get(name), new.get(name)) for name in changed}
+    derived = [name for name in said if name in _DERIVED]
+    for name in derived[1 if len(derived) == len(said) else 0 :]:  # follow from other differences
+        del said[name]
+    return said
+
+
+#: Fields that follow from the data and the settings.
+_DERIVED = ("problem.labels", "problem.size", "problem.channels", "preparation.size", "preparation.multiple", "labels")
+#: Field → its option, where the two have other names.
+_OPTIONS = {"cohort.training_cases": "--cases", "cohort.fold": "--fold", "problem.dims": "--dims", "start": "--from"}
+_CODE = ("distribution", "version", "code", "factory")
+_OUTCOME = ("done", "postprocessing", "chosen_step", "validation_dice", "earlier_steps", "versions", "hardware")
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """Field → value, with tables as `table.field`, without what does not make the training."""
+    identity = record.model_dump(
+        mode="json",
+        exclude={
+            **dict.fromkeys(_OUTCOME, True),
+            "cohort": {"path", "name"},
+            "trainer": {"checkpoint_seconds"},
+            "start": {"path", "run"},
+        },
+    )
+    if record.role is not Role.SEGMENTER:  # which chooses its weights on them
+        del identity["validation"]
+    if "device" in identity["trainer"]:
+        identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
+    tables = {name: identity.pop(name) for name in ("problem", "options", "preparation", "cohort", "trainer")}
+    return identity | {f"{table}.{name}": value for table, values in tables.items() for name, value in values.items()}
+
+
+def _said(name: str, old: Any, new: Any) -> str:
+    if name in _CODE:
+        return f"other code: {name} {old or 'unknown'}, now {new or 'unknown'}"
+    table, _, field = name.rpartition(".")
+    if name == "start":
+        return "another --from" if old and new else f"{'no ' if old is None else ''}--from before"
+    if name in _DERIVED or name in ("cohort.key", "validation"):
+        return "other data"
+    option = {"options": f"--set {field}", "trainer": f"--{field.replace('_', '-')}", "preparation": f"--{field}"}
+    shown = _OPTIONS.get(name, option.get(table, name))
+    return f"{shown} {_short(old)}, now {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    """A value as it is typed."""
+    if value is None:
+        return "not given"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={one}" for name, one in value.items()) or "not given"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

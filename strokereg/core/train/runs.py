@@ -23,15 +23,14 @@ from strokereg.core.roles import Batch, delivered_weights
 from strokereg.core.storage.cache import sha256_of
 from strokereg.core.storage.files import keep_foreign, make_folder, own_file, replacing
 from strokereg.core.train.checkpoint import is_complete
-from strokereg.core.train.device import choose_device, choose_precision, seed_everything
+from strokereg.core.train.device import choose_device, choose_precision, describe_hardware, seed_everything
 from strokereg.core.train.distributed import ProcessGroup, join_process_group
-from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record, Start
+from strokereg.core.train.record import CHECKPOINT, HISTORY, PREVIOUS, RECORD, WEIGHTS, Record, Start, differences
 from strokereg.core.train.start import DIGITS
 from strokereg.core.train.trainer import OnStep, Trainer, TrainerSettings
 from strokereg.core.train.validation import Validator
 from strokereg.registry.catalogue import build
-from strokereg.registry.errors import InputError, OutputFailed
-from strokereg.registry.specs import Role
+from strokereg.registry.errors import InputError, OutputFailed, command
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,12 @@ def train_run(
     draw: Draw,
     on_step: OnStep = lambda step, losses: None,
     validator: Validator | None = None,
+    keep_checkpoint: bool = False,
 ) -> nn.Module:
     """Train into a run folder. An interrupted run is resumed; a finished run is loaded.
+
+    If only the number of steps differs from that of the run in the folder, and is larger, its training goes on from
+    its checkpoint.
 
     Args:
         folder: created if missing.
@@ -56,6 +59,8 @@ def train_run(
         draw: `(step, device, progress) -> Batch`.
         on_step: see `Trainer`.
         validator: of a segmenter; its best averaged weights are then delivered.
+        keep_checkpoint: of a finished run, so that more steps can be added later; it takes a few times the disk of the
+            weights.
 
     Returns:
         The trained network in eval mode, on the device of the training.
@@ -89,15 +94,13 @@ def train_run(
         with lock:
             if (folder / RECORD).is_file():
                 before = Record.read(folder)
-                if _identity(before) != _identity(record):
-                    raise InputError(
-                        f"{folder}: holds another run of {before.architecture} (other code, options, data "
-                        "or settings); choose another --out or remove it"
-                    )
-                if before.done and (trained := _trained(folder)) is not None:
+                record = _continued(folder, before, record)
+                finished = before.done and before.trainer.get("steps") == settings.steps
+                if finished and (trained := _trained(folder)) is not None:
                     group.wait()
                     return trained.to(choose_device(settings.device))
-            record = record.model_copy(update={"versions": versions(), "done": False})
+            about = {"versions": versions(), "hardware": describe_hardware(settings.device, settings.threads)}
+            record = record.model_copy(update={**about, "done": False})
             record.write(folder)
             group.wait()
             trainer = Trainer(model, record.architecture, draw, settings, folder, on_step, validator)
@@ -108,12 +111,36 @@ def train_run(
                 temporary.write_bytes(save(weights))
             chosen = trainer.best.step if trainer.best else None
             record.model_copy(update={"done": True, "chosen_step": chosen}).write(folder)
-            for name in (CHECKPOINT, PREVIOUS):
+            for name in (PREVIOUS,) if keep_checkpoint else (CHECKPOINT, PREVIOUS):
                 (folder / name).unlink(missing_ok=True)
             group.wait()
             return model
     except Timeout as error:
         raise InputError(f"{folder}: another process is training in it; wait for it or choose another --out") from error
+
+
+def _continued(folder: Path, before: Record, record: Record) -> Record:
+    """The record of a training that goes on in the folder of an earlier one.
+
+    Raises:
+        InputError: the folder holds another run, or one that cannot be given more steps.
+    """
+    asked, planned = (int(one.trainer.get("steps", 0)) for one in (record, before))
+    changes = differences(before, record)
+    if not changes or (list(changes) == ["trainer.steps"] and asked > planned):
+        if not changes:
+            return record.model_copy(update={"earlier_steps": before.earlier_steps})
+        if not any(is_complete(folder / name) for name in (CHECKPOINT, PREVIOUS)):
+            start = command("strokereg", "train", before.architecture, "--from", folder)
+            raise InputError(
+                f"{folder}: was trained for {planned} steps and holds no checkpoint to go on from; "
+                f"start from its weights in another folder: {start} …"
+            )
+        return record.model_copy(update={"earlier_steps": (*before.earlier_steps, planned)})
+    said = "; ".join(changes.values())
+    raise InputError(
+        f"{folder}: holds another run of {before.architecture} ({said}); choose another --out or remove it"
+    )
 
 
 class DamagedWeights(InputError):
@@ -228,28 +255,3 @@ def _rebuilt(options: Mapping[str, Any]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python, torch and strokereg."""
     return {"python": platform.python_version(), "torch": torch.__version__, "strokereg": version("strokereg")}
-
-
-def _identity(record: Record) -> dict[str, Any]:
-    """What makes two runs the same training: everything but the outcome and the place of the cohort.
-
-    Of the device, its kind counts: a GPU rounds differently from a CPU, but not from another GPU of its kind.
-    """
-    identity = record.model_dump(
-        mode="json",
-        exclude={
-            "done": True,
-            "postprocessing": True,
-            "chosen_step": True,
-            "validation_dice": True,
-            "versions": True,
-            "cohort": {"path", "name"},
-            "trainer": {"checkpoint_seconds"},
-            "start": {"path", "run"},
-        },
-    )
-    if record.role is not Role.SEGMENTER:  # which chooses its weights on them
-        del identity["validation"]
-    if "device" in identity["trainer"]:
-        identity["trainer"]["device"] = identity["trainer"]["device"].partition(":")[0]
-    return identity

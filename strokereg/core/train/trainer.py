@@ -201,7 +201,8 @@ class Trainer:
                 self._read()
                 if validate:
                     self._validate()
-                due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds or self.step == steps
+                due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+                due = due or self.step == steps or self._has_stopped()
                 if due and self.group.is_main:
                     self.history.flush()
                     writer.save(self.checkpoint, self._state())

@@ -81,6 +81,8 @@ def train(
 ) -> tuple[Path, Record]:
     """Train one architecture on the training cases of a cohort. An interrupted training is resumed by the same call.
 
+    A call with more steps goes on from where the run in the folder stopped.
+
     A segmenter is evaluated on the validation cases during training, and its best averaged weights are kept. Its
     postprocessing (threshold and smallest lesion) is chosen on the same cases.
 
@@ -110,7 +112,8 @@ def train(
     # Fail on wrong options before any case is prepared.
     options = read_options(entry, settings.options)
     augmentation_of(spec.role, settings.trainer.augment)
-    dataset = prepare_dataset(open_cohort(data, settings.fold), settings.dataset, on_progress=callbacks.on_progress)
+    cohort, needing = open_cohort(data, settings.fold), (name,) if spec.needs_tissues else ()
+    dataset = prepare_dataset(cohort, settings.dataset, None, callbacks.on_progress, needing)
     cases = len(dataset.train) if settings.cases is None else settings.cases
     if not 1 <= cases <= len(dataset.train):
         raise InputError(f"--cases {cases}: {data} has {len(dataset.train)} training cases; ask for 1 to that many")
@@ -152,7 +155,7 @@ def train(
     validator = Validator(dataset.validation, dataset.problem.size, settings.flips) if is_segmenter else None
     try:
         with Prefetcher(sampler, settings.workers) as prefetcher:
-            model = train_run(folder, record, prefetcher.batch, on_step, validator)
+            model = train_run(folder, record, prefetcher.batch, on_step, validator, keep_checkpoint=True)
         tracking.end(folder.name)
     finally:
         tracking.close()

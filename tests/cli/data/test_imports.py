@@ -40,8 +40,19 @@ def test_patterns_a_split_and_a_second_call(phantom, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "0 cases imported as folder, 3 imported before." in printed.err
     assert printed.out == f"{out}\n"
+    assert "no lesion mask" not in printed.err
     assert main([*words, "--lesion-label", "2"]) == 2
     assert "was made with lesion_label None instead of 2" in capsys.readouterr().err
+    assert main([*words[:-1], "*_dseg.nii.gz"]) == 2
+    assert "was made with options masks *_desc-lesion_mask.nii.gz instead of *_dseg.nii.gz" in capsys.readouterr().err
+
+
+def test_an_import_without_masks_warns(phantom, tmp_path, capsys):
+    words = ["data", "import", str(phantom), "--out", str(tmp_path / "out"), "--images", "*_dwi.nii.gz"]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert f"Warning: {phantom}: sub-01 and 2 more have no lesion mask; training needs one for each case" in said
+    assert "so name them with --masks" in said
 
 
 def test_two_sites_and_a_split_by_site(phantom, small_cohort, tmp_path, capsys):

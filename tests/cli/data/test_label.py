@@ -13,8 +13,8 @@ def test_a_cohort_is_labelled_by_location(small_cohort, tmp_path, capsys):
     shutil.copytree(small_cohort, root)
     for path in root.glob("derivatives/*/*/dwi/*_dseg.nii.gz"):
         path.unlink()
-    assert main(["data", "prepare", str(root)]) == 2
-    assert "has no tissue label map" in capsys.readouterr().err
+    assert main(["train", "pix2pix", "--data", str(root), "--out", str(tmp_path / "run")]) == 2
+    assert f"needed by pix2pix; make label maps with: strokereg data label {root}" in capsys.readouterr().err
     assert main(["data", "label", str(root), "--method", "atlas", "--workers", "1", "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
     assert (done["made"], done["found"], done["kept"], done["method"]) == (10, 0, 0, "atlas")

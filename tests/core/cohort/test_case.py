@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from strokereg.core.cohort.case import CaseFiles, check_labels, check_mask, read_case
+from strokereg.core.cohort.case import CaseFiles, check_labels, check_mask, label_map, read_case
 from strokereg.core.cohort.cohort import open_cohort
-from strokereg.core.cohort.labels import TISSUES
+from strokereg.core.cohort.labels import BRAIN, TISSUES
 from strokereg.core.scan.nifti import Volume
 from strokereg.registry.errors import FileFault, InputError
 
@@ -43,6 +44,17 @@ def test_labels_hold_the_lesion_on_top(phantom):
     assert np.array_equal(case.labels == cohort.table.lesion, case.mask)
     assert read_case(cohort.cases[0]).labels is None
     assert case.reference is case.images["dwi"]
+
+
+def test_without_a_label_map_the_labels_are_brain_and_lesion(phantom):
+    cohort = open_cohort(phantom)
+    files = cohort.cases[0]
+    mapped = read_case(files, table=cohort.table)
+    assert label_map(mapped, cohort.table) is mapped.labels
+    case = read_case(replace(files, dseg=None), table=BRAIN)
+    labels = label_map(case, BRAIN)
+    assert np.array_equal(labels == BRAIN.lesion, case.mask)
+    assert np.mean((labels > 0) == (mapped.labels > 0)) > 0.99
 
 
 def test_masks_and_label_maps_with_wrong_values_are_refused():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from strokereg.core.cohort.case import read_case
-from strokereg.core.cohort.cohort import open_cohort, require_trainable
+from strokereg.core.cohort.cohort import has_label_maps, open_cohort, require_label_maps, require_trainable
 from strokereg.core.cohort.open import read_folder
 from strokereg.core.cohort.split import Split
 from strokereg.core.scan.nifti import read_volume, write_volume
@@ -79,6 +79,7 @@ FAULTS = {
 def use(root):
     cohort = open_cohort(root)
     require_trainable(cohort)
+    require_label_maps(cohort, "pix2pix")
     read_case(cohort.part("train")[0], table=cohort.table)
 
 
@@ -89,6 +90,18 @@ def test_every_fault_is_one_sentence(root, fault):
         use(root)
     assert str(root) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_label_maps_are_not_needed_to_be_trainable(root):
+    assert has_label_maps(open_cohort(root))
+    derived(root, "dseg", "sub-03").unlink()
+    cohort = open_cohort(root)
+    require_trainable(cohort)
+    assert not has_label_maps(cohort)
+    with pytest.raises(InputError, match=r"sub-03 has no tissue label map, needed by spade; make label maps with:"):
+        require_label_maps(cohort, "spade")
+    (root / "derivatives" / "truth" / "dseg.tsv").unlink()
+    assert not has_label_maps(open_cohort(root))
 
 
 def test_sessions_belong_to_their_subject(root, tmp_path):

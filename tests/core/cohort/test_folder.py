@@ -53,6 +53,7 @@ def test_a_new_folder_is_begun_continued_and_complete(tmp_path):
         ({"seed": 2, "shape": (2, 3), "labels": {"files": 4}}, "was made with seed 1 instead of 2"),
         ({"seed": 1, "shape": (2, 4), "labels": {"files": 4}}, r"shape \[2, 3\] instead of \[2, 4\]"),
         ({"seed": 1, "shape": (2, 3), "labels": "grown"}, "was made with other labels"),
+        ({"seed": 1, "shape": (2, 3), "labels": {"files": 5}}, "was made with labels files 4 instead of 5"),
         # A setting that is left out this time differs too.
         ({"shape": (2, 3), "labels": {"files": 4}}, "was made with seed 1 instead of None"),
     ],

@@ -142,3 +142,11 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
     assert holm([]) == []
+
+
+def test_two_given_models_have_a_p_value_without_a_second_seed() -> None:
+    arm, baseline = study(np.random.default_rng(4), gain=0.05, seeds=1)
+    got = contrast(arm, baseline, recipes=False)
+    assert got.p == pytest.approx(float(stats.wilcoxon(arm[0] - baseline[0]).pvalue))
+    assert got.over == "cases"
+    assert contrast(arm[:, :5], baseline[:, :5], recipes=False).p is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from strokereg.core.report.results import Results
-from strokereg.core.report.terminal_table import print_table, write_csv
+from strokereg.core.report.terminal_table import build_table, print_table, write_csv
 from strokereg.core.report.text import RULE
 
 
@@ -43,6 +43,18 @@ def test_one_seed_without_external(build_results: Callable[..., Results]) -> Non
     assert "external" not in text.lower()
     assert "; adjusted p" not in text
     assert "interval over cases only" in text
+
+
+def test_nothing_is_cut_at_80_columns(results: Results) -> None:
+    arms = [arm.model_copy(update={"name": "random-contrast, clinical + synthetic"}) for arm in results.arms]
+    stream = io.StringIO()
+    table = build_table(results.model_copy(update={"arms": arms}), narrow=True)
+    Console(file=stream, width=80).print(table)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if "…" in line]
+    assert any("best [mean ± sd]" in line for line in lines)
+    assert sum(line.startswith("random-contr") for line in lines) == len(arms)
 
 
 def test_failed_arm_and_markup_in_names(results: Results) -> None:

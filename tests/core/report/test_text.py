@@ -132,6 +132,12 @@ def test_clinical_cohort_is_not_called_simulated(results: Results) -> None:
     assert "trained on all training cases" in limits
 
 
+def test_the_smoke_preset_says_that_0_is_normal(results: Results) -> None:
+    smoke = results.model_copy(update={"study": results.study.model_copy(update={"preset": "smoke"})})
+    assert "scores of 0.0 are normal" in " ".join(text.limit_sentences(smoke))
+    assert "normal" not in " ".join(text.limit_sentences(results))
+
+
 def test_the_embedded_cohort_says_what_it_is(results: Results) -> None:
     about = "Real patients, one axial FLAIR slice each."
     cohort = results.study.cohort.model_copy(update={"simulated": False, "name": "soop-flair", "about": about})

@@ -40,6 +40,32 @@ def test_a_case_of_the_cohort_cannot_be_external(context_with, small_cohort):
         context_with(small_cohort)
 
 
+@pytest.fixture
+def unlabelled(flair_cohort, tmp_path):
+    """Real slices with lesion masks and nothing else."""
+    root = shutil.copytree(flair_cohort, tmp_path / "unlabelled")
+    for path in root.glob("derivatives/*/dseg.tsv"):
+        path.unlink()
+    for path in root.rglob("*_dseg.nii.gz"):
+        path.unlink()
+    return root
+
+
+def test_a_study_of_mixers_needs_no_label_maps(unlabelled, tmp_path, run_small):
+    finished, here = run_small(unlabelled, tmp_path / "out", models=("carvemix",), mixed_only=True)
+    assert [arm.training for arm in finished.results.arms if arm.seeds] == ["clinical", "clinical + synthetic"]
+    assert finished.results.failures == []
+    assert finished.results.quality[0].memorisation.pixels.held_out > 0
+    assert {task.kind for task in here.done} == {TaskKind.SEGMENTER, TaskKind.DATABASE, TaskKind.QUALITY}
+
+
+@pytest.mark.parametrize(("models", "named"), [(("lesion-paste",), "lesion-paste"), (("carvemix", "flow"), "flow")])
+def test_what_needs_label_maps_says_so(unlabelled, tmp_path, models, named):
+    settings = complete_settings(models, unlabelled, "smoke")
+    with pytest.raises(InputError, match=rf"sub-1 has no tissue label map, needed by {named}; make label maps with:"):
+        make_context(settings, open_cohort(unlabelled), tmp_path / "store")
+
+
 def test_a_study_can_use_fewer_validation_cases(small_cohort, tmp_path):
     root = shutil.copytree(small_cohort, tmp_path / "cohort")
     split = open_cohort(root).split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strokereg.core.study.estimate import estimate_study, span
+from strokereg.core.study.estimate import TimeLeft, estimate_study, span
 from strokereg.core.study.plan import Task, TaskKind, make_plan
 from strokereg.core.study.tasks import outcome, perform
 
@@ -68,3 +68,33 @@ def test_only_an_uninterrupted_task_gives_a_time(small_cohort, tmp_path, small_c
         (context.store / task.folder / "history.csv").touch()
     perform(context, task, {}, lambda *_: None)
     assert (outcome(context, task)["cost"] is None) == continued
+
+
+def test_the_time_left_follows_from_the_steps_of_this_study():
+    """Two trainings of 100 steps and what comes after one of them, on a clock that the test moves."""
+    first, second = (Task(TaskKind.SEGMENTER, key, "unet", cases=1, seed=0, steps=100) for key in ("a", "b"))
+    after = Task(TaskKind.QUALITY, "c", "flow", cases=1, seed=0, needs=("a",))
+    left = TimeLeft([first, second, after], {})
+    assert left.seconds(0.0) == (0.0, False)
+    left.step(first, 1, 1.0)
+    left.step(first, 11, 21.0)  # 2 s a step: 178 s and 200 s left, one after the other
+    assert left.seconds(21.0) == (378.0, False)
+    assert left.seconds(31.0) == (368.0, False)
+    left.step(second, 1, 31.0)
+    left.step(second, 21, 71.0)  # two processes; as long as the longer one
+    assert left.seconds(71.0) == (158.0, False)
+    left.end(first, 199.0)
+    left.step(after, 0, 199.0)
+    left.end(after, 205.0)
+    left.end(second, 240.0)
+    assert left.seconds(240.0) == (0.0, True)
+
+
+def test_what_others_took_counts_until_a_step_is_done_here():
+    one = Task(TaskKind.SEGMENTER, "a", "unet", cases=1, seed=0, steps=100)
+    left = TimeLeft([one], {"a": 50.0})
+    assert left.seconds(0.0) == (50.0, True)
+    left.step(one, 40, 0.0)  # resumed
+    assert left.seconds(0.0) == (30.0, True)
+    left.step(one, 50, 10.0)
+    assert left.seconds(10.0) == (50.0, True)

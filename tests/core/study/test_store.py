@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
+import pytest
 from filelock import FileLock
 
 from strokereg.core.report.results import Results
-from strokereg.core.study.store import collect_garbage, known_stores, list_runs
+from strokereg.core.study.store import TASKS, arms_of, collect_garbage, find_arm, known_stores, list_runs
+from strokereg.core.train.record import Record
+from strokereg.registry.errors import InputError
 
 
 def content(path):
@@ -20,7 +24,7 @@ def test_another_study_does_nothing_again(small_study, small_notes, small_cohort
     assert here.done == []
     assert content(again.json) == content(small_study.json)
     found = list_runs([tmp_path / "again" / "runs"])
-    assert all(run.done and run.origin == str(small_study.json.parent / "runs") for run in found)
+    assert all(run.state == "done" and run.origin == str(small_study.json.parent / "runs") for run in found)
     weights = next((tmp_path / "again" / "runs").glob("segmenter-*/weights.safetensors"))
     assert weights.stat().st_nlink >= 2  # no disk is taken
     more = {"seeds": (0, 1), "models": ("carvemix",), "fresh_translators": False}
@@ -71,3 +75,62 @@ def test_garbage_is_what_no_study_names(small_study, small_cohort, tmp_path, run
     collect_garbage([tmp_path / "two"], delete=True)
     assert {run.folder.name for run in list_runs([store])} == left
     assert not crashed.exists()
+
+
+@pytest.fixture
+def noted(unet_run, tmp_path):
+    """A study with two arms for 3 and 10 cases each, in two seeds; the second seed is better on validation cases."""
+    arms = []
+    for cases in (3, 10):
+        for name in ("clinical only", "pix2pix, clinical + synthetic"):
+            runs = {}
+            for seed, dice in ((0, 0.3), (1, 0.4)):
+                runs[str(seed)] = f"segmenter-unet-{len(arms)}-{seed}"
+                place = shutil.copytree(unet_run, tmp_path / "store" / runs[str(seed)])
+                Record.read(place).model_copy(update={"validation_dice": dice}).write(place)
+            arms.append({"name": name, "cases": cases, "runs": runs})
+    (tmp_path / TASKS).write_text(json.dumps({"store": str(tmp_path / "store"), "folders": [], "arms": arms}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arm", ["pix2pix, n = 10", "PIX2PIX,  n=10", "pix2pix, clinical + synthetic, n\u00a0=\u00a010"]
+)
+def test_an_arm_is_found_by_its_name_or_parts_of_it(noted, arm):
+    assert find_arm(noted, arm, 0).name == "segmenter-unet-3-0"
+    assert find_arm(noted, arm).name == "segmenter-unet-3-1"
+    unfinished = noted / "store" / "segmenter-unet-3-1"
+    Record.read(unfinished).model_copy(update={"done": False}).write(unfinished)
+    assert find_arm(noted, arm).name == "segmenter-unet-3-0"
+
+
+@pytest.mark.parametrize(
+    ("arm", "seed", "said"),
+    [
+        (
+            None,
+            None,
+            "name an arm; choose one of --arm 'clinical only, n = 3'; 'pix2pix, clinical \\+ synthetic, n = 3';",
+        ),
+        ("pix2pix", None, "several arms fit; choose one of --arm 'pix2pix, clinical \\+ synthetic, n = 3'; 'pix2pix"),
+        ("spade", None, "--arm 'spade': no such arm; choose one of --arm 'clinical only, n = 3'"),
+        ("clinical only, n = 3", 7, "--seed 7: the arm has the seeds 0, 1; choose one"),
+    ],
+)
+def test_an_arm_that_is_not_there_or_not_the_only_one(noted, arm, seed, said):
+    with pytest.raises(InputError, match=said):
+        find_arm(noted, arm, seed)
+
+
+def test_a_folder_that_is_no_study_and_an_arm_that_is_not_trained(noted, tmp_path_factory):
+    with pytest.raises(InputError, match="is not the folder of a study; give the --out"):
+        find_arm(tmp_path_factory.mktemp("empty"), "clinical only")
+    shutil.rmtree(noted / "store")
+    with pytest.raises(InputError, match="no training of 'clinical only, n = 3' is finished; run the study again"):
+        find_arm(noted, "clinical only, n = 3")
+
+
+def test_a_study_notes_its_arms(small_study):
+    arms = arms_of(small_study.json.parent)
+    assert [(arm.name, arm.cases) for arm in arms] == [(arm.name, arm.cases) for arm in small_study.results.arms]
+    assert all((place / "weights.safetensors").is_file() for arm in arms for place in arm.runs.values())

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from strokereg.core.cohort.cohort import default_channels, open_cohort
+from strokereg.core.cohort.labels import BRAIN
 from strokereg.core.cohort.split import Split
 from strokereg.core.train.dataset import DatasetSettings, prepare_dataset
 from strokereg.core.train.sampler import sampler_of
@@ -108,6 +109,21 @@ def test_a_faulty_case_stops_before_any_training_and_warnings_are_logged(phantom
     shutil.copy(root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", scan)
     with pytest.raises(InputError, match=r"sub-03_dwi.*same image as sub-01, in train and in test; remove one"):
         prepare_dataset(open_cohort(root), dwi, cache)
+
+
+def test_a_cohort_without_label_maps_has_brain_and_lesion_as_labels(flair_cohort, tmp_path):
+    root = shutil.copytree(flair_cohort, tmp_path / "cohort")
+    how, cache = DatasetSettings(spacing=(6.0,) * 3), tmp_path / "cache"
+    mapped = prepare_dataset(open_cohort(root), how, cache)
+    next(root.glob("derivatives/truth/sub-6/anat/*_dseg.nii.gz")).unlink()
+    plain = prepare_dataset(open_cohort(root), how, cache)
+    assert (plain.table, plain.problem.labels) == (BRAIN, 3)
+    for ours, theirs in zip(plain.train, mapped.train, strict=True):
+        assert np.array_equal(ours.image, theirs.image)
+        assert np.mean(ours.mask != theirs.mask) < 0.01  # by voxels of which no label has half
+        assert set(np.unique(ours.labels)) == {0, 1, 2}
+    with pytest.raises(InputError, match=r"sub-6 has no tissue label map, needed by spade and flow; make label maps"):
+        prepare_dataset(open_cohort(root), how, cache, tissues_for=("spade", "flow"))
 
 
 def test_a_cohort_of_one_contrast_needs_no_channels(flair_cohort, t1w_cohort, tmp_path, caplog):

@@ -14,6 +14,7 @@ from strokereg.core.train.device import (
     choose_device,
     choose_precision,
     compile_networks,
+    describe_hardware,
     seed_everything,
     units_at_once,
 )
@@ -119,3 +120,23 @@ def test_one_seed_for_every_global_generator():
     assert drawn(1, 2) == drawn(1, 2)
     assert not set(drawn(1, 2)) & set(drawn(1, 3))
     assert drawn(1, 2) != drawn(12)
+
+
+def test_the_machine_of_a_training_is_described(monkeypatch):
+    found = describe_hardware("cpu", threads=3)
+    assert found["threads"] == 3
+    assert found["cores"] >= 1
+    assert found["memory_gb"] > 0.1
+    assert found["processor"]
+    assert "gpu" not in found
+
+    class Properties:
+        total_memory = 24e9
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA L4")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Properties)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    found = describe_hardware("cuda", threads=1)
+    assert (found["gpu"], found["gpu_memory_gb"], found["cuda"]) == ("NVIDIA L4", 24.0, "13.0")

@@ -6,7 +6,7 @@ import pytest
 
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.train.record import RECORD, Record
+from strokereg.core.train.record import RECORD, Record, Start, differences
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
 from strokereg.registry.specs import Role
@@ -36,3 +36,34 @@ def test_the_fold_counts_in_its_own_cohort_only(tmp_path):
     assert own.fold_in(tmp_path) == 3
     assert own.fold_in(tmp_path / "other") is None
     assert record(cohort={"path": str(tmp_path.resolve())}).fold_in(tmp_path) is None
+
+
+BEFORE = record(
+    options={"lr": 0.001},
+    trainer={"steps": 100, "batch_size": 16, "device": "cuda:0", "augment": {}},
+    cohort={"key": "a", "training_cases": 10},
+    code="1f0c",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"options": {"lr": 0.01, "depth": 3}}, ["--set lr 0.001, now 0.01", "--set depth not given, now 3"]),
+        ({"trainer": BEFORE.trainer | {"batch_size": 8}}, ["--batch-size 16, now 8"]),
+        ({"trainer": BEFORE.trainer | {"augment": {"motion": 0.1}}}, ["--augment not given, now motion=0.1"]),
+        ({"cohort": {"key": "a", "training_cases": 50}}, ["--cases 10, now 50"]),
+        ({"cohort": {"key": "b", "training_cases": 10}}, ["other data"]),
+        ({"code": "2b"}, ["other code: code 1f0c, now 2b"]),
+        ({"start": Start(path="/run", run="run", weights="0")}, ["no --from before"]),
+        (
+            {"preparation": Preparation(spacing=(2.0,) * 3, size=(96, 96, 1))},
+            ["--spacing 3.0,3.0,3.0, now 2.0,2.0,2.0"],
+        ),
+        ({"problem": Problem(size=(96, 96))}, ["other data"]),
+        ({"trainer": BEFORE.trainer | {"device": "cuda:1"}, "done": True, "earlier_steps": (50,)}, []),
+        ({"hardware": {"cores": 64}, "versions": {"torch": "3"}}, []),
+    ],
+)
+def test_a_difference_is_said_as_the_option_that_makes_it(changes, said):
+    assert list(differences(BEFORE, BEFORE.model_copy(update=changes)).values()) == said

@@ -152,7 +152,7 @@ def _missing_parts(cohort: Cohort) -> Iterator[Finding]:
     if without_mask:
         faults.append((f"{_have(without_mask)} no lesion mask", "add one, as every training needs it"))
     if without_labels:
-        fix = "make them with 'strokereg data label', as training on the cohort needs them"
+        fix = "make them with 'strokereg data label', as translators need them"
         faults.append((f"{_have(without_labels)} no tissue label map", fix))
     if cohort.table is None and len(without_labels) < len(cohort.cases):
         faults.append(("has label maps but no derivatives/*/dseg.tsv", "add the label table"))

@@ -155,8 +155,19 @@ def import_data(
             *(Finding("conversion", "", "", file, fault, fix, False) for file, (fault, fix) in source.warnings.items()),
             *(finding for findings in imported.values() for finding in findings),
             *(outside_split(out) if imported and others else ()),
+            *_without_masks(root, reader, [visit for visit in visits if visit.is_in(out)]),
         ),
     )
+
+
+def _without_masks(root: Path, reader: str, visits: Sequence[Visit]) -> Iterator[Finding]:
+    """A warning if visits have no lesion mask."""
+    names = [visit.name for visit in visits if visit.files.mask is None]
+    if names:
+        have = f"{names[0]} and {len(names) - 1} more have" if len(names) > 1 else f"{names[0]} has"
+        how = "name them with --masks" if reader == "folder" else "add them to the source"
+        fix = f"training needs one for each case, so {how} and import into a new --out"
+        yield Finding("missing_parts", "", "", str(root), f"{have} no lesion mask", fix, False)
 
 
 def _choose(cases: Sequence[CaseFiles], channels: tuple[str, ...] | None) -> tuple[list[CaseFiles], dict[str, str]]:
