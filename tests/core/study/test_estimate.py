@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strokereg.core.study.estimate import TimeLeft, estimate_study, span
-from strokereg.core.study.plan import Task, TaskKind, make_plan
+from strokereg.core.study.plan import Task, TaskKind, make_plan, record_of
 from strokereg.core.study.tasks import outcome, perform
 
 
@@ -65,6 +65,7 @@ def test_only_an_uninterrupted_task_gives_a_time(small_cohort, tmp_path, small_c
     task = next(task for task in make_plan(context).tasks.values() if task.kind is TaskKind.SEGMENTER)
     if continued:
         (context.store / task.folder).mkdir(parents=True)
+        record_of(context, task).write(context.store / task.folder)
         (context.store / task.folder / "history.csv").touch()
     perform(context, task, {}, lambda *_: None)
     assert (outcome(context, task)["cost"] is None) == continued

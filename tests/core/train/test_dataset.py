@@ -107,7 +107,7 @@ def test_a_faulty_case_stops_before_any_training_and_warnings_are_logged(phantom
     with pytest.raises(InputError, match=r"sub-03: .*sub-03_adc\.nii\.gz: damaged or truncated"):
         prepare_dataset(open_cohort(root), both, cache)
     shutil.copy(root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", scan)
-    with pytest.raises(InputError, match=r"sub-03_dwi.*same image as sub-01, in train and in test; remove one"):
+    with pytest.raises(InputError, match=r"sub-03_dwi.*same image as sub-01, in train and in test; take one out"):
         prepare_dataset(open_cohort(root), dwi, cache)
 
 

@@ -20,8 +20,8 @@ export function readMetadata(bytes, name) {
   }
   if (text === null) throw new InputError(`${name}: holds no strokereg metadata; give a file that 'strokereg export' wrote`);
   const bundle = JSON.parse(text);
-  if (bundle.schema_version > 3) {
-    throw new InputError(`${name}: its metadata has schema version ${bundle.schema_version}, this page reads up to 3; export the page again`);
+  if (bundle.schema_version > 4) {
+    throw new InputError(`${name}: its metadata has schema version ${bundle.schema_version}, this page reads up to 4; export the page again`);
   }
   if (!("scan" in bundle.inputs)) throw new InputError(`${name}: takes no whole scan; give a file of 'strokereg export --format scan'`);
   return bundle;

@@ -162,7 +162,7 @@ def test_b_values_of_another_number_of_volumes_are_refused(bring, source, tmp_pa
 def test_other_formats_become_nifti(save, source, tmp_path):
     mask = np.asarray(nib.load(source / "Pat_1_lesion.nii.gz").dataobj)
     affine = nib.load(source / "Pat_1_lesion.nii.gz").affine
-    for number in (1, 2, 3):
+    for number in (1, 2):
         (source / f"Pat_{number}_lesion.nii.gz").unlink()
     nib.save(nib.MGHImage(mask.astype(np.int32), affine), source / "Pat_1_lesion.mgz")
     nib.save(nib.Nifti1Pair(mask, affine), source / "Pat_2_lesion.hdr")
