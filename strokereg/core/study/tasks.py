@@ -32,12 +32,18 @@ from strokereg.core.synthesis.mixed import host_of, write_mixed
 from strokereg.core.synthesis.placement import learn_prior
 from strokereg.core.train.dataset import prepared_folder
 from strokereg.core.train.device import choose_device, seed_everything
-from strokereg.core.train.prepared import prepare_cases
+from strokereg.core.train.prepared import PreparedCase, prepare_cases
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model, train_run
 from strokereg.core.train.sampler import Prefetcher, cut, sampler_of
 from strokereg.core.train.trainer import TrainerSettings
-from strokereg.core.train.validation import Prediction, Validator, choose_postprocessing, predict_case
+from strokereg.core.train.validation import (
+    Prediction,
+    Validator,
+    choose_postprocessing,
+    predict_case,
+    predict_prepared,
+)
 from strokereg.registry.catalogue import build, spec_of
 from strokereg.registry.errors import InputError, RunFailed
 from strokereg.registry.problem import Problem
@@ -175,11 +181,14 @@ def _evaluate(
 ) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {"cases": {}, "external": {}}
     shown: dict[str, np.ndarray] = {}
-    for part, files in (("cases", context.dataset.test_files), ("external", context.external)):
+    dataset, size, flips = context.dataset, context.dataset.problem.size, postprocessing.flips
+    prepared = _prepared_test_cases(context)
+    for part, files in (("cases", dataset.test_files), ("external", context.external)):
         for number, case in enumerate(_alive_at_each(files, alive)):
-            evaluated = predict_case(
-                model, case, context.dataset.preparation, context.dataset.problem.size, postprocessing.flips
-            )
+            if part == "cases" and number >= _SHOWN:
+                evaluated = predict_prepared(model, case, prepared[number], size, flips)
+            else:
+                evaluated = predict_case(model, case, dataset.preparation, size, flips)
             scores[part][case.name] = score_case(evaluated, postprocessing).model_dump()
             if number < _SHOWN:
                 shown |= {
@@ -190,6 +199,11 @@ def _evaluate(
                 shown[whole_name(part, case.name)] = np.packbits(called)  # eight voxels a byte
     np.savez_compressed(examples_path(context, task), **shown)  # type: ignore[arg-type]
     return {"postprocessing": postprocessing.model_dump(), **scores}
+
+
+def _prepared_test_cases(context: StudyContext) -> list[PreparedCase]:
+    dataset = context.dataset
+    return prepare_cases(dataset.test_files, dataset.preparation, dataset.table, prepared_folder())
 
 
 def whole_name(part: str, case: str) -> str:
@@ -302,8 +316,7 @@ def measure_quality(
     kinds = {need.kind: need for need in needs.values()}
     dataset, device = context.dataset, choose_device(context.settings.device)
     segmenter = load_model(context.store / kinds[TaskKind.SEGMENTER].folder)[1].to(device)
-    test = prepare_cases(dataset.test_files, dataset.preparation, dataset.table, prepared_folder())
-    truth = [view_case(case, dataset.problem) for case in (*dataset.validation, *test)]
+    truth = [view_case(case, dataset.problem) for case in (*dataset.validation, *_prepared_test_cases(context))]
     alive()
     made = read_database(context.store / kinds[TaskKind.DATABASE].folder, dataset.table.lesion)
     sets = ([view_case(case, dataset.problem) for case in cases] for cases in (made, dataset.train[: task.cases]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import nn
 from strokereg.core.cohort.case import CaseFiles, read_case
 from strokereg.core.roles import device_of
 from strokereg.core.scan.grid import Preparation
-from strokereg.core.scan.nifti import Volume
+from strokereg.core.scan.nifti import Volume, read_volume
 from strokereg.core.scan.postprocess import Postprocessing, dice_of_rules, postprocess
 from strokereg.core.scan.window import slide
 from strokereg.core.train.prepared import PreparedCase, prepare_image
@@ -48,6 +48,20 @@ def predict(model: nn.Module, image: np.ndarray, size: tuple[int, ...], flips: b
     if not np.isfinite(probability).all():
         raise RunFailed("the segmenter gave NaN or infinite values; lower its learning rate, or train in fp32")
     return probability
+
+
+def predict_prepared(
+    model: nn.Module, files: CaseFiles, case: PreparedCase, size: tuple[int, ...], flips: bool = False
+) -> Prediction:
+    """As `predict_case`, for a case that is prepared already; the reference holds its lesion mask, not its image.
+
+    Raises:
+        InputError: an unreadable lesion mask.
+    """
+    assert files.mask is not None
+    mask = read_volume(files.mask)
+    probability, affine = case.give_back(predict(model, np.array(case.image), size, flips))
+    return Prediction(replace(mask, affine=affine), mask.data > 0, probability)
 
 
 def predict_case(

@@ -13,8 +13,15 @@ from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.evaluate.metrics import score_case
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
-from strokereg.core.train.prepared import PreparedCase
-from strokereg.core.train.validation import THRESHOLDS, Validator, choose_postprocessing, predict, predict_case
+from strokereg.core.train.prepared import PreparedCase, prepare_cases
+from strokereg.core.train.validation import (
+    THRESHOLDS,
+    Validator,
+    choose_postprocessing,
+    predict,
+    predict_case,
+    predict_prepared,
+)
 from strokereg.registry.errors import InputError
 
 PREPARATION = Preparation(spacing=(3.0, 3.0, 3.0))
@@ -53,6 +60,16 @@ def test_a_case_is_judged_on_its_own_grid(files):
     # The phantom's brain lies at -0.5 and its lesion at -0.1, so this level is the truth but for noise.
     assert scores.dice > 0.95
     assert scores.volume_ml == pytest.approx(evaluated.truth.sum() * 0.027)
+
+
+def test_a_prepared_case_gets_the_same_prediction(files, phantom, tmp_path):
+    table = open_cohort(phantom).table
+    (prepared,) = prepare_cases(files[:1], PREPARATION, table, tmp_path)
+    plain = predict_case(Bright(-0.3), files[0], PREPARATION, SIZE)
+    found = predict_prepared(Bright(-0.3), files[0], prepared, SIZE)
+    assert np.array_equal(found.probability, plain.probability)
+    assert np.array_equal(found.truth, plain.truth)
+    assert np.array_equal(found.reference.affine, plain.reference.affine)
 
 
 def test_the_rule_with_the_best_dice_on_validation_is_chosen(files):
