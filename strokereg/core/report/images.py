@@ -74,5 +74,5 @@ def data_uri(picture: np.ndarray) -> str:
 def picture_uri(image: Image.Image, **how: Any) -> str:
     """An image → PNG as a data URI."""
     stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=True, **how)
+    image.save(stream, format="PNG", **how)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

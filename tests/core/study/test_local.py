@@ -76,7 +76,7 @@ def test_a_task_that_died_once_is_done_alone(run, tmp_path):
 
 def test_one_failure_leaves_the_others(run, tmp_path):
     (tmp_path / "earlier.done").touch()
-    failures, callbacks = run([task("earlier"), task("raises"), task("plain", "earlier")])
+    failures, callbacks = run([task("earlier"), task("raises"), task("plain", "earlier")], workers=1)
     assert failures == {"raises": "ValueError: first line"}
     assert callbacks.about("found") == ["earlier"]
     assert (tmp_path / "plain.done").exists()
@@ -98,7 +98,7 @@ def test_what_hangs_fails_alone_and_is_not_tried_again(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_task_that_leaves_its_process_fails_alone(run, tmp_path):
-    failures, _ = run([task("leaves"), task("plain")])
+    failures, _ = run([task("leaves"), task("plain")], workers=1)
     assert list(failures) == ["leaves"]
     assert "died repeatedly" in failures["leaves"]
     assert (tmp_path / "plain.done").exists()
@@ -123,7 +123,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
 
 def test_wrong_input_ends_the_study(run, tmp_path):
     with pytest.raises(InputError, match=r"scan\.nii\.gz: is empty; give another"):
-        run([task("wrong"), task("plain", "wrong")])
+        run([task("wrong"), task("plain", "wrong")], workers=1)
     assert attempts(tmp_path, "plain") == 0
 
 
