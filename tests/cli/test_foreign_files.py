@@ -21,6 +21,7 @@ _MINE = b"of someone else"
     [
         ("compare --models carvemix --data {slices} --out {out}", "report.html"),
         ("compare --models carvemix --data {slices} --out {out}", "results.json"),
+        ("compare --models carvemix --data {slices} --out {out}", "requirements.txt"),
         ("headroom --data {slices} --steps 1,2 --out {out}", "1-steps/table.md"),
         ("evaluate generator --masks {slices} --out {out}", "evaluation.json"),
         ("evaluate generator --masks {slices} --out {out}", "sheet.png"),

@@ -40,7 +40,7 @@ from strokereg.registry.errors import InputError
 #: The default folder of a study.
 OUT = Path("strokereg-study")
 # Written into it; the first one shows that the others are ours.
-_FILES = ("study.json", TASKS, "results.json", "results.csv", "table.md", "table.tex", "report.html")
+_FILES = ("study.json", TASKS, "results.json", "results.csv", "table.md", "table.tex", "report.html", REQUIREMENTS)
 
 
 @dataclass(frozen=True)
