@@ -55,7 +55,7 @@ def main(study: Path, target: Path) -> None:
     chosen = [cases[int(abs(area - np.quantile(area, share)).argmin())] for share in _AREAS]
     rows, turn = [], Convention.RADIOLOGICAL.turn
     for case in chosen:
-        labels, image = np.asarray(case.labels), np.asarray(case.image)
+        labels, image = np.asarray(case.labels), np.array(case.image)
         fake = render(translator, labels, spec_of(translated.architecture).stochastic)[:, 0]
         called = predict(model, image, record.problem.size) > threshold
         real = window(turn(image[0, 0]), -1.0, 0.4, _SCALE)

@@ -23,7 +23,7 @@ from strokereg.core.report.segmenter_scores import (
 )
 from strokereg.core.scan.nifti import Volume, check_same_grid, ending_of
 from strokereg.core.scan.view import Convention
-from strokereg.core.storage.files import make_folder, parse_json, write_json
+from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.study.store import TASKS
 from strokereg.core.train.device import choose_device
 from strokereg.core.train.record import RECORD
@@ -120,7 +120,7 @@ def evaluate_segmenters(
         if sentence := _seen(name, one, cohort, part):
             on_warning(sentence)
     predict = [one.masks or _from_folder(one.path, cases) for one in opened]
-    _keep_foreign(out)
+    keep_foreign([out / name for name in (_JSON, _CSV, _SHEET)], in_own_folder(_JSON, "segmenters"))
     scored = [
         SegmenterScores(name=name, kind=one.kind, source=str(one.path), cases={})
         for name, one in zip(names, opened, strict=True)
@@ -267,16 +267,3 @@ def _seen(name: str, one: _Opened, cohort: Cohort, part: str) -> str:
         return ""
     how = "its weights and threshold were chosen on these cases" if part == "val" else "it was trained on these cases"
     return f"{name}: {how}, so the scores are too good"
-
-
-def _keep_foreign(out: Path) -> None:
-    """Refuse a folder with files of these names that no evaluation of segmenters wrote."""
-    taken = [out / name for name in (_JSON, _CSV, _SHEET) if (out / name).exists()]
-    if not taken:
-        return
-    try:
-        ours = "segmenters" in parse_json((out / _JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        ours = False
-    if not ours:
-        raise InputError(f"{taken[0]}: exists and is of something else; choose another --out")

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from strokereg.core.report.segmenter_scores import Measure, SegmenterEvaluation, SegmenterScores
 
-#: Metric → heading, factor and digits in tables.
-_SHOWN = {
-    "dice": ("Dice %", 100.0, 1),
-    "lesion_f1": ("lesion\nF1 %", 100.0, 1),
-    "surface_dice": ("surface\nDice %", 100.0, 1),
-    "hd95_mm": ("HD95\nmm", 1.0, 1),
-    "volume_difference_ml": ("volume\ndiff. ml", 1.0, 2),
-    "count_difference": ("count\ndiff.", 1.0, 1),
+#: Metric → heading that is narrow enough for a terminal.
+_HEADINGS = {
+    "dice": "Dice %",
+    "lesion_f1": "lesion\nF1 %",
+    "surface_dice": "surface\nDice %",
+    "hd95_mm": "HD95\nmm",
+    "volume_difference_ml": "volume\ndiff. ml",
+    "count_difference": "count\ndiff.",
 }
 _MOST = 20  # cases in the table of one segmenter
 _PATH = click.Path(path_type=Path)
@@ -111,7 +111,7 @@ def _table(first: str) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(first, overflow="fold")
-    for heading, _, _ in _SHOWN.values():
+    for heading in _HEADINGS.values():
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
@@ -119,15 +119,17 @@ def _table(first: str) -> Table:
 def _cases(one: SegmenterScores) -> Table:
     from rich.markup import escape
 
+    from strokereg.core.report.text import METRICS
+
     table = _table(escape(one.name))
     table.add_column("true\nml", justify="right", no_wrap=True)
     table.add_column("found\nml", justify="right", no_wrap=True)
     for name, found in sorted(one.cases.items(), key=lambda case: case[1].dice)[:_MOST]:
-        values = [getattr(found, metric) for metric in _SHOWN]
-        cells = [
-            "–" if value is None else f"{value * factor:.{0 if metric == 'count_difference' else digits}f}"
-            for value, (metric, (_, factor, digits)) in zip(values, _SHOWN.items(), strict=True)
-        ]
+        cells = []
+        for metric in _HEADINGS:
+            value, (_, factor, digits) = getattr(found, metric), METRICS[metric]
+            digits = 0 if metric == "count_difference" else digits  # of one case it is a whole number
+            cells.append("–" if value is None else f"{value * factor:.{digits}f}")
         table.add_row(escape(name), *cells, f"{found.volume_ml:.2f}", f"{found.predicted_ml:.2f}")
     return table
 
@@ -135,12 +137,14 @@ def _cases(one: SegmenterScores) -> Table:
 def _means(evaluated: SegmenterEvaluation) -> Table:
     from rich.markup import escape
 
+    from strokereg.core.report.text import METRICS
+
     table = _table("segmenter")
     for one in evaluated.segmenters:
         cells = []
-        for metric, (_, factor, digits) in _SHOWN.items():
+        for metric in _HEADINGS:
             found = one.strata["all"].get(metric)
-            cells.append("–" if found is None else _cell(found, factor, digits))
+            cells.append("–" if found is None else _cell(found, *METRICS[metric][1:]))
         table.add_row(escape(one.name), *cells)
     return table
 
@@ -149,16 +153,17 @@ def _differences(evaluated: SegmenterEvaluation) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from strokereg.core.report.text import p_value
+    from strokereg.core.report.text import METRICS, p_value
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("difference", overflow="fold")
     for heading in ("metric", "mean", "95 % interval", "p"):
         table.add_column(heading, justify="left" if heading == "metric" else "right", no_wrap=True)
     for one in evaluated.differences:
-        for metric, (heading, factor, digits) in _SHOWN.items():
+        for metric, heading in _HEADINGS.items():
             if (found := one.metrics.get(metric)) is None:
                 continue
+            _, factor, digits = METRICS[metric]
             interval = "–"
             if found.low is not None and found.high is not None:
                 interval = f"{found.low * factor:.{digits}f} to {found.high * factor:.{digits}f}"

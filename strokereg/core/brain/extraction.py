@@ -82,11 +82,10 @@ def _find(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     reach = ndimage.distance_transform_edt(~padded, sampling=spacing) <= _CLOSE_MM
     closed = ndimage.distance_transform_edt(reach, sampling=spacing) > _CLOSE_MM
     brain = (closed | padded)[(slice(margin, -margin),) * 3]
-    for axis in range(3):
-        plane = ndimage.generate_binary_structure(3, 1)
-        plane[tuple(slice(None, None, 2) if a == axis else 1 for a in range(3))] = False
-        if axis == int(np.argmax(spacing)):
-            brain = ndimage.binary_fill_holes(brain, plane)
+    plane = ndimage.generate_binary_structure(3, 1)  # within a slice, across which voxels are longest
+    across = int(np.argmax(spacing))
+    plane[tuple(slice(None, None, 2) if axis == across else 1 for axis in range(3))] = False
+    brain = ndimage.binary_fill_holes(brain, plane)
     return ndimage.binary_fill_holes(brain)
 
 

@@ -120,7 +120,7 @@ def read_split(root: Path, cases: Sequence[CaseFiles], fold: int | None = None) 
         return None
     split = Split.read(path)
     known = {case.subject for case in cases}
-    stray = [s for part in PARTS for s in split.part(part) if s not in known]
+    stray = [subject for subject in split.subjects if subject not in known]
     if stray:
         near = next((name for name in sorted(known) if _bare(name) == _bare(stray[0])), None)
         fix = f"write {near}" if near else "correct the split"

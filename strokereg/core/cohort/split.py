@@ -47,6 +47,11 @@ class Split:
         """The subjects of `train`, `val` or `test`."""
         return {"train": self.train, "val": self.val, "test": self.test}[name]
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects of all parts."""
+        return (*self.train, *self.val, *self.test)
+
     def write(self, path: Path) -> None:
         """Write the split as a table, atomically."""
         rows = [f"{subject}\t{part}\n" for part in PARTS for subject in self.part(part)]

@@ -29,16 +29,6 @@ from strokereg.core.storage.files import replacing
 PANELS = 9  # loss curves shown at once; the others are in a section that can be opened
 NAMED = 3  # most arms with a gain that the headline names
 
-#: Metric → heading, factor and decimals, in the order of the table of all scores.
-METRICS = {
-    "dice": ("Dice %", 100, 1),
-    "lesion_f1": ("lesion F1 %", 100, 1),
-    "surface_dice": ("surface Dice % at 2 mm", 100, 1),
-    "hd95_mm": ("HD95 mm", 1, 1),
-    "volume_difference_ml": ("volume difference ml", 1, 2),
-    "count_difference": ("lesion-count difference", 1, 1),
-}
-
 
 def write_report(
     out: Path,
@@ -93,7 +83,7 @@ def gather(
         "curves": draw_curves(results, names),
         "pairs": _pairs(results, names),
         "strata": _strata_charts(results, names),
-        "metrics": METRICS,
+        "metrics": text.METRICS,
         "moments": _moments,
         "cases": [_case_table(group) for group in names.groups],
         "panels": PANELS,
@@ -198,7 +188,7 @@ def _moments(found: Moments | None, metric: str) -> tuple[str, str]:
     """Mean ± sd and median of one metric as text, in the unit of the table."""
     if found is None:
         return "–", ""
-    _, factor, digits = METRICS[metric]
+    _, factor, digits = text.METRICS[metric]
     sd = "" if found.sd is None else f" ± {found.sd * factor:.{digits}f}"
     return f"{found.mean * factor:.{digits}f}{sd}", f"median {found.median * factor:.{digits}f}"
 

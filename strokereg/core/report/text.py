@@ -13,6 +13,16 @@ from strokereg.core.synthesis.composition import Composition
 SIGNIFICANT = 0.05
 RULE = f"A gain is reported only if its 95 % interval is above 0 and p, adjusted for all arms, is below {SIGNIFICANT}."
 
+#: Metric → heading, factor and decimals, in the order of the table of all scores.
+METRICS = {
+    "dice": ("Dice %", 100, 1),
+    "lesion_f1": ("lesion F1 %", 100, 1),
+    "surface_dice": ("surface Dice % at 2 mm", 100, 1),
+    "hd95_mm": ("HD95 mm", 1, 1),
+    "volume_difference_ml": ("volume difference ml", 1, 2),
+    "count_difference": ("lesion-count difference", 1, 1),
+}
+
 
 def signed(value: float) -> str:
     """Format a difference of scores (0 … 1) in points: `+3.1`, `−0.4`."""

@@ -40,7 +40,7 @@ from strokereg.core.train.trainer import TrainerSettings
 from strokereg.core.train.validation import (
     Prediction,
     Validator,
-    choose_postprocessing,
+    best_postprocessing,
     predict_case,
     predict_prepared,
 )
@@ -166,10 +166,10 @@ def _train(context: StudyContext, task: Task, needs: dict[str, Task], folder: Pa
     def alive() -> None:
         report(settings.steps, settings.steps, {})
 
-    validation = _alive_at_each(context.dataset.validation_files, alive)
-    postprocessing, dice = choose_postprocessing(
-        model, validation, context.dataset.preparation, context.dataset.problem.size, context.settings.flips
-    )
+    dataset, flips = context.dataset, context.settings.flips
+    validation = zip(_alive_at_each(dataset.validation_files, alive), dataset.validation, strict=True)
+    predicted = (predict_prepared(model, files, case, dataset.problem.size, flips) for files, case in validation)
+    postprocessing, dice = best_postprocessing(predicted, flips)
     record = Record.read(folder).model_copy(update={"postprocessing": postprocessing, "validation_dice": dice})
     record.write(folder)
     chosen = {"validation_dice": dice, "chosen_step": record.chosen_step}

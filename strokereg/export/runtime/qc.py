@@ -30,9 +30,10 @@ def draw_mask(path: Path, scan: Volume, mask: np.ndarray, sheet: Sheet) -> Path:
     brain = foreground(image)
     chosen = _slices(found.sum(axis=(1, 2)), brain.any(axis=(1, 2)))
     bright = float(np.percentile(image[image > 0], 99.5))
-    planes = [turn(image[z][_around(brain | found)]) for z in chosen]
+    box = _around(brain | found)
+    planes = [turn(image[z][box]) for z in chosen]
     plain = [window(plane, 0.0, bright, _scale(plane)) for plane in planes]
-    masks = [turn(found[z][_around(brain | found)]) for z in chosen]
+    masks = [turn(found[z][box]) for z in chosen]
     drawn = [Outlined(picture, part, CALLED) for picture, part in zip(plain, masks, strict=True)]
     rows = [SheetRow("scan", plain), SheetRow("segmented", drawn)]
     legend = [Key("lesion found by the model", CALLED)]
@@ -51,9 +52,10 @@ def draw_synthesis(path: Path, labels: Volume, names: Sequence[str], image: np.n
     brain = tissue > 0
     chosen = _slices((tissue == len(names) - 1).sum(axis=(1, 2)), brain.any(axis=(1, 2)))
     bright = float(np.percentile(made[brain], 99.5)) or 1.0
-    planes = [turn(tissue[z][_around(brain)]) for z in chosen]
+    box = _around(brain)
+    planes = [turn(tissue[z][box]) for z in chosen]
     above = [label_colours(plane, len(names), _scale(plane)) for plane in planes]
-    below = [window(turn(made[z][_around(brain)]), 0.0, bright, _scale(planes[0])) for z in chosen]
+    below = [window(turn(made[z][box]), 0.0, bright, _scale(planes[0])) for z in chosen]
     rows = [SheetRow("labels", above), SheetRow("synthetic", below)]
     columns = _headings(chosen, len(made))
     return write_sheet(replace(sheet, rows=rows, columns=columns, legend=label_legend(names)), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from strokereg.core.cohort.checks.inspect import FOLDER, inspect_cases
 from strokereg.core.cohort.cohort import Cohort, cohort_of, read_split
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.open import find_source
-from strokereg.core.cohort.split import PARTS, SPLIT_FILE, Split, folds_of, split_file
+from strokereg.core.cohort.split import SPLIT_FILE, Split, folds_of, split_file
 from strokereg.core.storage.cache import cache_folder
 from strokereg.registry.errors import FileFault, InputError, command
 
@@ -82,7 +82,8 @@ def check_data(folder: Path | str, on_case: Callable[[int, int], None] = lambda 
     for fold in (None, *folds_of(cohort.root)):
         try:
             splits.append(split := read_split(cohort.root, cohort.cases, fold))
-            findings += _without_part(cohort, split, fold)
+            if split:
+                findings += unnamed(cohort.root / split_file(fold), split, cohort.cases, "add them to use them")
         except FileFault as error:
             findings.append(finding_of("split", "", "", error))
     repeated: dict[str, Finding] = {}
@@ -134,14 +135,12 @@ def require_sound(
         log.warning("… and %d more: %s", len(findings) - _SHOWN, listing)
 
 
-def _without_part(cohort: Cohort, split: Split | None, fold: int | None) -> Iterator[Finding]:
-    """A warning if the split leaves subjects out."""
-    named = {subject for part in PARTS for subject in split.part(part)} if split else set()
-    rest = sorted({case.subject for case in cohort.cases} - named)
-    if split and rest:
+def unnamed(path: Path, split: Split, cases: Iterable[CaseFiles], fix: str) -> Iterator[Finding]:
+    """A warning if a split, read from a file, leaves subjects out."""
+    rest = sorted({case.subject for case in cases} - {*split.subjects})
+    if rest:
         others = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
-        error = FileFault(cohort.root / split_file(fold), f"does not name {rest[0]}{others}", "add them to use them")
-        yield finding_of("split", "", "", error, severe=False)
+        yield finding_of("split", "", "", FileFault(path, f"does not name {rest[0]}{others}", fix), severe=False)
 
 
 def _missing_parts(cohort: Cohort) -> Iterator[Finding]:

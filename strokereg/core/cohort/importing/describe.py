@@ -14,7 +14,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.cohort.layout import DESCRIPTION
 from strokereg.core.cohort.participants import SITE, Participants, read_participants
 from strokereg.core.cohort.source import Source
-from strokereg.core.cohort.split import PARTS, folds_of, split_file, without
+from strokereg.core.cohort.split import folds_of, split_file, without
 from strokereg.registry.errors import FileFault, InputError
 
 MAKER = "strokereg data import"
@@ -83,7 +83,7 @@ def copy_splits(root: Path, source: Source, out: Path, excluded: set[str]) -> di
         if split is None or path.exists():
             continue
         split = without(split, excluded)
-        missing = [subject for part in PARTS for subject in split.part(part) if subject not in imported]
+        missing = [subject for subject in split.subjects if subject not in imported]
         if missing:
             left_out[path.name] = f"names {missing[0]}, which was not imported; import it, or write a new split"
         else:

@@ -11,7 +11,8 @@ from typing import Any
 
 from strokereg.core.cohort import layout
 from strokereg.core.cohort.case import CaseFiles
-from strokereg.core.cohort.checks.finding import Finding, finding_of
+from strokereg.core.cohort.checks.check import unnamed
+from strokereg.core.cohort.checks.finding import Finding
 from strokereg.core.cohort.checks.inspect import FOLDER, Inspection, inspect_cases
 from strokereg.core.cohort.fingerprint import content_keys
 from strokereg.core.cohort.folder import UNFINISHED, makers_of, open_folder, read_own, refuse_other_settings
@@ -19,7 +20,7 @@ from strokereg.core.cohort.importing.describe import MAKER, describe_import
 from strokereg.core.cohort.importing.naming import Visit, name_visits
 from strokereg.core.cohort.importing.transfer import ImportSettings
 from strokereg.core.cohort.labels import LabelTable
-from strokereg.core.cohort.split import PARTS, Split, folds_of, split_file, without
+from strokereg.core.cohort.split import Split, folds_of, split_file, without
 from strokereg.core.storage.cache import cache_folder
 from strokereg.registry.errors import FileFault, InputError, did_you_mean
 
@@ -166,14 +167,8 @@ def outside_split(out: Path) -> list[Finding]:
     path = out / split_file()
     if not path.is_file():
         return []
-    split = Split.read(path)
-    named = {subject for part in PARTS for subject in split.part(part)}
-    rest = sorted({case.subject for case in layout.list_cases(out)} - named)
-    if not rest:
-        return []
-    fault = f"does not name {rest[0]}" + (f" and {len(rest) - 1} more" if len(rest) > 1 else "")
     fix = "remove it and write another, for instance with 'strokereg data split --test-site'"
-    return [finding_of("split", "", "", FileFault(path, fault, fix), severe=False)]
+    return list(unnamed(path, Split.read(path), layout.list_cases(out), fix))
 
 
 def take_out(out: Path, visits: Iterable[Visit]) -> None:
@@ -191,5 +186,5 @@ def take_out(out: Path, visits: Iterable[Visit]) -> None:
     gone = {visit.subject for visit in visits if not (out / visit.subject).is_dir()}
     for fold in (None, *folds_of(out)):
         path = out / split_file(fold)
-        if path.is_file() and gone & {subject for part in PARTS for subject in Split.read(path).part(part)}:
+        if path.is_file() and gone & {*Split.read(path).subjects}:
             without(Split.read(path), gone).write(path)
