@@ -44,6 +44,7 @@ COMMANDS = {
     "export": ("strokereg.cli.export:export", "Export a trained run for deployment (ONNX, TorchScript …)."),
     "bench": ("strokereg.cli.bench:bench", "Time a run or an exported model on this machine."),
     "segment": ("strokereg.cli.segment:segment", "Segment scans with an exported model; needs no torch."),
+    "web": ("strokereg.cli.web:web", "Segment scans in the browser, on a page that this computer serves."),
 }
 
 

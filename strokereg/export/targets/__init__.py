@@ -69,7 +69,8 @@ def check_place(target: Path) -> None:
     Raises:
         InputError: a file, or a folder with something else in it.
     """
-    if target.is_symlink() or (target.exists() and model_in(target) == target):
+    page = all((target / name).is_file() for name in ("model.onnx", "worker.js"))  # of `strokereg web`, by any name
+    if target.is_symlink() or (target.exists() and model_in(target) == target and not page):
         raise InputError(f"{target}: is in the way and no export of this kind; move it or choose another folder")
 
 
