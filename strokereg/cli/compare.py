@@ -16,6 +16,7 @@ from strokereg.cli.values import (
     Pairs,
     Seeds,
     Shares,
+    Start,
     convention_option,
     goes_on,
     image_options,
@@ -45,7 +46,9 @@ from strokereg.core.scan.view import Convention
 )
 @click.option("--fold", type=int, help="Cross-validation fold, from 1; give each its own --out.  [default: split.tsv]")
 @click.option("--segmenter", "segmenters", type=Names(), help="Segmenters to train on every arm.  [default: unet]")
-@click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights all segmenters start from.")
+@click.option(
+    "--from", "start", type=Start(), help="Run, exported file or bundle whose weights all segmenters start from."
+)
 @click.option("--generator", "generators", type=Names(), help="Generators of the lesion masks.  [default: mask-gan]")
 @click.option(
     "--mask-library", type=click.Path(path_type=Path), help="Folder of lesion masks in MNI space, cohort or embedded."

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from strokereg.cli.values import Names, Pairs, goes_on, image_options
+from strokereg.cli.values import Names, Pairs, Start, goes_on, image_options
 from strokereg.core.scan import DEFAULT_SPACING
 from strokereg.registry.errors import InputError
 
@@ -24,7 +24,9 @@ from strokereg.registry.errors import InputError
 @click.option("--set", "options", type=Pairs(), multiple=True, help="Option of the architecture: --set lr=1e-4.")
 @click.option("--steps", type=int, help="Optimiser steps.  [default: 1000]")
 @click.option("--batch-size", type=int, help="Samples in each step.  [default: 16]")
-@click.option("--from", "start", type=click.Path(path_type=Path), help="Run whose weights the training starts from.")
+@click.option(
+    "--from", "start", type=Start(), help="Run, exported file or bundle whose weights the training starts from."
+)
 @click.option(
     "--adapt", is_flag=True, help="With --from: accept other channels or labels; layers that differ start anew."
 )

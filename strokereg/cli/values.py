@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -168,3 +169,18 @@ class Pairs(click.ParamType):
         if not sign or not key.strip():
             self.fail(f"{value!r}: write it as key=value", param, ctx)
         return key.strip(), content.strip()
+
+
+class Start(click.Path):
+    """The run folder that a training starts from; an exported file or a bundle's name is turned into one."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Any = super().convert(value, param, ctx)
+        if path.is_dir() or (path.suffix != ".onnx" and len(path.parts) > 1):
+            return path
+        from strokereg.export.weights import run_of_export
+
+        return run_of_export(path)

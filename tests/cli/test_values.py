@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
-from strokereg.cli.values import Cases, Names, NamesOrFile, Numbers, Pairs, Parts, Seeds, Shares, counted
+from strokereg.cli.values import Cases, Names, NamesOrFile, Numbers, Pairs, Parts, Seeds, Shares, Start, counted
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,11 @@ def test_names_come_from_a_file_too(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(click.UsageError, match="cannot be read as text"):
         NamesOrFile().convert(str(path), None, None)
+
+
+def test_a_training_starts_from_a_run_folder_or_from_what_is_made_into_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("strokereg.export.weights.run_of_export", lambda model: tmp_path / f"run of {model}")
+    assert Start().convert(str(tmp_path), None, None) == tmp_path
+    assert Start().convert("runs/gone", None, None) == Path("runs/gone")  # its own error names --from
+    assert Start().convert("sim-dwi-adc", None, None) == tmp_path / "run of sim-dwi-adc"
+    assert Start().convert("models/unet.onnx", None, None) == tmp_path / "run of models/unet.onnx"
