@@ -130,7 +130,7 @@ class Ranges(BaseModel):
 
     def differences(self, found: Appearance) -> Iterator[str]:
         """How a scan differs from all training scans, a phrase each; nothing for a scan like them."""
-        if not all(_near(edge, span, 1.5) for edge, span in zip(found.spacing, self.spacing, strict=True)):
+        if not all(_near(edge, span, 1.6) for edge, span in zip(found.spacing, self.spacing, strict=True)):
             yield f"its voxels measure {_edges(found.spacing)} mm, not {_spans(self.spacing)} mm"
         if not all(_near(edge, span, 1.4) for edge, span in zip(found.extent, self.extent, strict=True)):
             yield f"its content covers {_edges(found.extent)} mm, not {_spans(self.extent)} mm"

@@ -87,6 +87,8 @@ def test_ranges_name_each_difference():
     assert list(ranges.differences(scan(0.15, (2, 2, 5), 12))) == [
         "its voxels measure 2 × 2 × 5 mm, not 2 × 2 × 2 to 3 mm"
     ]
+    coarse = ranges_of([scan(0.1, (3, 3, 3))])
+    assert not any("voxels" in one for one in coarse.differences(scan(0.15, (1.99, 1.99, 1.99))))
     (few,) = ranges.differences(scan(0.15, (2, 2, 2), 6))
     assert few == "its content covers 32 × 32 × 12 mm, not 32 × 32 × 40 to 60 mm"
     (other,) = ranges.differences(scan(1.5, (2, 2, 2)))
