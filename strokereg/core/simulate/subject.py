@@ -82,6 +82,7 @@ def simulate_subject(
     shape: tuple[int, int, int] = GRID,
     spacing: float = SPACING,
     skull: bool = False,
+    sequence: Sequence | None = None,
 ) -> Subject:
     """Simulate one subject.
 
@@ -92,8 +93,9 @@ def simulate_subject(
         shape: grid (X, Y, Z).
         spacing: isotropic voxel edge in mm.
         skull: the images show the whole head, not the brain only.
+        sequence: of one scanner; None draws one as hospitals use them.
     """
-    sequence = draw_sequence(rng)
+    sequence = sequence or draw_sequence(rng)
     pose = draw_pose(rng, anatomy, shape, spacing)
     shift, squeezed = distort(rng, anatomy.to_mni(pose.points), sequence.tesla, spacing)
     pose.points[1] += shift
