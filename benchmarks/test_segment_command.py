@@ -68,6 +68,15 @@ def test_segment_beside_monai(files, scan, tmp_path, count, rounds, capsys):
         print(f"\n{json.dumps(table, indent=2)}")
 
 
+def test_the_built_in_model(scan, tmp_path, capsys):
+    """Process start to mask for the built-in model, DWI and ADC of 112 × 112 × 73 voxels, on one thread."""
+    words = [*_SEGMENT, scan, "--out", tmp_path / "mask.nii.gz"]
+    runs = [_run(words) for _ in range(5)]
+    took, busy, peak = (round(statistics.median(column), 2) for column in zip(*runs, strict=True))
+    with capsys.disabled():
+        print(f"\n{took} s, {busy} s of the processor, {peak:.0f} MB")
+
+
 @pytest.mark.parametrize("finer", [1, 2], ids=["as it is", "at half the spacing"])
 def test_segment_beside_the_graph_of_a_whole_scan(files, scan, tmp_path, finer, capsys):
     """The documentation's script that needs no strokereg, with the file of `--format scan`."""

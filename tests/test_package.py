@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,8 @@ def test_export_is_a_room_and_a_verb(first):
         "assert strokereg.export is sys.modules['strokereg.export']\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_wheel_stays_small():
+    files = [path for path in Path(strokereg.__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < 15_000_000  # before it is compressed

@@ -1,6 +1,6 @@
 """Fine-tuning on a simulated clinic: the same ten cases from a model's weights and from random ones, as a table.
 
-Usage: python tools/compare_start.py MODEL LABEL_MAPS LESION_MASKS --out DIR [--steps 150] [--seeds 2]
+Usage: python tools/compare_start.py MODEL LABEL_MAPS LESION_MASKS --out DIR [--steps 150] [--seeds 2] [--lr 1e-4]
 
 The clinic's scanner lies outside the ranges of the training: echo time 125 ms, b 700, slices of 7 mm with a gap of
 1.5 mm, voxels of 2.5 mm. Its heads and lesions are those that `tools/make_bundles.py` kept out of the training; ten
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=1e-4, help="of the fine-tuning; from scratch it is 3e-3")
     given = parser.parse_args()
     start = run_of_export(given.model)
     clinic = make_clinic(given.out / "clinic", given.labels, given.lesions)
@@ -88,14 +89,15 @@ def main() -> None:
     for seed in range(given.seeds):
         for name, found in scores.items():
             tuned = name == "fine-tuned"
+            folder = f"fine-tuned-lr{given.lr:g}" if tuned else "from-scratch"
             settings = TrainingSettings(
                 dataset={"channels": ("dwi", "adc"), "spacing": (3.0,) * 3},
-                options={"lr": 1e-3 if tuned else 3e-3},
+                options={"lr": given.lr if tuned else 3e-3},
                 trainer={"steps": given.steps, "batch_size": 8, "precision": "bf16", "seed": seed, "evaluations": 3},
                 start=start if tuned else None,
             )
-            run, _ = train("unet", clinic, given.out / f"{name.replace(' ', '-')}-{seed}", settings)
-            found.append(dice(run, clinic, run.with_suffix(".json")))
+            run, _ = train("unet", clinic, given.out / f"{folder}-{seed}", settings)
+            found.append(dice(run, clinic, given.out / f"{run.name}.json"))
     scores["as it is"] = [dice(start, clinic, given.out / "start.json")]
     print("| training | Dice, mean of the test cases |\n|---|---|")
     means = {name: np.mean(found, axis=0) for name, found in scores.items()}

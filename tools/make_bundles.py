@@ -25,16 +25,16 @@ RECIPES = {"sim-dwi-adc": (("dwi", "adc"), 3500)}
 THRESHOLD = 0.5
 
 
-def make(labels: Path, lesions: Path, out: Path, home: Path = HOME, **shorter: int) -> None:
+def make(source: SimulatedSource, out: Path, home: Path = HOME, **shorter: int) -> None:
     """Train, export in fp16 behind the gate, and copy.
 
     Args:
+        source: of the simulated cases; its voxel edge is that of the network grid.
         shorter: trainer settings in place of the recipe's, for a try.
     """
-    source = SimulatedSource.at_spacing(SPACING, labels=labels, lesions=lesions)
     for name, (channels, steps) in RECIPES.items():
         settings = TrainingSettings(
-            dataset={"channels": channels, "spacing": (SPACING,) * 3},
+            dataset={"channels": channels, "spacing": (source.spacing,) * 3},
             trainer={
                 "steps": steps,
                 "batch_size": 8,
@@ -58,4 +58,4 @@ if __name__ == "__main__":
     parser.add_argument("lesions", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/bundles"))
     given = parser.parse_args()
-    make(given.labels, given.lesions, given.out)
+    make(SimulatedSource.at_spacing(SPACING, labels=given.labels, lesions=given.lesions), given.out)

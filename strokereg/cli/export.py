@@ -103,6 +103,10 @@ def export(
             files = export_run(chosen or run, formats, out, data, precisions, force)
         except PrecisionFailed as error:
             files, failure = error.files, error
+        if "scan" in formats or "web" in formats:
+            click.echo(
+                "The scan graph takes skull-stripped scans; only 'strokereg segment' extracts the brain.", err=True
+            )
         bundles = [(file, read_bundle(file)) for file in files]
         measured = [(file, bundle.parity, bundle.gate, []) for file, bundle in bundles]
     if failure is not None and not measured:

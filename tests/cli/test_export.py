@@ -126,3 +126,12 @@ def test_all_seeds_of_an_arm_are_exported_as_one(unet_run, tmp_path, capsys):
     assert printed.err.startswith("run-0, run-1\n")
     assert main([*words, "--seed", "0"]) == 2
     assert "--ensemble takes all seeds; leave --seed out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("formats", "said"), [("onnx,scan", True), ("web", True), ("onnx", False)])
+def test_a_scan_graph_is_said_to_take_skull_stripped_scans(tmp_path, monkeypatch, capsys, formats, said):
+    monkeypatch.setattr("strokereg.export.run.export", lambda *words: [])
+    assert main(["export", str(tmp_path), "--format", formats]) == 0
+    assert (
+        "takes skull-stripped scans; only 'strokereg segment' extracts the brain" in capsys.readouterr().err
+    ) is said

@@ -21,7 +21,7 @@ from strokereg.export.verify.probe import pick
 from strokereg.export.verify.random_scans import SEED, feeds, random_scans
 
 INPUTS = {
-    "scan": "voxels with the file's scaling applied, float32 [C, I, J, K]; one grid for all channels",
+    "scan": "voxels of a skull-stripped scan, scaled as its file says, float32 [C, I, J, K]; one grid for all channels",
     "affine": "voxel → mm (RAS+) of that grid, float64 [4, 4]",
 }
 UNLIKE = "the whole-scan graph differs from 'strokereg segment'"
