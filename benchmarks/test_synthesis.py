@@ -31,7 +31,7 @@ from strokereg.registry.catalogue import build
 from strokereg.registry.problem import Problem
 
 SIZES = {2: (64, 64), 3: (32, 48, 48)}
-ANATOMIES, COUNT, ROUNDS = 2, 8, 5
+ANATOMIES, COUNT, ROUNDS = 2, 8, 3
 TABLE = LabelTable(("background", "csf", "grey matter", "white matter", "lesion"))
 
 
