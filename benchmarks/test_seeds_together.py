@@ -1,7 +1,8 @@
 """Three seeds of a U-Net trained together (stacked weights and `torch.vmap`), beside one after the other.
 
-Batches are those of preset quick. strokereg trains one after the other: on one thread, as studies train, together is
-slower, since the convolutions of several networks become one grouped convolution. Gradients are equal up to rounding.
+Batches are those of preset quick. On one thread, together is slower, since the convolutions of several networks become
+one grouped convolution. A process with two threads can gain, because one small network does not keep both busy. Studies
+give each core a process with one thread instead, so strokereg trains seeds in turn. Gradients are equal up to rounding.
 
 pytest benchmarks/test_seeds_together.py -s
 """
