@@ -29,7 +29,7 @@ from strokereg.core.study.plan import Task
 from strokereg.core.study.slots import Slots, needs_device
 from strokereg.core.study.tasks import perform
 
-_PRELOAD = (__name__, "torch._dynamo")  # which the first optimiser imports, and which takes as long as torch itself
+PRELOAD = (__name__, "torch._dynamo")  # which the first optimiser imports, and which takes as long as torch itself
 
 
 class LocalExecutor(Executor):
@@ -119,7 +119,7 @@ class _Worker:
     """
 
     def __init__(self, context: StudyContext, perform: Perform, gpu: str):
-        processes = process_context(_PRELOAD)
+        processes = process_context(PRELOAD)
         self.gpu = gpu
         self.key = ""
         self.serves = False  # once it has started, which may take some seconds
