@@ -41,7 +41,8 @@ SMALL = {
     "blocks": 2,
     "bank": 16,
     "looks": 5,
-    "sampling_steps": 2,
+    "levels": 2,
+    "sampling_steps": 1,
     "lr": 2e-3,
 }
 EDGE = 16

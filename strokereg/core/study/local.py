@@ -14,7 +14,6 @@ notice while another one is busy.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -23,12 +22,14 @@ from typing import Any
 
 import torch
 
-from strokereg.core.storage.workers import NO_START, end_with_parent
+from strokereg.core.storage.workers import NO_START, end_with_parent, process_context
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.executor import ATTEMPTS, DIED, KILLED, STEP_LIMIT, Executor, Message, Perform, Pool, attempt
 from strokereg.core.study.plan import Task
 from strokereg.core.study.slots import Slots, needs_device
 from strokereg.core.study.tasks import perform
+
+PRELOAD = (__name__, "torch._dynamo")  # which the first optimiser imports, and which takes as long as torch itself
 
 
 class LocalExecutor(Executor):
@@ -118,13 +119,14 @@ class _Worker:
     """
 
     def __init__(self, context: StudyContext, perform: Perform, gpu: str):
-        spawn = multiprocessing.get_context("spawn")
+        processes = process_context(PRELOAD)
         self.gpu = gpu
         self.key = ""
-        self.serves = False  # once it has started, which takes some seconds
+        self.serves = False  # once it has started, which may take some seconds
         self.reused = False
-        self.pipe, far_end = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(far_end, context, perform, gpu), daemon=True)
+        self.pipe, far_end = processes.Pipe()
+        given = (far_end, context, perform, {**os.environ, "CUDA_VISIBLE_DEVICES": gpu})
+        self._process = processes.Process(target=_serve, args=given, daemon=True)
         self._process.start()
         far_end.close()  # so that reading fails once the worker is gone
 
@@ -154,8 +156,9 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, context: StudyContext, perform: Perform, gpu: str) -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before anything here uses CUDA
+def _serve(pipe: Connection, context: StudyContext, perform: Perform, environment: dict[str, str]) -> None:
+    os.environ.clear()  # it may be older, see `process_context`
+    os.environ.update(environment)  # before anything here uses CUDA
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which ends its workers
     pipe.send(Message("started"))

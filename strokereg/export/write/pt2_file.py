@@ -7,6 +7,7 @@ file asks for it, so `require_plain` checks a file before anything is loaded.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import zipfile
@@ -37,23 +38,19 @@ def write(graph: Graph, example: Inputs, path: Path) -> None:
     for node in program.graph.nodes:
         # Stack traces carry paths of the exporting machine.
         node.meta = {name: value for name, value in node.meta.items() if name in ("val", "tensor_meta")}
-    _save(program, path)
-    freed = _load(path)  # a copy, since the ONNX file is made from the program too
+    freed = copy.deepcopy(program)  # the ONNX file is made from the program too
     free_program(freed)
-    _save(freed, path)
+    packed = io.BytesIO()  # torch's own writer reports a full disk unclearly
+    torch.export.save(freed, packed)
+    path.write_bytes(packed.getvalue())
     require_plain(path)
 
 
 def annotate(path: Path, text: str) -> None:
-    """Put the metadata text into a written file, as the extra file `strokereg.json`."""
-    _save(_load(path), path, {EXTRA: text})
-
-
-def _save(program: torch.export.ExportedProgram, path: Path, extra: dict[str, str] | None = None) -> None:
-    """Write through memory, since torch's own writer reports a full disk unclearly."""
-    packed = io.BytesIO()
-    torch.export.save(program, packed, extra_files=extra)
-    path.write_bytes(packed.getvalue())
+    """Put the metadata text into a written file that has none, as the extra file `strokereg.json`."""
+    with zipfile.ZipFile(path, "a") as archive:
+        folder = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{folder}/extra/{EXTRA}", text)
 
 
 def read_text(path: Path) -> str | None:

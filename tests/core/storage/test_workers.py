@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from strokereg.core.storage.workers import map_in_threads, run_in_workers
+from strokereg.core.storage.workers import map_in_threads, process_context, run_in_workers
 from strokereg.registry.errors import InputError, RunFailed
 
 POOL = """
@@ -110,3 +111,28 @@ def test_threads_keep_the_order_and_raise_the_error():
     assert map_in_threads(str, range(9)) == [str(number) for number in range(9)]
     with pytest.raises(ZeroDivisionError):
         map_in_threads(lambda number: 1 / number, [1, 0])
+
+
+def test_where_no_server_can_start_each_worker_is_a_new_python(monkeypatch):
+    """As with a path for temporary files that is too long for a socket."""
+
+    def refuse():
+        raise OSError("AF_UNIX path too long")
+
+    before = dict(os.environ)
+    monkeypatch.setattr(forkserver, "ensure_running", refuse)
+    assert process_context([]).get_start_method() == "spawn"
+    assert dict(os.environ) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server")
+def test_the_server_finds_modules_where_this_process_does(monkeypatch):
+    seen = []
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: seen.append(dict(os.environ)))
+    monkeypatch.setattr(sys, "path", ["", "/here", "/there"])
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    before = dict(os.environ)
+    assert process_context([]).get_start_method() == "forkserver"
+    assert seen == [{**before, "PYTHONPATH": f"/here{os.pathsep}/there", "PYTHONSAFEPATH": "1"}]
+    assert dict(os.environ) == before

@@ -60,10 +60,16 @@ def work(context, task, needs, report):
                 raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
             note_if_alone(folder, "greedy-once")
         case "gpu-a" | "gpu-b":
-            (folder / f"{task.key}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+            # A fork of a process that has asked CUDA for anything is of no use for a GPU.
+            unspoilt = not torch.cuda._is_in_bad_fork()
+            (folder / f"{task.key}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"] if unspoilt else "spoilt")
             wait_until(lambda: len(list(folder.glob("*.gpu"))) == 2)  # both are at work at the same time
         case "process-a" | "process-b":
             (folder / f"{task.key}.process").write_text(str(os.getpid()))
+        case "environment":
+            (folder / "environment").write_text(
+                f"{os.environ.get('HANDS_A')} {os.environ.get('HANDS_B')} {os.getcwd()}"
+            )
         case "leaves":
             os._exit(1)
         case "hangs":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.storage.cache import cache_folder
+from strokereg.core.storage.workers import process_context
 from strokereg.core.study import executor as loop
 from strokereg.core.study.cluster import DaskExecutor, _connect
 from strokereg.core.study.compare import RunOptions, compare, run_study
 from strokereg.core.study.context import make_context
 from strokereg.core.study.executor import NoCallbacks
+from strokereg.core.study.local import PRELOAD
 from strokereg.registry.catalogue import forget
 from strokereg.registry.errors import InputError
 from strokereg.registry.local import FILES
@@ -31,22 +35,39 @@ class Recorder(NoCallbacks):
 distributed = pytest.importorskip("distributed", reason="needs the extra strokereg[cluster]")
 
 
+@contextlib.contextmanager
+def cluster(count: int, mark: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A scheduler and worker processes on loopback, which can import this folder's helpers; gives the address."""
+    import dask
+
+    helpers = str(Path(__file__).parent)
+    patch.syspath_prepend(helpers)  # workers are sent this path
+    environment = {"FAULTY_MARK": str(mark), FILES: f"{helpers}/faulty.py", "STROKEREG_CACHE": str(cache_folder())}
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    forget()
+    method = process_context(PRELOAD).get_start_method()  # a worker that is replaced starts at once, too
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": method}),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=50,
+            env=environment,
+        ) as machines,
+    ):
+        yield machines.scheduler_address.removeprefix("tcp://")
+    forget()
+
+
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """Scheduler and two worker processes on loopback; they can import this folder's helpers."""
+    """The address of a cluster of two workers, and the file by which a translator marks its fault."""
     mark = tmp_path_factory.mktemp("mark") / "died"
-    with pytest.MonkeyPatch.context() as patch:
-        helpers = str(Path(__file__).parent)
-        patch.syspath_prepend(helpers)  # workers are sent this path
-        patch.setenv("FAULTY_MARK", str(mark))
-        patch.setenv(FILES, f"{helpers}/faulty.py")
-        forget()
-        patch.setenv("STROKEREG_CACHE", str(cache_folder()))
-        with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-        ) as cluster:
-            yield cluster.scheduler_address.removeprefix("tcp://"), mark
-    forget()
+    with pytest.MonkeyPatch.context() as patch, cluster(2, mark, patch) as address:
+        yield address, mark
 
 
 @pytest.mark.slow
@@ -73,22 +94,13 @@ def test_a_killed_worker_costs_its_own_task_only(workers, small_cohort, small_st
 @pytest.mark.slow
 def test_what_hangs_fails_alone_and_its_worker_serves_again(small_cohort, small, tmp_path, monkeypatch):
     """On a cluster of one worker, which all the rest must come to, and which takes the study with it when it ends."""
-    helpers = str(Path(__file__).parent)
-    monkeypatch.syspath_prepend(helpers)
-    monkeypatch.setenv("STROKEREG_CACHE", str(cache_folder()))
-    monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
-    monkeypatch.setenv(FILES, f"{helpers}/faulty.py")
-    forget()
-    import faulty
+    with cluster(1, tmp_path / "mark", monkeypatch) as address:
+        import faulty
 
-    monkeypatch.setattr(loop, "Silence", faulty.Impatient)
-    settings = small(small_cohort, models=("hangs", "carvemix"), quality=False)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as machines:
-        executor = DaskExecutor(machines.scheduler_address.removeprefix("tcp://"))
+        monkeypatch.setattr(loop, "Silence", faulty.Impatient)
+        settings = small(small_cohort, models=("hangs", "carvemix"), quality=False)
         context = make_context(settings, open_cohort(small_cohort), tmp_path / "out" / "runs")
-        finished = run_study(context, tmp_path / "out", executor, NoCallbacks(), "test")
+        finished = run_study(context, tmp_path / "out", DaskExecutor(address), NoCallbacks(), "test")
     reasons = [failure.reason for failure in finished.results.failures]
     assert [reason for reason in reasons if "hung" in reason] == [reasons[0]]
     assert "no sign of life for 2 s" in reasons[0]

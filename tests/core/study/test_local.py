@@ -153,3 +153,17 @@ def test_each_worker_sees_the_gpu_of_its_place(run, tmp_path):
     failures, _ = run([task("gpu-a"), task("gpu-b")], workers=Slots(3, ("4", "7")))
     assert failures == {}
     assert {(tmp_path / f"gpu-{name}.gpu").read_text() for name in "ab"} == {"4", "7"}
+
+
+def test_workers_have_the_environment_and_folder_of_the_moment(run, tmp_path, monkeypatch):
+    """Their server may have begun with others."""
+    for first, second in (("1", None), (None, "2")):
+        for name, value in (("HANDS_A", first), ("HANDS_B", second)):
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+        place = tmp_path / f"{first}-{second}"
+        place.mkdir()
+        monkeypatch.chdir(place)
+        (tmp_path / "environment.done").unlink(missing_ok=True)
+        assert run([task("environment")], workers=1)[0] == {}
+        assert (tmp_path / "environment").read_text() == f"{first} {second} {place}"
+        (tmp_path / "environment.begun-1").unlink()

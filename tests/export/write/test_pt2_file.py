@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from strokereg.export.files import read_bundle
-from strokereg.export.write.pt2_file import opened, require_plain
+from strokereg.export.write.pt2_file import EXTRA, opened, require_plain
 from strokereg.registry.errors import InputError
 
 
@@ -35,6 +35,15 @@ def test_a_file_with_pickled_parts_is_refused_before_loading(exported, tmp_path)
             after.writestr(name, before.read(name).replace(b'"use_pickle": false', b'"use_pickle": true'))
     with pytest.raises(InputError, match="which could run code when loaded"):
         opened(asks)
+
+
+def test_torch_finds_the_metadata_and_every_record_whole(exported):
+    found = {EXTRA: ""}
+    torch.export.load(exported["pt2"], extra_files=found)
+    assert found[EXTRA] == read_bundle(exported["pt2"]).to_json()
+    with zipfile.ZipFile(exported["pt2"]) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == len(set(archive.namelist()))
 
 
 def test_no_archive_at_all(tmp_path):
