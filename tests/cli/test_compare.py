@@ -181,7 +181,7 @@ def other_grid(root):
         (None, ["--set", "pix2pix.lr=fast"], "pix2pix: option lr='fast'"),
         (None, ["--set", "spade.lr=1e-4", "--models", "pix2pix"], "spade is not in this study"),
         (None, ["--steps", "segmentor=5"], "no such role (did you mean segmenter"),
-        (None, ["--cases", "1000"], "training cases; ask for that many at most"),
+        (None, ["--cases", "1000"], "has fewer training cases; give --cases 6 or less"),
         (None, ["--cases", "few"], "give whole numbers of at least 1, or all"),
         (None, ["--seeds", "0"], "give the number of seeds"),
         (None, ["--external", "nowhere"], "nowhere: no such folder"),
