@@ -61,7 +61,9 @@ class Parity(_Part):
     def __str__(self) -> str:
         masks = "" if self.agreeing_voxels is None else f", masks agree on {100 * self.agreeing_voxels:.4f} % of voxels"
         cases = f"{self.cases} case{'' if self.cases == 1 else 's'}"
-        return f"largest difference {self.largest_difference:.2g}{masks}, on {cases} and {len(self.shapes)} sizes"
+        sizes = f"{len(self.shapes)} size{'' if len(self.shapes) == 1 else 's'}"
+        where = f"{cases} and {sizes}" if self.cases else sizes
+        return f"largest difference {self.largest_difference:.2g}{masks}, on {where}"
 
 
 class Gate(_Part):

@@ -134,9 +134,7 @@ class TrainedRun:
         flips = rule is not None and rule.flips
         predicted = (one._predictions(flips) for one in (runs if are_folds(records) else [whole]))
         rule, dice = best_postprocessing(chain.from_iterable(predicted), flips)
-        return replace(
-            whole, record=whole.record.model_copy(update={"postprocessing": rule, "validation_dice": dice})
-        )
+        return replace(whole, record=whole.record.model_copy(update={"postprocessing": rule, "validation_dice": dice}))
 
     def _predictions(self, flips: bool) -> Iterator[Prediction]:
         """Of a segmenter on the validation cases of its run."""

@@ -78,9 +78,7 @@ def test_runs_of_other_recipes_are_no_ensemble(unet_run):
     check_members([record, record], ["a", "b"])
 
 
-def test_folds_are_averaged_on_the_largest_grid_and_scored_on_cases_that_each_has_not_seen(
-    make_run, phantom, tmp_path
-):
+def test_folds_are_averaged_on_the_largest_grid_and_scored_on_cases_that_each_has_not_seen(make_run, phantom, tmp_path):
     """The grid follows from the training cases, so folds were refused: other grid, other validation cases."""
     cohort = shutil.copytree(phantom, tmp_path / "cohort")
     a, b, c = (case.subject for case in open_cohort(phantom).cases)

@@ -79,3 +79,9 @@ def test_damaged_metadata_names_the_field(bundle, change, reason):
 def test_metadata_that_is_no_object_is_refused(text):
     with pytest.raises(InputError, match="is damaged"):
         parse_bundle(text, "x.onnx")
+
+
+def test_parity_in_words():
+    parity = Parity(largest_difference=1e-6, agreeing_voxels=1.0, cases=0, shapes=((1, 1, 16, 16),))
+    assert str(parity) == "largest difference 1e-06, masks agree on 100.0000 % of voxels, on 1 size"
+    assert str(parity.model_copy(update={"cases": 2, "shapes": parity.shapes * 3})).endswith("on 2 cases and 3 sizes")

@@ -21,6 +21,7 @@ from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_coho
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.storage.requirements import REQUIREMENTS, write_requirements
+from strokereg.core.storage.workers import count_cores
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.collect import collect, examples, histories, read_curves
 from strokereg.core.study.context import StudyContext, make_context
@@ -30,7 +31,7 @@ from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings, complete_settings, is_simulated_by_name
-from strokereg.core.study.slots import count_cores, default_slots
+from strokereg.core.study.slots import default_slots
 from strokereg.core.study.store import TASKS, adopt, known_stores, note_study
 from strokereg.core.study.tasks import is_done
 from strokereg.core.train.device import choose_device

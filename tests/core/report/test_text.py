@@ -30,6 +30,12 @@ def test_a_gain_in_one_sentence() -> None:
     )
 
 
+def test_one_case_is_no_plural() -> None:
+    sentence = text.arm_sentence(arm(found()).model_copy(update={"cases": 1}))
+    assert sentence is not None
+    assert sentence.startswith("spade + clinical (1 case): ")
+
+
 def test_an_interval_with_zero_is_no_gain() -> None:
     sentence = text.arm_sentence(arm(found(low=-0.004), 0.43))
     assert sentence is not None
