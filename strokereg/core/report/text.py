@@ -167,19 +167,20 @@ def privacy_sentences(results: Results) -> list[str]:
             sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
-        sentences.append(f"{name}: suspected copies {near * 100:.0f} %, chance 5 %.{_why_close(quality, near)}")
+        share = f"{near * 100:.0f} % of its images are unusually close to a training image; by chance it would be 5 %."
+        sentences.append(f"{name}: {share} {_why_close(quality, near)}")
     return sentences
 
 
 def _why_close(quality: Quality, near: float) -> str:
     """What the share means, and why it can be high without memorisation."""
     if near <= 0.05:
-        return " No more than chance."
+        return "This is no sign of copying."
     if quality.compose is not Composition.TRANSLATED:
-        return " More than chance; edited images keep most voxels of a training image by design."
+        return "Edited images keep most voxels of a training image by design."
     if quality.public:
-        return " More than chance."
-    return " More than chance; label maps of training cases alone make images similar to them."
+        return "This may be copying."
+    return "Label maps of training cases alone make images similar to them."
 
 
 def limit_sentences(results: Results) -> list[str]:

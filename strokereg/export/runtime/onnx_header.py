@@ -36,11 +36,8 @@ def read_header(path: Path) -> Header:
         InputError: no such file, unreadable, or not ONNX.
     """
     if path.is_dir():
-        fix = (
-            f"export it with: {command('strokereg', 'export', path)}"
-            if (path / "run.json").is_file()
-            else "give a file"
-        )
+        is_run = (path / "run.json").is_file()
+        fix = f"export it with: {command('strokereg', 'export', path)}" if is_run else "give a file"
         raise InputError(f"{path}: is a folder, and an exported model is a file; {fix}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a model that 'strokereg export' wrote")

@@ -204,13 +204,13 @@ def test_suspected_copies_are_compared_with_chance_and_explained(results: Result
         quality(compose="edited"),
     ]
     sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
-    start = "spade: suspected copies 75 %, chance 5 %. More than chance"
-    assert sentences[0] == f"{start}; label maps of training cases alone make images similar to them."
-    assert sentences[1] == f"{start}."
-    assert sentences[2] == "spade: suspected copies 0 %, chance 5 %. No more than chance."
+    start = "spade: 75 % of its images are unusually close to a training image; by chance it would be 5 %."
+    assert sentences[0] == f"{start} Label maps of training cases alone make images similar to them."
+    assert sentences[1] == f"{start} This may be copying."
+    assert sentences[2] == f"{start.replace('75', '0')} This is no sign of copying."
     assert sentences[3] == "carvemix: a mixer copies voxels of training cases by design, so copies are not counted."
     assert "cannot rule out memorisation" in sentences[4]
-    assert sentences[5] == f"{start}; edited images keep most voxels of a training image by design."
+    assert sentences[5] == f"{start} Edited images keep most voxels of a training image by design."
 
 
 def test_few_cases_have_no_effect_size() -> None:
