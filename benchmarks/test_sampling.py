@@ -1,19 +1,25 @@
-"""Training batches, 16 axial slices a step, beside MONAI's and TorchIO's; with and without augmentation.
+"""Batches a second of 16 axial slices, beside MONAI's and TorchIO's; with and without augmentation.
 
 All hold the same cases in memory (memory-mapped or cached), cut the same slices (every second around a lesion) and
 augment alike or not at all: flip, affine map, gain, gamma, coil shading, noise, blur. Each may use two cores. MONAI is
 given its best: where lesions lie is found once and cached, two cases fill a batch, and tensors carry no metadata.
 TorchIO changes the slices after they are cut, not the volumes that its queue would change; it has no gain.
+Rounds alternate, so that a busy machine slows all of them down alike. Without workers, CPU time is measured; workers of
+the others are processes, so wall time is measured with them.
 The last group is what artefacts cost, which are off in both.
 
-pytest benchmarks/test_sampling.py --benchmark-group-by=group
+pytest benchmarks/test_sampling.py -s
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import itertools
 import math
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +34,8 @@ from strokereg.core.train.sampler import CasePool, Prefetcher, Sampler
 from strokereg.registry.problem import Problem
 
 SIZE, SLICES, CASES, BATCH, LESION = (112, 112), 73, 12, 16, 6
-BATCHES = 20  # a round
+ROUNDS, BATCHES = 5, 20  # batches of a round
+AHEAD = 6  # more than any of the loaders draws ahead while another one has its round
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +62,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def ours(cases: list[PreparedCase], workers: int, augmented: bool) -> tuple[Prefetcher, Iterator[Any]]:
+def ours(cases: list[PreparedCase], workers: int, augmented: bool, stack: contextlib.ExitStack) -> Iterator[Any]:
     problem = Problem(dims=2, labels=LESION + 1, size=SIZE)
     sampler = Sampler([CasePool(cases)], problem, BATCH, 0, FULL if augmented else None)
-    ahead = Prefetcher(sampler, workers)
-    return ahead, (ahead.batch(step) for step in itertools.count())
+    ahead = stack.enter_context(Prefetcher(sampler, workers))
+    return (ahead.batch(step) for step in itertools.count())
 
 
 def monai(cases: list[PreparedCase], workers: int, augmented: bool) -> Iterator[Any]:
@@ -136,7 +143,8 @@ class Slices(torch.utils.data.IterableDataset):
 
 
 def torchio_batches(cases: list[PreparedCase], workers: int, augmented: bool) -> Iterator[Any]:
-    torchio = pytest.importorskip("torchio", reason="TorchIO is not installed")
+    import torchio
+
     shift = FULL.shift * SIZE[0]
     change = torchio.Compose(
         [
@@ -157,35 +165,35 @@ def torchio_batches(cases: list[PreparedCase], workers: int, augmented: bool) ->
     return iter(loader)
 
 
-def draw(batches: Iterator[Any]) -> int:
-    return sum(
-        len(batch["image"] if isinstance(batch, dict) else batch.image) for batch in itertools.islice(batches, BATCHES)
-    )
+def seconds_of(batches: Iterator[Any], clock: Callable[[], float]) -> float:
+    """Time of a round."""
+    for _ in itertools.islice(batches, AHEAD):
+        pass
+    begun = clock()
+    for batch in itertools.islice(batches, BATCHES):
+        assert len(batch["image"] if isinstance(batch, dict) else batch.image) == BATCH
+    return clock() - begun
 
 
-@pytest.mark.benchmark(group="batches of 16 slices")
 @pytest.mark.parametrize("augmented", [True, False], ids=["augmented", "plain"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_sampler(benchmark: Any, cases: list[PreparedCase], one_thread: None, workers: int, augmented: bool) -> None:
-    ahead, batches = ours(cases, workers, augmented)
-    with ahead:
-        assert benchmark.pedantic(draw, (batches,), rounds=5, warmup_rounds=1) == BATCHES * BATCH
-
-
-@pytest.mark.benchmark(group="batches of 16 slices")
-@pytest.mark.parametrize("augmented", [True, False], ids=["augmented", "plain"])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_monai(benchmark: Any, cases: list[PreparedCase], one_thread: None, workers: int, augmented: bool) -> None:
-    batches = monai(cases, workers, augmented)
-    assert benchmark.pedantic(draw, (batches,), rounds=3, warmup_rounds=1) == BATCHES * BATCH
-
-
-@pytest.mark.benchmark(group="batches of 16 slices")
-@pytest.mark.parametrize("augmented", [True, False], ids=["augmented", "plain"])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_torchio(benchmark: Any, cases: list[PreparedCase], one_thread: None, workers: int, augmented: bool) -> None:
-    batches = torchio_batches(cases, workers, augmented)
-    assert benchmark.pedantic(draw, (batches,), rounds=3, warmup_rounds=1) == BATCHES * BATCH
+def test_batches_a_second(cases: list[PreparedCase], one_thread: None, workers: int, augmented: bool) -> None:
+    peers = {"monai": monai, "torchio": torchio_batches}
+    missing = [name for name in peers if importlib.util.find_spec(name) is None]
+    if len(missing) == len(peers):
+        pytest.skip("neither monai nor torchio is installed; install one of them with pip")
+    clock = time.perf_counter if workers else time.process_time
+    with contextlib.ExitStack() as stack:
+        loaders = {"strokereg": ours(cases, workers, augmented, stack)}
+        loaders |= {name: make(cases, workers, augmented) for name, make in peers.items() if name not in missing}
+        rounds = [{name: seconds_of(loader, clock) for name, loader in loaders.items()} for _ in range(ROUNDS + 1)][1:]
+    print(f"\n{'augmented' if augmented else 'plain'}, {workers} workers, {'wall' if workers else 'CPU'} time")
+    for name in loaders:
+        rate = statistics.median(BATCHES / round_[name] for round_ in rounds)
+        share = statistics.median(round_["strokereg"] / round_[name] for round_ in rounds)
+        print(f"  {name}: {rate:.0f} batches/s; strokereg takes {share:.2f} of its time")
+    for name in missing:
+        print(f"  {name}: not installed, so not measured")
 
 
 def test_prepare(benchmark: Any, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Synthetic cases a second: several at a time with the anatomies kept, beside one by one as before.
 
 The heads have the size of ISLES'22 and a lesion each; networks are small, so that what is around them shows.
+Rounds alternate, so that a busy machine slows both ways down alike.
 
-pytest benchmarks/test_synthesis.py --benchmark-group-by=group
+pytest benchmarks/test_synthesis.py -s
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,10 @@ import torch
 
 from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.synthesis.cases import (
-    CaseMaker,
     SynthesisSettings,
     Tally,
     draw_labels,
+    read_database,
     render_drafts,
     write_database,
 )
@@ -29,7 +31,7 @@ from strokereg.registry.catalogue import build
 from strokereg.registry.problem import Problem
 
 SIZES = {2: (64, 64), 3: (32, 48, 48)}
-ANATOMIES, COUNT = 2, 8
+ANATOMIES, COUNT, ROUNDS = 2, 8, 3
 TABLE = LabelTable(("background", "csf", "grey matter", "white matter", "lesion"))
 
 
@@ -59,15 +61,24 @@ def made_alone(folder: Path, anatomies: list[PreparedCase], settings: SynthesisS
         write_prepared(folder / f"{index:04d}", str(index), *made, TABLE.lesion)
 
 
-@pytest.mark.parametrize("way", [made_together, made_alone], ids=["together", "alone"])
 @pytest.mark.parametrize("dims", [2, 3])
-def test_cases(benchmark, way: Callable[..., None], dims: int, anatomies, tmp_path) -> None:
-    benchmark.group = f"{COUNT} cases of {ANATOMIES} anatomies, {dims}D"
+def test_cases_a_second(dims: int, anatomies: list[PreparedCase], tmp_path: Path) -> None:
     problem = Problem(dims=dims, labels=TABLE.count, size=SIZES[dims])
     torch.manual_seed(0)
     networks = [build(name, problem, {"ngf": 8, "ndf": 8}).eval() for name in ("mask-gan", "pix2pix")]
     settings = SynthesisSettings(*networks, False, TABLE, problem, learn_prior(anatomies, dims))
-    folders = (tmp_path / str(number) for number in range(100))
-    benchmark.pedantic(lambda: way(next(folders), anatomies, settings), rounds=3)
-    maker = CaseMaker(anatomies, settings, COUNT, 0)
-    assert len(list(maker.cases(lambda index: True))) == COUNT
+    rounds = []
+    for number in range(ROUNDS + 1):
+        spent = {}
+        for way in (made_together, made_alone):
+            folder = tmp_path / f"{way.__name__}-{number}"
+            begun = time.perf_counter(), time.process_time()
+            way(folder, anatomies, settings)
+            spent[way] = time.perf_counter() - begun[0], time.process_time() - begun[1]
+            assert len(read_database(folder, TABLE.lesion)) == COUNT
+        rounds.append(spent)
+    for clock, name in enumerate(("wall", "CPU")):
+        after, before = ([spent[way][clock] for spent in rounds[1:]] for way in (made_together, made_alone))
+        share = statistics.median(a / b for a, b in zip(after, before, strict=True))
+        rates = (COUNT / statistics.median(seconds) for seconds in (after, before))
+        print("\n{}D, {} time: {:.1f} cases/s, before {:.1f}: {:.2f} of the time".format(dims, name, *rates, share))

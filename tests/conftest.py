@@ -147,7 +147,7 @@ def t1w_cohort(tmp_path_factory, flair_cohort) -> Path:
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory, phantom):
-    """A function that makes a finished run folder of a built-in on the phantom cohort, with given or fresh weights."""
+    """A function that makes a finished run folder of a built-in, with given or fresh weights."""
     import torch
     from safetensors.torch import save_file
 
@@ -159,7 +159,9 @@ def make_run(tmp_path_factory, phantom):
     from strokereg.registry.catalogue import build, find
     from strokereg.registry.problem import Problem
 
-    def make(name: str, dims: int = 2, fit=None, channels: tuple[str, ...] = ("dwi",), **options) -> Path:
+    def make(
+        name: str, dims: int = 2, fit=None, channels: tuple[str, ...] = ("dwi",), cohort: Path = phantom, **options
+    ) -> Path:
         folder = tmp_path_factory.mktemp(name)
         entry = find(name)
         record = Record(
@@ -171,7 +173,7 @@ def make_run(tmp_path_factory, phantom):
             options=options,
             preparation=Preparation(channels=channels, multiple=(16, 16, 1 if dims == 2 else 16)),
             labels=TISSUES.names,
-            cohort={"name": "phantom", "path": str(phantom), "simulated": True},
+            cohort={"name": cohort.name, "path": str(cohort), "simulated": cohort == phantom},
             postprocessing=Postprocessing(threshold=0.4, smallest_ml=0.1) if entry.spec.role == "segmenter" else None,
             done=True,
         )

@@ -1,9 +1,14 @@
 """The libraries of the web page come from npm, and only as they were tested."""
 
+import json
+import re
+
 import pytest
 
 from strokereg.cli.main import main
+from strokereg.core.scan.contrasts import CONTRASTS
 from strokereg.export.targets.libraries import libraries
+from strokereg.export.targets.web import PAGE
 from strokereg.registry.errors import InputError
 
 FAILS = "echo 'npm error no network' >&2; exit 1"
@@ -30,3 +35,8 @@ def test_without_npm_or_with_another_file_than_was_tested(unet_run, tmp_path, mo
     assert "Error: --format web: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "cache").glob("web/*")) == []
+
+
+def test_the_page_knows_the_contrasts_of_the_package():
+    (listed,) = re.findall(r"^const CONTRASTS = (\[.*\]);$", (PAGE / "channels.js").read_text("utf-8"), re.MULTILINE)
+    assert tuple(json.loads(listed)) == CONTRASTS

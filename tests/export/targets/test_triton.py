@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import importlib.metadata
 import importlib.util
@@ -17,6 +18,7 @@ import onnxruntime
 import pytest
 from google.protobuf import json_format, text_format
 
+from strokereg.core.cohort.cohort import open_cohort
 from strokereg.export.files import read_bundle
 from strokereg.export.formats import Format, model_in
 from strokereg.export.metadata import KEY, parse_bundle
@@ -93,10 +95,9 @@ def test_a_translator_in_3d(make_run, tmp_path, messages):
     assert np.isfinite(session.run(None, inputs)[0]).all()
 
 
-@pytest.fixture
-def server(exported, tmp_path, messages):
+@contextlib.contextmanager
+def served(place: Path, messages):
     """Speaks as much of Triton's HTTP protocol as a client needs, from the repository's own files."""
-    place = repository(exported["onnx"], tmp_path)
     config = json_format.MessageToDict(config_of(place, messages), preserving_proto_field_name=True)
     session = onnxruntime.InferenceSession(model_in(place), providers=["CPUExecutionProvider"])
     header = "Inference-Header-Content-Length"
@@ -136,18 +137,27 @@ def server(exported, tmp_path, messages):
 
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_address[1]}/v2/models/unet"
-    running.shutdown()
-    running.server_close()
+    try:
+        yield f"http://127.0.0.1:{running.server_address[1]}/v2/models/unet"
+    finally:
+        running.shutdown()
+        running.server_close()
 
 
-def test_the_client_in_the_examples_gives_the_runtimes_mask(server, exported, phantom, tmp_path):
+@pytest.mark.parametrize("contrast", ["dwi", "FLAIR"])
+def test_the_client_in_the_examples_gives_the_runtimes_mask(
+    contrast, exported, flair, phantom, flair_cohort, tmp_path, messages
+):
+    model = {"dwi": exported, "FLAIR": flair}[contrast]["onnx"]
+    scan = open_cohort({"dwi": phantom, "FLAIR": flair_cohort}[contrast]).cases[0].images[contrast]
     client = (Path(__file__).parents[3] / "examples" / "triton_client.py").read_text(encoding="utf-8")
-    scan, mask = phantom / "sub-01" / "dwi" / "sub-01_dwi.nii.gz", tmp_path / "mask.nii.gz"
-    words = [sys.executable, "-c", f"import sys\nsys.modules['torch'] = None\n{client}", server, scan, mask]
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    mask, place = tmp_path / "mask.nii.gz", repository(model, tmp_path)
+    assert read_bundle(place).channels == (contrast,)
+    with served(place, messages) as address:
+        words = [sys.executable, "-c", f"import sys\nsys.modules['torch'] = None\n{client}", address, scan, mask]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = load(exported["onnx"], "onnxruntime").segment(scan)
+    found = load(model, "onnxruntime").segment(scan)
     assert found.mask.any()
     assert np.array_equal(np.asarray(nib.load(mask).dataobj).astype(bool), found.mask)
     assert done.stdout == f"{found.volume_ml:.2f} ml in {found.lesions} lesions\n"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
 from strokereg.core.train.record import Record
 from strokereg.export.files import read_bundle
@@ -183,6 +184,19 @@ def test_two_channels_in_3d_dropped_together_on_a_server_that_allows_threads(
     volume = read_volume(adc)
     other = write_volume(tmp_path / "sub-02_adc.nii.gz", volume.data[:-1], volume.affine)
     assert "lies on another grid than sub-02_dwi.nii.gz" in plain_page.segment(dwi, other)
+    assert plain_page.console == []
+
+
+def test_a_real_flair_slice_and_a_scan_of_another_contrast(plain_page, serve, flair, flair_cohort, scan, tmp_path):
+    place = build(Format.WEB, flair["scan"], read_bundle(flair["scan"]), tmp_path)
+    plain_page.open(serve(place).address)
+    real = open_cohort(flair_cohort).cases[0].images["FLAIR"]
+    assert " ml in " in plain_page.segment(real)
+    assert agreement(plain_page, tmp_path / "saved", flair["onnx"], real) >= 0.999
+    plain_page.drop(scan)
+    shown = plain_page.run("document.getElementById('status').textContent")
+    assert shown.startswith("sub-01_dwi.nii.gz: is dwi by its name, but this model takes FLAIR; drop FLAIR, or choose")
+    assert " ml in " in plain_page.segment(scan)  # by its button, it is taken
     assert plain_page.console == []
 
 
