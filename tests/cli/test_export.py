@@ -126,3 +126,13 @@ def test_all_seeds_of_an_arm_are_exported_as_one(unet_run, tmp_path, capsys):
     assert printed.err.startswith("run-0, run-1\n")
     assert main([*words, "--seed", "0"]) == 2
     assert "--ensemble takes all seeds; leave --seed out" in capsys.readouterr().err
+
+
+def test_several_runs_are_exported_as_one(unet_run, tmp_path, capsys):
+    runs = [str(shutil.copytree(unet_run, tmp_path / name)) for name in ("fold-1", "fold-2")]
+    words = ["export", *runs, "--format", "torchscript"]
+    assert "--out: an ensemble belongs to several runs; name a folder for it" in refused(capsys, *words[1:])
+    assert main([*words, "--out", str(tmp_path / "both")]) == 0
+    assert capsys.readouterr().out.startswith(str(tmp_path / "both" / "unet.pt"))
+    assert main(["export", *runs, "--check", str(tmp_path / "both" / "unet.pt")]) == 2
+    assert "--check compares with one RUN" in capsys.readouterr().err
