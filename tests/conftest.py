@@ -234,6 +234,9 @@ class InProcess:
     def __init__(self):
         self.done = []
 
+    def resolve(self, device, precision):
+        return "cpu", "fp32"
+
     def run(self, context, tasks, callbacks):
         from strokereg.core.study.tasks import is_done, perform
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from strokereg.cli.compare import compare
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.storage.requirements import REQUIREMENTS, write_requirements
 from strokereg.registry.catalogue import add_plugin, forget
 from strokereg.registry.local import FILES
 from strokereg.testing import suites_of
@@ -115,3 +120,40 @@ def test_the_reader_of_the_finished_plugin_imports(acme, phantom, tmp_path):
     assert all(case.mask is not None for case in cases)
     own = EXAMPLES / "strokereg-acme" / "tests" / "test_isles15.py"
     assert "2 passed" in acme("-q", "-c", os.devnull, "-p", "no:cacheprovider", own, module="pytest")
+
+
+def test_the_container_recipe_names_files_arguments_and_options_that_exist(tmp_path):
+    """No container engine is at hand, so the recipe is held to what can be checked without one."""
+    path = EXAMPLES / "Containerfile"
+    text = path.read_text(encoding="utf-8")
+    lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    steps = [line.split(maxsplit=1) for line in lines if line.strip()]
+    assert {name for name, _ in steps} <= {"ARG", "FROM", "WORKDIR", "COPY", "RUN", "ENTRYPOINT"}
+    defaults = dict(rest.split("=") for name, rest in steps if name == "ARG" and "=" in rest)
+
+    copies = [shlex.split(rest)[:-1] for name, rest in steps if name == "COPY"]
+    ours = [file for words in copies if words[0] != "--from=study" for file in words]
+    study = {file for words in copies if words[0] == "--from=study" for file in words[1:]}
+    assert all((EXAMPLES.parent / file).exists() for file in ours)
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [project["readme"], *project["license-files"], "strokereg", "pyproject.toml"]
+    assert {file.partition("/")[0] for file in needed} == set(ours)
+    assert study == {REQUIREMENTS, "results.json", "study.toml"}
+    assert tuple(map(int, defaults["PYTHON"].split("."))) >= (3, 11)
+
+    (entry,) = (json.loads(rest) for name, rest in steps if name == "ENTRYPOINT")
+    assert entry[:2] == ["strokereg", "compare"]
+    given = compare.make_context("compare", entry[2:]).params
+    assert (str(given["file"]), str(given["same_as"])) == ("study.toml", "results.json")
+
+    build = shlex.split(re.search(r"docker (build .*)", text)[1])
+    assert build[build.index("-f") + 1] == path.relative_to(EXAMPLES.parent).as_posix()
+    assert build[build.index("--build-context") + 1] == "study=DIR"
+    assert set(re.findall(r"--build-arg (\w+)=", text)) == set(defaults)
+
+    write_requirements(tmp_path)
+    (check,) = (rest for name, rest in steps if name == "RUN" and rest.startswith("grep"))
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for python, code in ((version, 0), ("3.1", 1)):
+        done = subprocess.run(["sh", "-c", check], cwd=tmp_path, env={**os.environ, "PYTHON": python}, check=False)
+        assert done.returncode == code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,10 +18,17 @@ from strokereg.cli.values import (
     Shares,
     Start,
     convention_option,
+    counted,
     goes_on,
     image_options,
 )
 from strokereg.core.scan.view import Convention
+from strokereg.registry.errors import RunFailed
+
+if TYPE_CHECKING:
+    from strokereg.core.study.compare import Finished
+
+_LISTED = 10  # values that differ
 
 
 @click.command(epilog="Example: strokereg compare --models pix2pix,spade --data cohorts/soop60 --preset quick")
@@ -82,6 +89,12 @@ from strokereg.core.scan.view import Convention
 @click.option("--deterministic", is_flag=True, help="Deterministic algorithms only; slower on a GPU.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads per worker (affects results).  [default: 1]")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, more with GPUs]")
+@click.option(
+    "--same-as",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS",
+    help="Do all work anew; exit 1 if a number differs from this results.json of the same study.",
+)
 @click.option("--executor", default="local", show_default=True, help="local, or dask://host:port of a scheduler.")
 @click.option(
     "--step-limit", type=click.IntRange(10), help="Seconds without a step until a task counts as hung.  [default: 3600]"
@@ -98,6 +111,7 @@ def compare(
     out: Path | None,
     store: Path | None,
     fold: int | None,
+    same_as: Path | None,
     steps: tuple[tuple[str, str], ...],
     batches: tuple[tuple[str, str], ...],
     options: tuple[tuple[str, str], ...],
@@ -153,6 +167,7 @@ def compare(
         run = study.RunOptions(
             external=asked.pop("external", None),
             fold=fold,
+            same_as=same_as,
             store=store,
             executor=executor,
             workers=workers,
@@ -176,3 +191,22 @@ def compare(
     else:
         print_table(finished.results)
         click.echo(f"\nReport: {finished.report}")
+    if same_as is not None and not dry_run:
+        _check_same(finished, same_as)
+
+
+def _check_same(finished: Finished, same_as: Path) -> None:
+    """List the values that differ.
+
+    Raises:
+        RunFailed: there are some.
+    """
+    if not finished.changes:
+        click.echo(f"Every number is that of {same_as}.", err=True)
+        return
+    for change in finished.changes[:_LISTED]:
+        click.echo(change, err=True)
+    raise RunFailed(
+        f"{finished.json}: {counted(len(finished.changes), 'value')} not as in {same_as}; use the versions of the "
+        "requirements.txt beside it, and a processor of the same kind"
+    )

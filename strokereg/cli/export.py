@@ -14,9 +14,10 @@ from strokereg.cli.values import Names
     epilog="Examples: strokereg export runs/unet --format onnx,torchscript,pt2 · "
     "strokereg export runs/unet --format scan,web · strokereg export runs/unet --precision fp32,int8 · "
     "strokereg export strokereg-study --arm 'pix2pix, clinical + synthetic' · "
+    "strokereg export runs/fold-1 runs/fold-2 runs/fold-3 --out ensemble · "
     "strokereg export --check unet.onnx"
 )
-@click.argument("run", type=click.Path(path_type=Path), required=False, metavar="[RUN|STUDY]")
+@click.argument("places", type=click.Path(path_type=Path), nargs=-1, metavar="[RUN|STUDY]...")
 @click.option("--arm", help="With STUDY: the arm, by name or by parts of it: 'pix2pix, n = 10'.")
 @click.option("--ensemble", is_flag=True, help="With STUDY: all seeds of the arm as one file, by the mean probability.")
 @click.option("--seed", type=int, help="With STUDY: the seed.  [default: the best on the validation cases]")
@@ -52,7 +53,7 @@ from strokereg.cli.values import Names
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def export(
-    run: Path | None,
+    places: tuple[Path, ...],
     arm: str | None,
     ensemble: bool,
     seed: int | None,
@@ -68,7 +69,7 @@ def export(
 
     Each file holds normalisation, network and activation, and its metadata says how to use it. The command first
     compares it with the trained network on cases of a cohort. If the two differ, it writes nothing and the exit code
-    is 1.
+    is 1. Several runs of one recipe, with other seeds or folds, become one file that averages their probabilities.
 
     scan is one ONNX file from raw scan and affine to mask, for programs without strokereg. triton is a model
     repository for NVIDIA's server, monai a MONAI bundle, and web a static page that segments in the browser (npm
@@ -78,11 +79,12 @@ def export(
     from strokereg.registry.errors import RunFailed
 
     failure: RunFailed | None = None
-    chosen = _chosen(run, arm, seed, ensemble)
-    if isinstance(chosen, Path):
-        run = chosen
-    elif run is not None:
-        out = out or run / "export"  # of the study
+    chosen = _chosen(places, arm, seed, ensemble)
+    if len(places) == 1 and len(chosen) > 1:
+        out = out or places[0] / "export"  # of the study
+    run = chosen[0] if len(chosen) == 1 else None
+    if check is not None and len(chosen) > 1:
+        raise click.UsageError("--check compares with one RUN; leave all out to use the outputs that FILE contains")
     if check is not None:
         from strokereg.export.check import check_export
 
@@ -93,14 +95,14 @@ def export(
             f"stored at export: {stored.parity}" + (f"; {stored.gate}" if stored.gate else ""),
         ]
         measured = [(check, found.parity, found.gate, more)]
-    elif run is None:
+    elif not chosen:
         raise click.UsageError("give the RUN to export, or a file with --check FILE")
     else:
         from strokereg.export.exporter import PrecisionFailed
         from strokereg.export.run import export as export_run
 
         try:
-            files = export_run(chosen or run, formats, out, data, precisions, force)
+            files = export_run(run or chosen, formats, out, data, precisions, force)
         except PrecisionFailed as error:
             files, failure = error.files, error
         if "scan" in formats or "web" in formats:
@@ -128,19 +130,23 @@ def export(
         raise failure
 
 
-def _chosen(run: Path | None, arm: str | None, seed: int | None, ensemble: bool) -> Path | list[Path] | None:
-    """The run folder; where a study is given, that of an arm, or those of all its seeds."""
+def _chosen(places: tuple[Path, ...], arm: str | None, seed: int | None, ensemble: bool) -> list[Path]:
+    """The run folders; where studies are given, those of an arm: one of each study, or those of all its seeds."""
     by_arm = arm is not None or seed is not None or ensemble
-    if not by_arm and (run is None or (run / "run.json").is_file() or not run.is_dir()):
-        return run
-    from strokereg.core.study.store import TASKS, find_arm, runs_of_arm
-
-    if run is None:
+    if by_arm and not places:
         raise click.UsageError("--arm, --seed and --ensemble choose runs of a study; give its folder")
     if ensemble and seed is not None:
         raise click.UsageError("--ensemble takes all seeds; leave --seed out")
-    if not by_arm and not (run / TASKS).is_file():
-        return run
-    chosen = list(runs_of_arm(run, arm)) if ensemble else [find_arm(run, arm, seed)]
+    return [run for place in places for run in _runs(place, arm, seed, ensemble, by_arm)]
+
+
+def _runs(place: Path, arm: str | None, seed: int | None, ensemble: bool, by_arm: bool) -> list[Path]:
+    if not by_arm and ((place / "run.json").is_file() or not place.is_dir()):
+        return [place]
+    from strokereg.core.study.store import TASKS, find_arm, runs_of_arm
+
+    if not by_arm and not (place / TASKS).is_file():
+        return [place]
+    chosen = list(runs_of_arm(place, arm)) if ensemble else [find_arm(place, arm, seed)]
     click.echo(", ".join(path.name for path in chosen), err=True)
-    return chosen if ensemble else chosen[0]
+    return chosen

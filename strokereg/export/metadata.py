@@ -60,8 +60,10 @@ class Parity(_Part):
 
     def __str__(self) -> str:
         masks = "" if self.agreeing_voxels is None else f", masks agree on {100 * self.agreeing_voxels:.4f} % of voxels"
-        cases = f"{self.cases} case{'' if self.cases == 1 else 's'}"
-        return f"largest difference {self.largest_difference:.2g}{masks}, on {cases} and {len(self.shapes)} sizes"
+        cases = "1 case" if self.cases == 1 else f"{self.cases} cases"
+        sizes = "1 size" if len(self.shapes) == 1 else f"{len(self.shapes)} sizes"
+        where = f"{cases} and {sizes}" if self.cases else sizes
+        return f"largest difference {self.largest_difference:.2g}{masks}, on {where}"
 
 
 class Gate(_Part):
@@ -92,7 +94,8 @@ class Gate(_Part):
 
     def __str__(self) -> str:
         forced = ", forced" if self.forced else ""
-        return f"{self.measure} {self.full:.4f} → {self.reduced:.4f} on {self.cases} cases{forced}"
+        cases = "1 case" if self.cases == 1 else f"{self.cases} cases"
+        return f"{self.measure} {self.full:.4f} → {self.reduced:.4f} on {cases}{forced}"
 
 
 class Probe(_Part):

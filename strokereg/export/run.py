@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from strokereg.core.scan.appearance import Ranges
 from strokereg.core.storage.files import own_file
 from strokereg.core.train.record import Record
 from strokereg.core.train.runs import load_model
-from strokereg.core.train.validation import choose_postprocessing
-from strokereg.export.ensemble import Ensemble, check_members
+from strokereg.core.train.validation import Prediction, best_postprocessing, predict_case
+from strokereg.export.ensemble import Ensemble, are_folds, check_members, record_of
 from strokereg.export.exporter import ExportData, ExportSettings, export_model
 from strokereg.export.formats import Format, Precision, check_formats, check_precisions
 from strokereg.export.inputs import Inputs
@@ -41,7 +42,8 @@ def export(
     Only a lower precision may fail by itself.
 
     Args:
-        run: folder that `train` made; several segmenters of one recipe become one that averages their probabilities.
+        run: folder that `train` made; several segmenters of one recipe, with other seeds or folds, become one that
+            averages their probabilities.
         formats: out of "onnx", "torchscript", "pt2", "scan" (one ONNX file from raw scan to mask), and the folders
             "triton", "monai" and "web".
         out: folder for the files; by default `export` inside the run folder. Several runs need one.
@@ -119,19 +121,26 @@ class TrainedRun:
     def ensemble(cls, folders: Sequence[Path | str], data: Path | str | None = None) -> TrainedRun:
         """Open several runs of a segmenter as one; its postprocessing is chosen on their validation cases.
 
+        With folds, each network predicts the validation cases of its own fold, since the others were trained on them.
+
         Raises:
             InputError: see `read` and `check_members`.
         """
         runs = [cls.read(folder, data) for folder in folders]
-        check_members([run.record for run in runs], [str(folder) for folder in folders])
-        first, model = runs[0], Ensemble([run.model for run in runs]).eval()
-        record, problem = first.record, first.record.problem
-        flips = bool(record.postprocessing and record.postprocessing.flips)
-        cases = [case for case in first.cohort.cases if case.name in record.validation] or first.cases(GATE_CASES)
-        rule, dice = choose_postprocessing(model, cases, record.preparation, problem.size, flips)
-        name = f"{record.cohort.get('name', '')}, mean of {len(runs)} trainings"
-        found = {"cohort": {**record.cohort, "name": name}, "postprocessing": rule, "validation_dice": dice}
-        return cls(first.folder, record.model_copy(update=found), model, first.licence, first.data)
+        records = [run.record for run in runs]
+        check_members(records, [str(folder) for folder in folders])
+        whole = replace(runs[0], model=Ensemble([run.model for run in runs]).eval(), record=record_of(records))
+        rule = runs[0].record.postprocessing
+        flips = rule is not None and rule.flips
+        predicted = (one._predictions(flips) for one in (runs if are_folds(records) else [whole]))
+        rule, dice = best_postprocessing(chain.from_iterable(predicted), flips)
+        return replace(whole, record=whole.record.model_copy(update={"postprocessing": rule, "validation_dice": dice}))
+
+    def _predictions(self, flips: bool) -> Iterator[Prediction]:
+        """Of a segmenter on the validation cases of its run."""
+        known = [case for case in self.cohort.cases if case.name in self.record.validation]
+        for files in known or self.cases(GATE_CASES):
+            yield predict_case(self.model, files, self.record.preparation, self.record.problem.size, flips)
 
     @cached_property
     def cohort(self) -> Cohort:

@@ -19,7 +19,9 @@ from strokereg.cli.main import main
 from strokereg.core.cohort.cohort import open_cohort
 from strokereg.core.report.results import Results
 from strokereg.core.scan.nifti import read_volume, write_volume
+from strokereg.core.study import compare as study_module
 from strokereg.core.train.tracking import VALIDATION_DICE
+from tests.conftest import InProcess
 
 
 def command(cohort, out, *more):
@@ -181,7 +183,7 @@ def other_grid(root):
         (None, ["--set", "pix2pix.lr=fast"], "pix2pix: option lr='fast'"),
         (None, ["--set", "spade.lr=1e-4", "--models", "pix2pix"], "spade is not in this study"),
         (None, ["--steps", "segmentor=5"], "no such role (did you mean segmenter"),
-        (None, ["--cases", "1000"], "training cases; ask for that many at most"),
+        (None, ["--cases", "1000"], "has fewer training cases; give --cases 6 or less"),
         (None, ["--cases", "few"], "give whole numbers of at least 1, or all"),
         (None, ["--seeds", "0"], "give the number of seeds"),
         (None, ["--external", "nowhere"], "nowhere: no such folder"),
@@ -269,3 +271,32 @@ def test_a_leak_between_two_parts_is_refused_before_any_work(small_cohort, tmp_p
     said = " ".join(capsys.readouterr().err.split())
     assert f"has the same image as {train.name}, in train and in test; take one out" in said
     assert not out.exists()
+
+
+def test_a_repeated_study_is_compared_number_by_number(small_cohort, tmp_path, capsys, monkeypatch):
+    """All work is done anew, although the first study's is noted on this machine."""
+    monkeypatch.setattr(study_module, "LocalExecutor", lambda *_: InProcess())
+    words = ["compare", "--data", str(small_cohort), "--seeds", "1", "--no-headroom", "--spacing", "6"]
+    words += ["--steps", "segmenter=2", "--cases", "2"]
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert main([*words, "--out", str(first)]) == 0
+    capsys.readouterr()
+
+    repeat = [*words, "--out", str(again), "--same-as", str(first / "results.json")]
+    assert main(repeat) == 0
+    assert f"Every number is that of {first / 'results.json'}." in capsys.readouterr().err
+    assert list((again / "runs").glob("*/weights.safetensors"))
+    assert not list((again / "runs").glob("*/origin.json"))
+
+    changed = json.loads((first / "results.json").read_text())
+    case, scores = next(iter(changed["arms"][0]["seeds"][0]["cases"].items()))
+    dice = scores["dice"]
+    scores["dice"] = dice + 1e-9
+    (first / "results.json").write_text(json.dumps(changed))
+    assert main(repeat) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == f"arms[0].seeds[0].cases.{case}.dice: {dice}, was {dice + 1e-9}"
+    assert f"1 value not as in {first / 'results.json'}; use the versions of the requirements.txt beside it" in said[-1]
+
+    assert main([*words, "--out", str(first), "--same-as", str(first / "results.json")]) == 2
+    assert "where nothing would be repeated; give a new --out" in capsys.readouterr().err

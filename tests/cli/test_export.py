@@ -135,3 +135,13 @@ def test_a_scan_graph_is_said_to_take_skull_stripped_scans(tmp_path, monkeypatch
     assert (
         "takes skull-stripped scans; only 'strokereg segment' extracts the brain" in capsys.readouterr().err
     ) is said
+
+
+def test_several_runs_are_exported_as_one(unet_run, tmp_path, capsys):
+    runs = [str(shutil.copytree(unet_run, tmp_path / name)) for name in ("fold-1", "fold-2")]
+    words = ["export", *runs, "--format", "torchscript"]
+    assert "--out: an ensemble belongs to several runs; name a folder for it" in refused(capsys, *words[1:])
+    assert main([*words, "--out", str(tmp_path / "both")]) == 0
+    assert capsys.readouterr().out.startswith(str(tmp_path / "both" / "unet.pt"))
+    assert main(["export", *runs, "--check", str(tmp_path / "both" / "unet.pt")]) == 2
+    assert "--check compares with one RUN" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 
 from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.postprocess import Postprocessing
-from strokereg.export.metadata import Bundle, Parity, Training, parse_bundle
+from strokereg.export.metadata import Bundle, Gate, Parity, Training, parse_bundle
 from strokereg.registry.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "bundle.schema.json"
@@ -79,3 +79,11 @@ def test_damaged_metadata_names_the_field(bundle, change, reason):
 def test_metadata_that_is_no_object_is_refused(text):
     with pytest.raises(InputError, match="is damaged"):
         parse_bundle(text, "x.onnx")
+
+
+def test_parity_in_words():
+    parity = Parity(largest_difference=1e-6, agreeing_voxels=1.0, cases=0, shapes=((1, 1, 16, 16),))
+    assert str(parity) == "largest difference 1e-06, masks agree on 100.0000 % of voxels, on 1 size"
+    assert str(parity.model_copy(update={"cases": 2, "shapes": parity.shapes * 3})).endswith("on 2 cases and 3 sizes")
+    gate = Gate(measure="mean Dice", full=0.8, reduced=0.79, loss=0.01, allowed=0.005, cases=1, forced=True)
+    assert str(gate) == "mean Dice 0.8000 → 0.7900 on 1 case, forced"

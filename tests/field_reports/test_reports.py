@@ -51,6 +51,16 @@ def test_each_report_has_a_test(report):
     assert f"def {name}(" in text if name.startswith("test_") else name in text
 
 
+def test_the_walks_name_tests_that_exist():
+    rows = [line for line in (HERE / "walks.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    named = [row.rsplit("|", 2)[1].strip() for row in rows]
+    tests = [name.strip("`") for name in named if name != "test"]
+    assert len(tests) > 10
+    for test in tests:
+        file, _, name = test.partition("::")
+        assert name in (HERE.parent / file).read_text(encoding="utf-8"), test
+
+
 def test_the_list_is_what_there_is():
     assert README.read_text(encoding="utf-8") == table()
     assert len({report["link"] for report in ALL}) == len(ALL) >= 86

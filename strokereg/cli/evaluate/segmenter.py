@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import convention_option
+from strokereg.cli.values import convention_option, counted
 from strokereg.core.scan.view import Convention
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def segmenter(
 def _print(evaluated: SegmenterEvaluation) -> None:
     from rich.console import Console
 
+    from strokereg.core.report.statistics import FEWEST_CASES
+
     console, count = Console(highlight=False), len(evaluated.segmenters[0].cases)
     for one in evaluated.segmenters:
         console.print(_cases(one))
@@ -94,7 +96,8 @@ def _print(evaluated: SegmenterEvaluation) -> None:
         console.print()
     console.print(_means(evaluated))
     part = "" if evaluated.part == "all" else f"{evaluated.part} "
-    console.print(f"Mean over {count} {part}cases, with its 95 % interval.")
+    interval = "with its 95 % interval" if count >= FEWEST_CASES else f"too few for an interval ({FEWEST_CASES} needed)"
+    console.print(f"Mean over {counted(count, f'{part}case')}, {interval}.")
     if evaluated.differences:
         console.print()
         console.print(_differences(evaluated))

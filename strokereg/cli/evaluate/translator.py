@@ -116,8 +116,8 @@ def _table(evaluated: TranslatorEvaluation) -> Table:
     for name, quality in rows:
         table.add_row(
             name,
-            "–" if quality.ssim is None else _cell(quality.ssim, 2),
-            "–" if quality.psnr is None else _cell(quality.psnr, 1),
+            _cell(quality.ssim, 2),
+            _cell(quality.psnr, 1),
             _cell(quality.frechet, 1),
             _cell(quality.kernel, 2),
             f"{quality.precision:.2f}",
@@ -127,5 +127,7 @@ def _table(evaluated: TranslatorEvaluation) -> Table:
     return table
 
 
-def _cell(interval: Interval, digits: int) -> str:
+def _cell(interval: Interval | None, digits: int) -> str:
+    if interval is None:
+        return "–"
     return f"{interval.value:.{digits}f}\n{interval.low:.{digits}f}–{interval.high:.{digits}f}"

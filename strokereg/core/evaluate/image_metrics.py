@@ -143,7 +143,12 @@ def _means(features: torch.Tensor, weight: torch.Tensor, parted: bool) -> Featur
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Fréchet distance of two normal distributions fitted to features [N, F] and [M, F] (Heusel 2017, equation 6)."""
+    """Fréchet distance of two normal distributions fitted to features [N, F] and [M, F] (Heusel 2017, equation 6).
+
+    NaN if one has fewer than two rows.
+    """
+    if min(len(a), len(b)) < 2:
+        return float("nan")
     means, spreads = zip(*((x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (a, b)), strict=True)
     # tr((AB)^½) from the eigenvalues of AB, which are real and not negative except for rounding.
     cross = np.sqrt(np.clip(linalg.eigvals(spreads[0] @ spreads[1]).real, 0.0, None)).sum()
@@ -165,7 +170,10 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.nd
 def kernel_distances(
     a: np.ndarray, b: np.ndarray, cases: tuple[np.ndarray, np.ndarray], count: int
 ) -> tuple[float, np.ndarray]:
-    """`kernel_distance` over all cases, and [count] without each of them, from one set of kernel values."""
+    """`kernel_distance` over all cases, and [count] without each of them, from one set of kernel values.
+
+    NaN where no two rows of a set are of different cases.
+    """
 
     def means(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> np.ndarray:
         used = of_x[:, None] != of_y[None]
@@ -175,10 +183,12 @@ def kernel_distances(
             rows = np.bincount(of_x, pairs.sum(1), count)
             return pairs.sum() - np.append(0.0, rows + np.bincount(of_y, pairs.sum(0), count))
 
-        return without(kernel) / without(used)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return without(kernel) / without(used)
 
     of_a, of_b = cases
-    found = means(a, a, of_a, of_a) + means(b, b, of_b, of_b) - 2.0 * means(a, b, of_a, of_b)
+    with np.errstate(invalid="ignore"):
+        found = means(a, a, of_a, of_a) + means(b, b, of_b, of_b) - 2.0 * means(a, b, of_a, of_b)
     return float(found[0]), found[1:]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class ImageQuality(BaseModel):
         ssim, psnr: similarity to the true image over brain voxels (psnr in dB), higher is better; None for real
             images of other cases, which have no true image.
         frechet, kernel: distance to the features of the held-out images, each feature in units of its standard
-            deviation over these images; lower is better, 0 is equal.
+            deviation over these images; lower is better, 0 is equal; None with too few cases for an interval.
         precision, recall: share of images whose features lie among those of the true images, and the reverse.
         contrast: mean signal in the lesion over that of the rest of the brain; None where no image shows a lesion.
     """
@@ -49,8 +50,8 @@ class ImageQuality(BaseModel):
 
     ssim: Interval | None
     psnr: Interval | None
-    frechet: Interval
-    kernel: Interval
+    frechet: Interval | None
+    kernel: Interval | None
     precision: float
     recall: float
     contrast: Interval | None
@@ -132,6 +133,8 @@ class ImageComparison:
         true, features = self._true[0], [self._scaled(view) for view in views]
 
         def frechet(held: Sequence[int]) -> float:
+            if not held:
+                return math.nan
             # A translated image is left out together with the case whose labels it was made from.
             own = [features[case] for case in held] if together else features
             return frechet_distance(np.concatenate(own), np.concatenate([true[case] for case in held]))
@@ -141,6 +144,7 @@ class ImageComparison:
         kernel, kernels = kernel_distances(np.concatenate(features), np.concatenate(true), numbers, first + len(true))
         everyone = range(len(true))
         frechets = np.array([frechet([c for c in everyone if c != out]) for out in everyone])
+        contrast = self.contrast(views)
         precision, recall = precision_recall(np.concatenate(features), np.concatenate(true))
         return ImageQuality(
             ssim=similarity,
@@ -149,7 +153,7 @@ class ImageComparison:
             kernel=_jackknife(kernel, kernels[first:]),
             precision=precision,
             recall=recall,
-            contrast=self.contrast(views),
+            contrast=contrast if math.isfinite(contrast.value) else None,
         )
 
 
@@ -173,11 +177,14 @@ def _mean(rows: np.ndarray) -> Interval:
     return Interval(value=float(rows.mean()), low=float(low), high=float(high))
 
 
-def _jackknife(value: float, left_out: np.ndarray) -> Interval:
+def _jackknife(value: float, left_out: np.ndarray) -> Interval | None:
     """A measure ± 1.96 jackknife standard errors (Efron 1981), from the measure without each of the cases [K].
 
     A bootstrap draws some cases twice, which increases distances between sets, so its interval could miss the value.
+    None if the measure is not defined without one of the cases.
     """
+    if not np.isfinite(left_out).all():
+        return None
     count = len(left_out)
     error = float(np.sqrt((count - 1) / count * np.square(left_out - left_out.mean()).sum()))
     return Interval(value=value, low=value - 1.96 * error, high=value + 1.96 * error)

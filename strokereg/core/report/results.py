@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -255,6 +255,19 @@ class Results(_Part):
         """Clinical only with the same segmenter and number of cases; None for such an arm or if it has no scores."""
         return None if arm.training == "clinical" else baselines(self.arms).get((arm.segmenter, arm.cases))
 
+    def changes(self, before: Results) -> list[str]:
+        """Every value that is not as in earlier results: `arms[0].seeds[1].cases.sub-03.dice: 0.41, was 0.43`.
+
+        Times, command, versions, and names of run folders, which name the code, do not count.
+        """
+        old, new = (_leaves(results.model_dump(mode="json", exclude=_REPEATED)) for results in (before, self))
+        names = [*new, *(name for name in old if name not in new)]
+        return [
+            f"{name}: {new.get(name, 'missing')}, was {old.get(name, 'missing')}"
+            for name in names
+            if name not in new or name not in old or new[name] != old[name]
+        ]
+
     def write(self, path: Path) -> None:
         """Write `results.json` atomically."""
         write_json(path, self.model_dump(mode="json"))
@@ -273,6 +286,21 @@ class Results(_Part):
         except (ValidationError, UnicodeDecodeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise InputError(f"{path}: not the results of a study ({reason}); run the study again") from error
+
+
+#: What may differ between two runs of the same study.
+_REPEATED: Any = {"timing": True, "provenance": True, "runs": {"__all__": {"folder"}}}
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    """Place in a JSON value → what is there, for everything but tables and lists that are not empty."""
+    if isinstance(value, dict) and value:
+        parts = [(f"{name}.{key}" if name else key, each) for key, each in value.items()]
+    elif isinstance(value, list) and value:
+        parts = [(f"{name}[{number}]", each) for number, each in enumerate(value)]
+    else:
+        return {name: value}
+    return {place: leaf for part, each in parts for place, leaf in _leaves(each, part).items()}
 
 
 def baselines(arms: Iterable[Arm]) -> dict[tuple[str, int], Arm]:

@@ -112,14 +112,14 @@ def arm_sentence(arm: Arm) -> str | None:
         "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
         "too few cases": "; without an interval this is not called a gain",
     }[verdict(contrast)]
-    return f"{arm.name} ({arm.cases} cases): {_numbers(contrast)}{part}{closing}."
+    return f"{arm.name} ({_cases(arm)}): {_numbers(contrast)}{part}{closing}."
 
 
 def arm_sentences(arms: Iterable[Arm]) -> list[str]:
     """One sentence per compared arm, and one per arm whose trainings all failed."""
     arms = list(arms)
     sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
-    return sentences + [f"{arm.name} ({arm.cases} cases): all trainings failed." for arm in arms if not arm.seeds]
+    return sentences + [f"{arm.name} ({_cases(arm)}): all trainings failed." for arm in arms if not arm.seeds]
 
 
 def failure_sentences(results: Results) -> list[str]:
@@ -167,19 +167,20 @@ def privacy_sentences(results: Results) -> list[str]:
             sentences.append(f"{name}: the check missed copies planted on purpose, so it cannot rule out memorisation.")
             continue
         near = max((found.pixels, found.features), key=lambda measure: (measure.caught >= 0.95, measure.near)).near
-        sentences.append(f"{name}: suspected copies {near * 100:.0f} %, chance 5 %.{_why_close(quality, near)}")
+        share = f"{near * 100:.0f} % of its images are unusually close to a training image; by chance it would be 5 %."
+        sentences.append(f"{name}: {share} {_why_close(quality, near)}")
     return sentences
 
 
 def _why_close(quality: Quality, near: float) -> str:
     """What the share means, and why it can be high without memorisation."""
     if near <= 0.05:
-        return " No more than chance."
+        return "This is no sign of copying."
     if quality.compose is not Composition.TRANSLATED:
-        return " More than chance; edited images keep most voxels of a training image by design."
+        return "Edited images keep most voxels of a training image by design."
     if quality.public:
-        return " More than chance."
-    return " More than chance; label maps of training cases alone make images similar to them."
+        return "This may be copying."
+    return "Label maps of training cases alone make images similar to them."
 
 
 def limit_sentences(results: Results) -> list[str]:
@@ -281,3 +282,7 @@ def _headroom_sentence(room: Headroom, named: bool) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _cases(arm: Arm) -> str:
+    return "1 case" if arm.cases == 1 else f"{arm.cases} cases"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 from strokereg.core.cohort.folder import SIMULATION, describe, open_folder
 from strokereg.core.cohort.split import DEFAULT_PARTS
 from strokereg.core.simulate.anatomy import load_anatomy
-from strokereg.core.simulate.folder import finish_cohort, read_facts, write_subject
+from strokereg.core.simulate.folder import finish_cohort, read_facts, remove_subjects, write_subject
 from strokereg.core.simulate.lesions import MniLesion, load_lesion
 from strokereg.core.simulate.plan import CasePlan, CohortPlan, draw_plan, list_sources
 from strokereg.core.simulate.subject import GRID, SPACING, simulate_subject
@@ -96,7 +95,7 @@ def simulate_cohort(
         run_in_workers(make, missing, out, workers, lambda done: on_progress(found + done, total))
     except UnusableSource:
         # The user will replace the sources, and cases of other sources cannot be mixed with those made so far.
-        shutil.rmtree(out, ignore_errors=True)
+        remove_subjects(out, plan)
         raise
     finish_cohort(out, plan, description)
     return out

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from strokereg.core.cohort.folder import SideFiles, close_folder
+from strokereg.core.cohort.folder import UNFINISHED, SideFiles, close_folder
 from strokereg.core.cohort.labels import TISSUES
 from strokereg.core.cohort.layout import PARTICIPANTS, folder_of
 from strokereg.core.cohort.split import SPLIT_FILE
@@ -75,6 +77,17 @@ def finish_cohort(out: Path, plan: CohortPlan, description: Mapping[str, Any]) -
     plan.split.write(out / SPLIT_FILE)
     readme = description["GeneratedBy"][0]["Description"]
     close_folder(out, description, SideFiles({**_FACTS, **_SOURCES}, rows, readme, _DERIVED, TISSUES))
+
+
+def remove_subjects(out: Path, plan: CohortPlan) -> None:
+    """Remove what was made of an unfinished cohort; other files in its folder stay."""
+    for case in plan.cases:
+        for folder in (out / case.subject, out / _DERIVED / case.subject):
+            shutil.rmtree(folder, ignore_errors=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
+    for folder in (out / _DERIVED, (out / _DERIVED).parent, out):
+        with contextlib.suppress(OSError):  # it holds something else
+            folder.rmdir()
 
 
 def summarise(cohort: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def run_in_workers(
         RunFailed: a worker process was killed, for instance because memory ran out.
     """
     waiting = list(items)
-    workers = min(workers or os.cpu_count() or 1, len(waiting))
+    workers = min(workers or count_cores(), len(waiting))
     if workers < 2:
         for done, item in enumerate(waiting, start=1):
             function(item)
@@ -86,8 +86,13 @@ def _start(started: Event) -> None:
 
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Call a function on each item in a few threads, for work that mostly reads files. Results are in order."""
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
         return list(pool.map(function, items))
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def process_context(preload: Sequence[str]) -> SpawnContext | ForkServerContext:

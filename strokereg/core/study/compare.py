@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_coho
 from strokereg.core.storage.cache import cache_folder
 from strokereg.core.storage.files import in_own_folder, keep_foreign, make_folder, write_json
 from strokereg.core.storage.requirements import REQUIREMENTS, write_requirements
+from strokereg.core.storage.workers import count_cores
 from strokereg.core.study.cluster import DaskExecutor
 from strokereg.core.study.collect import collect, examples, histories, read_curves
 from strokereg.core.study.context import StudyContext, make_context
@@ -30,7 +31,7 @@ from strokereg.core.study.local import LocalExecutor
 from strokereg.core.study.pictures import draw_sheets, gather_volumes
 from strokereg.core.study.plan import make_plan
 from strokereg.core.study.settings import StudySettings, complete_settings, is_simulated_by_name
-from strokereg.core.study.slots import count_cores, default_slots
+from strokereg.core.study.slots import default_slots
 from strokereg.core.study.store import TASKS, adopt, known_stores, note_study
 from strokereg.core.study.tasks import is_done
 from strokereg.core.train.device import choose_device
@@ -50,6 +51,8 @@ class RunOptions:
     Attributes:
         external: a second cohort, from elsewhere, to evaluate on as well.
         fold: fold of a cross-validation of the cohort, counted from 1; None for `split.tsv`.
+        same_as: `results.json` of an earlier run of this study, to compare with. Finished work of other studies is then
+            not used.
         store: folder of trainings and databases; by default `runs` in the study's folder. Finished work of other
             studies on this machine is found wherever it lies, and linked in.
         executor: "local" for processes of this machine, or "dask://host:port" for the workers of a Dask scheduler.
@@ -65,6 +68,7 @@ class RunOptions:
 
     external: Path | str | None = None
     fold: int | None = None
+    same_as: Path | str | None = None
     store: Path | str | None = None
     executor: str = "local"
     workers: int | None = None
@@ -81,12 +85,17 @@ DEFAULTS = RunOptions()
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished study: its results, and where they lie."""
+    """A finished study: its results, and where they lie.
+
+    Attributes:
+        changes: values that differ from those of `RunOptions.same_as`; see `Results.changes`.
+    """
 
     results: Results
     json: Path
     csv: Path
     report: Path
+    changes: Sequence[str] = ()
 
 
 def compare(
@@ -116,6 +125,7 @@ def compare(
     """
     out, address = Path(out), _scheduler(run.executor)
     _check_folder(out)
+    before = _earlier(run.same_as, out)
     settings = complete_settings(models, data, preset, **changes)
     executor = _executor(address, settings, run)
     settings = _resolved(settings, executor)
@@ -124,7 +134,10 @@ def compare(
     try:
         context = make_context(settings, cohort, _store(out, run).absolute(), external, run.callbacks.preparing)
         callbacks = TrackedCallbacks(run.callbacks, tracking)
-        return run_study(context, out, executor, callbacks, run.command, cache_folder(), run.convention)
+        finished = run_study(
+            context, out, executor, callbacks, run.command, cache_folder(), run.convention, reuse=before is None
+        )
+        return replace(finished, changes=finished.results.changes(before)) if before else finished
     finally:
         tracking.close()
 
@@ -159,6 +172,7 @@ def run_study(
     command: str = "",
     notes: Path | None = None,
     convention: Convention = Convention.RADIOLOGICAL,
+    reuse: bool = True,
 ) -> Finished:
     """Do what is not done yet of a study, then write `results.json`, `results.csv`, tables and `report.html`.
 
@@ -169,6 +183,7 @@ def run_study(
         executor, callbacks: who does the tasks, and who is informed of them.
         notes: folder in which stores are noted, so that studies find each other's work; None to be alone.
         convention: orientation of the pictures in the report.
+        reuse: take over finished work of the noted stores.
 
     Raises:
         InputError: wrong input that shows in a task only.
@@ -176,10 +191,12 @@ def run_study(
     make_folder(out)
     write_json(out / "study.json", json.loads(context.settings.model_dump_json()))
     plan = make_plan(context)
+    stores = known_stores(notes) if notes else []
+    if reuse:
+        adopt(context, plan, stores)
     if notes is not None:
-        adopt(context, plan, known_stores(notes))
         note_study(out, context, plan, notes)
-    callbacks.planned(plan, expected_seconds(context, plan, known_stores(notes) if notes else ()))
+    callbacks.planned(plan, expected_seconds(context, plan, stores))
     if not (out / REQUIREMENTS).is_file() or not all(is_done(context, task) for task in plan.tasks.values()):
         write_requirements(out)  # only what trains something says with which versions
     failures = executor.run(context, plan.tasks.values(), callbacks)
@@ -201,6 +218,19 @@ def _check_folder(out: Path) -> None:
         InputError: names the file.
     """
     keep_foreign([out / name for name in _FILES], in_own_folder(_FILES[0], "models", "seeds"))
+
+
+def _earlier(path: Path | str | None, out: Path) -> Results | None:
+    """The results to compare with.
+
+    Raises:
+        InputError: they cannot be read, or lie in the study's own folder, whose finished work would not be repeated.
+    """
+    if path is None:
+        return None
+    if Path(path).resolve().parent == out.resolve():
+        raise InputError(f"--same-as {path}: is of --out {out}, where nothing would be repeated; give a new --out")
+    return Results.read(Path(path))
 
 
 def _scheduler(executor: str) -> str | None:

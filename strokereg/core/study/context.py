@@ -96,7 +96,7 @@ def make_context(
     available = len(cohort.split.train) if cohort.split else 0
     if cohort.split and max(settings.cases) > available:
         raise InputError(
-            f"--cases {max(settings.cases)}: {cohort.root} has {available} training cases; ask for that many at most"
+            f"--cases {max(settings.cases)}: {cohort.root} has fewer training cases; give --cases {available} or less"
         )
     how = DatasetSettings(**{name: getattr(settings, name) for name in DatasetSettings.model_fields})
     needing = [name for name in settings.models if spec_of(name).needs_tissues]

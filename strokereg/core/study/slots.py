@@ -14,6 +14,7 @@ from itertools import cycle, islice
 
 import torch
 
+from strokereg.core.storage.workers import count_cores
 from strokereg.core.study.context import StudyContext
 from strokereg.core.study.plan import Task, TaskKind
 
@@ -91,8 +92,3 @@ def visible_gpus() -> list[str]:
     """The visible GPUs as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return [n.strip() for n in named.split(",")] if named else [str(n) for n in range(torch.cuda.device_count())]
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -110,7 +110,7 @@ def evaluate_translators(
     """
     dims, out = changes.get("dims") or 2, Path(out)
     fitting = [name for name in catalogue().available(role=Role.TRANSLATOR) if dims in spec_of(name).dims]
-    settings = study_settings(preset, models=tuple(models or fitting), **changes)
+    settings = study_settings(preset, **{**changes, "models": tuple(models or fitting), "cases": (0,)})
     keep_foreign([out / "evaluation.json", out / "sheet.png"], in_own_folder("evaluation.json", "versions"))
     known = {settings.segmenters[0]: find(settings.segmenters[0], Role.SEGMENTER)}
     known |= {name: find(name, Role.TRANSLATOR) for name in settings.models}

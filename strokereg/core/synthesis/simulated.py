@@ -16,9 +16,8 @@ from scipy import ndimage
 
 from strokereg.core.cohort.case import Case
 from strokereg.core.cohort.labels import TISSUES
-from strokereg.core.scan.grid import Preparation, frame_of
+from strokereg.core.scan.grid import Preparation
 from strokereg.core.scan.nifti import Volume
-from strokereg.core.scan.scaling import measure, normalise
 from strokereg.core.simulate import SIMULATOR_VERSION, Simulation, simulate_cohort
 from strokereg.core.simulate.anatomy import load_anatomy
 from strokereg.core.simulate.fields import smooth_field
@@ -28,6 +27,7 @@ from strokereg.core.simulate.pose import GRID, SPACING
 from strokereg.core.simulate.subject import Subject, simulate_subject
 from strokereg.core.storage.cache import cache_folder, digest
 from strokereg.core.train.dataset import PreparedDataset
+from strokereg.core.train.prepared import prepare_image
 from strokereg.core.train.record import Record
 from strokereg.core.train.sampler import IndexedCase
 from strokereg.core.train.training import TrainingCallbacks, TrainingSettings, train
@@ -182,11 +182,7 @@ def roughly_extracted(rng: np.random.Generator, subject: Subject, spacing: float
 
 def on_network_grid(rng: np.random.Generator, case: Case, preparation: Preparation) -> MemoryCase:
     """Bring a case onto the network grid; the brain's measured intensity is a few percent wrong, as it is in scans."""
-    frame = frame_of(case.reference, preparation)
-    planes = []
-    for channel in preparation.channels:
-        scan = case.images[channel]
-        measured = measure(scan, preparation) * np.float32(rng.lognormal(0.0, 0.08))
-        planes.append(normalise(frame.image(scan.data, preparation.interpolation), measured, preparation))
+    gains = [rng.lognormal(0.0, 0.08) for _ in preparation.channels]
+    image, frame = prepare_image(case, preparation, gains)
     assert case.labels is not None
-    return MemoryCase(np.stack(planes), frame.labels(case.labels, TISSUES.count))
+    return MemoryCase(image, frame.labels(case.labels, TISSUES.count))

@@ -9,10 +9,9 @@ removed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import Frame, Preparation, frame_of
 from strokereg.core.scan.scaling import measure, normalise
 from strokereg.core.storage.cache import cached, digest, file_digest
+from strokereg.core.storage.workers import count_cores
 from strokereg.registry.errors import InputError
 
 _FORMAT = 3  # part of every key; raise it when the stored format changes
@@ -159,14 +159,20 @@ def _forget_lock(building: Path) -> None:
     building.with_name(f"{building.name}.lock").unlink(missing_ok=True)
 
 
-def prepare_image(case: Case, preparation: Preparation) -> tuple[np.ndarray, Frame]:
-    """Images of a case on the network grid, float32 [C, Z, Y, X] in [-1, 1], and the frame for the way back."""
+def prepare_image(
+    case: Case, preparation: Preparation, gains: Sequence[float] | None = None
+) -> tuple[np.ndarray, Frame]:
+    """Images of a case on the network grid, float32 [C, Z, Y, X] in [-1, 1], and the frame for the way back.
+
+    Args:
+        gains: factors by which the brain's measured intensities are wrong, one a channel; by default 1.
+    """
     frame = frame_of(case.reference, preparation)
     planes = []
-    for channel in preparation.channels:
+    for channel, gain in zip(preparation.channels, gains or [1.0] * len(preparation.channels), strict=True):
         scan = case.images[channel]
         image = frame.image(scan.data, preparation.interpolation)
-        planes.append(normalise(image, measure(scan, preparation), preparation))
+        planes.append(normalise(image, measure(scan, preparation) * np.float32(gain), preparation))
     return np.stack(planes), frame
 
 
@@ -194,7 +200,7 @@ def prepare_cases(
         on_case(case.name)
         return prepared
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
         return list(pool.map(one, files))
 
 
@@ -212,7 +218,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
         return cached(cache / "shapes", key, measure_shape)
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
         shapes = list(pool.map(shape, files))
     z, y, x = np.max(shapes, axis=0)
     return int(x), int(y), int(z)
@@ -224,7 +230,7 @@ def check_cases(files: Iterable[CaseFiles], channels: tuple[str, ...]) -> None:
     Raises:
         InputError: a case that cannot be read or does not fit together.
     """
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
         for _ in pool.map(
             lambda case: read_case(case, channels).name, files
         ):  # the name only, so voxels are freed at once

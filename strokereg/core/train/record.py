@@ -170,6 +170,8 @@ def _said(name: str, old: Any, new: Any) -> str:
         return "other data"
     option = {"options": f"--set {field}", "trainer": f"--{field.replace('_', '-')}", "preparation": f"--{field}"}
     shown = _OPTIONS.get(name, option.get(table, name))
+    if name == "preparation.spacing" and all(len(set(edges or ())) == 1 for edges in (old, new)):
+        old, new = (f"{edges[0]:g}" for edges in (old, new))
     return f"{shown} {_short(old)}, now {_short(new)}"
 
 

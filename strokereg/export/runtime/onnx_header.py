@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, command
 
 _IR, _OPSETS, _GRAPH, _METADATA = 1, 8, 7, 14  # fields of ONNX's ModelProto
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # kinds of protobuf values
@@ -35,6 +35,10 @@ def read_header(path: Path) -> Header:
     Raises:
         InputError: no such file, unreadable, or not ONNX.
     """
+    if path.is_dir():
+        is_run = (path / "run.json").is_file()
+        fix = f"export it with: {command('strokereg', 'export', path)}" if is_run else "give a file"
+        raise InputError(f"{path}: is a folder, and an exported model is a file; {fix}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a model that 'strokereg export' wrote")
     metadata: dict[str, str] = {}

@@ -55,6 +55,11 @@ def test_json_is_what_was_written(tools, flair_cohort, tmp_path, capsys):
     assert printed["segmenters"][0]["strata"]["all"]["dice"]["low"] is None  # of two cases
 
 
+def test_few_cases_have_no_interval(tools, flair_cohort, tmp_path, capsys):
+    assert evaluate(tools[0], "--data", flair_cohort, "--split", "val", "--out", tmp_path) == 0
+    assert "Mean over 1 val case, too few for an interval (6 needed)." in capsys.readouterr().out
+
+
 def test_a_missing_mask_is_one_sentence(tools, flair_cohort, tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     assert evaluate(tmp_path / "masks", "--data", flair_cohort, "--out", tmp_path / "out") == 2

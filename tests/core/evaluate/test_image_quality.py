@@ -127,3 +127,17 @@ def test_features_are_compared_at_places_that_half_of_the_cases_show():
     measures = ImageComparison(blank, 2, look)
     assert measures.translated([view.image for view in blank]).frechet.value == pytest.approx(0.0, abs=1e-6)
     assert measures.translated([view.image + 0.5 for view in blank]).frechet.value > 0.5
+
+
+@pytest.mark.parametrize("held_out", [1, 2])
+def test_distances_without_enough_cases_are_left_out(cases, held_out):
+    """A study of three patients once ended without a result, because one of its distances was NaN."""
+    truth = cases[:held_out]
+    measures = ImageComparison(truth, 2, simple_features)
+    quality = measures.translated([view.image * 0.9 for view in truth])
+    assert quality.kernel is None
+    assert (quality.frechet is None) == (held_out == 1)
+    assert quality.ssim.value > 0.5
+    assert measures.other_cases(cases[2:3]).kernel is None
+    slices = [View(view.labels[:1], view.image[:1]) for view in truth]
+    assert ImageComparison(slices, 2, simple_features).translated([view.image for view in slices]).frechet is None

@@ -56,3 +56,16 @@ def test_missing_results_are_refused(tmp_path: Path) -> None:
 def test_published_schema_is_true() -> None:
     regenerate = "python -c 'from strokereg.core.report.results import schema; print(schema(), end=\"\")'"
     assert SCHEMA.read_text(encoding="utf-8") == schema(), f"write it anew: {regenerate} > docs/results.schema.json"
+
+
+def test_changes_name_each_value_that_differs(build_results: Callable[..., Results]) -> None:
+    first, second = build_results(test=8, seeds=2), build_results(test=8, seeds=2)
+    second.timing, second.provenance.command, second.runs[0].folder = {"total": 1.0}, "other", "segmenter-unet-1"
+    assert second.changes(first) == []
+    second.study.spacing, second.runs[1].losses["l1"] = (3.0, 3.0, 2.0), 0.072
+    del second.synthesis["spade"]["images"]
+    assert second.changes(first) == [
+        "study.spacing[2]: 2.0, was 3.0",
+        "runs[1].losses.l1: 0.072, was 0.071",
+        "synthesis.spade.images: missing, was 200.0",
+    ]

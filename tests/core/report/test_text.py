@@ -30,6 +30,12 @@ def test_a_gain_in_one_sentence() -> None:
     )
 
 
+def test_one_case_is_no_plural() -> None:
+    sentence = text.arm_sentence(arm(found()).model_copy(update={"cases": 1}))
+    assert sentence is not None
+    assert sentence.startswith("spade + clinical (1 case): ")
+
+
 def test_an_interval_with_zero_is_no_gain() -> None:
     sentence = text.arm_sentence(arm(found(low=-0.004), 0.43))
     assert sentence is not None
@@ -198,13 +204,13 @@ def test_suspected_copies_are_compared_with_chance_and_explained(results: Result
         quality(compose="edited"),
     ]
     sentences = text.privacy_sentences(results.model_copy(update={"quality": made}))
-    start = "spade: suspected copies 75 %, chance 5 %. More than chance"
-    assert sentences[0] == f"{start}; label maps of training cases alone make images similar to them."
-    assert sentences[1] == f"{start}."
-    assert sentences[2] == "spade: suspected copies 0 %, chance 5 %. No more than chance."
+    start = "spade: 75 % of its images are unusually close to a training image; by chance it would be 5 %."
+    assert sentences[0] == f"{start} Label maps of training cases alone make images similar to them."
+    assert sentences[1] == f"{start} This may be copying."
+    assert sentences[2] == f"{start.replace('75', '0')} This is no sign of copying."
     assert sentences[3] == "carvemix: a mixer copies voxels of training cases by design, so copies are not counted."
     assert "cannot rule out memorisation" in sentences[4]
-    assert sentences[5] == f"{start}; edited images keep most voxels of a training image by design."
+    assert sentences[5] == f"{start} Edited images keep most voxels of a training image by design."
 
 
 def test_few_cases_have_no_effect_size() -> None:

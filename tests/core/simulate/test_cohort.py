@@ -130,15 +130,20 @@ def test_an_unusable_head_leaves_nothing_behind(sources, tmp_path, grid):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_unusable_head_among_good_ones_leaves_nothing_behind(sources, tmp_path, grid):
+def test_one_unusable_head_among_good_ones_leaves_only_foreign_files(sources, tmp_path, grid):
     heads, masks = sources
     first = module.draw_plan(6, sorted(heads.iterdir()), sorted(masks.iterdir()), 0).cases[0].anatomy
     for path in heads.iterdir():
         if path != first:
             nib.save(nib.Nifti1Image(np.full((4, 4, 4), 515, np.int16), np.eye(4)), path)
+    out = tmp_path / "out"
+
+    def put_a_file_there(done, total):
+        (out / "notes.txt").write_text("mine")
+
     with pytest.raises(InputError, match="ml of brain tissue"):
-        simulate_cohort(tmp_path / "out", Simulation(6, labels=heads, lesions=masks, **grid), workers=1)
-    assert not (tmp_path / "out").exists()
+        simulate_cohort(out, Simulation(6, labels=heads, lesions=masks, **grid), 1, put_a_file_there)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]  # the whole folder was removed once
 
 
 @pytest.mark.parametrize(("seed", "workers", "fault"), [(-1, None, "--seed -1"), (0, 0, "--workers 0")])

@@ -27,7 +27,7 @@ def test_a_study_has_it_beside_every_gain(small_study):
     assert 0 < painted.image_quality.ssim.value < 1
     assert painted.true_contrast.value > 1.2
     page = small_study.report.read_text()
-    assert "suspected copies" in page
+    assert "unusually close to a training image" in page
     assert 'id="quality"' in page
     assert (small_study.json.parent / "table.tex").is_file()
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from strokereg.core.study.compare import RunOptions
+from strokereg.core.study.executor import NoCallbacks
 from strokereg.core.study.translators import TranslatorEvaluation, evaluate_translators
 from strokereg.registry.errors import InputError
 
@@ -45,3 +46,19 @@ def test_what_cannot_be_evaluated_is_refused(small_cohort, tmp_path):
     with pytest.raises(InputError, match=r"--set spade\.…: spade is not among the models"):
         evaluate(small_cohort, tmp_path / "b", options={"spade": {"ngf": 4}})
     assert not (tmp_path / "b").exists()
+
+
+def test_a_cohort_of_few_cases_is_enough(flair_cohort, tmp_path):
+    """Three training cases were refused for the ten of the preset, although all are used and there is no --cases."""
+
+    class Planned(Exception):
+        pass
+
+    class Stopped(NoCallbacks):
+        def planned(self, plan, expected):
+            cases = {task.cases for task in plan.tasks.values()}
+            raise Planned(cases)
+
+    run = RunOptions(workers=1, callbacks=Stopped())
+    with pytest.raises(Planned, match=r"^\{3\}$"):
+        evaluate_translators(flair_cohort, ("pix2pix",), tmp_path / "a", "quick", run)

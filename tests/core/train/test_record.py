@@ -58,7 +58,7 @@ BEFORE = record(
         ({"start": Start(path="/run", run="run", weights="0")}, ["no --from before"]),
         (
             {"preparation": Preparation(spacing=(2.0,) * 3, size=(96, 96, 1))},
-            ["--spacing 3.0,3.0,3.0, now 2.0,2.0,2.0"],
+            ["--spacing 3, now 2"],
         ),
         ({"problem": Problem(size=(96, 96))}, ["other data"]),
         ({"trainer": BEFORE.trainer | {"device": "cuda:1"}, "done": True, "earlier_steps": (50,)}, []),

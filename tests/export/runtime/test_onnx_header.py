@@ -28,3 +28,10 @@ def test_a_truncated_model_is_refused(exported, tmp_path):
         (tmp_path / "cut.onnx").write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(InputError, match="a truncated one"):
             read_header(tmp_path / "cut.onnx")
+
+
+def test_a_run_folder_in_place_of_a_model_says_how_to_export_it(unet_run, tmp_path):
+    with pytest.raises(InputError, match="is a folder, and an exported model is a file; export it with: strokereg exp"):
+        read_header(unet_run)
+    with pytest.raises(InputError, match="is a file; give a file"):
+        read_header(tmp_path)

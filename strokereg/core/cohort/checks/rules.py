@@ -145,7 +145,7 @@ def adc_unit(parts: Parts) -> Iterator[Finding]:
         known = ", ".join(UNITS)
         yield parts.warn("adc_unit", "adc", f"its values fit none of the units {known}", "check that it is an ADC map")
     else:
-        fix = "import it with --convert-adc"
+        fix = "import it with --convert-adc, into a new --out"
         yield parts.warn("adc_unit", "adc", f"is in {unit}, but cohorts keep ADC in {UNIT}", fix)
 
 

@@ -28,7 +28,7 @@ def test_adc_is_converted_only_on_request(bring, save, source, tmp_path, factor,
     save(source / "Pat_1_adc.nii.gz", (adc * factor).astype(np.float32))
     done = bring(source, tmp_path / "as-it-is")
     [warning] = done.warnings
-    fault = f"is in {unit}, but cohorts keep ADC in 10⁻³ mm²/s; import it with --convert-adc"
+    fault = f"is in {unit}, but cohorts keep ADC in 10⁻³ mm²/s; import it with --convert-adc, into a new --out"
     assert str(warning).endswith(f"Pat_1_adc.nii.gz: {fault}")
     assert bring(source, tmp_path / "out", convert_adc=True).warnings == ()
     first, second, _ = open_cohort(tmp_path / "out").cases
