@@ -47,8 +47,6 @@ class MaskGan(nn.Module):
         critic_moves: moves of the critic before each move of the generator (Wasserstein).
         penalty: weight of the gradient penalty (Wasserstein).
         critic_noise: standard deviation of Gaussian noise on the masks that the critic sees (LSGAN, Jensen-Shannon).
-        critic_moved: share of the masks, drawn and real, that are moved at random before the critic sees them; for few
-            training masks. See `moved_at_random`.
         lr, beta1: of Adam, for both players; the rate falls to zero over the second half.
         volume: make the last component of z the volume of the lesion; see `MaskGan.for_volume`.
         pretraining: share of the steps on the warped masks of `folder`, before those on the training masks.
@@ -62,7 +60,6 @@ class MaskGan(nn.Module):
         critic_moves: int = Field(default=3, ge=1)
         penalty: float = Field(default=10.0, ge=0)
         critic_noise: float = Field(default=0.5, ge=0)
-        critic_moved: float = Field(default=0.0, ge=0, le=0.8)
         lr: float = Field(default=2e-4, gt=0)
         beta1: float = Field(default=0.5, ge=0, lt=1)
         volume: bool = False
@@ -131,15 +128,15 @@ class MaskGan(nn.Module):
 
     def moves(self, batch: Batch) -> Iterator[Move]:
         masks = self.training_masks(batch) if self.options.pretraining else batch.mask
-        real = self.moved(masks * 2.0 - 1.0)
+        real = masks * 2.0 - 1.0
         if self.options.volume:
             self.see_volumes(masks)
         rounds = self.options.critic_moves if self.options.loss == "wasserstein" else 1
         for _ in range(rounds):
             with torch.no_grad():
-                fake = self.moved(self.draw(draw_noise(self, len(real))))
+                fake = self.draw(draw_noise(self, len(real)))
             yield "critic", self.critic_losses(real, fake)
-        fake = self.moved(self.draw(draw_noise(self, len(real))))
+        fake = self.draw(draw_noise(self, len(real)))
         yield "generator", {"gan": self.generator_loss(self.evaluate(fake))}
 
     @torch.no_grad()
@@ -161,11 +158,6 @@ class MaskGan(nn.Module):
         """Masks in [-1, 1] for the critic, [N, 1, *S]: soft for Wasserstein, else binary."""
         soft = self(z).tanh().float()
         return soft if self.options.loss == "wasserstein" else cut(soft)
-
-    def moved(self, masks: Tensor) -> Tensor:
-        """The masks as the critic sees them, with the share `critic_moved` of them moved."""
-        share = self.options.critic_moved
-        return moved_at_random(masks, share) if share else masks
 
     def evaluate(self, masks: Tensor) -> Tensor:
         """Logits of the critic, [N, 1]. Noise hides differences at single voxels, except for Wasserstein."""
@@ -244,34 +236,6 @@ def threshold(logits: Tensor, voxels: Tensor) -> Tensor:
             low, high = torch.where(many, middle, low), torch.where(many, high, middle)
         ends.append(low)
     return ((ends[0] + ends[1]) / 2.0).reshape(-1, *(1,) * (logits.ndim - 1))
-
-
-def moved_at_random(masks: Tensor, share: float) -> Tensor:
-    """Mirror, turn, scale and shift some of the masks, so that a critic of few masks does not learn them by heart.
-
-    Real and drawn masks are moved alike, and most are not moved, so the generator does not learn the movements (Karras
-    2020, arXiv 2006.06676, with a fixed share). Masks are turned about the body's axis by any angle, scaled by 0.8 to
-    1.25, and shifted by up to an eighth of each edge.
-
-    Args:
-        masks: [N, 1, *S], -1 outside the lesion. Gradients pass.
-        share: of the masks that are moved, 0 to 1.
-    """
-    count, dims = len(masks), masks.ndim - 2
-    draw = {"device": masks.device, "dtype": torch.float32}
-    angle = torch.pi * (2.0 * torch.rand(count, **draw) - 1.0)
-    scale = 1.25 ** (2.0 * torch.rand(count, **draw) - 1.0)
-    mirror = torch.where(torch.rand(count, **draw) < 0.5, -1.0, 1.0)
-    edges = torch.tensor(masks.shape[2:][::-1], **draw)  # X, Y (, Z), as grids have them
-    turn = torch.diag_embed(scale[:, None].repeat(1, dims))
-    turn[:, 0, 0], turn[:, 0, 1] = mirror * scale * angle.cos(), -scale * angle.sin() * edges[1] / edges[0]
-    turn[:, 1, 0], turn[:, 1, 1] = mirror * scale * angle.sin() * edges[0] / edges[1], scale * angle.cos()
-    shift = 0.25 * (2.0 * torch.rand(count, dims, **draw) - 1.0)  # an edge is two units long
-    maps = torch.cat([turn, shift[:, :, None]], 2)
-    places = F.affine_grid(maps, list(masks.shape), align_corners=False)
-    moved = F.grid_sample(masks.float() + 1.0, places, align_corners=False) - 1.0  # outside the grid is no lesion
-    chosen = torch.rand(count, **draw) < share
-    return torch.where(chosen.reshape(count, *(1,) * (dims + 1)), moved, masks.float())
 
 
 def cut(soft: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from strokereg.core.roles import Batch, noise
 from strokereg.core.train.trainer import Trainer, TrainerSettings
-from strokereg.plugins.generators.mask_gan import MaskGan, moved_at_random, threshold
+from strokereg.plugins.generators.mask_gan import MaskGan, threshold
 from strokereg.registry.errors import InputError
 from strokereg.registry.problem import Problem
 
@@ -145,32 +145,3 @@ def test_it_is_pretrained_on_a_folder_and_then_trained_on_the_cases(tmp_path, wr
     assert not model.library.masks.any()
     with pytest.raises(InputError, match="pre-training needs a folder of lesion masks"):
         build(pretraining=0.5)
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_a_share_of_the_masks_is_moved_before_the_critic_sees_them(dims):
-    torch.manual_seed(0)
-    masks = (squares(dims, 400, 0).mask * 2.0 - 1.0).requires_grad_()
-    seen = moved_at_random(masks, 0.4)
-    assert seen.shape == masks.shape
-    assert seen.amin() >= -1.0
-    assert seen.amax() <= 1.0 + 1e-5
-    moved = (seen != masks).flatten(1).any(1)
-    assert 0.3 < moved.float().mean() < 0.5
-    # A mask is moved as a whole: it keeps its size but for the scale of 0.8 to 1.25 and what leaves the grid.
-    left = (seen[moved] > 0).sum() / (masks[moved] > 0).sum()
-    assert 0.7 < left < 1.1
-    seen.sum().backward()
-    assert bool((masks.grad[~moved] == 1.0).all())
-    assert 0.5 < float(masks.grad[moved].mean()) < 1.5
-
-
-def test_the_critic_sees_moved_masks_on_both_sides(monkeypatch):
-    model, seen = build(critic_moved=0.5, critic_moves=1), []
-    monkeypatch.setattr(model, "evaluate", lambda masks: seen.append(masks) or masks.flatten(1).mean(1, keepdim=True))
-    monkeypatch.setattr(model, "gradient_penalty", lambda real, fake: real.new_zeros(()))
-    batch = squares(2, 32, 0)
-    list(model.moves(batch))
-    real, _, fake = seen
-    assert 4 < int((real != batch.mask * 2.0 - 1.0).flatten(1).any(1).sum()) < 28
-    assert fake.grad_fn is not None
