@@ -70,8 +70,8 @@ def _find(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(image.astype(np.float32), 1.2 / spacing)
     tissue = smooth > _otsu(smooth[smooth > 0]) if (smooth > 0).any() else smooth > 0
     for _ in range(3):
-        weight = ndimage.gaussian_filter(tissue.astype(np.float32), _SHADING_MM / spacing)
-        total = ndimage.gaussian_filter(np.where(tissue, smooth, 0.0), _SHADING_MM / spacing)
+        weight = _blur_widely(tissue.astype(np.float32), _SHADING_MM / spacing)
+        total = _blur_widely(np.where(tissue, smooth, np.float32(0.0)), _SHADING_MM / spacing)
         level = float(np.median(smooth[tissue])) if tissue.any() else 0.0
         local = np.clip(total / np.maximum(weight, 1e-6), _DARKEST * level, None)
         tissue = _largest(ndimage.binary_opening((smooth > _LEVEL * local) & (weight > 0.02), _ball(2.6, spacing)))
@@ -87,6 +87,20 @@ def _find(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     plane[tuple(slice(None, None, 2) if axis == across else 1 for axis in range(3))] = False
     brain = ndimage.binary_fill_holes(brain, plane)
     return ndimage.binary_fill_holes(brain)
+
+
+def _blur_widely(image: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Three box blurs, which are nearly a Gaussian (Wells 1986) and take a fifth of its time.
+
+    Args:
+        sigma: standard deviation along each axis in voxels.
+    """
+    from scipy import ndimage
+
+    sizes = np.rint(np.sqrt(4.0 * sigma**2 + 1.0)).astype(int)
+    for _ in range(3):
+        image = ndimage.uniform_filter(image, sizes)
+    return image
 
 
 def _otsu(values: np.ndarray) -> float:

@@ -10,7 +10,8 @@ those of the training masks do from the first step on, even with few of them. Le
 second half (as in Gulrajani's code). The Wasserstein generator starts from empty masks; when it started from masks of
 half the brain, it overshot. On real lesions of a few voxels, LSGAN soon drew only empty masks. For LSGAN and
 Jensen-Shannon, the critic therefore sees binary masks (`cut`) with constant noise, and starts from weights that respond
-to a small lesion (`_critic`).
+to a small lesion (`_critic`). Moving masks at random before the critic sees them, as Karras does for few images
+(arXiv 2006.06676), was tried with ten masks and a share of 0.4: lesions fell into pieces, 5.5 instead of 2.0 each.
 """
 
 from __future__ import annotations
