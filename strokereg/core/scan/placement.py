@@ -19,6 +19,9 @@ MNI = 4
 
 #: Largest distance in voxels between the places that qform and sform give to a corner of the grid.
 FORM_TOLERANCE = 0.1
+#: What the rounding of a qform may add, as a share of the distance from the first voxel. Of a turn by nearly 180°, the
+#: first part of the quaternion is computed from the others, which are stored in float32.
+TURN_TOLERANCE = 2e-3
 #: Largest cosine between two axes of a grid that counts as rectangular, as in ITK.
 SHEAR_TOLERANCE = 1e-4
 
@@ -81,9 +84,11 @@ def contradiction(sform: np.ndarray, qform: np.ndarray, shape: tuple[int, ...]) 
     size, edges = np.asarray(shape, dtype=float) - 1, np.linalg.norm(sform[:3, :3], axis=0)
     corners = np.array(np.meshgrid(*((0.0, end) for end in size))).reshape(3, -1)
     difference = qform - sform
-    apart = float(np.linalg.norm(difference[:3, :3] @ corners + difference[:3, 3:], axis=0).max())
-    if apart <= FORM_TOLERANCE * max(float(edges.min()), 1e-3):
+    distances = np.linalg.norm(difference[:3, :3] @ corners + difference[:3, 3:], axis=0)
+    rounding = TURN_TOLERANCE * np.linalg.norm(sform[:3, :3] @ corners, axis=0)
+    if (distances <= FORM_TOLERANCE * max(float(edges.min()), 1e-3) + rounding).all():
         return ""
+    apart = float(distances.max())
     axes = ["".join(str(code) for code in nib.aff2axcodes(form)) for form in (sform, qform)]  # type: ignore
     hands = [np.sign(np.linalg.det(form[:3, :3])) for form in (sform, qform)]
     if hands[0] != hands[1]:

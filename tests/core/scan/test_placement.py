@@ -107,3 +107,19 @@ def test_what_is_written_has_both_forms_and_opens_in_itk(tmp_path, affine):
     image = sitk.ReadImage(str(path))
     read = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     np.testing.assert_allclose(np.diag([-1.0, -1, 1]) @ read, near[:3, :3], atol=1e-3)
+
+
+def test_the_rounding_of_a_qform_is_no_contradiction():
+    """As of oblique LAS scans, which are turned by nearly 180°: the quaternion is off by some 0.001."""
+    header, shape, largest = nib.Nifti1Header(), (240, 240, 60), 0.0
+    for angles in np.random.default_rng(0).normal(0.0, 0.02, (200, 3)):
+        affine = nib.affines.from_matvec(
+            nib.eulerangles.euler2mat(*angles) @ np.diag([-1.0, 1.0, 3.0]), [90, -126, -72]
+        )
+        header.set_qform(affine, 1)
+        rounded = header.get_qform()
+        largest = max(largest, np.abs((rounded - affine) @ [239, 239, 59, 1]).max())
+        assert contradiction(affine, rounded, shape) == ""
+    assert largest > 0.1  # more than a tenth of a voxel
+    turn = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.004, 0, 0))
+    assert "by up to" in contradiction(affine, turn @ affine, shape)
