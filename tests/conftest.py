@@ -173,7 +173,11 @@ def make_run(tmp_path_factory, phantom):
             options=options,
             preparation=Preparation(channels=channels, multiple=(16, 16, 1 if dims == 2 else 16)),
             labels=TISSUES.names,
-            cohort={"name": cohort.name, "path": str(cohort), "simulated": cohort == phantom},
+            cohort={
+                "name": "phantom" if cohort == phantom else cohort.name,
+                "path": str(cohort),
+                "simulated": cohort == phantom,
+            },
             postprocessing=Postprocessing(threshold=0.4, smallest_ml=0.1) if entry.spec.role == "segmenter" else None,
             done=True,
         )

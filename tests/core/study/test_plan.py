@@ -211,7 +211,7 @@ def test_keys_follow_content_and_settings_and_nothing_else(small_cohort, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"cases": (7,)}, "has 6 training cases"),
+        ({"cases": (7,)}, "give --cases 6 or less"),
         ({"options": {"pix2pix": {"ngf": -1}}}, "pix2pix: option ngf=-1"),
         ({"options": {"pix2pix": {"nfg": 8}}}, r"no option 'nfg' \(did you mean ngf"),
         ({"channels": ("dwi", "flair")}, "has no FLAIR image"),

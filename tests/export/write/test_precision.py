@@ -83,7 +83,7 @@ def work(unet_run, phantom, reduced, tmp_path):
 
 def test_a_loss_above_the_gate_is_refused_with_its_numbers(work, monkeypatch):
     monkeypatch.setattr(gates, "ALLOWED_DICE", -1.0)  # no file can be that much better
-    with pytest.raises(RunFailed, match=r"unet in fp16 loses 0\.\d+ \(mean Dice .* on 1 cases\), allowed is -1"):
+    with pytest.raises(RunFailed, match=r"unet in fp16 loses 0\.\d+ \(mean Dice .* on 1 case\), allowed is -1"):
         work("fp16")
 
 
