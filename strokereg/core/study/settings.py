@@ -163,6 +163,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "flow": {"ngf": 8, "levels": 2, "sampling_steps": 2},
             "unet": {"widths": (8, 16, 32)},
             "dynunet": {"filters": 8, "halvings": 2},
+            "timm-unet": {"encoder": "test_resnet"},
         },
         "simulated": {"cases": 10, "shape": (56, 56, 36), "spacing": 4.0},
     },
