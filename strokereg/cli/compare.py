@@ -18,12 +18,11 @@ from strokereg.cli.values import (
     Shares,
     Start,
     convention_option,
-    counted,
     goes_on,
     image_options,
 )
 from strokereg.core.scan.view import Convention
-from strokereg.registry.errors import RunFailed
+from strokereg.registry.errors import RunFailed, counted
 
 if TYPE_CHECKING:
     from strokereg.core.study.compare import Finished

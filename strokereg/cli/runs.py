@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from strokereg.registry.errors import counted
+
 _DIGITS = 8  # of the name of a run, enough to find it
 FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 
@@ -90,4 +92,4 @@ def gc(folders: Sequence[Path], yes: bool) -> None:
     for place in useless:
         click.echo(str(place))
     outcome = "deleted" if yes else "not needed; repeat with --yes to delete them" if useless else "not needed"
-    click.echo(f"{len(useless)} folder{'' if len(useless) == 1 else 's'} {outcome}.", err=True)
+    click.echo(f"{counted(len(useless), 'folder')} {outcome}.", err=True)

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from strokereg.cli.output.findings import Findings
-from strokereg.cli.values import Pairs, convention_option, counted
+from strokereg.cli.values import Pairs, convention_option
+from strokereg.registry.errors import counted
 
 _FILE = click.Path(path_type=Path)
 

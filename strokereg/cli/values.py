@@ -16,11 +16,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Values = TypeVar("Values", bound=tuple[Any, ...])
 
 
-def counted(number: int, word: str) -> str:
-    """`1 case`, `2 cases`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 def image_options(command: Command) -> Command:
     """Add `--interpolation` and `--scaling`, which control how images are prepared; None if not given."""
     scaling = click.option(

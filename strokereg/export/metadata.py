@@ -16,7 +16,7 @@ from strokereg.core.scan.postprocess import Postprocessing
 from strokereg.core.scan.window import OVERLAP, SIGMA
 from strokereg.core.storage.files import parse_json
 from strokereg.export.formats import Precision
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, counted
 
 KEY = "strokereg"
 TOLERANCE = 1e-4  # of any output value: probabilities, or intensities in [-1, 1]
@@ -60,9 +60,8 @@ class Parity(_Part):
 
     def __str__(self) -> str:
         masks = "" if self.agreeing_voxels is None else f", masks agree on {100 * self.agreeing_voxels:.4f} % of voxels"
-        cases = "1 case" if self.cases == 1 else f"{self.cases} cases"
-        sizes = "1 size" if len(self.shapes) == 1 else f"{len(self.shapes)} sizes"
-        where = f"{cases} and {sizes}" if self.cases else sizes
+        sizes = counted(len(self.shapes), "size")
+        where = f"{counted(self.cases, 'case')} and {sizes}" if self.cases else sizes
         return f"largest difference {self.largest_difference:.2g}{masks}, on {where}"
 
 
@@ -94,8 +93,7 @@ class Gate(_Part):
 
     def __str__(self) -> str:
         forced = ", forced" if self.forced else ""
-        cases = "1 case" if self.cases == 1 else f"{self.cases} cases"
-        return f"{self.measure} {self.full:.4f} → {self.reduced:.4f} on {cases}{forced}"
+        return f"{self.measure} {self.full:.4f} → {self.reduced:.4f} on {counted(self.cases, 'case')}{forced}"
 
 
 class Probe(_Part):

@@ -56,6 +56,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
+def counted(number: int, word: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def command(*words: object) -> str:
     """A command to type: words with spaces or special characters are quoted as the shell of this system needs it."""
     texts = [str(word) for word in words]

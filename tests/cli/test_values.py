@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from strokereg.cli.values import Cases, Names, NamesOrFile, Numbers, Pairs, Parts, Seeds, Shares, Start, counted
+from strokereg.cli.values import Cases, Names, NamesOrFile, Numbers, Pairs, Parts, Seeds, Shares, Start
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,6 @@ def test_values(kind, text, value):
 def test_wrong_values_are_one_sentence(kind, text, said):
     with pytest.raises(click.BadParameter, match=said):
         kind.convert(text, None, None)
-
-
-def test_counts_are_grammatical():
-    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
 
 
 def test_names_come_from_a_file_too(tmp_path):

@@ -15,6 +15,7 @@ from strokereg.registry.errors import (
     OutputFailed,
     RunFailed,
     command,
+    counted,
     describe_error,
     did_you_mean,
 )
@@ -51,3 +52,7 @@ def test_commands_to_type_are_quoted_for_the_shell(monkeypatch):
         windows.setattr(errors.os, "name", "nt")
         typed = command(*words)
     assert typed == 'strokereg data split "my scans/Köln $1"'
+
+
+def test_counts_are_grammatical():
+    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from strokereg.cli.values import convention_option, counted
+from strokereg.cli.values import convention_option
 from strokereg.core.scan.view import Convention
-from strokereg.registry.errors import RunFailed
+from strokereg.registry.errors import RunFailed, counted
 
 
 @click.command(epilog="Example: strokereg data check cohorts/isles22 --sheet isles22.png")

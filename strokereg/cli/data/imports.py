@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import Names, NamesOrFile, Pairs, counted
-from strokereg.registry.errors import InputError, RunFailed
+from strokereg.cli.values import Names, NamesOrFile, Pairs
+from strokereg.registry.errors import InputError, RunFailed, counted
 
 if TYPE_CHECKING:
     from strokereg.core.scan.placement import Form

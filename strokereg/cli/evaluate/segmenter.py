@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from strokereg.cli.values import convention_option, counted
+from strokereg.cli.values import convention_option
 from strokereg.core.scan.view import Convention
+from strokereg.registry.errors import counted
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from strokereg.core.report.results import Arm, Results
 from strokereg.core.report.statistics import Contrast
+from strokereg.registry.errors import counted
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Names:
         others = set(results.study.cases) - {cases}
         arms = [arm for arm in results.arms if arm.cases == cases or (last and arm.cases not in others)]
         rooms = [room.contrast for room in results.headroom if room.cases == cases]
-        title = f"{cases} clinical case{'s' * (cases != 1)}" if self.many else ""
+        title = f"{counted(cases, 'clinical case')}" if self.many else ""
         return Group(title, cases, arms, rooms[0] if len(rooms) == 1 else None)
 
     def label(self, arm: Arm) -> str:

@@ -25,6 +25,7 @@ from strokereg.core.report.summary import STRATA, evaluated_cases, scores
 from strokereg.core.report.viewer import ViewerScan, encode
 from strokereg.core.scan.pictures import CALLED, TRUTH, Outlined, Sheet, flat, pictures_of, trim
 from strokereg.core.storage.files import replacing
+from strokereg.registry.errors import counted
 
 PANELS = 9  # loss curves shown at once; the others are in a section that can be opened
 NAMED = 3  # most arms with a gain that the headline names
@@ -178,7 +179,7 @@ def _stratum_chart(group: Group, names: Names, stratum: str, every: Sequence[Con
     if not rows:
         return None
     count = rows[0].contrast.cases
-    title = f"Lesions {stratum}, {count} case{'s' * (count != 1)}"
+    title = f"Lesions {stratum}, {counted(count, 'case')}"
     if count < FEWEST_CASES:
         return {"title": title, "svg": "", "few": f"Too few cases to compare; {FEWEST_CASES} are needed."}
     return {"title": title, "svg": Markup(draw_forest(rows, title, beside=every)), "few": ""}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from strokereg.core.report.results import Arm, Headroom, Quality, Results
 from strokereg.core.report.statistics import FEWEST_CASES, Contrast, Spread
 from strokereg.core.synthesis.composition import Composition
+from strokereg.registry.errors import counted
 
 #: Adjusted p values below this one count as significant.
 SIGNIFICANT = 0.05
@@ -112,14 +113,16 @@ def arm_sentence(arm: Arm) -> str | None:
         "one training": "; the interval does not cover variation between trainings, so this is not called a gain",
         "too few cases": "; without an interval this is not called a gain",
     }[verdict(contrast)]
-    return f"{arm.name} ({_cases(arm)}): {_numbers(contrast)}{part}{closing}."
+    return f"{arm.name} ({counted(arm.cases, 'case')}): {_numbers(contrast)}{part}{closing}."
 
 
 def arm_sentences(arms: Iterable[Arm]) -> list[str]:
     """One sentence per compared arm, and one per arm whose trainings all failed."""
     arms = list(arms)
     sentences = [sentence for arm in arms if (sentence := arm_sentence(arm))]
-    return sentences + [f"{arm.name} ({_cases(arm)}): all trainings failed." for arm in arms if not arm.seeds]
+    return sentences + [
+        f"{arm.name} ({counted(arm.cases, 'case')}): all trainings failed." for arm in arms if not arm.seeds
+    ]
 
 
 def failure_sentences(results: Results) -> list[str]:
@@ -282,7 +285,3 @@ def _headroom_sentence(room: Headroom, named: bool) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _cases(arm: Arm) -> str:
-    return "1 case" if arm.cases == 1 else f"{arm.cases} cases"

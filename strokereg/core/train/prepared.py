@@ -12,7 +12,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ from strokereg.core.cohort.labels import LabelTable
 from strokereg.core.scan.grid import Frame, Preparation, frame_of
 from strokereg.core.scan.scaling import measure, normalise
 from strokereg.core.storage.cache import cached, digest, file_digest
-from strokereg.core.storage.workers import count_cores
+from strokereg.core.storage.workers import map_in_threads
 from strokereg.registry.errors import InputError
 
 _FORMAT = 3  # part of every key; raise it when the stored format changes
@@ -200,8 +199,7 @@ def prepare_cases(
         on_case(case.name)
         return prepared
 
-    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
-        return list(pool.map(one, files))
+    return map_in_threads(one, files)
 
 
 def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Path) -> tuple[int, int, int]:
@@ -218,9 +216,7 @@ def fitting_size(files: Iterable[CaseFiles], preparation: Preparation, cache: Pa
 
         return cached(cache / "shapes", key, measure_shape)
 
-    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
-        shapes = list(pool.map(shape, files))
-    z, y, x = np.max(shapes, axis=0)
+    z, y, x = np.max(map_in_threads(shape, files), axis=0)
     return int(x), int(y), int(z)
 
 
@@ -230,11 +226,7 @@ def check_cases(files: Iterable[CaseFiles], channels: tuple[str, ...]) -> None:
     Raises:
         InputError: a case that cannot be read or does not fit together.
     """
-    with ThreadPoolExecutor(max_workers=min(4, count_cores())) as pool:
-        for _ in pool.map(
-            lambda case: read_case(case, channels).name, files
-        ):  # the name only, so voxels are freed at once
-            pass
+    map_in_threads(lambda case: read_case(case, channels).name, files)  # the name only, so voxels are freed at once
 
 
 def _prepare(files: CaseFiles, preparation: Preparation, table: LabelTable, cache: Path) -> PreparedCase:

@@ -30,7 +30,7 @@ from strokereg.export.runtime.outputs import Callbacks, Extra, Output, outputs_o
 from strokereg.export.runtime.prefetch import each
 from strokereg.export.runtime.scans import ScanFiles, given_scans, listed, read_scans, refuse_other_contrast, stem
 from strokereg.export.runtime.session import EngineSettings, Session, open_file
-from strokereg.registry.errors import InputError
+from strokereg.registry.errors import InputError, counted
 from strokereg.registry.specs import Role
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Segmenter:
         """The text of a picture: name of the scan, volume, model, and what the model may be used for."""
         from strokereg.core.scan.pictures import Sheet
 
-        count = f"{found.lesions} lesion{'s' * (found.lesions != 1)}"
+        count = counted(found.lesions, "lesion")
         simulated = "Trained on simulated images: research only." if self.bundle.training.simulated else ""
         return Sheet(
             title=f"{scan.path.name}: {found.volume_ml:.2f} ml in {count}",
